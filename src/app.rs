@@ -1,0 +1,38 @@
+//! What all requests share.
+
+use crate::accounts::hasher::Hasher;
+use crate::accounts::tokens::Tokens;
+use crate::clock::Clock;
+use crate::config::{Settings, processors};
+use crate::db::Db;
+use crate::openapi;
+
+/// The application's state; one for all workers.
+pub struct App {
+    pub settings: Settings,
+    pub db: Db,
+    pub hasher: Hasher,
+    pub tokens: Tokens,
+    pub clock: Clock,
+    /// The API's description, rendered once.
+    pub description: openapi::Rendered,
+}
+
+impl App {
+    /// Puts the parts together. `secrets` sign and verify tokens, the first signs.
+    pub fn new(
+        settings: Settings,
+        secrets: &[Vec<u8>],
+        db: Db,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            hasher: Hasher::start(settings.bcrypt_cost, processors())?,
+            tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?,
+            description: openapi::render()?,
+            settings,
+            db,
+            clock,
+        })
+    }
+}

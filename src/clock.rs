@@ -1,0 +1,61 @@
+//! The only source of the time of day.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+
+/// Tells the time in whole microseconds, which is what both databases keep.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    /// Microseconds since the epoch, for a clock that is moved by hand.
+    by_hand: Option<Arc<AtomicI64>>,
+}
+
+impl Clock {
+    /// The system's clock.
+    pub fn system() -> Self {
+        Self { by_hand: None }
+    }
+
+    /// A clock that stands at `start` until [`advance`](Self::advance) moves it.
+    pub fn by_hand(start: DateTime<Utc>) -> Self {
+        Self {
+            by_hand: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))),
+        }
+    }
+
+    /// Moves a clock that is moved by hand; the system's stays as it is.
+    pub fn advance(&self, by: chrono::Duration) {
+        if let Some(micros) = &self.by_hand {
+            micros.fetch_add(by.num_microseconds().unwrap_or(0), Ordering::SeqCst);
+        }
+    }
+
+    /// Now, in UTC, truncated to microseconds.
+    pub fn now(&self) -> NaiveDateTime {
+        let micros = match &self.by_hand {
+            Some(micros) => micros.load(Ordering::SeqCst),
+            None => Utc::now().timestamp_micros(),
+        };
+        // Every i64 that a clock gives is within chrono's 262,000 years.
+        DateTime::from_timestamp_micros(micros)
+            .unwrap_or_default()
+            .naive_utc()
+    }
+
+    /// Seconds since the epoch, as JWTs count (RFC 7519 §2, `NumericDate`).
+    pub fn timestamp(&self) -> i64 {
+        self.now().and_utc().timestamp()
+    }
+}
+
+/// RFC 3339 in UTC with `Z`, with as many digits of the second as it needs.
+pub fn rfc3339(time: NaiveDateTime) -> String {
+    time.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// For `#[serde(serialize_with = "…")]` on times in answers.
+pub fn serialize<S: serde::Serializer>(time: &NaiveDateTime, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&rfc3339(*time))
+}

@@ -1,0 +1,332 @@
+//! Every setting, and the only reader of the environment.
+
+// The docs of options are help texts, where Markdown shows as it is.
+#![allow(clippy::doc_markdown)]
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::db::DatabaseUrl;
+
+/// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
+const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "inkpot",
+    version,
+    about = "A multi-user blog back end: a JSON REST API with stateless tokens.",
+    after_help = "Every option is also an environment variable, named beside it; the option wins.\n\
+                  Exit codes: 0 stopped as asked, 1 failed at work, 2 refused to start."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What to do; `serve` when nothing is said.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Command {
+    /// Serve the API; migrates the database first (the default).
+    Serve,
+    /// Look at, apply or take back migrations of the database.
+    Migrate {
+        #[command(subcommand)]
+        action: MigrateAction,
+    },
+    /// Print the OpenAPI description as YAML.
+    Openapi,
+}
+
+/// What `inkpot migrate` can do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum MigrateAction {
+    /// List the migrations and whether the database has them.
+    Status,
+    /// Apply what is missing.
+    Run,
+    /// Take the newest one back, WITH ALL DATA of its tables.
+    Revert,
+}
+
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// Every setting. `Debug` shows no secret.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Where the data is: sqlite:PATH or mysql://user:password@host:port/database.
+    /// For TLS add ?require_ssl=true, and &ssl_ca=PATH for a private authority
+    /// [default: sqlite:inkpot.db in the data directory]
+    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = database_url)]
+    database_url: Option<OptionalUrl>,
+
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "INKPOT_LISTEN",
+        global = true,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// Directory of the embedded database and of the generated secret
+    #[arg(
+        long,
+        env = "INKPOT_DATA_DIR",
+        global = true,
+        value_name = "PATH",
+        default_value = "./data"
+    )]
+    pub data_dir: PathBuf,
+
+    /// Secret that signs tokens, at least 32 bytes; several separated by commas:
+    /// the first signs, all verify. Must be given with MySQL
+    /// [default: made on the first run, kept in the data directory]
+    #[arg(long, env = "INKPOT_JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true,
+          value_parser = secrets)]
+    pub jwt_secret: Option<Secrets>,
+
+    /// Seconds that a token lives
+    #[arg(long, env = "INKPOT_TOKEN_TTL", global = true, value_name = "SECONDS", default_value_t = 3600,
+          value_parser = clap::value_parser!(u32).range(60..=86_400))]
+    pub token_ttl: u32,
+
+    /// Work factor of bcrypt, 4 to 31; each step doubles the time of a login
+    #[arg(long, env = "INKPOT_BCRYPT_COST", global = true, value_name = "COST", default_value_t = 12,
+          value_parser = clap::value_parser!(u32).range(4..=31))]
+    pub bcrypt_cost: u32,
+
+    /// Largest content of a post in bytes
+    #[arg(long, env = "INKPOT_MAX_CONTENT", global = true, value_name = "BYTES", default_value_t = 1_048_576,
+          value_parser = clap::value_parser!(u64).range(1..=MAX_CONTENT_LIMIT))]
+    pub max_content: u64,
+
+    /// Origins whose pages may call the API with credentials, separated by commas
+    /// [default: none; any page may read without credentials]
+    #[arg(long, env = "INKPOT_CORS_ORIGINS", global = true, value_name = "ORIGINS",
+          value_delimiter = ',', value_parser = origin)]
+    pub cors_origins: Vec<String>,
+
+    /// Threads that serve HTTP [default: one a processor]
+    #[arg(long, env = "INKPOT_WORKERS", global = true, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+
+    /// Connections to the database
+    #[arg(long, env = "INKPOT_DB_POOL", global = true, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub db_pool: u32,
+
+    /// What is logged: off, error, warn, info, debug, trace, or directives such as
+    /// info,inkpot::db=debug
+    #[arg(long, env = "INKPOT_LOG", global = true, value_name = "FILTER", default_value = "info",
+          value_parser = log_filter)]
+    pub log: String,
+
+    /// Format of the log on standard error
+    #[arg(
+        long,
+        env = "INKPOT_LOG_FORMAT",
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Where the data is, the default filled in.
+    pub fn database(&self) -> DatabaseUrl {
+        self.database_url
+            .clone()
+            .and_then(|url| url.0)
+            .unwrap_or_else(|| DatabaseUrl::Sqlite(self.data_dir.join("inkpot.db")))
+    }
+
+    /// Threads that serve HTTP, the default filled in.
+    pub fn worker_threads(&self) -> usize {
+        self.workers.map_or_else(processors, usize::from)
+    }
+}
+
+/// Processors that this process may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// `DATABASE_URL`, empty counting as not given, as compose files set it.
+#[derive(Debug, Clone)]
+struct OptionalUrl(Option<DatabaseUrl>);
+
+/// One or more secrets; the first is used, all are understood.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secrets(pub Vec<Vec<u8>>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secret(s)", self.0.len())
+    }
+}
+
+/// Refuses secrets that can be guessed: an HS256 key has at least as many bits as
+/// its hash (RFC 7518 §3.2), and one that repeats a few characters has not.
+pub fn check_secret(secret: &[u8]) -> Result<(), String> {
+    if secret.len() < 32 {
+        return Err(format!(
+            "a secret needs at least 32 bytes, this one has {}",
+            secret.len()
+        ));
+    }
+    let mut seen = [false; 256];
+    for byte in secret {
+        seen[usize::from(*byte)] = true;
+    }
+    if seen.iter().filter(|s| **s).count() < 10 {
+        return Err("the secret is too uniform; make one with: openssl rand -base64 48".to_owned());
+    }
+    Ok(())
+}
+
+fn secrets(text: &str) -> Result<Secrets, String> {
+    let all: Vec<Vec<u8>> = text
+        .split(',')
+        .map(|s| s.trim().as_bytes().to_vec())
+        .collect();
+    all.iter().try_for_each(|s| check_secret(s))?;
+    Ok(Secrets(all))
+}
+
+fn database_url(text: &str) -> Result<OptionalUrl, String> {
+    if text.is_empty() {
+        return Ok(OptionalUrl(None));
+    }
+    DatabaseUrl::parse(text).map(|url| OptionalUrl(Some(url)))
+}
+
+/// An origin as browsers send it (RFC 6454 §6.1): scheme, host, port, nothing else.
+fn origin(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match url::Url::parse(text) {
+        Ok(url) if url.origin().ascii_serialization() == text => Ok(text.to_owned()),
+        _ => Err("an origin looks like https://blog.example.org".to_owned()),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|e| e.to_string())
+}
+
+/// Why the program does not start: one line, or the help that was asked for.
+pub enum Refusal {
+    /// `--help`, `--version`: printed, and the program ends well.
+    Help(clap::Error),
+    /// What is wrong and where, without secrets.
+    Line(String),
+}
+
+/// Reads the command line and the environment.
+pub fn read() -> Result<Cli, Refusal> {
+    read_from(
+        std::env::args_os(),
+        std::env::vars_os().map(|(name, _)| name),
+    )
+}
+
+fn read_from(
+    args: impl Iterator<Item = std::ffi::OsString>,
+    variables: impl Iterator<Item = std::ffi::OsString>,
+) -> Result<Cli, Refusal> {
+    let cli = Cli::try_parse_from(args).map_err(refusal)?;
+    let command = <Cli as clap::CommandFactory>::command();
+    for name in variables {
+        let name = name.to_string_lossy();
+        let known = command
+            .get_arguments()
+            .any(|arg| arg.get_env().is_some_and(|env| env == name.as_ref()));
+        // INKPOT_TEST_… belong to the test suite.
+        if name.starts_with("INKPOT_") && !name.starts_with("INKPOT_TEST_") && !known {
+            return Err(Refusal::Line(format!(
+                "unknown setting {name}; inkpot --help lists all"
+            )));
+        }
+    }
+    Ok(cli)
+}
+
+/// clap explains over several lines; a start that is refused says it in one. The
+/// value itself is left out, since it may be a secret.
+fn refusal(error: clap::Error) -> Refusal {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return Refusal::Help(error);
+    }
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => Some(option.clone()),
+        _ => None,
+    };
+    let why = std::error::Error::source(&error).map(ToString::to_string);
+    let line = match (error.kind(), option, why) {
+        (ErrorKind::ValueValidation, Some(option), Some(why)) => {
+            format!("bad value for {}: {why}", setting_name(&option))
+        }
+        (ErrorKind::InvalidValue, Some(option), _) => {
+            let choices = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(choices)) => choices.join(", "),
+                _ => "another value".to_owned(),
+            };
+            format!(
+                "bad value for {}: expected {choices}",
+                setting_name(&option)
+            )
+        }
+        _ => error
+            .render()
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or("bad command line")
+            .trim_start_matches("error: ")
+            .to_owned(),
+    };
+    Refusal::Line(line)
+}
+
+/// `--listen <ADDRESS>` as `INKPOT_LISTEN (--listen)`.
+fn setting_name(option: &str) -> String {
+    let long = option
+        .trim_start_matches('-')
+        .split([' ', '='])
+        .next()
+        .unwrap_or(option);
+    <Cli as clap::CommandFactory>::command()
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(long))
+        .and_then(|arg| arg.get_env())
+        .map_or_else(
+            || option.to_owned(),
+            |env| format!("{} (--{long})", env.to_string_lossy()),
+        )
+}

@@ -1,0 +1,130 @@
+//! Every place where MySQL and SQLite differ and Diesel does not hide it.
+
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error, QueryResult};
+
+use super::connection::Conn;
+
+diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
+diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
+
+/// The id that this connection's last `INSERT` was given. (`RETURNING` exists on
+/// SQLite and MariaDB, not on MySQL.)
+pub fn last_insert(conn: &mut Conn) -> QueryResult<i64> {
+    match conn {
+        Conn::Sqlite(c) => diesel::select(last_insert_rowid()).get_result(c),
+        Conn::Mysql(c) => diesel::select(last_insert_id()).get_result(c),
+    }
+}
+
+/// Begins a transaction that will write. SQLite: `IMMEDIATE`, so that the lock is
+/// waited for at the beginning; a deferred one fails at once when it must upgrade.
+pub fn begin_write(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
+        Conn::Mysql(c) => AnsiTransactionManager::begin_transaction(c),
+    }
+}
+
+/// Which unique index an insert or update ran into, by its name.
+///
+/// `constraint_name()` is `None` on both databases; the names are in the text:
+/// MariaDB `… for key 'user_email_key'`, MySQL `… for key 'user.user_email_key'`,
+/// SQLite `UNIQUE constraint failed: user.email_key` (the columns, not the index:
+/// an index is named after its table and columns, so that the two agree).
+pub fn unique_index<'a>(message: &str, candidates: &[&'a str]) -> Option<&'a str> {
+    let named = if let Some((_, columns)) = message.split_once("UNIQUE constraint failed: ") {
+        columns.replace('.', "_")
+    } else {
+        let (_, key) = message.rsplit_once("for key '")?;
+        let key = key.trim_end_matches('\'');
+        key.rsplit_once('.')
+            .map_or(key, |(_, name)| name)
+            .to_owned()
+    };
+    candidates.iter().copied().find(|c| *c == named)
+}
+
+/// What an error of the database means for whoever called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// A unique index refused it.
+    Unique,
+    /// A row that it refers to is not there (or still referred to).
+    ForeignKey,
+    /// Another transaction was in the way; the same work may succeed now.
+    Conflict,
+    /// The server, or the way to it, is gone or refuses to work.
+    Unavailable,
+    /// A fault of ours, or of the server's.
+    Fault,
+}
+
+/// The one classifier. Numbers of the errors are lost on the way through the
+/// driver, the texts are all there is; they have been stable for decades.
+pub fn meaning(error: &Error) -> Meaning {
+    let Error::DatabaseError(kind, info) = error else {
+        return match error {
+            Error::BrokenTransactionManager => Meaning::Unavailable,
+            _ => Meaning::Fault,
+        };
+    };
+    let message = info.message();
+    let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
+    match kind {
+        DatabaseErrorKind::UniqueViolation => Meaning::Unique,
+        DatabaseErrorKind::ForeignKeyViolation => Meaning::ForeignKey,
+        DatabaseErrorKind::SerializationFailure => Meaning::Conflict,
+        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction => {
+            Meaning::Unavailable
+        }
+        _ if says(&[
+            "Deadlock found",                     // 1213, and how Galera reports conflicts
+            "Lock wait timeout exceeded",         // 1205
+            "Record has changed since last read", // 1020, MariaDB snapshot isolation
+            "database is locked",                 // SQLITE_BUSY
+            "database table is locked",           // SQLITE_LOCKED
+        ]) =>
+        {
+            Meaning::Conflict
+        }
+        _ if says(&[
+            "Too many connections",        // 1040
+            "has not yet prepared node",   // 1047, a cluster node without quorum
+            "Server shutdown in progress", // 1053
+            "--read-only",                 // 1290
+            "--super-read-only",
+            "server has gone away",  // 2006
+            "Lost connection",       // 2013
+            "Connection was killed", // 1927
+            "because of inactivity", // 4031
+            "maximum statement execution time exceeded",
+            "disk I/O error",
+            "database or disk is full",
+            "readonly database",
+        ]) =>
+        {
+            Meaning::Unavailable
+        }
+        _ => Meaning::Fault,
+    }
+}
+
+/// Keeps two processes from migrating at once. On SQLite a migration and its
+/// record are one transaction, and the lock of the file is enough.
+pub fn lock_migrations(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        // Held by the session, so it goes with the process, however that ends.
+        Conn::Mysql(c) => c.batch_execute("DO GET_LOCK('inkpot_migrations', 10)"),
+    }
+}
+
+/// Gives back what [`lock_migrations`] took.
+pub fn unlock_migrations(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Mysql(c) => c.batch_execute("DO RELEASE_LOCK('inkpot_migrations')"),
+    }
+}

@@ -1,0 +1,86 @@
+//! The schema's history, embedded: twin folders with the same names, one for each
+//! database.
+
+use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::Conn;
+use super::dialect;
+
+const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// One migration and whether the database has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Folder name: date, number and what it does.
+    pub name: String,
+    /// Applied to this database.
+    pub applied: bool,
+}
+
+/// Every embedded migration in order.
+pub fn status(conn: &mut Conn) -> Outcome<Vec<Status>> {
+    match conn {
+        Conn::Sqlite(c) => status_of(c, &SQLITE),
+        Conn::Mysql(c) => status_of(c, &MYSQL),
+    }
+}
+
+/// Applies what is missing, in order; gives the names of what was applied.
+pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
+    dialect::lock_migrations(conn)?;
+    let done = match conn {
+        Conn::Sqlite(c) => names(c.run_pending_migrations(SQLITE)),
+        Conn::Mysql(c) => names(c.run_pending_migrations(MYSQL)),
+    };
+    dialect::unlock_migrations(conn)?;
+    done
+}
+
+/// Takes the newest applied migration back, with all its data; gives its name,
+/// `None` when there is none.
+pub fn revert(conn: &mut Conn) -> Outcome<Option<String>> {
+    if !status(conn)?.iter().any(|m| m.applied) {
+        return Ok(None);
+    }
+    dialect::lock_migrations(conn)?;
+    let done = match conn {
+        Conn::Sqlite(c) => c.revert_last_migration(SQLITE),
+        Conn::Mysql(c) => c.revert_last_migration(MYSQL),
+    };
+    dialect::unlock_migrations(conn)?;
+    done.map(|version| Some(version.to_string()))
+}
+
+/// True when the database has every migration of this program.
+pub fn is_current(conn: &mut Conn) -> Outcome<bool> {
+    Ok(match conn {
+        Conn::Sqlite(c) => !c.has_pending_migration(SQLITE)?,
+        Conn::Mysql(c) => !c.has_pending_migration(MYSQL)?,
+    })
+}
+
+fn names(done: Outcome<Vec<MigrationVersion<'_>>>) -> Outcome<Vec<String>> {
+    Ok(done?.iter().map(ToString::to_string).collect())
+}
+
+fn status_of<C, DB>(conn: &mut C, source: &EmbeddedMigrations) -> Outcome<Vec<Status>>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let applied = conn.applied_migrations()?;
+    let mut all: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    all.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
+    Ok(all
+        .iter()
+        .map(|m| Status {
+            name: m.name().to_string(),
+            applied: applied.contains(&m.name().version()),
+        })
+        .collect())
+}

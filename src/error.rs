@@ -1,0 +1,310 @@
+//! Every refusal that a client can meet: one table of codes, one shape
+//! (`application/problem+json`, RFC 9457), one place that renders it.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::db::DbError;
+
+/// A row of the table of codes.
+pub struct Row {
+    pub code: Code,
+    pub name: &'static str,
+    /// `None` for codes that stand in `errors` only, beside a field.
+    pub status: Option<u16>,
+    pub title: &'static str,
+    pub explanation: &'static str,
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $status:expr, $title:literal, $explanation:literal;)*) => {
+        /// The closed list of codes that a client can be told.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $($variant,)* }
+
+        /// The table of codes, in the order of [`Code`].
+        pub const TABLE: &[Row] = &[$(Row {
+            code: Code::$variant,
+            name: $name,
+            status: $status,
+            title: $title,
+            explanation: $explanation,
+        },)*];
+    };
+}
+
+codes! {
+    MalformedRequest "malformed_request" Some(400), "Malformed request", "The request is not valid HTTP, or one of its headers cannot be read.";
+    MalformedJson "malformed_json" Some(400), "Malformed JSON", "The body is not JSON in UTF-8. The detail says where reading stopped, by line and column.";
+    PathInvalid "path_invalid" Some(400), "Malformed path", "A part of the path is not what the route takes: ids are whole numbers from 1 to 9223372036854775807 without leading zeros.";
+    TokenConflict "token_conflict" Some(400), "Two different tokens", "The headers Authorization and JWT both carry a token, and the two differ.";
+    TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>.";
+    InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, expired, not from this service, or its user is gone. Log in again.";
+    InvalidCredentials "invalid_credentials" Some(401), "Invalid credentials", "No account with this identifier and this password. Which of the two is wrong is not told.";
+    NotFound "not_found" Some(404), "Not found", "Nothing is served under this path.";
+    UserNotFound "user_not_found" Some(404), "User not found", "No user has this id.";
+    PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id.";
+    MethodNotAllowed "method_not_allowed" Some(405), "Method not allowed", "The path exists, but not with this method. The Allow header lists those it takes.";
+    RequestTimeout "request_timeout" Some(408), "Request timeout", "The request did not arrive in time.";
+    EmailTaken "email_taken" Some(409), "E-mail taken", "Another account has this e-mail address.";
+    UsernameTaken "username_taken" Some(409), "Username taken", "Another account has this username.";
+    MobileTaken "mobile_taken" Some(409), "Mobile taken", "Another account has this mobile number.";
+    BodyTooLarge "body_too_large" Some(413), "Body too large", "The body is larger than this route takes.";
+    ContentTooLarge "content_too_large" Some(413), "Content too large", "The content of the post is longer than this server keeps.";
+    UnsupportedMediaType "unsupported_media_type" Some(415), "Unsupported media type", "Bodies are JSON in UTF-8: send Content-Type: application/json, without a Content-Encoding.";
+    ValidationFailed "validation_failed" Some(422), "Validation failed", "The body is JSON, but fields of it do not fit. The list errors names each of them.";
+    HeadersTooLarge "headers_too_large" Some(431), "Headers too large", "The request line and headers together are larger than the server reads.";
+    Internal "internal" Some(500), "Internal error", "A fault of the server. Its log has the details under the request id.";
+    Overloaded "overloaded" Some(503), "Overloaded", "Too much of this work is waiting already. Try again after the time in Retry-After.";
+    Unavailable "unavailable" Some(503), "Unavailable", "The database cannot be reached just now. Try again after the time in Retry-After. A write may or may not have happened.";
+    NotReady "not_ready" Some(503), "Not ready", "A part that the service needs does not work; the detail names it.";
+
+    FieldUnknown "field_unknown" None, "Unknown field", "The body has a field that the route does not take.";
+    FieldMissing "field_missing" None, "Missing field", "The body lacks a field that the route needs.";
+    FieldMistyped "field_mistyped" None, "Mistyped field", "The value is of another JSON type than the route takes.";
+    FieldDuplicate "field_duplicate" None, "Duplicate field", "The body names the field more than once.";
+    FieldConflict "field_conflict" None, "Conflicting fields", "Of several fields that mean the same, exactly one may be given.";
+    ControlCharacter "control_character" None, "Control character", "The text contains a control character.";
+    EmailInvalid "email_invalid" None, "Invalid e-mail", "The text is not an e-mail address.";
+    NameEmpty "name_empty" None, "Empty name", "A name needs at least one visible character.";
+    NameTooLong "name_too_long" None, "Name too long", "A name has at most 64 characters.";
+    UsernameInvalid "username_invalid" None, "Invalid username", "A username has 5 to 20 characters of A-Z a-z 0-9 _ -, at least one of them a letter.";
+    MobileInvalid "mobile_invalid" None, "Invalid mobile number", "A mobile number is given in international form: + and 8 to 15 digits.";
+    PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 bytes.";
+    PasswordTooLong "password_too_long" None, "Password too long", "A password has at most 1024 bytes.";
+    PasswordAllDigits "password_all_digits" None, "Password of digits only", "A password may not consist of digits alone.";
+    PasswordCommon "password_common" None, "Common password", "The password is one of those that are guessed first.";
+    PasswordSimilar "password_similar" None, "Password too similar", "The password is too close to the account's e-mail address, name or username.";
+    TitleEmpty "title_empty" None, "Empty title", "A title needs at least one visible character.";
+    TitleTooLong "title_too_long" None, "Title too long", "A title has at most 256 characters.";
+    ContentEmpty "content_empty" None, "Empty content", "The content of a post has at least one byte.";
+}
+
+impl Code {
+    /// The code's row of the table.
+    pub fn row(self) -> &'static Row {
+        // The enum and the table come from the same list, in the same order.
+        &TABLE[self as usize]
+    }
+
+    /// What clients compare: lower case with underscores, never changed.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The status of a problem with this code; 422 for codes of fields.
+    pub fn status(self) -> StatusCode {
+        self.row()
+            .status
+            .and_then(|s| StatusCode::from_u16(s).ok())
+            .unwrap_or(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+}
+
+/// One field of the body that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) to the field; empty for the whole body.
+    #[schema(example = "/email")]
+    pub pointer: String,
+    /// One of the closed list of codes.
+    #[schema(schema_with = code_schema)]
+    pub code: &'static str,
+    /// For people.
+    #[schema(example = "is not an e-mail address")]
+    pub detail: String,
+}
+
+impl FieldError {
+    /// `name` is the name of a top-level field, or empty for the whole body.
+    pub fn new(name: &str, code: Code, detail: impl Into<String>) -> Self {
+        let pointer = if name.is_empty() {
+            String::new()
+        } else {
+            // RFC 6901 §3
+            format!("/{}", name.replace('~', "~0").replace('/', "~1"))
+        };
+        Self {
+            pointer,
+            code: code.name(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// `application/problem+json` (RFC 9457) as this service fills it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem<'a> {
+    /// Where the code is explained, relative to the server.
+    #[serde(rename = "type")]
+    #[schema(example = "/problems/validation_failed", format = "uri-reference")]
+    pub kind: String,
+    /// The code's title, always the same for the same code.
+    #[schema(example = "Validation failed")]
+    pub title: &'static str,
+    /// The HTTP status.
+    #[schema(example = 422, minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What it was this time, for people.
+    #[schema(example = "1 field needs attention")]
+    pub detail: &'a str,
+    /// One of the closed list of codes, for programs.
+    #[schema(schema_with = code_schema)]
+    pub code: &'static str,
+    /// What the server's log calls this request.
+    #[schema(example = "01JD3ZK6W0Q7V4T8N5XH2B9CRM")]
+    pub request_id: &'a str,
+    /// Every field that does not fit; with 422 only.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
+    pub errors: &'a [FieldError],
+}
+
+/// The closed list as an enum.
+fn code_schema() -> utoipa::openapi::schema::Object {
+    utoipa::openapi::schema::ObjectBuilder::new()
+        .schema_type(utoipa::openapi::schema::Type::String)
+        .enum_values(Some(TABLE.iter().map(|row| row.name)))
+        .build()
+}
+
+/// A refusal on its way to the client.
+#[derive(Debug)]
+pub struct Error {
+    pub code: Code,
+    /// For the client; never anything of the inside.
+    pub detail: String,
+    pub fields: Vec<FieldError>,
+    /// For the log only.
+    pub cause: Option<String>,
+    /// Methods of the path, for 405.
+    pub allow: Option<String>,
+}
+
+/// What a client is told to wait when it is told to come back.
+pub const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+impl Error {
+    /// A refusal with the code's own explanation as its detail.
+    pub fn new(code: Code) -> Self {
+        Self::with_detail(code, code.row().explanation)
+    }
+
+    pub fn with_detail(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            fields: Vec::new(),
+            cause: None,
+            allow: None,
+        }
+    }
+
+    /// 422 with every field that does not fit.
+    pub fn fields(fields: Vec<FieldError>) -> Self {
+        let detail = match fields.len() {
+            1 => "1 field needs attention".to_owned(),
+            n => format!("{n} fields need attention"),
+        };
+        Self {
+            fields,
+            ..Self::with_detail(Code::ValidationFailed, detail)
+        }
+    }
+
+    /// 500; `cause` goes to the log, the client gets the request id.
+    pub fn internal(cause: impl fmt::Display) -> Self {
+        Self {
+            cause: Some(cause.to_string()),
+            ..Self::new(Code::Internal)
+        }
+    }
+
+    /// 405 with the methods that the path takes.
+    pub fn method_not_allowed(allow: &str) -> Self {
+        Self {
+            allow: Some(allow.to_owned()),
+            ..Self::new(Code::MethodNotAllowed)
+        }
+    }
+
+    /// Renders the body for the request that `request_id` names.
+    pub fn body(&self, request_id: &str) -> Vec<u8> {
+        let row = self.code.row();
+        serde_json::to_vec(&Problem {
+            kind: format!("/problems/{}", row.name),
+            title: row.title,
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: row.name,
+            request_id,
+            errors: &self.fields,
+        })
+        // Strings and numbers only: writing them to memory cannot fail.
+        .unwrap_or_default()
+    }
+
+    /// The answer for the request that `request_id` names.
+    pub fn respond(&self, request_id: &str) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.code.status());
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        match self.code.status() {
+            StatusCode::UNAUTHORIZED => {
+                // RFC 6750 §3: no error code when no token was given.
+                let challenge = if self.code == Code::InvalidToken {
+                    "Bearer realm=\"inkpot\", error=\"invalid_token\""
+                } else {
+                    "Bearer realm=\"inkpot\""
+                };
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER.as_secs()));
+            }
+            _ => {}
+        }
+        if let Some(allow) = &self.allow {
+            response.insert_header((header::ALLOW, allow.as_str()));
+        }
+        response.body(self.body(request_id))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.name(), self.detail)
+    }
+}
+
+impl ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// The edge renders errors with their request id; this is what is left for one
+    /// that never reaches it.
+    fn error_response(&self) -> HttpResponse {
+        self.respond("")
+    }
+}
+
+impl From<DbError> for Error {
+    /// For units of work that have no refusals of their own.
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Unavailable(cause) => Self {
+                cause: Some(cause),
+                ..Self::new(Code::Unavailable)
+            },
+            DbError::Fault(cause) => Self::internal(cause),
+            DbError::Unique(cause) => Self::internal(format!("unexpected duplicate: {cause}")),
+            DbError::ForeignKey => Self::internal("unexpected foreign key violation"),
+        }
+    }
+}

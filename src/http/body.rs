@@ -1,0 +1,456 @@
+//! JSON bodies: read whole, checked field by field, every fault reported at once.
+//!
+//! The list of fields that a body is read by is the list that describes it in
+//! `openapi.yaml`, so the two cannot differ.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{BytesMut, Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use futures_util::StreamExt;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
+    Type,
+};
+
+use crate::app::App;
+use crate::error::{Code, Error, FieldError};
+
+/// What every body but a post's may be long.
+const LIMIT: usize = 64 * 1024;
+/// How long a client may be silent while it sends.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How much of a body that is too large is still read, and for how long, so that
+/// the client gets to read the refusal before the connection closes.
+const DRAIN: usize = 32 * 1024 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// A field of a body.
+pub struct Field {
+    pub name: &'static str,
+    pub required: bool,
+    pub kind: Kind,
+    pub description: &'static str,
+    pub example: &'static str,
+}
+
+/// What a field holds.
+pub enum Kind {
+    /// Text, its length in characters.
+    Text {
+        min: usize,
+        /// `None`: bounded in bytes, by a check of its own.
+        max: Option<usize>,
+        /// ECMA-262, for clients; the check itself is code.
+        pattern: Option<&'static str>,
+        format: Option<KnownFormat>,
+    },
+}
+
+impl Field {
+    fn schema(&self) -> Object {
+        let types = |kind: Type| {
+            if self.required {
+                SchemaType::Type(kind)
+            } else {
+                SchemaType::Array(vec![kind, Type::Null])
+            }
+        };
+        let builder = ObjectBuilder::new().description(Some(self.description));
+        match &self.kind {
+            Kind::Text {
+                min,
+                max,
+                pattern,
+                format,
+            } => builder
+                .schema_type(types(Type::String))
+                .min_length(Some(*min))
+                .max_length(*max)
+                .pattern(*pattern)
+                .format(format.clone().map(SchemaFormat::KnownFormat))
+                .examples([self.example])
+                .build(),
+        }
+    }
+}
+
+/// A body that a route takes.
+pub trait Document: Sized + 'static {
+    /// Its name among the schemas.
+    const NAME: &'static str;
+    /// Every field that it may have.
+    const FIELDS: &'static [Field];
+
+    /// Takes the fields out of `input`, reporting there what does not fit; `None`
+    /// only after a report.
+    fn read(input: &mut Input, app: &App) -> Option<Self>;
+
+    /// Bytes that the body may be long.
+    fn limit(_app: &App) -> usize {
+        LIMIT
+    }
+
+    /// Its schema, from [`FIELDS`](Self::FIELDS).
+    fn schema() -> Schema {
+        Schema::Object(object_of(Self::FIELDS))
+    }
+}
+
+/// The schema of an object with exactly these fields.
+pub fn object_of(fields: &[Field]) -> Object {
+    let mut builder = ObjectBuilder::new()
+        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    for field in fields {
+        builder = builder.property(field.name, field.schema());
+        if field.required {
+            builder = builder.required(field.name);
+        }
+    }
+    builder.build()
+}
+
+/// The fields of a body on their way to a [`Document`], and what was wrong.
+pub struct Input {
+    members: Vec<(String, Scalar)>,
+    fields: &'static [Field],
+    faults: Vec<FieldError>,
+    refusal: Option<Error>,
+}
+
+/// Why a text is not what its field takes.
+pub struct Fault(pub Code, pub &'static str);
+
+impl Input {
+    fn new(members: Members, fields: &'static [Field]) -> Self {
+        let mut faults = Vec::new();
+        for name in &members.duplicates {
+            faults.push(FieldError::new(
+                name,
+                Code::FieldDuplicate,
+                "is given more than once",
+            ));
+        }
+        for (name, _) in &members.all {
+            if !fields.iter().any(|field| field.name == name) {
+                faults.push(FieldError::new(
+                    name,
+                    Code::FieldUnknown,
+                    "is not a field of this body",
+                ));
+            }
+        }
+        Self {
+            members: members.all,
+            fields,
+            faults,
+            refusal: None,
+        }
+    }
+
+    /// Reports a field that does not fit.
+    pub fn fault(&mut self, name: &str, code: Code, detail: &str) {
+        self.faults.push(FieldError::new(name, code, detail));
+    }
+
+    /// Refuses the whole body for a reason that beats all fields.
+    pub fn refuse(&mut self, error: Error) {
+        self.refusal = Some(error);
+    }
+
+    /// Takes a text in which `allowed` are the only control characters.
+    pub fn text(&mut self, name: &'static str, allowed: &[char]) -> Option<String> {
+        let Scalar::Text(text) = self.take(name)? else {
+            self.fault(name, Code::FieldMistyped, "must be a string");
+            return None;
+        };
+        if text
+            .chars()
+            .any(|c| c.is_control() && !allowed.contains(&c))
+        {
+            self.fault(name, Code::ControlCharacter, "holds a control character");
+            return None;
+        }
+        Some(text)
+    }
+
+    /// Takes a text without control characters and parses it.
+    pub fn parse<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let text = self.text(name, &[])?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(Fault(code, detail)) => {
+                self.fault(name, code, detail);
+                None
+            }
+        }
+    }
+
+    /// Whether the body has the field with a value other than null.
+    pub fn has(&self, name: &str) -> bool {
+        self.members
+            .iter()
+            .any(|(member, value)| member == name && *value != Scalar::Null)
+    }
+
+    /// A text as given, for checks of one field against another.
+    pub fn peek(&self, name: &str) -> Option<String> {
+        self.members.iter().find_map(|(member, value)| match value {
+            Scalar::Text(text) if member == name => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    /// Takes a field's value. Null is absence where a field is optional.
+    fn take(&mut self, name: &'static str) -> Option<Scalar> {
+        let required = self.fields.iter().any(|f| f.name == name && f.required);
+        let value = self
+            .members
+            .iter_mut()
+            .find(|(member, _)| member == name)
+            .map(|(_, value)| std::mem::replace(value, Scalar::Null));
+        if value.is_none() && required {
+            self.fault(name, Code::FieldMissing, "is required");
+        }
+        value.filter(|value| required || *value != Scalar::Null)
+    }
+
+    fn finish<T>(self, value: Option<T>) -> Result<T, Error> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        if !self.faults.is_empty() {
+            return Err(Error::fields(self.faults));
+        }
+        value.ok_or_else(|| Error::internal("a body was refused without a report"))
+    }
+}
+
+/// Reads `bytes` as `T`.
+pub fn read<T: Document>(bytes: &[u8], app: &App) -> Result<T, Error> {
+    let mut input = Input::new(Members::parse(bytes)?, T::FIELDS);
+    let value = T::read(&mut input, app);
+    input.finish(value)
+}
+
+/// More members than any body has; the rest is read over, so that a body of a
+/// million members costs no more than its bytes.
+const MAX_MEMBERS: usize = 64;
+/// Characters of a foreign name that a refusal repeats.
+const MAX_NAME: usize = 64;
+
+/// The members of a JSON object in their order, duplicates told apart.
+#[derive(Default)]
+struct Members {
+    all: Vec<(String, Scalar)>,
+    duplicates: Vec<String>,
+}
+
+/// A value as far as bodies need it: of lists and objects only that they are.
+#[derive(Debug, PartialEq, Eq)]
+enum Scalar {
+    Null,
+    Text(String),
+    Other,
+}
+
+impl Members {
+    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let members = reader.deserialize_any(MembersVisitor).and_then(|members| {
+            reader.end()?;
+            Ok(members)
+        });
+        members.map_err(|error| {
+            if error.is_data() {
+                let detail = "the body must be a JSON object";
+                Error::fields(vec![FieldError::new("", Code::FieldMistyped, detail)])
+            } else {
+                // The parser's words on syntax, with line and column.
+                Error::with_detail(Code::MalformedJson, error.to_string())
+            }
+        })
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = Members;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+        let mut members = Members::default();
+        while let Some(name) = map.next_key::<String>()? {
+            if members.all.len() == MAX_MEMBERS {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = map.next_value()?;
+            let name = shortened(name);
+            if !members.all.iter().any(|(known, _)| *known == name) {
+                members.all.push((name, value));
+            } else if !members.duplicates.contains(&name) {
+                members.duplicates.push(name);
+            }
+        }
+        Ok(members)
+    }
+}
+
+fn shortened(name: String) -> String {
+    match name.char_indices().nth(MAX_NAME) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
+    }
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ScalarVisitor)
+    }
+}
+
+struct ScalarVisitor;
+
+impl<'de> Visitor<'de> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Null)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Other)
+    }
+}
+
+/// The extractor: a handler that takes `Body<T>` is called with a checked `T`.
+pub struct Body<T>(pub T);
+
+impl<T: Document> FromRequest for Body<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (req, payload) = (req.clone(), payload.take());
+        Box::pin(async move {
+            let app = req
+                .app_data::<Data<App>>()
+                .ok_or_else(|| Error::internal("no application data"))?;
+            check_media_type(&req)?;
+            let bytes = collect(&req, payload, T::limit(app)).await?;
+            read(&bytes, app).map(Body)
+        })
+    }
+}
+
+/// RFC 8259 §11: `application/json`; a charset, meaningless there, may say UTF-8.
+fn check_media_type(req: &HttpRequest) -> Result<(), Error> {
+    let refused = || Error::new(Code::UnsupportedMediaType);
+    let charset_fits = req.encoding().is_ok_and(|e| e.name() == "UTF-8");
+    let type_fits = req.content_type().eq_ignore_ascii_case("application/json");
+    let plain = req
+        .headers()
+        .get(header::CONTENT_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if type_fits && charset_fits && plain {
+        Ok(())
+    } else {
+        Err(refused())
+    }
+}
+
+async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, Error> {
+    let announced = req
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<usize>().ok());
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
+    let mut too_large = announced.is_some_and(|length| length > limit);
+    while !too_large {
+        let Ok(next) = tokio::time::timeout(SILENCE, payload.next()).await else {
+            return Err(Error::new(Code::RequestTimeout));
+        };
+        let Some(chunk) = next else {
+            return Ok(bytes);
+        };
+        let chunk = chunk.map_err(|_| {
+            Error::with_detail(
+                Code::MalformedRequest,
+                "The body ended early or is not framed as announced.",
+            )
+        })?;
+        too_large = bytes.len() + chunk.len() > limit;
+        if !too_large {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    drain(payload).await;
+    Err(Error::with_detail(
+        Code::BodyTooLarge,
+        format!("This route takes bodies of at most {limit} bytes."),
+    ))
+}
+
+async fn drain(mut payload: Payload) {
+    let mut rest = DRAIN;
+    // Whatever ends it, the refusal is on its way.
+    let _ = tokio::time::timeout(DRAIN_TIME, async {
+        while let Some(Ok(chunk)) = payload.next().await {
+            if chunk.len() > rest {
+                break;
+            }
+            rest -= chunk.len();
+        }
+    })
+    .await;
+}

@@ -1,0 +1,411 @@
+//! The route table: each endpoint is its handlers and its description at once, so
+//! that `openapi.yaml`, the `Allow` header and the router cannot disagree.
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard};
+use serde_json::{Value, json};
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::extensions::Extensions;
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{
+    HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItemBuilder,
+};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{Paths, Ref, RefOr, Required, Schema, SecurityRequirement};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::body::Document;
+use crate::error::{Code, Error};
+
+/// A named schema of the description.
+pub type NamedSchema = (String, RefOr<Schema>);
+
+/// A path and what can be done there.
+pub struct Endpoint {
+    path: &'static str,
+    operations: Vec<(Method, Operation, Route)>,
+}
+
+impl Endpoint {
+    /// `path` without a trailing slash; with one it is the same resource.
+    pub fn new(path: &'static str) -> Self {
+        Self {
+            path,
+            operations: Vec::new(),
+        }
+    }
+
+    /// `GET`, and `HEAD` with it.
+    pub fn get<F, Args>(self, operation: Operation, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+        self.with(Method::GET, operation, route.to(handler))
+    }
+
+    pub fn post<F, Args>(self, operation: Operation, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(Method::POST, operation, web::post().to(handler))
+    }
+
+    fn with(mut self, method: Method, operation: Operation, route: Route) -> Self {
+        self.operations.push((method, operation, route));
+        self
+    }
+
+    /// Its path with `{parameters}`.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The methods that its description lists.
+    pub fn methods(&self) -> Vec<Method> {
+        self.operations.iter().map(|(m, _, _)| m.clone()).collect()
+    }
+
+    /// The value of `Allow`.
+    fn allow(&self) -> String {
+        let mut methods = Vec::new();
+        for (method, _, _) in &self.operations {
+            methods.push(method.as_str());
+            if *method == Method::GET {
+                methods.push("HEAD");
+            }
+        }
+        methods.push("OPTIONS");
+        methods.join(", ")
+    }
+
+    /// Adds the endpoint to the router, with and without the trailing slash.
+    pub fn register(self, config: &mut ServiceConfig) {
+        let allow = self.allow();
+        let mut resource = web::resource(vec![self.path.to_owned(), format!("{}/", self.path)]);
+        for (_, _, route) in self.operations {
+            resource = resource.route(route);
+        }
+        config.service(
+            resource.default_service(web::route().to(move |request: HttpRequest| {
+                let answer = options_or_refuse(&request, &allow);
+                async move { answer }
+            })),
+        );
+    }
+
+    /// Describes the endpoint and gives the schemas that its description names.
+    pub fn describe(&self, paths: &mut Paths) -> Vec<NamedSchema> {
+        let mut item = PathItemBuilder::new();
+        let mut schemas = Vec::new();
+        for (method, operation, _) in &self.operations {
+            let method = if *method == Method::POST {
+                HttpMethod::Post
+            } else {
+                HttpMethod::Get
+            };
+            item = item.operation(method, operation.describe());
+            schemas.extend((operation.schemas)());
+        }
+        paths.paths.insert(self.path.to_owned(), item.build());
+        schemas
+    }
+}
+
+fn options_or_refuse(request: &HttpRequest, allow: &str) -> Result<HttpResponse, Error> {
+    if *request.method() == Method::OPTIONS {
+        return Ok(HttpResponse::NoContent()
+            .insert_header(("allow", allow))
+            .finish());
+    }
+    Err(Error::method_not_allowed(allow))
+}
+
+/// The pattern of a route as the table has it, whichever slash was used.
+pub fn canonical(pattern: &str) -> &str {
+    pattern.trim_end_matches('/')
+}
+
+/// What one method of a path does, as clients read it.
+pub struct Operation {
+    id: &'static str,
+    summary: &'static str,
+    tag: &'static str,
+    description: &'static str,
+    needs_token: bool,
+    parameters: Vec<Parameter>,
+    body: Option<&'static str>,
+    status: StatusCode,
+    answer: Answer,
+    headers: Vec<(&'static str, &'static str)>,
+    codes: Vec<Code>,
+    schemas: Box<dyn Fn() -> Vec<NamedSchema>>,
+}
+
+/// The body of a success.
+enum Answer {
+    Json { schema: String, example: Value },
+    Other { media_type: &'static str },
+}
+
+impl Operation {
+    /// `id` is what generated clients call it.
+    pub fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
+        Self {
+            id,
+            summary,
+            tag,
+            description: "",
+            needs_token: false,
+            parameters: Vec::new(),
+            body: None,
+            status: StatusCode::OK,
+            answer: Answer::Other {
+                media_type: "application/json",
+            },
+            headers: Vec::new(),
+            codes: vec![Code::Internal],
+            schemas: Box::new(Vec::new),
+        }
+    }
+
+    pub fn description(mut self, text: &'static str) -> Self {
+        self.description = text;
+        self
+    }
+
+    /// Needs a token.
+    pub fn token(mut self) -> Self {
+        self.needs_token = true;
+        self.codes
+            .extend([Code::TokenConflict, Code::TokenMissing, Code::InvalidToken]);
+        self
+    }
+
+    /// Asks the database.
+    pub fn database(mut self) -> Self {
+        self.codes.push(Code::Unavailable);
+        self
+    }
+
+    /// Takes a body.
+    pub fn body<T: Document>(mut self) -> Self {
+        self.body = Some(T::NAME);
+        self.codes.extend([
+            Code::MalformedJson,
+            Code::MalformedRequest,
+            Code::RequestTimeout,
+            Code::BodyTooLarge,
+            Code::UnsupportedMediaType,
+            Code::ValidationFailed,
+        ]);
+        self.also(|| vec![(T::NAME.to_owned(), T::schema().into())])
+    }
+
+    /// Succeeds with `status` and a JSON body.
+    pub fn answers<T: ToSchema>(mut self, status: StatusCode, example: Value) -> Self {
+        self.status = status;
+        self.answer = Answer::Json {
+            schema: T::name().into_owned(),
+            example,
+        };
+        self.also(|| {
+            let mut schemas = vec![(T::name().into_owned(), <T as PartialSchema>::schema())];
+            T::schemas(&mut schemas);
+            schemas
+        })
+    }
+
+    /// Succeeds with 200 and a text.
+    pub fn answers_text(mut self, media_type: &'static str) -> Self {
+        self.answer = Answer::Other { media_type };
+        self
+    }
+
+    /// A header of the success.
+    pub fn header(mut self, name: &'static str, description: &'static str) -> Self {
+        self.headers.push((name, description));
+        self
+    }
+
+    /// A read that can be revalidated.
+    pub fn revalidates(self) -> Self {
+        self.header("ETag", "Strong; differs for each Content-Encoding.")
+    }
+
+    /// The `{id}` in the path.
+    pub fn id_in_path(mut self, example: i64) -> Self {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(1))
+            .maximum(Some(i64::MAX))
+            .build();
+        self.codes.push(Code::PathInvalid);
+        self.parameter(
+            "id",
+            ParameterIn::Path,
+            "Which one.",
+            schema.into(),
+            json!(example),
+        )
+    }
+
+    /// Another parameter; those in the path are required, others are not.
+    pub fn parameter(
+        mut self,
+        name: &'static str,
+        place: ParameterIn,
+        description: &'static str,
+        schema: RefOr<Schema>,
+        example: Value,
+    ) -> Self {
+        let required = if place == ParameterIn::Path {
+            Required::True
+        } else {
+            Required::False
+        };
+        self.parameters.push(
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(place)
+                .required(required)
+                .description(Some(description))
+                .schema(Some(schema))
+                .example(Some(example))
+                .build(),
+        );
+        self
+    }
+
+    /// Refuses with these codes, beside those that its other properties bring.
+    pub fn refuses(mut self, codes: &[Code]) -> Self {
+        self.codes.extend(codes);
+        self
+    }
+
+    fn also(mut self, more: impl Fn() -> Vec<NamedSchema> + 'static) -> Self {
+        let earlier = self.schemas;
+        self.schemas = Box::new(move || {
+            let mut schemas = earlier();
+            schemas.extend(more());
+            schemas
+        });
+        self
+    }
+
+    fn describe(&self) -> utoipa::openapi::path::Operation {
+        let mut operation = OperationBuilder::new()
+            .operation_id(Some(self.id))
+            .summary(Some(self.summary))
+            .tag(self.tag);
+        if !self.description.is_empty() {
+            operation = operation.description(Some(self.description));
+        }
+        if self.needs_token {
+            operation = operation
+                .security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []))
+                .security(SecurityRequirement::new::<_, [&str; 0], &str>("jwt", []));
+        } else {
+            operation = operation.securities(Some([]));
+        }
+        for parameter in &self.parameters {
+            operation = operation.parameter(parameter.clone());
+        }
+        if let Some(name) = self.body {
+            let content = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name(name)))
+                .build();
+            operation = operation.request_body(Some(
+                RequestBodyBuilder::new()
+                    .required(Some(Required::True))
+                    .content("application/json", content)
+                    .build(),
+            ));
+        }
+        operation = operation.response(self.status.as_str(), self.success());
+        if self.headers.iter().any(|(name, _)| *name == "ETag") && self.status == StatusCode::OK {
+            operation = operation.response(
+                "304",
+                ResponseBuilder::new().description("What If-None-Match names is still the state."),
+            );
+        }
+        for status in self.refusal_statuses() {
+            operation = operation.response(status.as_str(), self.refusal(status));
+        }
+        operation.build()
+    }
+
+    fn success(&self) -> ResponseBuilder {
+        let mut response = ResponseBuilder::new().description(self.summary);
+        response = match &self.answer {
+            Answer::Json { schema, example } => response.content(
+                "application/json",
+                ContentBuilder::new()
+                    .schema(Some(Ref::from_schema_name(schema)))
+                    .example(Some(example.clone()))
+                    .build(),
+            ),
+            Answer::Other { media_type } => response.content(
+                *media_type,
+                ContentBuilder::new()
+                    .schema(Some(ObjectBuilder::new().schema_type(
+                        if *media_type == "application/json" {
+                            Type::Object
+                        } else {
+                            Type::String
+                        },
+                    )))
+                    .build(),
+            ),
+        };
+        for (name, description) in &self.headers {
+            let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String).build());
+            header.description = Some((*description).to_owned());
+            response = response.header(*name, header);
+        }
+        response
+    }
+
+    fn refusal_statuses(&self) -> Vec<StatusCode> {
+        let mut statuses: Vec<StatusCode> = self.codes.iter().map(|code| code.status()).collect();
+        statuses.sort_unstable();
+        statuses.dedup();
+        statuses
+    }
+
+    /// One status, with every code that it can mean here in `x-codes`.
+    fn refusal(&self, status: StatusCode) -> ResponseBuilder {
+        let codes: Vec<&Code> = self.codes.iter().filter(|c| c.status() == status).collect();
+        let names: Vec<&str> = codes.iter().map(|code| code.name()).collect();
+        let first = codes[0].row();
+        let example = json!({
+            "type": format!("/problems/{}", first.name),
+            "title": first.title,
+            "status": status.as_u16(),
+            "detail": first.explanation,
+            "code": first.name,
+            "request_id": "01JD3ZK6W0Q7V4T8N5XH2B9CRM",
+        });
+        let titles: Vec<&str> = codes.iter().map(|code| code.row().title).collect();
+        ResponseBuilder::new()
+            .description(titles.join(", or ") + ".")
+            .content(
+                "application/problem+json",
+                ContentBuilder::new()
+                    .schema(Some(Ref::from_schema_name("Problem")))
+                    .example(Some(example))
+                    .build(),
+            )
+            .extensions(Some(
+                Extensions::builder().add("x-codes", json!(names)).build(),
+            ))
+    }
+}

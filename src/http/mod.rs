@@ -1,0 +1,12 @@
+//! What all routes share: reading bodies, the route table and its description,
+//! and the edge that every answer leaves through. Knows nothing of the product.
+
+pub mod body;
+pub mod cors;
+pub mod edge;
+pub mod encoding;
+pub mod endpoint;
+pub mod page;
+pub mod path;
+pub mod reply;
+pub mod request_id;

@@ -1,0 +1,110 @@
+//! `?page&size` and what the answer says of it.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::error::Error;
+
+const DEFAULT_SIZE: u32 = 20;
+const MAX_SIZE: u32 = 100;
+
+/// Which page was asked for. Absent, unparsable or less than 1 becomes page 1 and
+/// size 20; a larger size becomes 100. The answer says which were used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    /// From 1.
+    pub page: i64,
+    /// Items a page, 1 to 100.
+    pub size: u32,
+}
+
+impl PageRequest {
+    /// Reads a query string; of a repeated parameter the first counts.
+    pub fn of_query(query: &str) -> Self {
+        let number = |name: &str| {
+            url::form_urlencoded::parse(query.as_bytes())
+                .find(|(key, _)| key == name)
+                .and_then(|(_, value)| parse_positive(&value))
+        };
+        Self {
+            page: number("page").unwrap_or(1),
+            size: number("size").map_or(DEFAULT_SIZE, |size| {
+                u32::try_from(size).map_or(MAX_SIZE, |size| size.min(MAX_SIZE))
+            }),
+        }
+    }
+
+    /// Rows before the page; `i64::MAX` for pages that no table reaches.
+    pub fn offset(&self) -> i64 {
+        (self.page - 1).saturating_mul(i64::from(self.size))
+    }
+}
+
+/// Digits only; numbers too large for 64 bits count as the largest.
+fn parse_positive(text: &str) -> Option<i64> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(text.parse().unwrap_or(i64::MAX)).filter(|n| *n >= 1)
+}
+
+impl FromRequest for PageRequest {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self::of_query(req.query_string())))
+    }
+}
+
+/// Where in the whole list a page is.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Pagination {
+    /// All items, exactly.
+    #[schema(minimum = 0, example = 42)]
+    pub count: i64,
+    /// All pages of this size; 0 when there are no items.
+    #[schema(minimum = 0, example = 3)]
+    pub pages: i64,
+    /// The page of this answer, from 1.
+    #[schema(minimum = 1, example = 1)]
+    pub page: i64,
+    /// Items a page as used.
+    #[schema(minimum = 1, maximum = 100, example = 20)]
+    pub size: u32,
+}
+
+impl Pagination {
+    pub fn new(request: PageRequest, count: i64) -> Self {
+        let size = i64::from(request.size);
+        Self {
+            count,
+            pages: (count + size - 1) / size,
+            page: request.page,
+            size: request.size,
+        }
+    }
+
+    /// The `Link` header (RFC 8288) with `first`, `prev`, `next` and `last`, as
+    /// relative references, so that it holds behind any proxy.
+    pub fn link(&self, path: &str) -> String {
+        let last = self.pages.max(1);
+        let mut links = vec![(1, "first")];
+        if self.page > 1 {
+            links.push(((self.page - 1).min(last), "prev"));
+        }
+        if self.page < last {
+            links.push((self.page + 1, "next"));
+        }
+        links.push((last, "last"));
+        let links: Vec<String> = links
+            .iter()
+            .map(|(page, rel)| format!("<{path}?page={page}&size={}>; rel=\"{rel}\"", self.size))
+            .collect();
+        links.join(", ")
+    }
+}

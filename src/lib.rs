@@ -1,0 +1,31 @@
+//! Inkpot: a multi-user blog back end, a JSON REST API with stateless tokens.
+//!
+//! A request's way, and the one direction of knowledge:
+//!
+//! ```text
+//! http (edge, body, endpoint) ─► accounts, posts, service ─► db ─► MySQL | SQLite
+//! ```
+//!
+//! - [`config`]: every setting; the only reader of the environment.
+//! - [`server`], [`app`], [`routes`], [`secret`], [`telemetry`]: from settings to a running server.
+//! - [`http`]: what all routes share; knows nothing of the product.
+//! - [`accounts`], [`posts`]: what the product does; each has its types, its storage and its routes.
+//! - [`service`], [`openapi`]: the service about itself.
+//! - [`db`]: the only way to a connection; knows nothing of HTTP.
+//! - [`error`], [`clock`]: the closed table of refusals; the only source of now.
+
+pub mod accounts;
+pub mod app;
+pub mod clock;
+pub mod command;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod http;
+pub mod openapi;
+pub mod posts;
+pub mod routes;
+pub mod secret;
+pub mod server;
+pub mod service;
+pub mod telemetry;

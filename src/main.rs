@@ -1,0 +1,61 @@
+//! Reads the command line, starts, waits for a signal.
+
+use std::process::ExitCode;
+
+use inkpot::config::{self, Command, Refusal, Settings};
+use inkpot::{command, server, telemetry};
+
+/// The start was refused.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = match config::read() {
+        Ok(cli) => cli,
+        Err(Refusal::Help(help)) => {
+            // Help that nobody reads any more is no failure.
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+        Err(Refusal::Line(line)) => return refuse(&line),
+    };
+    if let Err(why) = telemetry::start(&cli.settings) {
+        return refuse(&why);
+    }
+    let done = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => return serve(cli.settings),
+        Command::Migrate { action } => {
+            command::migrate(action, &cli.settings, &mut std::io::stdout())
+        }
+        Command::Openapi => command::openapi(&mut std::io::stdout()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => refuse(&why),
+    }
+}
+
+fn refuse(why: &str) -> ExitCode {
+    eprintln!("inkpot: {}", why.replace('\n', " "));
+    ExitCode::from(REFUSED)
+}
+
+fn serve(settings: Settings) -> ExitCode {
+    let system = actix_web::rt::System::new();
+    let database = settings.database().redacted();
+    let data_dir = settings.data_dir.display().to_string();
+    let bound = match system.block_on(async { server::build(settings) }) {
+        Ok(bound) => bound,
+        Err(why) => return refuse(&why),
+    };
+    println!("inkpot {}", env!("CARGO_PKG_VERSION"));
+    println!("database {database}");
+    println!("data in {data_dir}");
+    println!("listening on http://{}", bound.address);
+    match system.block_on(server::run(bound)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("inkpot: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! The route table of the whole service.
+
+use actix_web::HttpResponse;
+use actix_web::web::{self, ServiceConfig};
+
+use crate::error::{Code, Error};
+use crate::http::endpoint::Endpoint;
+use crate::{accounts, posts, service};
+
+/// Every endpoint. Fixed paths stand before patterns that would match them.
+pub fn endpoints() -> Vec<Endpoint> {
+    [
+        accounts::routes::endpoints(),
+        posts::routes::endpoints(),
+        service::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Gives a router every endpoint, and 404 for the rest.
+pub fn register(config: &mut ServiceConfig) {
+    for endpoint in endpoints() {
+        endpoint.register(config);
+    }
+    config.default_service(web::to(|| async {
+        Err::<HttpResponse, _>(Error::new(Code::NotFound))
+    }));
+}
