@@ -1,5 +1,8 @@
 //! Reads the command line, starts, waits for a signal.
 
+// The program's own voice: what it serves where, or why it does not.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use inkpot::config::{self, Command, Refusal, Settings};

@@ -27,6 +27,8 @@ const LONG_PREFIX: &str = "hmac-sha384:";
 const LONG_KEY: &[u8] = b"inkpot long password v1";
 /// From here on (0 alike in nothing, 1 the same) two texts are too close.
 const TOO_SIMILAR: f64 = 0.7;
+/// Decimal logarithm of how many tries the first passwords are: ten thousand.
+const GUESSED_FIRST: f64 = 4.0;
 /// Shorter parts of the person's data turn up in good passwords by chance.
 const MIN_PART: usize = 4;
 
@@ -119,14 +121,14 @@ pub fn needs_rehash(record: &str, cost: u32) -> bool {
 }
 
 /// In the estimator's lists of known passwords as a whole, whatever its case or
-/// spelling, or guessed within the first thousand tries.
+/// spelling, or guessed within the first tries.
 fn is_common(text: &str) -> bool {
     let estimate = zxcvbn::zxcvbn(text, &[]);
     let is_listed = match estimate.sequence() {
         [only] => matches!(only.pattern, MatchPattern::Dictionary(_)),
         _ => false,
     };
-    is_listed || estimate.score() == zxcvbn::Score::Zero
+    is_listed || estimate.guesses_log10() < GUESSED_FIRST
 }
 
 /// Whether `text` is close to any of `own`, or to a part of one, digits and signs
@@ -204,8 +206,15 @@ mod tests {
             "drowssap",
             "trustno1",
             "sunshine",
-            "11111111a",
             "letmein1",
+            "password123",
+            "qwerty123",
+            "welcome1",
+            "abc12345",
+            "1q2w3e4r",
+            "P@ssword1",
+            "admin1234",
+            "Passw0rd!",
         ] {
             assert_eq!(refusal(text, &[]), Some("password_common"), "{text}");
         }
