@@ -123,7 +123,8 @@ pub fn needs_rehash(record: &str, cost: u32) -> bool {
 /// In the estimator's lists of known passwords as a whole, whatever its case or
 /// spelling, or guessed within the first tries.
 fn is_common(text: &str) -> bool {
-    let estimate = zxcvbn::zxcvbn(text, &[]);
+    // Capitals are where everybody puts them.
+    let estimate = zxcvbn::zxcvbn(&text.to_lowercase(), &[]);
     let is_listed = match estimate.sequence() {
         [only] => matches!(only.pattern, MatchPattern::Dictionary(_)),
         _ => false,
