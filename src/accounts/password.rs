@@ -27,8 +27,9 @@ const LONG_PREFIX: &str = "hmac-sha384:";
 const LONG_KEY: &[u8] = b"inkpot long password v1";
 /// From here on (0 alike in nothing, 1 the same) two texts are too close.
 const TOO_SIMILAR: f64 = 0.7;
-/// Decimal logarithm of how many tries the first passwords are: ten thousand.
-const GUESSED_FIRST: f64 = 4.0;
+/// Decimal logarithm of how many tries the first passwords are, twenty thousand: a
+/// known word with one more character counts for ten thousand and a few.
+const GUESSED_FIRST: f64 = 4.3;
 /// Shorter parts of the person's data turn up in good passwords by chance.
 const MIN_PART: usize = 4;
 
