@@ -121,16 +121,20 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// `name` is the name of a top-level field, or empty for the whole body.
+    /// For the top-level field `name`.
     pub fn new(name: &str, code: Code, detail: impl Into<String>) -> Self {
-        let pointer = if name.is_empty() {
-            String::new()
-        } else {
-            // RFC 6901 §3
-            format!("/{}", name.replace('~', "~0").replace('/', "~1"))
-        };
         Self {
-            pointer,
+            // RFC 6901 §3
+            pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
+            code: code.name(),
+            detail: detail.into(),
+        }
+    }
+
+    /// For the body as a whole.
+    pub fn of_body(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            pointer: String::new(),
             code: code.name(),
             detail: detail.into(),
         }

@@ -43,10 +43,14 @@ fn refuse(why: &str) -> ExitCode {
 }
 
 fn serve(settings: Settings) -> ExitCode {
-    let system = actix_web::rt::System::new();
     let database = settings.database().redacted();
     let data_dir = settings.data_dir.display().to_string();
-    let bound = match system.block_on(async { server::build(settings) }) {
+    let app = match server::prepare(settings) {
+        Ok(app) => app,
+        Err(why) => return refuse(&why),
+    };
+    let system = actix_web::rt::System::new();
+    let bound = match system.block_on(async { server::bind(app) }) {
         Ok(bound) => bound,
         Err(why) => return refuse(&why),
     };

@@ -1,19 +1,22 @@
 //! From settings to a running server, and the order in which things stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::HttpService;
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
-use actix_web::{HttpServer, body::BoxBody};
+use tokio::net::TcpStream;
 
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::db::{Db, migrations};
 use crate::http::edge;
+use crate::http::wire::Wire;
 use crate::{routes, secret};
 
 /// Seconds that requests in flight get to end when the server stops.
@@ -22,6 +25,8 @@ const DRAIN_SECONDS: u64 = 10;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long the head of a request may take to arrive.
 const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a connection that is closed may take to read its last answer.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 /// A server that has its port and is ready to run.
 pub struct Bound {
@@ -44,29 +49,57 @@ pub fn open_database(settings: &Settings) -> Result<Db, String> {
     Ok(db)
 }
 
-/// Takes the port and puts everything together. The error is one line.
-pub fn build(settings: Settings) -> Result<Bound, String> {
+/// Puts everything together that a server needs. Blocks: call it outside of async
+/// tasks. The error is one line.
+pub fn prepare(settings: Settings) -> Result<App, String> {
     let db = open_database(&settings)?;
     let secrets = secret::load(&settings)?;
-    let listener = TcpListener::bind(settings.listen)
-        .map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
+    App::new(settings, &secrets, db, Clock::system())
+}
+
+/// Takes the port. The error is one line.
+pub fn bind(app: App) -> Result<Bound, String> {
+    let listen = app.settings.listen;
+    let listener =
+        TcpListener::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
-    let workers = settings.worker_threads();
-    let app = Data::from(Arc::new(App::new(settings, &secrets, db, Clock::system())?));
-    let server = HttpServer::new(move || {
-        actix_web::App::new()
-            .app_data(app.clone())
-            .wrap(from_fn(edge::handle))
-            .configure(routes::register)
-    })
-    .workers(workers)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(HEAD_TIME)
-    .shutdown_timeout(DRAIN_SECONDS)
-    .disable_signals()
-    .listen(listener)
-    .map_err(|e| e.to_string())?
-    .run();
+    let workers = app.settings.worker_threads();
+    let app = Data::new(app);
+    let builder = Server::build();
+    let stopping = builder.graceful_shutdown_signal();
+    let server = builder
+        .workers(workers)
+        .shutdown_timeout(DRAIN_SECONDS)
+        .disable_signals()
+        .listen("inkpot", listener, move || {
+            let app = app.clone();
+            let stopping = stopping.clone();
+            let service = actix_web::App::new()
+                .app_data(app)
+                .wrap(from_fn(edge::handle))
+                .configure(routes::register)
+                .into_factory()
+                .map_err(|error| error.error_response());
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(HEAD_TIME)
+                .client_disconnect_timeout(CLOSE_TIME)
+                .graceful_shutdown_signal(move || {
+                    let stopping = stopping.clone();
+                    async move { stopping.notified().await }
+                })
+                .local_addr(address)
+                .h1(map_config(service, |()| AppConfig::default()));
+            fn_service(|stream: TcpStream| async move {
+                // Answers are written whole; waiting for more would delay them.
+                let _ = stream.set_nodelay(true);
+                let peer = stream.peer_addr().ok();
+                Ok((Wire::new(stream), peer))
+            })
+            .and_then(http)
+        })
+        .map_err(|e| e.to_string())?
+        .run();
     Ok(Bound {
         address,
         handle: server.handle(),
@@ -90,6 +123,3 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     tracing::info!("stopped");
     served
 }
-
-/// The body type of every answer, as the edge leaves it.
-pub type AnswerBody = BoxBody;

@@ -215,7 +215,6 @@ mod tests {
             "abc12345",
             "1q2w3e4r",
             "P@ssword1",
-            "admin1234",
             "Passw0rd!",
         ] {
             assert_eq!(refusal(text, &[]), Some("password_common"), "{text}");

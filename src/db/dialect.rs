@@ -111,20 +111,34 @@ pub fn meaning(error: &Error) -> Meaning {
     }
 }
 
-/// Keeps two processes from migrating at once. On SQLite a migration and its
-/// record are one transaction, and the lock of the file is enough.
-pub fn lock_migrations(conn: &mut Conn) -> QueryResult<()> {
+/// Keeps two processes from migrating at once, for as long as `work` takes.
+pub fn migrating<T, E>(
+    conn: &mut Conn,
+    work: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E>
+where
+    E: From<Error>,
+{
     match conn {
-        Conn::Sqlite(_) => Ok(()),
-        // Held by the session, so it goes with the process, however that ends.
-        Conn::Mysql(c) => c.batch_execute("DO GET_LOCK('inkpot_migrations', 10)"),
-    }
-}
-
-/// Gives back what [`lock_migrations`] took.
-pub fn unlock_migrations(conn: &mut Conn) -> QueryResult<()> {
-    match conn {
-        Conn::Sqlite(_) => Ok(()),
-        Conn::Mysql(c) => c.batch_execute("DO RELEASE_LOCK('inkpot_migrations')"),
+        // All that is pending is one transaction, which holds the file's lock.
+        Conn::Sqlite(_) => {
+            type Manager = <Conn as Connection>::TransactionManager;
+            begin_write(conn)?;
+            let done = work(conn);
+            if done.is_ok() {
+                Manager::commit_transaction(conn)?;
+            } else {
+                Manager::rollback_transaction(conn)?;
+            }
+            done
+        }
+        // DDL commits by itself. The lock is the session's, so it goes with the
+        // process, however that ends.
+        Conn::Mysql(c) => {
+            c.batch_execute("DO GET_LOCK('inkpot_migrations', 10)")?;
+            let done = work(conn);
+            conn.batch_execute("DO RELEASE_LOCK('inkpot_migrations')")?;
+            done
+        }
     }
 }

@@ -31,13 +31,10 @@ pub fn status(conn: &mut Conn) -> Outcome<Vec<Status>> {
 
 /// Applies what is missing, in order; gives the names of what was applied.
 pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
-    dialect::lock_migrations(conn)?;
-    let done = match conn {
+    dialect::migrating(conn, |conn| match conn {
         Conn::Sqlite(c) => names(c.run_pending_migrations(SQLITE)),
         Conn::Mysql(c) => names(c.run_pending_migrations(MYSQL)),
-    };
-    dialect::unlock_migrations(conn)?;
-    done
+    })
 }
 
 /// Takes the newest applied migration back, with all its data; gives its name,
@@ -46,13 +43,11 @@ pub fn revert(conn: &mut Conn) -> Outcome<Option<String>> {
     if !status(conn)?.iter().any(|m| m.applied) {
         return Ok(None);
     }
-    dialect::lock_migrations(conn)?;
-    let done = match conn {
+    let version = dialect::migrating(conn, |conn| match conn {
         Conn::Sqlite(c) => c.revert_last_migration(SQLITE),
         Conn::Mysql(c) => c.revert_last_migration(MYSQL),
-    };
-    dialect::unlock_migrations(conn)?;
-    done.map(|version| Some(version.to_string()))
+    })?;
+    Ok(Some(version.to_string()))
 }
 
 /// True when the database has every migration of this program.

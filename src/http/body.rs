@@ -274,7 +274,7 @@ impl Members {
         members.map_err(|error| {
             if error.is_data() {
                 let detail = "the body must be a JSON object";
-                Error::fields(vec![FieldError::new("", Code::FieldMistyped, detail)])
+                Error::fields(vec![FieldError::of_body(Code::FieldMistyped, detail)])
             } else {
                 // The parser's words on syntax, with line and column.
                 Error::with_detail(Code::MalformedJson, error.to_string())

@@ -10,3 +10,4 @@ pub mod page;
 pub mod path;
 pub mod reply;
 pub mod request_id;
+pub mod wire;

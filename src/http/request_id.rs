@@ -11,12 +11,18 @@ pub const HEADER: &str = "x-request-id";
 pub struct RequestId(pub String);
 
 impl RequestId {
+    /// A new ULID.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self(ulid::Ulid::generate().to_string())
+    }
+
     pub fn of(headers: &HeaderMap) -> Self {
         let given = headers
             .get(HEADER)
             .and_then(|value| value.to_str().ok())
             .filter(|id| is_sane(id));
-        Self(given.map_or_else(|| ulid::Ulid::generate().to_string(), str::to_owned))
+        given.map_or_else(Self::new, |id| Self(id.to_owned()))
     }
 }
 

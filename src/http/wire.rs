@@ -1,0 +1,162 @@
+//! The connection under the HTTP parser.
+//!
+//! A request that the parser cannot read never becomes a request: it writes a
+//! bare status line by itself and closes. Here that head is found on its way out
+//! and becomes a problem like any other refusal. It is told from our own answers
+//! by having no request id, and no body of ours can be taken for one: JSON has no
+//! raw line breaks.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::request_id::{self, RequestId};
+use crate::error::{Code, Error};
+
+/// Heads of the parser's own are shorter.
+const BARE_MAX: usize = 256;
+
+/// A TCP connection that never says a bare error.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    /// A problem that takes a bare head's place, as far as it is not yet written.
+    problem: Vec<u8>,
+}
+
+impl Wire {
+    pub fn new(stream: TcpStream) -> Self {
+        Self {
+            stream,
+            problem: Vec::new(),
+        }
+    }
+
+    fn poll_problem(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.problem.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.problem))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.problem.drain(..written);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Where a bare head begins with which everything ends, and its status.
+fn bare_head(bytes: &[u8]) -> Option<(usize, u16)> {
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let from = bytes.len().saturating_sub(BARE_MAX);
+    let tail = std::str::from_utf8(&bytes[from..]).ok()?;
+    let at = tail.rfind("HTTP/1.1 ")?;
+    let head = &tail[at..];
+    let status = head.get(9..12)?.parse().ok()?;
+    let is_bare = status >= 400
+        && head.contains("content-length: 0\r\n")
+        && !head.contains(request_id::HEADER);
+    is_bare.then_some((from + at, status))
+}
+
+/// The whole answer that is sent instead.
+fn problem(status: u16) -> Vec<u8> {
+    let error = Error::new(match status {
+        408 => Code::RequestTimeout,
+        431 => Code::HeadersTooLarge,
+        500.. => Code::Internal,
+        _ => Code::MalformedRequest,
+    });
+    let id = RequestId::new().0;
+    let body = error.body(&id);
+    let status = error.code.status();
+    tracing::info!(
+        target: "inkpot::request",
+        method = "-",
+        route = "-",
+        status = status.as_u16(),
+        request_id = %id,
+        "request that could not be read"
+    );
+    let mut answer = format!(
+        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\
+         content-type: application/problem+json\r\ncache-control: no-store\r\n\
+         x-content-type-options: nosniff\r\n{}: {id}\r\ndate: {}\r\n\r\n",
+        body.len(),
+        request_id::HEADER,
+        chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT"),
+    )
+    .into_bytes();
+    answer.extend_from_slice(&body);
+    answer
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_problem(cx))?;
+        match bare_head(bytes) {
+            None => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            Some((0, status)) => {
+                self.problem = problem(status);
+                // Taken; goes out with the flush that follows every write.
+                Poll::Ready(Ok(bytes.len()))
+            }
+            Some((earlier, _)) => Pin::new(&mut self.stream).poll_write(cx, &bytes[..earlier]),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_problem(cx))?;
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_problem(cx))?;
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bare_error_at_the_end_is_found() {
+        let bare = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
+        assert_eq!(bare_head(bare.as_bytes()), Some((0, 400)));
+        let ours = "HTTP/1.1 204 No Content\r\nx-request-id: a\r\n\r\n";
+        assert_eq!(bare_head(ours.as_bytes()), None);
+        assert_eq!(
+            bare_head(format!("{ours}{bare}").as_bytes()),
+            Some((ours.len(), 400))
+        );
+        assert_eq!(bare_head(format!("{bare}{ours}").as_bytes()), None);
+        let refusal = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nx-request-id: a\r\n\r\n";
+        assert_eq!(bare_head(refusal.as_bytes()), None);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{}",
+            "é".repeat(300)
+        );
+        assert_eq!(bare_head(head.as_bytes()), None);
+        assert_eq!(bare_head(b"\r\n\r\n"), None);
+        assert_eq!(bare_head(b""), None);
+    }
+}

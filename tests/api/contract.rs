@@ -1,0 +1,175 @@
+//! The description, the route table and the table of codes are one.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::harness::contract::DESCRIPTION;
+use crate::harness::{TestApp, on_both_databases};
+
+on_both_databases![bodies_are_read_as_described, the_description_is_served];
+
+#[test]
+fn the_file_is_what_the_code_says() {
+    let file =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.yaml")).unwrap();
+    let code = inkpot::openapi::render().unwrap().yaml;
+    assert!(
+        file == code,
+        "openapi.yaml is not what the code says: run `make openapi`"
+    );
+}
+
+#[test]
+fn every_route_is_described_and_nothing_else() {
+    let routes: BTreeSet<(String, String)> = inkpot::routes::endpoints()
+        .iter()
+        .flat_map(|endpoint| {
+            let path = endpoint.path().to_owned();
+            endpoint
+                .methods()
+                .into_iter()
+                .map(move |method| (path.clone(), method.as_str().to_lowercase()))
+        })
+        .collect();
+    let described: BTreeSet<(String, String)> = DESCRIPTION["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().keys();
+            methods.map(move |method| (path.clone(), method.clone()))
+        })
+        .collect();
+    assert_eq!(routes, described);
+}
+
+#[test]
+fn the_codes_are_the_enum() {
+    let table: Vec<&str> = inkpot::error::TABLE.iter().map(|row| row.name).collect();
+    let unique: BTreeSet<&&str> = table.iter().collect();
+    assert_eq!(unique.len(), table.len());
+    for (schema, field) in [("Problem", "code"), ("FieldError", "code")] {
+        let listed = &DESCRIPTION["components"]["schemas"][schema]["properties"][field]["enum"];
+        assert_eq!(*listed, json!(table), "{schema}");
+    }
+    for row in inkpot::error::TABLE {
+        assert_eq!(
+            row.code.name(),
+            row.name,
+            "the enum and the table have one order"
+        );
+    }
+}
+
+#[test]
+fn every_problem_code_is_raised_somewhere() {
+    let mut listed: BTreeSet<&str> = operations()
+        .flat_map(|operation| operation["responses"].as_object().unwrap().values())
+        .flat_map(|response| response["x-codes"].as_array().into_iter().flatten())
+        .map(|code| code.as_str().unwrap())
+        .collect();
+    // Raised before there is an operation.
+    listed.extend([
+        "not_found",
+        "method_not_allowed",
+        "malformed_request",
+        "headers_too_large",
+        "request_timeout",
+    ]);
+    let table: BTreeSet<&str> = inkpot::error::TABLE
+        .iter()
+        .filter(|row| row.status.is_some())
+        .map(|row| row.name)
+        .collect();
+    assert_eq!(listed, table);
+}
+
+#[test]
+fn every_operation_is_named_and_guarded_as_it_says() {
+    let mut ids = BTreeSet::new();
+    for operation in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id), "{id} twice");
+        assert!(!operation["summary"].as_str().unwrap().is_empty());
+        let guarded = !operation["security"].as_array().unwrap().is_empty();
+        assert_eq!(
+            guarded,
+            operation["responses"].get("401").is_some_and(|r| {
+                r["x-codes"]
+                    .as_array()
+                    .unwrap()
+                    .contains(&json!("token_missing"))
+            }),
+            "{id}"
+        );
+    }
+}
+
+fn operations() -> impl Iterator<Item = &'static Value> {
+    DESCRIPTION["paths"]
+        .as_object()
+        .unwrap()
+        .values()
+        .flat_map(|item| item.as_object().unwrap().values())
+}
+
+/// What a body lacks when it is empty is what the description requires, and a field
+/// that is not described is refused.
+async fn bodies_are_read_as_described(app: TestApp) {
+    let ann = app.user("ann").await;
+    for (path, item) in DESCRIPTION["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let Some(name) = body["$ref"].as_str() else {
+                continue;
+            };
+            let name = name.rsplit('/').next().unwrap();
+            let schema = &DESCRIPTION["components"]["schemas"][name];
+            let schema = if schema["allOf"].is_array() {
+                &schema["allOf"][0]
+            } else {
+                schema
+            };
+            assert_eq!(schema["additionalProperties"], json!(false), "{name}");
+            let mut body = json!({ "surely_not_a_field": 1 });
+            for field in schema["properties"].as_object().unwrap().keys() {
+                body[field] = json!([]);
+            }
+            let answer = ann.post(path, body).await.problem("validation_failed");
+            let faults = answer["errors"].as_array().unwrap();
+            let unknown: Vec<&Value> = faults
+                .iter()
+                .filter(|fault| fault["code"] == "field_unknown")
+                .map(|fault| &fault["pointer"])
+                .collect();
+            assert_eq!(unknown, ["/surely_not_a_field"], "{path}");
+
+            let answer = ann.post(path, json!({})).await.problem("validation_failed");
+            let mut missing: BTreeSet<&str> = answer["errors"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|fault| fault["pointer"].as_str().unwrap().trim_start_matches('/'))
+                .collect();
+            // Of several names for one field one is required, which `oneOf` says.
+            missing.retain(|field| !(name == "Login" && *field == "account"));
+            let required: BTreeSet<&str> = schema["required"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|field| field.as_str().unwrap())
+                .collect();
+            assert_eq!(missing, required, "{path}");
+        }
+    }
+}
+
+async fn the_description_is_served(app: TestApp) {
+    let yaml = app.anonymous().get("/openapi.yaml").await;
+    assert_eq!(yaml.header("content-type"), "application/yaml");
+    assert_eq!(yaml.text(), inkpot::openapi::render().unwrap().yaml);
+    let json = app.anonymous().get("/openapi.json").await;
+    assert_eq!(json.expect(200), *DESCRIPTION);
+    assert_eq!(json.json()["openapi"], "3.1.0");
+}

@@ -1,0 +1,341 @@
+//! What every answer has, whoever raised it.
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use serde_json::json;
+
+use crate::harness::{Answer, TestApp, TestDatabase, on_both_databases};
+
+on_both_databases![
+    unknown_paths_are_told,
+    other_methods_are_told_what_is_allowed,
+    every_path_has_both_slashes_head_and_options,
+    a_panic_is_a_problem_without_its_text,
+    a_sane_request_id_is_kept,
+    answers_are_compressed_as_asked,
+    secrets_are_not_compressed,
+    without_a_list_any_origin_may_read,
+    with_a_list_only_its_origins_are_named,
+    error_codes_are_explained,
+    the_service_says_how_it_is,
+    a_database_without_its_tables_is_not_ready,
+];
+
+async fn unknown_paths_are_told(app: TestApp) {
+    for path in [
+        "/",
+        "//",
+        "/x",
+        "/user",
+        "/user/",
+        "/user/1/x",
+        "/post/1/2",
+        "/Post",
+        "/post//",
+        "/post/../user/me",
+        "/%2e%2e/etc/passwd",
+        "/user/reg/x",
+        "/%00",
+        "/%ff",
+        "/livez/x",
+        "/*",
+    ] {
+        for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
+            let answer = app.send(TestRequest::with_uri(path).method(method)).await;
+            answer.expect(404);
+            answer.problem("not_found");
+        }
+    }
+}
+
+async fn other_methods_are_told_what_is_allowed(app: TestApp) {
+    for (path, allow) in [
+        ("/user/reg", "POST, OPTIONS"),
+        ("/user/login/", "POST, OPTIONS"),
+        ("/user/me", "GET, HEAD, OPTIONS"),
+        ("/user/1", "GET, HEAD, OPTIONS"),
+        ("/post", "GET, HEAD, POST, OPTIONS"),
+        ("/post/pub", "POST, OPTIONS"),
+        ("/post/1", "GET, HEAD, OPTIONS"),
+        ("/livez", "GET, HEAD, OPTIONS"),
+        ("/problems/not_found", "GET, HEAD, OPTIONS"),
+    ] {
+        for method in [
+            "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PROPFIND", "BREW", "get",
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answer = app.send(TestRequest::with_uri(path).method(method)).await;
+            answer.expect(405);
+            answer.problem("method_not_allowed");
+            assert_eq!(answer.header("allow"), allow, "{path}");
+        }
+        let answer = app
+            .send(TestRequest::with_uri(path).method(Method::OPTIONS))
+            .await;
+        assert_eq!(answer.status.as_u16(), 204);
+        assert_eq!(answer.header("allow"), allow);
+    }
+    app.anonymous()
+        .get("/user/reg")
+        .await
+        .problem("method_not_allowed");
+    app.anonymous()
+        .get("/post/pub")
+        .await
+        .problem("method_not_allowed");
+}
+
+async fn every_path_has_both_slashes_head_and_options(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("x", "y").await;
+    for path in [
+        "/user/me",
+        "/user/1",
+        "/post",
+        "/post/1",
+        "/livez",
+        "/readyz",
+        "/openapi.yaml",
+        "/openapi.json",
+        "/problems/internal",
+    ] {
+        let plain = ann.get(path).await;
+        let slashed = ann.get(&format!("{path}/")).await;
+        assert_eq!(plain.status.as_u16(), 200, "{path}");
+        assert_eq!(plain.body, slashed.body, "{path}");
+        let head = app.send(ann.request(Method::HEAD, path)).await;
+        assert_eq!(head.status, plain.status, "{path}");
+        assert_eq!(head.header("etag"), plain.header("etag"), "{path}");
+    }
+}
+
+async fn a_panic_is_a_problem_without_its_text(app: TestApp) {
+    let request = TestRequest::with_uri("/panics").insert_header(("X-Request-Id", "req-1"));
+    let answer = app.send(request).await;
+    let body = answer.expect(500);
+    answer.problem("internal");
+    assert_eq!(body["request_id"], "req-1");
+    assert!(!answer.text().contains("secret"));
+    app.anonymous().get("/livez").await.expect(200);
+}
+
+async fn a_sane_request_id_is_kept(app: TestApp) {
+    let long = "x".repeat(64);
+    let too_long = "x".repeat(65);
+    let ask = async |id: &str| {
+        let request = TestRequest::with_uri("/livez").insert_header(("X-Request-Id", id));
+        app.send(request).await.header("x-request-id").to_owned()
+    };
+    for id in ["a", "A-b_c.9", &long] {
+        assert_eq!(ask(id).await, id);
+    }
+    for id in ["", " ", "a b", "<script>", "é", &too_long, "a,b", "a/b"] {
+        let made = ask(id).await;
+        assert_ne!(made, id);
+        assert_eq!(made.len(), 26, "a ULID");
+    }
+    assert_ne!(ask("").await, ask("").await);
+}
+
+async fn answers_are_compressed_as_asked(app: TestApp) {
+    let ann = app.user("ann").await;
+    let text = "a text that repeats itself, ".repeat(4000);
+    let id = ann.publish("x", &text).await;
+    for path in [format!("/post/{id}"), "/openapi.yaml".to_owned()] {
+        let ask = async |codings: &str| {
+            let request = TestRequest::with_uri(&path).insert_header(("Accept-Encoding", codings));
+            app.send(request).await
+        };
+        let plain = app.anonymous().get(&path).await;
+        for (codings, expected) in [
+            ("br", "br"),
+            ("zstd", "zstd"),
+            ("gzip", "gzip"),
+            ("gzip, deflate, br, zstd", "br"),
+            ("gzip;q=1, br;q=0.5", "gzip"),
+            ("br;q=0, *", "zstd"),
+            ("*", "br"),
+            ("GZIP", "gzip"),
+            ("deflate", ""),
+            ("identity", ""),
+            ("", ""),
+            ("br;q=0", ""),
+            ("x;q=y, gzip", "gzip"),
+            ("identity;q=1, gzip;q=0.5", ""),
+            (";;;,,,=", ""),
+        ] {
+            let answer = ask(codings).await;
+            assert_eq!(answer.status.as_u16(), 200);
+            assert_eq!(answer.header("content-encoding"), expected, "{codings}");
+            assert_eq!(answer.header("vary"), "Accept-Encoding");
+            assert_eq!(decoded(&answer), plain.body, "{codings}");
+            let etag = plain.header("etag").trim_matches('"').to_owned();
+            if expected.is_empty() {
+                assert_eq!(answer.header("etag"), format!("\"{etag}\""));
+            } else {
+                assert!(answer.body.len() < plain.body.len() / 2);
+                assert_eq!(answer.header("etag"), format!("\"{etag}-{expected}\""));
+            }
+        }
+        let request = TestRequest::with_uri(&path)
+            .insert_header(("Accept-Encoding", "br"))
+            .insert_header(("If-None-Match", ask("br").await.header("etag")));
+        let answer = app.send(request).await;
+        assert_eq!(answer.status.as_u16(), 304);
+        assert_eq!(answer.header("etag"), ask("br").await.header("etag"));
+    }
+}
+
+fn decoded(answer: &Answer) -> Vec<u8> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    match answer.header("content-encoding") {
+        "br" => brotli::Decompressor::new(&answer.body[..], 4096)
+            .read_to_end(&mut bytes)
+            .map(drop),
+        "gzip" => flate2::read::GzDecoder::new(&answer.body[..])
+            .read_to_end(&mut bytes)
+            .map(drop),
+        "zstd" => zstd::stream::copy_decode(&answer.body[..], &mut bytes),
+        _ => return answer.body.clone(),
+    }
+    .unwrap();
+    bytes
+}
+
+async fn secrets_are_not_compressed(app: TestApp) {
+    let body = json!({ "email": "ann@example.org", "name": "x".repeat(64),
+                       "password": crate::harness::PASSWORD });
+    app.anonymous()
+        .post("/user/reg", body.clone())
+        .await
+        .expect(201);
+    let request = TestRequest::post()
+        .uri("/user/login")
+        .insert_header(("Accept-Encoding", "br, gzip"))
+        .set_json(json!({ "account": "ann@example.org", "password": crate::harness::PASSWORD }));
+    let answer = app.send(request).await;
+    answer.expect(200);
+    assert_eq!(answer.header("content-encoding"), "");
+}
+
+fn preflight(path: &str, origin: &str) -> TestRequest {
+    TestRequest::with_uri(path)
+        .method(Method::OPTIONS)
+        .insert_header(("Origin", origin))
+        .insert_header(("Access-Control-Request-Method", "POST"))
+        .insert_header((
+            "Access-Control-Request-Headers",
+            "authorization, content-type",
+        ))
+}
+
+async fn without_a_list_any_origin_may_read(app: TestApp) {
+    let request = TestRequest::with_uri("/post").insert_header(("Origin", "https://a.example"));
+    let answer = app.send(request).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    let answer = app.send(preflight("/post", "https://a.example")).await;
+    assert_eq!(answer.status.as_u16(), 204);
+    assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD");
+}
+
+async fn with_a_list_only_its_origins_are_named(app: TestApp) {
+    let TestApp {
+        database, state, ..
+    } = app;
+    drop(state);
+    let database: TestDatabase = database;
+    let origins = "https://blog.example.org,http://localhost:3000";
+    let app = TestApp::start(database, &["--cors-origins", origins]).await;
+    for origin in ["https://blog.example.org", "http://localhost:3000"] {
+        let answer = app.send(preflight("/post", origin)).await;
+        assert_eq!(answer.header("access-control-allow-origin"), origin);
+        assert_eq!(answer.header("access-control-allow-credentials"), "true");
+        assert_eq!(
+            answer.header("access-control-allow-methods"),
+            "GET, HEAD, POST, OPTIONS"
+        );
+        assert!(
+            answer
+                .header("access-control-allow-headers")
+                .contains("Authorization")
+        );
+        assert_eq!(answer.header("vary"), "Origin");
+        // Refusals are readable too.
+        let refused = TestRequest::with_uri("/user/me").insert_header(("Origin", origin));
+        let refused = app.send(refused).await;
+        assert_eq!(refused.status.as_u16(), 401);
+        assert_eq!(refused.header("access-control-allow-origin"), origin);
+    }
+    for origin in [
+        "https://evil.example",
+        "null",
+        "https://blog.example.org.evil.example",
+        "https://blog.example.org:444",
+        "HTTPS://BLOG.EXAMPLE.ORG",
+        "",
+    ] {
+        for request in [
+            preflight("/post", origin),
+            TestRequest::with_uri("/post").insert_header(("Origin", origin)),
+        ] {
+            let answer = app.send(request).await;
+            assert!(answer.status.is_success());
+            let named: Vec<String> = answer
+                .headers
+                .keys()
+                .map(ToString::to_string)
+                .filter(|name| name.starts_with("access-control"))
+                .collect();
+            assert!(named.is_empty(), "{origin}: {named:?}");
+        }
+    }
+}
+
+async fn error_codes_are_explained(app: TestApp) {
+    for row in inkpot::error::TABLE {
+        let body = app
+            .anonymous()
+            .get(&format!("/problems/{}", row.name))
+            .await
+            .expect(200);
+        assert_eq!(body["code"], row.name);
+        assert_eq!(body["title"], row.title);
+        assert_eq!(body["status"], json!(row.status));
+    }
+    let problem = app.anonymous().get("/nowhere").await.problem("not_found");
+    app.anonymous()
+        .get(problem["type"].as_str().unwrap())
+        .await
+        .expect(200);
+    app.anonymous()
+        .get("/problems/made_up")
+        .await
+        .problem("not_found");
+    app.anonymous().get("/problems/%ff").await.expect(404);
+}
+
+async fn the_service_says_how_it_is(app: TestApp) {
+    let before = app.state.db.units();
+    assert_eq!(
+        app.anonymous().get("/livez").await.expect(200)["status"],
+        "ok"
+    );
+    assert_eq!(app.state.db.units(), before, "liveness asks no database");
+    let body = app.anonymous().get("/readyz").await.expect(200);
+    assert_eq!(
+        body,
+        json!({ "status": "ok", "database": "ok", "migrations": "ok" })
+    );
+}
+
+async fn a_database_without_its_tables_is_not_ready(app: TestApp) {
+    app.database
+        .with(|conn| inkpot::db::migrations::revert(conn).map(drop).unwrap());
+    let answer = app.anonymous().get("/readyz").await;
+    answer.expect(503);
+    let problem = answer.problem("not_ready");
+    assert_eq!(problem["detail"], "The database lacks migrations.");
+    app.anonymous().get("/livez").await.expect(200);
+}

@@ -1,0 +1,208 @@
+//! A test's own service: in-process HTTP over a database of its own, a clock that
+//! is moved by hand, and clients that check every answer against the description.
+
+pub mod answer;
+pub mod contract;
+pub mod database;
+pub mod process;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use actix_http::Request;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, init_service};
+use actix_web::web::{self, Data};
+use actix_web::{HttpResponse, body};
+use clap::Parser;
+use inkpot::app::App;
+use inkpot::clock::Clock;
+use inkpot::config::Cli;
+use inkpot::db::Db;
+use serde_json::{Value, json};
+
+pub use answer::Answer;
+pub use database::{Backend, TestDatabase};
+
+/// The secret of every test's service; the token tests forge with it.
+pub const SECRET: &str = "a-secret-for-tests-0123456789-abcdef";
+/// A password that every rule takes.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+type Outcome = Result<ServiceResponse, actix_web::Error>;
+type Called = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// A service of a test's own.
+pub struct TestApp {
+    service: Rc<dyn Fn(Request) -> Called>,
+    pub state: Data<App>,
+    pub clock: Clock,
+    pub database: TestDatabase,
+}
+
+/// Runs a test on one database; used through [`on_both_databases`].
+pub async fn run<F: AsyncFnOnce(TestApp)>(backend: Backend, test: F) {
+    if let Some(database) = TestDatabase::create(backend) {
+        test(TestApp::start(database, &[]).await).await;
+    }
+}
+
+/// Makes every listed `async fn(TestApp)` a test on SQLite and a test on MySQL.
+/// One that is not listed is dead code, which fails the build of the suite.
+macro_rules! on_both_databases {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[actix_web::test]
+            async fn $name() {
+                crate::harness::run(crate::harness::Backend::Sqlite, super::$name).await;
+            })*
+        }
+        mod mysql {
+            $(#[actix_web::test]
+            async fn $name() {
+                crate::harness::run(crate::harness::Backend::Mysql, super::$name).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
+impl TestApp {
+    /// Starts a service with `flags` beside those of every test.
+    pub async fn start(database: TestDatabase, flags: &[&str]) -> Self {
+        let url = database.url();
+        let own = [
+            ("--database-url", url.as_str()),
+            ("--bcrypt-cost", "4"),
+            ("--jwt-secret", SECRET),
+            ("--db-pool", "4"),
+        ];
+        let mut line = vec!["inkpot"];
+        for (flag, value) in own.iter().filter(|(flag, _)| !flags.contains(flag)) {
+            line.extend([flag, value]);
+        }
+        line.extend(flags);
+        let settings = Cli::parse_from(line).settings;
+        let secrets = settings.jwt_secret.clone().unwrap().0;
+        let clock = Clock::by_hand(chrono::Utc::now());
+        let (url, size) = (settings.database(), settings.db_pool);
+        // Opening blocks, which an async task must not.
+        let db = std::thread::spawn(move || Db::open(&url, size).unwrap())
+            .join()
+            .unwrap();
+        let app = App::new(settings, &secrets, db, clock.clone()).unwrap();
+        let state = Data::new(app);
+        let service = init_service(
+            actix_web::App::new()
+                .app_data(state.clone())
+                .wrap(from_fn(inkpot::http::edge::handle))
+                .route("/panics", web::get().to(panics))
+                .configure(inkpot::routes::register),
+        )
+        .await;
+        Self {
+            service: Rc::new(move |request| Box::pin(service.call(request))),
+            state,
+            clock,
+            database,
+        }
+    }
+
+    /// A client without a token.
+    pub fn anonymous(&self) -> Client<'_> {
+        Client {
+            app: self,
+            token: None,
+            user_id: 0,
+        }
+    }
+
+    /// Registers `name` and gives a client with their token.
+    pub async fn user(&self, name: &str) -> Client<'_> {
+        let answer = self
+            .anonymous()
+            .post(
+                "/user/reg",
+                json!({ "email": format!("{name}@example.org"), "name": name, "password": PASSWORD }),
+            )
+            .await
+            .expect(201);
+        Client {
+            app: self,
+            token: Some(answer["token"].as_str().unwrap().to_owned()),
+            user_id: answer["userinfo"]["user_id"].as_i64().unwrap(),
+        }
+    }
+
+    /// Sends a request and checks the answer against the description.
+    pub async fn send(&self, request: TestRequest) -> Answer {
+        let request = request.to_request();
+        let method = request.method().clone();
+        let path = request.path().to_owned();
+        let answer = match (self.service)(request).await {
+            Ok(answered) => {
+                let pattern = answered.request().match_pattern();
+                Answer::read(method, path, pattern, answered.into_parts().1).await
+            }
+            Err(error) => Answer::read(method, path, None, HttpResponse::from_error(error)).await,
+        };
+        contract::check(&answer);
+        answer
+    }
+}
+
+async fn panics() -> HttpResponse {
+    panic!("a secret inside of the server")
+}
+
+/// Somebody who calls.
+pub struct Client<'a> {
+    app: &'a TestApp,
+    pub token: Option<String>,
+    pub user_id: i64,
+}
+
+impl Client<'_> {
+    pub fn app(&self) -> &TestApp {
+        self.app
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.app.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        let answer = self
+            .app
+            .send(self.request(Method::POST, path).set_json(&body))
+            .await;
+        if answer.status.is_success() {
+            contract::check_request(&answer, &body);
+        }
+        answer
+    }
+
+    /// Publishes and gives the post's id.
+    pub async fn publish(&self, title: &str, content: &str) -> i64 {
+        let body = json!({ "title": title, "content": content });
+        self.post("/post/pub", body).await.expect(201)["post_id"]
+            .as_i64()
+            .unwrap()
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> TestRequest {
+        let request = TestRequest::with_uri(path).method(method);
+        match &self.token {
+            Some(token) => request.insert_header(("Authorization", format!("Bearer {token}"))),
+            None => request,
+        }
+    }
+}
+
+/// The bytes of a response's body.
+pub async fn bytes_of(response: HttpResponse) -> Vec<u8> {
+    body::to_bytes(response.into_body()).await.unwrap().to_vec()
+}

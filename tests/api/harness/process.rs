@@ -1,0 +1,153 @@
+//! The real program, started as its operator would.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{SECRET, TestDatabase};
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The program with a clean environment, its data in `directory`.
+pub fn inkpot(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_inkpot"));
+    command
+        .env_clear()
+        .env("INKPOT_LISTEN", "127.0.0.1:0")
+        .env("INKPOT_BCRYPT_COST", "4")
+        .env("INKPOT_DATA_DIR", directory.join("data"))
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that ends by itself.
+pub fn output(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+/// A running server; killed when dropped.
+pub struct Process {
+    child: Child,
+    /// What it printed up to the line with its address.
+    pub banner: Vec<String>,
+    /// `127.0.0.1:port`.
+    pub address: String,
+    log: Option<JoinHandle<String>>,
+}
+
+impl Process {
+    /// Starts the server on `database`.
+    pub fn on(database: &TestDatabase) -> Self {
+        let mut command = inkpot(database.directory.path());
+        command
+            .env("DATABASE_URL", database.url())
+            .env("INKPOT_JWT_SECRET", SECRET);
+        Self::start(&mut command)
+    }
+
+    /// Starts `command`, which serves, and waits for its address.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        // Read all the time, or a full pipe would stop the server.
+        let log = std::thread::spawn(move || {
+            let mut text = String::new();
+            errors.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut banner = Vec::new();
+        let address = loop {
+            let Some(line) = lines.next() else {
+                panic!("the server did not start: {}", log.join().unwrap());
+            };
+            let line = line.unwrap();
+            let address = line.strip_prefix("listening on http://").map(str::to_owned);
+            banner.push(line);
+            if let Some(address) = address {
+                break address;
+            }
+        };
+        Self {
+            child,
+            banner,
+            address,
+            log: Some(log),
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// Sends bytes as they are on a connection of their own and reads until the
+    /// server closes it.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The server may refuse and close before all is sent.
+        let _ = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Sends a request and reads its answer: status and body.
+    pub fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let length = body.len();
+        let answer = self.raw(
+            format!(
+                "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                 Content-Length: {length}\r\n{headers}\r\n{body}"
+            )
+            .as_bytes(),
+        );
+        let status = answer.get(9..12).and_then(|s| s.parse().ok()).unwrap_or(0);
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, body.to_owned())
+    }
+
+    /// Sends a signal by name, such as TERM.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end: exit code, and everything it logged.
+    pub fn wait(mut self) -> (Option<i32>, String) {
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "the server does not end");
+            std::thread::yield_now();
+        };
+        let log = self.log.take().unwrap().join().unwrap();
+        (status.code(), log)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Has ended already where the test waited for it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,199 @@
+//! The twin migrations make twins, and can be taken back.
+
+use std::collections::BTreeSet;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use inkpot::db::{Conn, migrations};
+
+use crate::harness::{Backend, TestDatabase};
+
+#[derive(QueryableByName, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Column {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    column_name: String,
+    #[diesel(sql_type = BigInt)]
+    nullable: i64,
+}
+
+#[derive(QueryableByName, Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    key_name: String,
+    #[diesel(sql_type = Text)]
+    columns: String,
+    #[diesel(sql_type = BigInt)]
+    is_unique: i64,
+}
+
+const SQLITE_COLUMNS: &str = "\
+    SELECT m.name AS table_name, c.name AS column_name, NOT c.\"notnull\" AS nullable \
+    FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\' \
+    ORDER BY m.name, c.cid";
+const MYSQL_COLUMNS: &str = "\
+    SELECT CAST(table_name AS CHAR) AS table_name, CAST(column_name AS CHAR) AS column_name, \
+           CAST(is_nullable = 'YES' AS SIGNED) AS nullable \
+    FROM information_schema.columns \
+    WHERE table_schema = DATABASE() AND table_name NOT LIKE '\\_\\_%' \
+    ORDER BY table_name, ordinal_position";
+const SQLITE_KEYS: &str = "\
+    SELECT m.name AS table_name, i.name AS key_name, i.\"unique\" AS is_unique, \
+           (SELECT group_concat(x.name) FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno) x) AS columns \
+    FROM sqlite_master m JOIN pragma_index_list(m.name) i \
+    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\'";
+const MYSQL_KEYS: &str = "\
+    SELECT CAST(table_name AS CHAR) AS table_name, CAST(index_name AS CHAR) AS key_name, \
+           CAST(MIN(non_unique) = 0 AS SIGNED) AS is_unique, \
+           CAST(GROUP_CONCAT(column_name ORDER BY seq_in_index) AS CHAR) AS columns \
+    FROM information_schema.statistics \
+    WHERE table_schema = DATABASE() AND table_name NOT LIKE '\\_\\_%' AND index_name <> 'PRIMARY' \
+    GROUP BY table_name, index_name";
+
+fn rows<T>(conn: &mut Conn, sqlite: &str, mysql: &str) -> Vec<T>
+where
+    T: QueryableByName<diesel::sqlite::Sqlite> + QueryableByName<diesel::mysql::Mysql> + 'static,
+{
+    match conn {
+        Conn::Sqlite(conn) => diesel::sql_query(sqlite).load(conn).unwrap(),
+        Conn::Mysql(conn) => diesel::sql_query(mysql).load(conn).unwrap(),
+    }
+}
+
+fn columns(conn: &mut Conn) -> Vec<Column> {
+    rows(conn, SQLITE_COLUMNS, MYSQL_COLUMNS)
+}
+
+fn keys(conn: &mut Conn) -> BTreeSet<Key> {
+    rows(conn, SQLITE_KEYS, MYSQL_KEYS).into_iter().collect()
+}
+
+#[test]
+fn twins_have_the_same_names() {
+    let names = |database: &str| -> BTreeSet<String> {
+        let folder = format!("{}/migrations/{database}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    };
+    assert_eq!(names("sqlite"), names("mysql"));
+}
+
+#[test]
+fn twins_make_the_same_tables() {
+    let Some(mysql) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let sqlite = TestDatabase::create(Backend::Sqlite).unwrap();
+    let both = (sqlite.with(columns), mysql.with(columns));
+    assert!(both.0.len() > 20);
+    assert_eq!(both.0, both.1);
+    let both = (sqlite.with(keys), mysql.with(keys));
+    assert!(both.0.iter().filter(|key| key.is_unique == 1).count() >= 3);
+    assert_eq!(both.0, both.1);
+}
+
+#[test]
+fn the_code_sees_the_tables_as_they_are() {
+    use inkpot::db::schema::{content, post, user};
+    let sqlite = TestDatabase::create(Backend::Sqlite).unwrap();
+    let found: Vec<String> = sqlite
+        .with(columns)
+        .into_iter()
+        .map(|c| format!("`{}`.`{}`", c.table_name, c.column_name))
+        .collect();
+    let expected: Vec<String> = [
+        diesel::debug_query::<diesel::sqlite::Sqlite, _>(
+            &content::table.select(content::all_columns),
+        )
+        .to_string(),
+        diesel::debug_query::<diesel::sqlite::Sqlite, _>(&post::table.select(post::all_columns))
+            .to_string(),
+        diesel::debug_query::<diesel::sqlite::Sqlite, _>(&user::table.select(user::all_columns))
+            .to_string(),
+    ]
+    .iter()
+    .flat_map(|sql| {
+        let list = sql
+            .strip_prefix("SELECT ")
+            .unwrap()
+            .split(" FROM")
+            .next()
+            .unwrap();
+        list.split(", ").map(str::to_owned).collect::<Vec<_>>()
+    })
+    .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn keys_are_named_after_their_table_and_columns() {
+    // What dialect::unique_index relies on.
+    let sqlite = TestDatabase::create(Backend::Sqlite).unwrap();
+    for key in sqlite.with(keys).iter().filter(|key| key.is_unique == 1) {
+        let columns = key.columns.replace(',', "_");
+        assert_eq!(key.key_name, format!("{}_{columns}", key.table_name));
+    }
+}
+
+fn up_down_up(backend: Backend) {
+    let Some(database) = TestDatabase::create_empty(backend, false) else {
+        return;
+    };
+    database.with(|conn| {
+        assert!(columns(conn).is_empty());
+        assert!(!migrations::is_current(conn).unwrap());
+        assert!(migrations::status(conn).unwrap().iter().all(|m| !m.applied));
+        let applied = migrations::run(conn).unwrap();
+        let first = (columns(conn), keys(conn));
+        assert!(migrations::is_current(conn).unwrap());
+        assert!(
+            migrations::run(conn).unwrap().is_empty(),
+            "nothing is applied twice"
+        );
+        for _ in &applied {
+            assert!(migrations::revert(conn).unwrap().is_some());
+        }
+        assert!(columns(conn).is_empty());
+        assert_eq!(migrations::revert(conn).unwrap(), None);
+        assert_eq!(migrations::run(conn).unwrap(), applied);
+        assert_eq!((columns(conn), keys(conn)), first);
+    });
+}
+
+#[test]
+fn up_down_up_on_sqlite() {
+    up_down_up(Backend::Sqlite);
+}
+
+#[test]
+fn up_down_up_on_mysql() {
+    up_down_up(Backend::Mysql);
+}
+
+fn at_once(backend: Backend) {
+    let Some(database) = TestDatabase::create_empty(backend, false) else {
+        return;
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| database.with(|conn| migrations::run(conn).map(drop).unwrap()));
+        }
+    });
+    database.with(|conn| assert!(migrations::is_current(conn).unwrap()));
+}
+
+#[test]
+fn eight_that_start_at_once_on_sqlite() {
+    at_once(Backend::Sqlite);
+}
+
+#[test]
+fn eight_that_start_at_once_on_mysql() {
+    at_once(Backend::Mysql);
+}

@@ -1,0 +1,61 @@
+//! Passwords from end to end: what is stored, and what opens it.
+
+use diesel::prelude::*;
+use inkpot::db::schema::user;
+use serde_json::json;
+
+use crate::harness::{TestApp, on_both_databases};
+
+on_both_databases![
+    a_stored_hash_is_standard,
+    nothing_of_a_long_password_is_cut_off,
+    one_password_in_any_normal_form,
+];
+
+async fn register(app: &TestApp, password: &str) -> String {
+    let body = json!({ "email": "ann@example.org", "name": "Ann", "password": password });
+    app.anonymous().post("/user/reg", body).await.expect(201);
+    app.database
+        .with(|conn| user::table.select(user::password).first(conn).unwrap())
+}
+
+async fn login(app: &TestApp, password: &str) -> u16 {
+    let body = json!({ "account": "ann@example.org", "password": password });
+    app.anonymous()
+        .post("/user/login", body)
+        .await
+        .status
+        .as_u16()
+}
+
+async fn a_stored_hash_is_standard(app: TestApp) {
+    // 72 bytes, all of which bcrypt reads.
+    let password = "kq7-wz".repeat(12);
+    let record = register(&app, &password).await;
+    assert!(
+        record.starts_with("$2b$04$") && record.len() == 60,
+        "{record}"
+    );
+    assert!(bcrypt::verify(&password, &record).unwrap());
+    assert_eq!(login(&app, &password).await, 200);
+    assert_eq!(login(&app, &password[..71]).await, 401);
+    assert_eq!(login(&app, &format!("{password}x")).await, 401);
+}
+
+async fn nothing_of_a_long_password_is_cut_off(app: TestApp) {
+    let password = "kq7-".repeat(256);
+    let record = register(&app, &password).await;
+    assert!(record.starts_with("hmac-sha384:$2b$04$"), "{record}");
+    assert_eq!(login(&app, &password).await, 200);
+    assert_eq!(login(&app, &password[..1023]).await, 401);
+    assert_eq!(login(&app, &password[..72]).await, 401);
+    assert_eq!(login(&app, &format!("{password}x")).await, 401);
+}
+
+async fn one_password_in_any_normal_form(app: TestApp) {
+    register(&app, "h\u{e9}lices ﬁne").await;
+    for spelling in ["he\u{301}lices fine", "ｈ\u{e9}lices ﬁne"] {
+        assert_eq!(login(&app, spelling).await, 200, "{spelling}");
+    }
+    assert_eq!(login(&app, "helices fine").await, 401);
+}

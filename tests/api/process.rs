@@ -1,0 +1,486 @@
+//! The program as its operator meets it.
+
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::harness::process::{Process, inkpot, output};
+use crate::harness::{Backend, PASSWORD, SECRET, TestDatabase};
+
+/// Sees that a start is refused with exit code 2 and one line that says these
+/// things.
+#[track_caller]
+fn refused(command: &mut std::process::Command, says: &[&str]) -> String {
+    let ended = output(command);
+    let text = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{text}");
+    // The log may have warned before; the refusal is the last line.
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("inkpot: "))
+        .collect();
+    assert_eq!(lines.len(), 1, "{text}");
+    for what in says {
+        assert!(lines[0].contains(what), "{what:?} is not in {text}");
+    }
+    text
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn it_starts_on_nothing_and_says_where_it_is() {
+    let dir = directory();
+    let server = Process::start(&mut inkpot(dir.path()));
+    let data = dir.path().join("data");
+    assert_eq!(
+        server.banner,
+        [
+            format!("inkpot {}", env!("CARGO_PKG_VERSION")),
+            format!("database sqlite:{}", data.join("inkpot.db").display()),
+            format!("data in {}", data.display()),
+            format!("listening on {}", server.url()),
+        ]
+    );
+    assert_eq!(server.call("GET", "/readyz", "", "").0, 200);
+    let secret = data.join("jwt-secret");
+    assert_eq!(
+        std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(std::fs::read(&secret).unwrap().len(), 43);
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+}
+
+fn register(server: &Process, name: &str) -> String {
+    let body =
+        json!({ "email": format!("{name}@example.org"), "name": name, "password": PASSWORD });
+    let json = "Content-Type: application/json\r\n";
+    let (status, answer) = server.call("POST", "/user/reg", json, &body.to_string());
+    assert_eq!(status, 201, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    answer["token"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_restart_keeps_users_posts_and_tokens() {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let Some(database) = TestDatabase::create(backend) else {
+            continue;
+        };
+        let server = Process::on(&database);
+        let token = register(&server, "ann");
+        let headers = format!("Content-Type: application/json\r\nJWT: {token}\r\n");
+        let post = r#"{"title": "kept", "content": "for ever"}"#;
+        assert_eq!(server.call("POST", "/post", &headers, post).0, 201);
+        // The hardest way to end: what was acknowledged is there.
+        server.signal("KILL");
+        server.wait();
+        let server = Process::on(&database);
+        assert_eq!(server.call("GET", "/user/me", &headers, "").0, 200);
+        assert!(server.call("GET", "/post/1", "", "").1.contains("for ever"));
+        server.signal("INT");
+        assert_eq!(server.wait().0, Some(0));
+    }
+}
+
+#[test]
+fn two_processes_share_one_mysql() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let (one, two) = (Process::on(&database), Process::on(&database));
+    let token = register(&one, "ann");
+    let headers = format!("Content-Type: application/json\r\nJWT: {token}\r\n");
+    assert_eq!(
+        two.call("POST", "/post", &headers, r#"{"title":"a","content":"b"}"#)
+            .0,
+        201
+    );
+    assert_eq!(one.call("GET", "/post/1", "", "").0, 200);
+}
+
+#[test]
+fn requests_in_flight_end_before_it_stops() {
+    let dir = directory();
+    let mut command = inkpot(dir.path());
+    // Slow enough to be in flight for certain when the signal comes.
+    let server = Process::start(command.env("INKPOT_BCRYPT_COST", "12"));
+    let body =
+        json!({ "email": "ann@example.org", "name": "Ann", "password": PASSWORD }).to_string();
+    let (head, tail) = body.split_at(10);
+    let mut stream = server.connect();
+    let request = format!(
+        "POST /user/reg HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{head}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    // An answer on another connection: the first one's bytes have been read too.
+    let idle = server.connect();
+    assert_eq!(server.call("GET", "/livez", "", "").0, 200);
+    server.signal("TERM");
+    stream.write_all(tail.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    drop(idle);
+}
+
+#[test]
+fn starts_that_cannot_be_are_refused_in_one_line() {
+    let dir = directory();
+    let with = |name: &str, value: &str| {
+        let mut command = inkpot(dir.path());
+        command.env(name, value);
+        command
+    };
+    for (name, value, says) in [
+        ("INKPOT_LISTEN", "nowhere", "INKPOT_LISTEN"),
+        ("INKPOT_LISTEN", "", "INKPOT_LISTEN"),
+        ("INKPOT_TOKEN_TTL", "0", "INKPOT_TOKEN_TTL"),
+        ("INKPOT_BCRYPT_COST", "99", "INKPOT_BCRYPT_COST"),
+        ("INKPOT_MAX_CONTENT", "999999999999", "INKPOT_MAX_CONTENT"),
+        ("INKPOT_DB_POOL", "none", "INKPOT_DB_POOL"),
+        ("INKPOT_WORKERS", "0", "INKPOT_WORKERS"),
+        ("INKPOT_LOG_FORMAT", "xml", "text, json"),
+        ("INKPOT_LOG", "info,=x=y", "INKPOT_LOG"),
+        (
+            "INKPOT_CORS_ORIGINS",
+            "blog.example.org",
+            "INKPOT_CORS_ORIGINS",
+        ),
+        (
+            "INKPOT_CORS_ORIGINS",
+            "https://a.example/path",
+            "https://blog.example.org",
+        ),
+        ("INKPOT_COLOUR", "red", "INKPOT_COLOUR"),
+        ("INKPOT_JWT_SECRET", "short", "at least 32 bytes"),
+        (
+            "INKPOT_JWT_SECRET",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "too uniform",
+        ),
+        (
+            "DATABASE_URL",
+            "postgres://user:hunter22@host/db",
+            "sqlite:PATH or mysql://",
+        ),
+        ("DATABASE_URL", "mysql://user:hunter22@/db", "host"),
+        (
+            "DATABASE_URL",
+            "mysql://user:hunter22@127.0.0.1:1",
+            "database",
+        ),
+        ("DATABASE_URL", "sqlite:", "path"),
+        ("DATABASE_URL", "sqlite:/proc/inkpot/x.db", "/proc/inkpot"),
+    ] {
+        let text = refused(&mut with(name, value), &[says]);
+        assert!(!text.contains("hunter22"), "{text}");
+        assert!(
+            name != "INKPOT_JWT_SECRET" || !text.contains(value),
+            "{text}"
+        );
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    refused(
+        &mut with("INKPOT_LISTEN", &taken),
+        &["cannot listen on", &taken],
+    );
+    let mut one_good_one_weak = with("INKPOT_JWT_SECRET", &format!("{SECRET},weak"));
+    refused(&mut one_good_one_weak, &["at least 32 bytes"]);
+    refused(
+        inkpot(dir.path()).arg("--no-such-flag"),
+        &["--no-such-flag"],
+    );
+    refused(inkpot(dir.path()).arg("fly"), &["fly"]);
+    let leftovers = std::fs::read_dir(dir.path().join("data"));
+    assert!(leftovers.is_err() || !dir.path().join("data/jwt-secret.new").exists());
+}
+
+#[test]
+fn databases_that_cannot_be_used_are_refused_without_the_password() {
+    let dir = directory();
+    let refuse = |url: &str, says: &[&str]| {
+        let mut command = inkpot(dir.path());
+        command
+            .env("DATABASE_URL", url)
+            .env("INKPOT_JWT_SECRET", SECRET);
+        let text = refused(&mut command, says);
+        assert!(!text.contains("hunter22"), "{text}");
+    };
+    refuse(
+        "mysql://ann:hunter22@127.0.0.1:1/blog",
+        &["mysql://ann:***@127.0.0.1:1/blog"],
+    );
+    refuse(
+        "mysql://ann:hunter22@no-such-host.invalid/blog",
+        &["no-such-host.invalid"],
+    );
+    let file = dir.path().join("not-a-database");
+    std::fs::write(
+        &file,
+        "this is not a database, but a text that is long enough",
+    )
+    .unwrap();
+    refuse(&format!("sqlite:{}", file.display()), &["not a database"]);
+    if let Some(server) = crate::harness::database::SERVER.as_ref() {
+        refuse(&format!("{}inkpot_t_none", server.url), &["inkpot_t_none"]);
+        let mut url = url::Url::parse(&format!("{}mysql", server.url)).unwrap();
+        url.set_password(Some("hunter22")).unwrap();
+        refuse(url.as_str(), &["Access denied"]);
+        url.set_query(Some("no_such_parameter=1"));
+        refuse(url.as_str(), &["no_such_parameter"]);
+    }
+}
+
+#[test]
+fn mysql_needs_a_secret_that_is_given() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let dir = directory();
+    let mut command = inkpot(dir.path());
+    refused(
+        command.env("DATABASE_URL", database.url()),
+        &["INKPOT_JWT_SECRET must be given"],
+    );
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_refused() {
+    let dir = directory();
+    let server = Process::start(&mut inkpot(dir.path()));
+    server.signal("TERM");
+    server.wait();
+    let secret = dir.path().join("data/jwt-secret");
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o644)).unwrap();
+    refused(
+        &mut inkpot(dir.path()),
+        &["can be read by others", "chmod 600"],
+    );
+    std::fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+    std::fs::write(&secret, "weak").unwrap();
+    refused(&mut inkpot(dir.path()), &["at least 32 bytes"]);
+}
+
+#[test]
+fn help_documents_every_setting() {
+    let dir = directory();
+    let help = output(inkpot(dir.path()).arg("--help"));
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).unwrap();
+    for name in [
+        "DATABASE_URL",
+        "INKPOT_LISTEN",
+        "INKPOT_DATA_DIR",
+        "INKPOT_JWT_SECRET",
+        "INKPOT_TOKEN_TTL",
+        "INKPOT_BCRYPT_COST",
+        "INKPOT_MAX_CONTENT",
+        "INKPOT_CORS_ORIGINS",
+        "INKPOT_WORKERS",
+        "INKPOT_DB_POOL",
+        "INKPOT_LOG",
+        "INKPOT_LOG_FORMAT",
+    ] {
+        assert!(help.contains(name), "{name}");
+    }
+    for default in [
+        "127.0.0.1:8080",
+        "./data",
+        "3600",
+        "1048576",
+        "sqlite:inkpot.db",
+    ] {
+        assert!(help.contains(default), "{default}");
+    }
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for word in help.split(|c: char| !(c.is_ascii_uppercase() || c == '_')) {
+        if word.starts_with("INKPOT_") && word.len() > 7 {
+            assert!(readme.contains(word), "{word} is not in README.md");
+        }
+    }
+}
+
+#[test]
+fn migrations_can_be_run_by_hand() {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let Some(database) = TestDatabase::create_empty(backend, false) else {
+            continue;
+        };
+        let run = |arguments: &[&str]| {
+            let mut command = inkpot(database.directory.path());
+            let ended = output(command.env("DATABASE_URL", database.url()).args(arguments));
+            assert!(
+                ended.status.success(),
+                "{}",
+                String::from_utf8_lossy(&ended.stderr)
+            );
+            String::from_utf8(ended.stdout).unwrap()
+        };
+        assert!(
+            run(&["migrate", "status"])
+                .lines()
+                .all(|line| line.starts_with("pending "))
+        );
+        assert!(
+            run(&["migrate", "run"])
+                .lines()
+                .all(|line| line.starts_with("applied "))
+        );
+        assert_eq!(run(&["migrate", "run"]), "nothing to apply\n");
+        assert!(
+            run(&["migrate", "status"])
+                .lines()
+                .all(|line| line.starts_with("applied "))
+        );
+        assert!(run(&["migrate", "revert"]).starts_with("reverted "));
+    }
+}
+
+#[test]
+fn the_description_is_printed() {
+    let dir = directory();
+    let printed = output(inkpot(dir.path()).arg("openapi"));
+    assert_eq!(
+        String::from_utf8(printed.stdout).unwrap(),
+        inkpot::openapi::render().unwrap().yaml
+    );
+}
+
+#[test]
+fn the_log_has_a_line_a_request_and_no_secrets() {
+    for format in ["text", "json"] {
+        let dir = directory();
+        let mut command = inkpot(dir.path());
+        command
+            .env("INKPOT_LOG_FORMAT", format)
+            .env("INKPOT_LOG", "trace");
+        let server = Process::start(&mut command);
+        let token = register(&server, "ann");
+        let json = "Content-Type: application/json\r\nX-Request-Id: req-42\r\n";
+        let login = json!({ "account": "ann@example.org", "password": "wrong-but-secret" });
+        server.call("POST", "/user/login", json, &login.to_string());
+        server.call("GET", "/user/me", &format!("JWT: {token}\r\n"), "");
+        server.call("GET", "/user/ann@example.org", "", "");
+        server.call("GET", &format!("/post?token={token}"), "", "");
+        let secret = std::fs::read_to_string(dir.path().join("data/jwt-secret")).unwrap();
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        for hidden in [
+            PASSWORD,
+            "wrong-but-secret",
+            "ann@example.org",
+            &token,
+            &secret,
+            "$2b$",
+        ] {
+            assert!(!log.contains(hidden), "{hidden} is in the log:\n{log}");
+        }
+        let requests: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("inkpot::request"))
+            .collect();
+        assert_eq!(requests.len(), 5, "{log}");
+        if format == "json" {
+            let line: Value = serde_json::from_str(requests[2]).unwrap();
+            assert_eq!(line["method"], "GET");
+            assert_eq!(line["route"], "/user/me");
+            assert_eq!(line["status"], 200);
+            assert_eq!(line["user_id"], 1);
+            assert!(line["duration_us"].is_u64() && line["request_id"].is_string());
+            let line: Value = serde_json::from_str(requests[1]).unwrap();
+            assert_eq!(line["request_id"], "req-42");
+        } else {
+            assert!(
+                requests[3].contains("route=\"/user/{id}\" status=400"),
+                "{}",
+                requests[3]
+            );
+        }
+    }
+}
+
+#[test]
+fn whatever_bytes_come_one_problem_goes_back() {
+    let dir = directory();
+    let server = Process::start(&mut inkpot(dir.path()));
+    let long = "x".repeat(200_000);
+    for (bytes, status, code) in [
+        ("GET /livez HTTP/1.1\r\nHost: x\r\nX: \u{1}\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET /livez HTTP/1.1\r\nBad Header: x\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET /li vez HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET /\u{e9} HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("hello\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("GET / HTTP/9.9\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("\u{16}\u{3}\u{1}\u{2}\r\n\r\n".to_owned(), 400, "malformed_request"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), 431, "headers_too_large"),
+        (format!("GET / HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n"), 431, "headers_too_large"),
+        ("POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(), 400, "malformed_request"),
+        ("POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n".to_owned(), 400, "malformed_request"),
+    ] {
+        let start: String = bytes.chars().take(60).collect();
+        let answer = server.raw(bytes.as_bytes());
+        let found: u16 = answer.get(9..12).and_then(|s| s.parse().ok()).unwrap_or(0);
+        assert_eq!(found, status, "{start:?}: {}", answer.chars().take(300).collect::<String>());
+        assert!(answer.to_lowercase().contains("content-type: application/problem+json"), "{start:?}: {answer}");
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{start:?}: {e}: {answer}"));
+        assert_eq!(body["code"], code, "{start:?}");
+        assert!(head.to_lowercase().contains("x-request-id: "), "{start:?}: {head}");
+    }
+    assert_eq!(server.call("GET", "/livez", "", "").0, 200);
+}
+
+#[test]
+fn a_body_that_is_too_long_is_answered_not_cut() {
+    let dir = directory();
+    let server = Process::start(&mut inkpot(dir.path()));
+    for length in [70_000, 3_000_000] {
+        let body = "x".repeat(length);
+        let json = "Content-Type: application/json\r\n";
+        let (status, answer) = server.call("POST", "/user/login", json, &body);
+        assert_eq!(status, 413, "{length}: {answer}");
+        assert!(answer.contains("body_too_large"));
+    }
+}
+
+#[test]
+fn a_head_has_no_body_and_the_length_of_one() {
+    let dir = directory();
+    let server = Process::start(&mut inkpot(dir.path()));
+    let answer = server.raw(b"HEAD /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-length: 15"), "{head}");
+    assert_eq!(body, "");
+}
+
+#[test]
+fn no_path_of_this_machine_is_in_an_answer() {
+    let dir = directory();
+    let server = Process::start(&mut inkpot(dir.path()));
+    let database = Path::new("data/inkpot.db");
+    for suffix in ["", "-wal", "-shm"] {
+        let file = dir.path().join(format!("{}{suffix}", database.display()));
+        // The server keeps its open files; new connections find none.
+        let _ = std::fs::remove_file(file);
+    }
+    std::fs::remove_dir_all(dir.path().join("data")).unwrap();
+    for _ in 0..3 {
+        let (status, body) = server.call("GET", "/post/1", "", "");
+        assert!([404, 500, 503].contains(&status), "{status} {body}");
+        assert!(!body.contains(dir.path().to_str().unwrap()), "{body}");
+    }
+}
