@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{AllOfBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, Schema};
+use utoipa::openapi::schema::{KnownFormat, OneOfBuilder, Schema};
 
 use super::caller::Caller;
 use super::password::{Password, needs_rehash};
@@ -370,18 +370,18 @@ impl Document for Login {
         })
     }
 
-    /// Exactly one of the four names, which needs more than a list of fields.
+    /// One object for each of the four names: exactly one of them is given.
     fn schema() -> Schema {
         let mut one_name = OneOfBuilder::new();
         for name in ACCOUNT_NAMES {
-            one_name = one_name.item(ObjectBuilder::new().required(name));
+            let fields = Self::FIELDS
+                .iter()
+                .filter(|field| field.required || field.name == name);
+            let mut object = object_of(fields);
+            object.required.insert(0, name.to_owned());
+            one_name = one_name.item(object);
         }
-        Schema::AllOf(
-            AllOfBuilder::new()
-                .item(object_of(Self::FIELDS))
-                .item(one_name)
-                .build(),
-        )
+        Schema::OneOf(one_name.build())
     }
 }
 

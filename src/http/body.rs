@@ -104,7 +104,7 @@ pub trait Document: Sized + 'static {
 }
 
 /// The schema of an object with exactly these fields.
-pub fn object_of(fields: &[Field]) -> Object {
+pub fn object_of<'a>(fields: impl IntoIterator<Item = &'a Field>) -> Object {
     let mut builder = ObjectBuilder::new()
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     for field in fields {

@@ -194,7 +194,7 @@ async fn links_lead_through_all_pages(app: TestApp) {
             .split(", ")
             .find(|l| l.ends_with("rel=\"next\""));
         match next.and_then(|l| l.split(['<', '>']).nth(1)) {
-            Some(next) => path = next.to_owned(),
+            Some(next) => next.clone_into(&mut path),
             None => break,
         }
     }
@@ -259,7 +259,7 @@ async fn a_post_without_its_content_is_never_kept(app: TestApp) {
     ann.publish("before", "x").await;
     app.database.with(|conn| {
         conn.batch_execute("ALTER TABLE content RENAME TO content_away")
-            .unwrap()
+            .unwrap();
     });
     let answer = ann
         .post("/post", json!({ "title": "half", "content": "x" }))
@@ -273,7 +273,7 @@ async fn a_post_without_its_content_is_never_kept(app: TestApp) {
     );
     app.database.with(|conn| {
         conn.batch_execute("ALTER TABLE content_away RENAME TO content")
-            .unwrap()
+            .unwrap();
     });
     let (posts, texts): (i64, i64) = app.database.with(|conn| {
         (

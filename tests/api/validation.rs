@@ -112,7 +112,7 @@ async fn a_login_names_exactly_one_account(app: TestApp) {
         .post("/user/login", body)
         .await
         .faults(&[("/account", "field_conflict"), ("/email", "field_conflict")]);
-    let body = json!({ "mobile": 31612345678_i64, "password": null });
+    let body = json!({ "mobile": 31_612_345_678_i64, "password": null });
     app.anonymous().post("/user/login", body).await.faults(&[
         ("/mobile", "field_mistyped"),
         ("/password", "field_mistyped"),

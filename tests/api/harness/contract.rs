@@ -63,7 +63,7 @@ pub fn check(answer: &Answer) {
             name.0
         );
     }
-    let Some(content) = described["content"].as_object() else {
+    let Some(bodies) = described["content"].as_object() else {
         assert!(
             answer.body.is_empty(),
             "{context}: a body that is not described"
@@ -71,12 +71,12 @@ pub fn check(answer: &Answer) {
         return;
     };
     let media_type = answer.header("content-type");
-    let content = content
+    let body = bodies
         .get(media_type)
         .unwrap_or_else(|| panic!("{context}: {media_type} is not described"));
     let is_plain = answer.header("content-encoding").is_empty();
     if media_type.contains("json") && is_plain && answer.method != Method::HEAD {
-        fits(&content["schema"], &answer.json(), &context);
+        fits(&body["schema"], &answer.json(), &context);
     }
 }
 
