@@ -25,7 +25,8 @@ use diesel_async::{
 use futures_util::TryStreamExt;
 use mysql_async::{Opts, OptsBuilder, SslOpts};
 
-/// How long the server may take for one statement, its rows included.
+/// How long the server may take for one statement, its rows included, unless the
+/// URL says otherwise.
 const EXCHANGE_DEADLINE: Duration = Duration::from_secs(15);
 /// How long connecting may take, TLS and authentication included.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -45,11 +46,12 @@ pub struct MysqlConnection {
     /// `None` only while the connection is being dropped.
     parts: Option<(AsyncMysqlConnection, tokio::runtime::Runtime)>,
     transaction_state: AnsiTransactionManager,
+    deadline: Duration,
     broken: bool,
 }
 
 impl MysqlConnection {
-    /// Runs one exchange with the server under [`EXCHANGE_DEADLINE`].
+    /// Runs one exchange with the server under the deadline.
     fn exchange<T>(
         &mut self,
         run: impl AsyncFnOnce(&mut AsyncMysqlConnection) -> QueryResult<T>,
@@ -60,7 +62,7 @@ impl MysqlConnection {
         let Some((conn, runtime)) = self.parts.as_mut() else {
             return Err(closed("the connection is being dropped"));
         };
-        let result = block_on(runtime, EXCHANGE_DEADLINE, run(conn))
+        let result = block_on(runtime, self.deadline, run(conn))
             .unwrap_or_else(|| Err(closed("no answer from the database within its deadline")))
             .map_err(closed_when_transport_failed);
         self.broken = matches!(
@@ -131,9 +133,10 @@ impl Connection for MysqlConnection {
 
     /// `database_url`: `mysql://user:password@host:port/database?parameters`.
     /// TLS: `require_ssl=true`, `verify_ca`, `verify_identity`, `built_in_roots`
-    /// as in `mysql_async`, and `ssl_ca=PATH` for a private authority.
+    /// as in `mysql_async`, and `ssl_ca=PATH` for a private authority. `deadline`:
+    /// seconds that an exchange may take.
     fn establish(database_url: &str) -> ConnectionResult<Self> {
-        let options = options(database_url)?;
+        let (options, deadline) = options(database_url)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -148,6 +151,7 @@ impl Connection for MysqlConnection {
             Some(Ok(conn)) => Ok(Self {
                 parts: Some((conn, runtime)),
                 transaction_state: AnsiTransactionManager::default(),
+                deadline,
                 broken: false,
             }),
             Some(Err(error)) => {
@@ -243,16 +247,22 @@ impl MultiConnectionHelper for MysqlConnection {
     }
 }
 
-/// Driver options for `database_url`, our own `ssl_ca` parameter taken out.
-fn options(database_url: &str) -> ConnectionResult<OptsBuilder> {
+/// Driver options for `database_url`, and the deadline of an exchange; our own
+/// parameters `ssl_ca` and `deadline` are taken out.
+fn options(database_url: &str) -> ConnectionResult<(OptsBuilder, Duration)> {
     let invalid = |why: String| ConnectionError::InvalidConnectionUrl(why);
     let mut url = url::Url::parse(database_url).map_err(|e| invalid(e.to_string()))?;
     let mut authority = None;
+    let mut deadline = Ok(EXCHANGE_DEADLINE);
     let rest: Vec<(String, String)> = url
         .query_pairs()
         .filter_map(|(key, value)| {
             if key == "ssl_ca" {
                 authority = Some(std::path::PathBuf::from(value.into_owned()));
+                return None;
+            }
+            if key == "deadline" {
+                deadline = seconds(&value);
                 return None;
             }
             Some((key.into_owned(), value.into_owned()))
@@ -273,11 +283,19 @@ fn options(database_url: &str) -> ConnectionResult<OptsBuilder> {
                 .with_root_certs(vec![path.into()]),
         ),
     };
-    Ok(OptsBuilder::from_opts(opts)
+    let builder = OptsBuilder::from_opts(opts)
         .ssl_opts(ssl)
         .init(vec![SESSION, ISOLATION])
         .stmt_cache_size(0) // diesel-async keeps its own
-        .client_found_rows(true)) // rows found, not rows changed, as on SQLite
+        .client_found_rows(true); // rows found, not rows changed, as on SQLite
+    Ok((builder, deadline.map_err(invalid)?))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err("deadline is a number of seconds, 1 to 3600".to_owned()),
+    }
 }
 
 /// What the server or the system said, without the driver's wrapping.

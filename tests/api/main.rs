@@ -10,6 +10,7 @@ mod accounts;
 mod contract;
 mod edge;
 mod migrations;
+mod outage;
 mod passwords;
 mod posts;
 mod process;

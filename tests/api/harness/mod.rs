@@ -5,6 +5,7 @@ pub mod answer;
 pub mod contract;
 pub mod database;
 pub mod process;
+pub mod proxy;
 
 use std::future::Future;
 use std::pin::Pin;
