@@ -85,7 +85,8 @@ impl Hasher {
         .await
     }
 
-    async fn run<T: Send + 'static>(
+    /// Runs costly work on the threads.
+    pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Error> {

@@ -30,6 +30,9 @@ const TOO_SIMILAR: f64 = 0.7;
 /// Decimal logarithm of how many tries the first passwords are, twenty thousand: a
 /// known word with one more character counts for ten thousand and a few.
 const GUESSED_FIRST: f64 = 4.3;
+/// Characters that are estimated, since the time of it grows out of hand. A password
+/// whose beginning is not common is not common.
+const ESTIMATED: usize = 32;
 /// Shorter parts of the person's data turn up in good passwords by chance.
 const MIN_PART: usize = 4;
 
@@ -125,7 +128,8 @@ pub fn needs_rehash(record: &str, cost: u32) -> bool {
 /// spelling, or guessed within the first tries.
 fn is_common(text: &str) -> bool {
     // Capitals are where everybody puts them.
-    let estimate = zxcvbn::zxcvbn(&text.to_lowercase(), &[]);
+    let start: String = text.to_lowercase().chars().take(ESTIMATED).collect();
+    let estimate = zxcvbn::zxcvbn(&start, &[]);
     let is_listed = match estimate.sequence() {
         [only] => matches!(only.pattern, MatchPattern::Dictionary(_)),
         _ => false,

@@ -226,6 +226,7 @@ struct Registration {
 
 impl Document for Registration {
     const NAME: &'static str = "Registration";
+    const IS_COSTLY: bool = true;
     const FIELDS: &'static [Field] = &[
         Field {
             name: "email",

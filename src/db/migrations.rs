@@ -32,8 +32,14 @@ pub fn status(conn: &mut Conn) -> Outcome<Vec<Status>> {
 /// Applies what is missing, in order; gives the names of what was applied.
 pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
     dialect::migrating(conn, |conn| match conn {
-        Conn::Sqlite(c) => names(c.run_pending_migrations(SQLITE)),
-        Conn::Mysql(c) => names(c.run_pending_migrations(MYSQL)),
+        Conn::Sqlite(c) => {
+            refuse_newer(c, &SQLITE)?;
+            names(c.run_pending_migrations(SQLITE))
+        }
+        Conn::Mysql(c) => {
+            refuse_newer(c, &MYSQL)?;
+            names(c.run_pending_migrations(MYSQL))
+        }
     })
 }
 
@@ -56,6 +62,25 @@ pub fn is_current(conn: &mut Conn) -> Outcome<bool> {
         Conn::Sqlite(c) => !c.has_pending_migration(SQLITE)?,
         Conn::Mysql(c) => !c.has_pending_migration(MYSQL)?,
     })
+}
+
+/// Refuses a database that has migrations which this program does not know.
+fn refuse_newer<C, DB>(conn: &mut C, source: &EmbeddedMigrations) -> Outcome<()>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let known: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    for version in conn.applied_migrations()? {
+        if !known.iter().any(|m| m.name().version() == version) {
+            return Err(format!(
+                "it has the migration {version}, which this version of inkpot does not know"
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
 
 fn names(done: Outcome<Vec<MigrationVersion<'_>>>) -> Outcome<Vec<String>> {

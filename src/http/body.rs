@@ -82,11 +82,15 @@ impl Field {
 }
 
 /// A body that a route takes.
-pub trait Document: Sized + 'static {
+pub trait Document: Sized + Send + 'static {
     /// Its name among the schemas.
     const NAME: &'static str;
     /// Every field that it may have.
     const FIELDS: &'static [Field];
+
+    /// Whether checking it takes milliseconds, as judging a password does: it is done
+    /// on the threads for costly work then, where it cannot hold up other requests.
+    const IS_COSTLY: bool = false;
 
     /// Takes the fields out of `input`, reporting there what does not fit; `None`
     /// only after a report.
@@ -387,6 +391,14 @@ impl<T: Document> FromRequest for Body<T> {
                 .ok_or_else(|| Error::internal("no application data"))?;
             check_media_type(&req)?;
             let bytes = collect(&req, payload, T::limit(app)).await?;
+            if T::IS_COSTLY {
+                let checker = app.clone();
+                return app
+                    .hasher
+                    .run(move || read(&bytes, &checker))
+                    .await?
+                    .map(Body);
+            }
             read(&bytes, app).map(Body)
         })
     }

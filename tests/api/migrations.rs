@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use inkpot::db::{Conn, migrations};
@@ -174,6 +175,30 @@ fn up_down_up_on_sqlite() {
 #[test]
 fn up_down_up_on_mysql() {
     up_down_up(Backend::Mysql);
+}
+
+fn newer_is_refused(backend: Backend) {
+    let Some(database) = TestDatabase::create(backend) else {
+        return;
+    };
+    database.with(|conn| {
+        conn.batch_execute(
+            "INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')",
+        )
+        .unwrap();
+        let refusal = migrations::run(conn).unwrap_err().to_string();
+        assert!(refusal.contains("29991231000000"), "{refusal}");
+    });
+}
+
+#[test]
+fn a_newer_sqlite_database_is_refused() {
+    newer_is_refused(Backend::Sqlite);
+}
+
+#[test]
+fn a_newer_mysql_database_is_refused() {
+    newer_is_refused(Backend::Mysql);
 }
 
 fn at_once(backend: Backend) {

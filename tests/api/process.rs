@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use inkpot::db::{Conn, DatabaseUrl, connection};
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot, output};
@@ -240,6 +241,65 @@ fn databases_that_cannot_be_used_are_refused_without_the_password() {
         url.set_query(Some("no_such_parameter=1"));
         refuse(url.as_str(), &["no_such_parameter"]);
     }
+}
+
+#[test]
+fn mysql_speaks_tls_when_the_url_asks_for_it() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let Some(authority) = database.tls_authority() else {
+        // A given server may speak TLS or not; the private one must.
+        assert!(
+            std::env::var_os("INKPOT_TEST_MYSQL_URL").is_some(),
+            "openssl is missing"
+        );
+        return;
+    };
+    let refuse = |parameters: &str, says: &str| {
+        let dir = directory();
+        let mut command = inkpot(dir.path());
+        command
+            .env("DATABASE_URL", format!("{}?{parameters}", database.url()))
+            .env("INKPOT_JWT_SECRET", SECRET);
+        refused(&mut command, &[says]);
+    };
+    let own = format!("require_ssl=true&ssl_ca={authority}&prefer_socket=false");
+    refuse("require_ssl=true&prefer_socket=false", "certificate");
+    refuse(&own.replace("ca.pem", "none.pem"), "No such file");
+    for parameters in [own.clone(), format!("{own}&built_in_roots=false")] {
+        let server = Process::start(
+            inkpot(database.directory.path())
+                .env("DATABASE_URL", format!("{}?{parameters}", database.url()))
+                .env("INKPOT_JWT_SECRET", SECRET),
+        );
+        assert_eq!(server.call("GET", "/readyz", "", "").0, 200);
+        assert!(!server.banner.concat().contains("ssl_ca"));
+    }
+    let url = format!("{}?{own}", database.url());
+    let cipher = std::thread::spawn(move || {
+        let mut conn = connection::open(&DatabaseUrl::parse(&url).unwrap()).unwrap();
+        session_cipher(&mut conn)
+    });
+    assert!(
+        cipher.join().unwrap().starts_with("TLS_"),
+        "the session is encrypted"
+    );
+}
+
+fn session_cipher(conn: &mut Conn) -> String {
+    #[derive(diesel::QueryableByName)]
+    struct Status {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        value: String,
+    }
+    let Conn::Mysql(conn) = conn else {
+        panic!("MySQL");
+    };
+    let sql = "SELECT CAST(variable_value AS CHAR) AS value FROM information_schema.session_status \
+               WHERE variable_name = 'SSL_CIPHER'";
+    let status: Status = diesel::RunQueryDsl::get_result(diesel::sql_query(sql), conn).unwrap();
+    status.value
 }
 
 #[test]

@@ -71,6 +71,18 @@ impl TestDatabase {
         self.url.clone()
     }
 
+    /// Where the certificate of the private server's authority is; `None` for another
+    /// server, or one without TLS.
+    pub fn tls_authority(&self) -> Option<String> {
+        let authority: Option<Name> = self.with(|conn| {
+            let Conn::Mysql(conn) = conn else { return None };
+            let sql = "SELECT CAST(@@ssl_ca AS CHAR) AS name";
+            diesel::sql_query(sql).get_result(conn).ok()
+        });
+        let path = authority?.name;
+        (path.ends_with("ca.pem") && std::path::Path::new(&path).exists()).then_some(path)
+    }
+
     /// Runs `work` with a connection, on a thread that may block.
     pub fn with<T: Send + 'static>(&self, work: impl FnOnce(&mut Conn) -> T + Send + 'static) -> T {
         let url = DatabaseUrl::parse(&self.url).unwrap();

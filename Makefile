@@ -1,0 +1,98 @@
+# Everything there is to do with this repository; `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Cargo uses all processors by itself; two at once only wait for each other's lock.
+.NOTPARALLEL:
+
+CARGO ?= cargo
+# Options for the program that a target runs, as in make fuzz ARGS='--seed 1'.
+ARGS ?=
+
+# Pinned, so that what was green stays green until somebody raises it.
+REDOCLY := @redocly/cli@2.77.0
+
+# $(call component,COMMAND,NAME): a plain word when a part of the toolchain is not installed.
+component = @$(CARGO) $(1) --version >/dev/null 2>&1 || { \
+	echo 'make $@: cargo $(1) is missing; install it with: rustup component add $(2)' >&2; exit 1; }
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## build target/release/inkpot
+	$(CARGO) build --release --locked
+
+.PHONY: run
+run: ## build and run the server; ARGS for its flags
+	$(CARGO) run --release --locked -- $(ARGS)
+
+.PHONY: deps
+deps: ## install what the tests need (Debian, Ubuntu; elsewhere it is named)
+	@tests/install-deps
+
+.PHONY: test
+test: deps ## all tests, on SQLite and on a private MariaDB (or that of INKPOT_TEST_MYSQL_URL)
+	INKPOT_TEST_REQUIRE_MYSQL=1 $(CARGO) test --locked
+
+.PHONY: fmt-check
+fmt-check: ## is the code formatted?
+	$(call component,fmt,rustfmt)
+	$(CARGO) fmt --all -- --check
+
+.PHONY: clippy
+clippy: ## lints; a warning is an error
+	$(call component,clippy,clippy)
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## the code's documentation, private items too; a warning is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+# The API's description as the code has it. By way of a second file, so that a failure does not leave half of one.
+.PHONY: target/openapi.yaml
+target/openapi.yaml:
+	@mkdir -p target
+	$(CARGO) run --locked -- openapi >target/openapi.yaml.part
+	@mv target/openapi.yaml.part target/openapi.yaml
+
+.PHONY: openapi
+openapi: target/openapi.yaml ## write openapi.yaml from the code
+	cp target/openapi.yaml openapi.yaml
+
+.PHONY: openapi-check
+openapi-check: target/openapi.yaml ## is openapi.yaml what the code says?
+	@diff -u openapi.yaml target/openapi.yaml || { \
+		echo 'make $@: openapi.yaml is not what the code says; run `make openapi` and commit it' >&2; exit 1; }
+
+.PHONY: openapi-lint
+openapi-lint: ## lint openapi.yaml with Redocly (needs npx; skipped without it, except in CI)
+	@if command -v npx >/dev/null; then \
+		echo 'npx $(REDOCLY) lint openapi.yaml'; \
+		REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint openapi.yaml; \
+	elif [[ -n $${CI-} ]]; then \
+		echo 'make $@: npx is missing; install Node.js with npm' >&2; exit 1; \
+	else \
+		echo '***' >&2; \
+		echo '*** SKIPPED: openapi.yaml was not linted, for there is no npx (Node.js) here.' >&2; \
+		echo '***' >&2; \
+	fi
+
+# In this order: what is quick first, but nothing compiles without what deps installs.
+.PHONY: ci
+ci: fmt-check deps clippy doc test openapi-check openapi-lint ## all that must be green before a commit
+	@echo 'make ci: all green'
+
+.PHONY: fuzz
+fuzz: deps ## fuzz the API on both databases, from its own description; ARGS for schemathesis
+	tests/fuzz $(ARGS)
+
+.PHONY: trial
+trial: deps build ## publish and read back the READMEs of all dependencies on both databases
+	tests/trial $(ARGS)
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean
