@@ -7,7 +7,9 @@ use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{KnownFormat, OneOfBuilder, Schema};
+use utoipa::openapi::schema::{
+    AdditionalProperties, KnownFormat, ObjectBuilder, OneOfBuilder, Schema,
+};
 
 use super::caller::Caller;
 use super::password::{Password, needs_rehash};
@@ -17,7 +19,7 @@ use crate::app::App;
 use crate::clock;
 use crate::db::{DbError, dialect};
 use crate::error::{Code, Error};
-use crate::http::body::{Body, Document, Field, Input, Kind, object_of};
+use crate::http::body::{Body, Document, Field, Input, Kind, NO_CONTROLS, VISIBLE};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
 use crate::http::reply::{self, Keep};
@@ -202,16 +204,22 @@ const MOBILE: Kind = Kind::Text {
     pattern: Some("^\\+[1-9][0-9]{7,14}$"),
     format: None,
 };
+const NEW_PASSWORD: Kind = Kind::Text {
+    min: 8,
+    max: Some(1024),
+    pattern: Some(NO_CONTROLS),
+    format: Some(KnownFormat::Password),
+};
 const PASSWORD: Kind = Kind::Text {
-    min: 1,
+    min: 0,
     max: None,
-    pattern: None,
+    pattern: Some(NO_CONTROLS),
     format: Some(KnownFormat::Password),
 };
 const ACCOUNT: Kind = Kind::Text {
-    min: 1,
+    min: 0,
     max: None,
-    pattern: None,
+    pattern: Some(NO_CONTROLS),
     format: None,
 };
 
@@ -241,7 +249,7 @@ impl Document for Registration {
             kind: Kind::Text {
                 min: 1,
                 max: Some(NAME_MAX),
-                pattern: None,
+                pattern: Some(VISIBLE),
                 format: None,
             },
             description: "Shown with every post; trimmed.",
@@ -250,7 +258,7 @@ impl Document for Registration {
         Field {
             name: "password",
             required: true,
-            kind: PASSWORD,
+            kind: NEW_PASSWORD,
             description: "8 to 1024 bytes; not all digits, not a common one, not close to the other fields.",
             example: "correct horse battery staple",
         },
@@ -375,11 +383,13 @@ impl Document for Login {
     fn schema() -> Schema {
         let mut one_name = OneOfBuilder::new();
         for name in ACCOUNT_NAMES {
-            let fields = Self::FIELDS
-                .iter()
-                .filter(|field| field.required || field.name == name);
-            let mut object = object_of(fields);
-            object.required.insert(0, name.to_owned());
+            let mut object = ObjectBuilder::new()
+                .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+            for field in Self::FIELDS.iter().filter(|f| f.required || f.name == name) {
+                object = object
+                    .property(field.name, field.schema(true))
+                    .required(field.name);
+            }
             one_name = one_name.item(object);
         }
         Schema::OneOf(one_name.build())

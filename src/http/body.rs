@@ -40,6 +40,12 @@ pub struct Field {
     pub example: &'static str,
 }
 
+/// Any text without control characters, as a pattern.
+pub const NO_CONTROLS: &str = "^[^\\x00-\\x1F\\x7F-\\x9F]*$";
+/// The same with something visible in it.
+pub const VISIBLE: &str =
+    "^[^\\x00-\\x1F\\x7F-\\x9F]*[^\\s\\x00-\\x1F\\x7F-\\x9F][^\\x00-\\x1F\\x7F-\\x9F]*$";
+
 /// What a field holds.
 pub enum Kind {
     /// Text, its length in characters.
@@ -54,9 +60,10 @@ pub enum Kind {
 }
 
 impl Field {
-    fn schema(&self) -> Object {
+    /// Its schema; null is a spelling of absence where it may be absent.
+    pub fn schema(&self, required: bool) -> Object {
         let types = |kind: Type| {
-            if self.required {
+            if required {
                 SchemaType::Type(kind)
             } else {
                 SchemaType::Array(vec![kind, Type::Null])
@@ -108,11 +115,11 @@ pub trait Document: Sized + Send + 'static {
 }
 
 /// The schema of an object with exactly these fields.
-pub fn object_of<'a>(fields: impl IntoIterator<Item = &'a Field>) -> Object {
+pub fn object_of(fields: &[Field]) -> Object {
     let mut builder = ObjectBuilder::new()
         .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
     for field in fields {
-        builder = builder.property(field.name, field.schema());
+        builder = builder.property(field.name, field.schema(field.required));
         if field.required {
             builder = builder.required(field.name);
         }

@@ -223,7 +223,7 @@ impl Operation {
         })
     }
 
-    /// Succeeds with 200 and a text.
+    /// Succeeds with 200 and an object in this notation.
     pub fn answers_text(mut self, media_type: &'static str) -> Self {
         self.answer = Answer::Other { media_type };
         self
@@ -356,13 +356,7 @@ impl Operation {
             Answer::Other { media_type } => response.content(
                 *media_type,
                 ContentBuilder::new()
-                    .schema(Some(ObjectBuilder::new().schema_type(
-                        if *media_type == "application/json" {
-                            Type::Object
-                        } else {
-                            Type::String
-                        },
-                    )))
+                    .schema(Some(ObjectBuilder::new().schema_type(Type::Object)))
                     .build(),
             ),
         };

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::error::{Code, Error};
-use crate::http::body::{Document, Fault, Field, Input, Kind};
+use crate::http::body::{Document, Fault, Field, Input, Kind, VISIBLE};
 
 /// Characters of a title.
 pub const TITLE_MAX: usize = 256;
@@ -47,7 +47,7 @@ impl Document for NewPost {
             kind: Kind::Text {
                 min: 1,
                 max: Some(TITLE_MAX),
-                pattern: Some("\\S"),
+                pattern: Some(VISIBLE),
                 format: None,
             },
             description: "Kept as it is; control characters are refused.",
@@ -59,7 +59,7 @@ impl Document for NewPost {
             kind: Kind::Text {
                 min: 1,
                 max: None,
-                pattern: None,
+                pattern: Some("^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$"),
                 format: None,
             },
             description: "1 byte to 1 MiB (a setting of the server), kept character for character. Of control \
