@@ -1,6 +1,8 @@
 //! What all requests share.
 
 use crate::accounts::hasher::Hasher;
+use crate::accounts::known::KnownSessions;
+use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::tokens::Tokens;
 use crate::clock::Clock;
 use crate::config::{Settings, processors};
@@ -13,6 +15,8 @@ pub struct App {
     pub db: Db,
     pub hasher: Hasher,
     pub tokens: Tokens,
+    pub refresh_keys: RefreshKeys,
+    pub known: KnownSessions,
     pub clock: Clock,
     /// The API's description, rendered once.
     pub description: openapi::Rendered,
@@ -29,6 +33,8 @@ impl App {
         Ok(Self {
             hasher: Hasher::start(settings.bcrypt_cost, processors())?,
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?,
+            refresh_keys: RefreshKeys::new(secrets)?,
+            known: KnownSessions::default(),
             description: openapi::render()?,
             settings,
             db,

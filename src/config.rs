@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::accounts::sessions::Lifetimes;
 use crate::db::DatabaseUrl;
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
@@ -31,7 +32,7 @@ pub struct Cli {
 }
 
 /// What to do; `serve` when nothing is said.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Serve the API; migrates the database first (the default).
     Serve,
@@ -39,6 +40,11 @@ pub enum Command {
     Migrate {
         #[command(subcommand)]
         action: MigrateAction,
+    },
+    /// Manage users; a running server need not be stopped.
+    User {
+        #[command(subcommand)]
+        action: UserAction,
     },
     /// Print the OpenAPI description as YAML.
     Openapi,
@@ -53,6 +59,48 @@ pub enum MigrateAction {
     Run,
     /// Take the newest one back, WITH ALL DATA of its tables.
     Revert,
+}
+
+/// What `inkpot user` can do. ACCOUNT is an e-mail address, username, mobile
+/// number or id.
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserAction {
+    /// Make a user; the password is asked for, or read from standard input.
+    Create {
+        /// E-mail address.
+        #[arg(long)]
+        email: String,
+        /// Name, shown with every post.
+        #[arg(long)]
+        name: String,
+        /// Username.
+        #[arg(long)]
+        username: Option<String>,
+        /// Mobile number.
+        #[arg(long)]
+        mobile: Option<String>,
+        /// With the role admin.
+        #[arg(long)]
+        admin: bool,
+    },
+    /// List all users.
+    List,
+    /// Give a user the role admin.
+    Promote {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+    /// Deactivate a user and end their sessions.
+    Deactivate {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+    /// Give a user a new password and end their sessions; it is asked for, or read
+    /// from standard input.
+    SetPassword {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
 }
 
 /// The format of the log.
@@ -106,6 +154,16 @@ pub struct Settings {
           value_parser = clap::value_parser!(u32).range(60..=86_400))]
     pub token_ttl: u32,
 
+    /// Seconds that a session lasts from its last refresh
+    #[arg(long, env = "INKPOT_SESSION_TTL", global = true, value_name = "SECONDS", default_value_t = 28_800,
+          value_parser = clap::value_parser!(u32).range(60..=31_536_000))]
+    pub session_ttl: u32,
+
+    /// Seconds that a remembered session lasts from its last refresh
+    #[arg(long, env = "INKPOT_REMEMBER_TTL", global = true, value_name = "SECONDS", default_value_t = 1_209_600,
+          value_parser = clap::value_parser!(u32).range(60..=31_536_000))]
+    pub remember_ttl: u32,
+
     /// Work factor of bcrypt, 4 to 31; each step doubles the time of a login
     #[arg(long, env = "INKPOT_BCRYPT_COST", global = true, value_name = "COST", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(4..=31))]
@@ -156,6 +214,14 @@ impl Settings {
             .clone()
             .and_then(|url| url.0)
             .unwrap_or_else(|| DatabaseUrl::Sqlite(self.data_dir.join("inkpot.db")))
+    }
+
+    /// How long sessions last.
+    pub fn lifetimes(&self) -> Lifetimes {
+        Lifetimes {
+            plain: chrono::Duration::seconds(i64::from(self.session_ttl)),
+            remembered: chrono::Duration::seconds(i64::from(self.remember_ttl)),
+        }
     }
 
     /// Threads that serve HTTP, the default filled in.

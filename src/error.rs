@@ -46,14 +46,20 @@ codes! {
     TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>.";
     InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, expired, not from this service, or its user is gone. Log in again.";
     InvalidCredentials "invalid_credentials" Some(401), "Invalid credentials", "No account with this identifier and this password. Which of the two is wrong is not told.";
+    WrongPassword "wrong_password" Some(403), "Wrong password", "The field current_password is not the account's password.";
+    AdminsOnly "admins_only" Some(403), "Admins only", "The route is for users with the role admin.";
+    NotYourPost "not_your_post" Some(403), "Not your post", "Only its author and admins may change or delete a post.";
+    OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie must come from a page of this server or of a listed origin.";
     NotFound "not_found" Some(404), "Not found", "Nothing is served under this path.";
     UserNotFound "user_not_found" Some(404), "User not found", "No user has this id.";
     PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id.";
+    SessionNotFound "session_not_found" Some(404), "Session not found", "You have no live session with this id.";
     MethodNotAllowed "method_not_allowed" Some(405), "Method not allowed", "The path exists, but not with this method. The Allow header lists those it takes.";
     RequestTimeout "request_timeout" Some(408), "Request timeout", "The request did not arrive in time.";
     EmailTaken "email_taken" Some(409), "E-mail taken", "Another account has this e-mail address.";
     UsernameTaken "username_taken" Some(409), "Username taken", "Another account has this username.";
     MobileTaken "mobile_taken" Some(409), "Mobile taken", "Another account has this mobile number.";
+    LastAdmin "last_admin" Some(409), "Last admin", "The last active admin can be neither demoted, deactivated nor deleted.";
     BodyTooLarge "body_too_large" Some(413), "Body too large", "The body is larger than this route takes.";
     ContentTooLarge "content_too_large" Some(413), "Content too large", "The content of the post is longer than this server keeps.";
     UnsupportedMediaType "unsupported_media_type" Some(415), "Unsupported media type", "Bodies are JSON in UTF-8: send Content-Type: application/json, without a Content-Encoding.";
@@ -70,6 +76,8 @@ codes! {
     FieldDuplicate "field_duplicate" None, "Duplicate field", "The body names the field more than once.";
     FieldConflict "field_conflict" None, "Conflicting fields", "Of several fields that mean the same, exactly one may be given.";
     ControlCharacter "control_character" None, "Control character", "The text contains a control character.";
+    FieldNotClearable "field_not_clearable" None, "Field cannot be cleared", "The field must have a value: null is refused.";
+    RoleInvalid "role_invalid" None, "Invalid role", "A role is user or admin.";
     EmailInvalid "email_invalid" None, "Invalid e-mail", "The text is not an e-mail address.";
     NameEmpty "name_empty" None, "Empty name", "A name needs at least one visible character.";
     NameTooLong "name_too_long" None, "Name too long", "A name has at most 64 characters.";
@@ -285,6 +293,8 @@ impl fmt::Display for Error {
         write!(f, "{}: {}", self.code.name(), self.detail)
     }
 }
+
+impl std::error::Error for Error {}
 
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {

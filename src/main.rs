@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use inkpot::command::users;
 use inkpot::config::{self, Command, Refusal, Settings};
 use inkpot::{command, server, telemetry};
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Migrate { action } => {
             command::migrate(action, &cli.settings, &mut std::io::stdout())
         }
+        Command::User { action } => users::run(action, &cli.settings, &mut std::io::stdout()),
         Command::Openapi => command::openapi(&mut std::io::stdout()),
     };
     match done {

@@ -34,7 +34,12 @@ pub struct Bound {
     pub address: SocketAddr,
     pub handle: ServerHandle,
     pub server: Server,
+    app: Data<App>,
 }
+
+/// How often a process asks what others changed: what is ended elsewhere is refused
+/// here within a second.
+const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Opens and migrates the database. The error is one line.
 pub fn open_database(settings: &Settings) -> Result<Db, String> {
@@ -65,6 +70,7 @@ pub fn bind(app: App) -> Result<Bound, String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let workers = app.settings.worker_threads();
     let app = Data::new(app);
+    let shared = app.clone();
     let builder = Server::build();
     let stopping = builder.graceful_shutdown_signal();
     let server = builder
@@ -72,7 +78,7 @@ pub fn bind(app: App) -> Result<Bound, String> {
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
         .listen("inkpot", listener, move || {
-            let app = app.clone();
+            let app = shared.clone();
             let stopping = stopping.clone();
             let service = actix_web::App::new()
                 .app_data(app)
@@ -104,12 +110,35 @@ pub fn bind(app: App) -> Result<Bound, String> {
         address,
         handle: server.handle(),
         server,
+        app,
     })
+}
+
+/// Learns what other processes changed, again and again, for as long as the server
+/// runs. Each reading is one query that is empty nearly always.
+async fn follow(app: Data<App>) {
+    let mut is_lost = false;
+    loop {
+        tokio::time::sleep(FOLLOW).await;
+        match app.known.catch_up(&app.db).await {
+            Ok(()) if is_lost => {
+                is_lost = false;
+                tracing::info!("the changes of other processes are seen again");
+            }
+            Ok(()) => {}
+            Err(error) if !is_lost => {
+                is_lost = true;
+                tracing::warn!(?error, "cannot see the changes of other processes");
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// Runs until SIGTERM or Ctrl-C, then lets requests in flight end.
 pub async fn run(bound: Bound) -> std::io::Result<()> {
     let handle = bound.handle;
+    let follower = actix_web::rt::spawn(follow(bound.app));
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let stopper = async move {
         tokio::select! {
@@ -120,6 +149,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         handle.stop(true).await;
     };
     let (served, ()) = futures_util::future::join(bound.server, stopper).await;
+    follower.abort();
     tracing::info!("stopped");
     served
 }

@@ -1,13 +1,16 @@
-//! The extractor that guards a route. It is synchronous and stands first in every
-//! handler, so that a bad token beats a bad body.
+//! Who calls, and the extractors that guard routes. They stand first, alone or in a
+//! [`Then`](crate::http::then::Then), so that a bad token beats a bad body.
 
-use std::future::{Ready, ready};
+use std::future::Future;
+use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
+use super::known::Owner;
+use super::tokens::Subject;
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::edge::LoggedUser;
@@ -15,29 +18,83 @@ use crate::http::edge::LoggedUser;
 /// The header of the older design, with the bare token.
 const JWT: &str = "jwt";
 
-/// Who calls, by a token that verified.
+/// Who calls, by a token that verified and a session that is live.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller {
     pub user_id: i64,
+    pub session_id: i64,
+    pub is_admin: bool,
 }
 
 impl FromRequest for Caller {
     type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
 
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(identify(req))
+        let req = req.clone();
+        Box::pin(async move { identify(&req).await })
     }
 }
 
-fn identify(req: &HttpRequest) -> Result<Caller, Error> {
+/// An admin who calls; others get 403.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin(pub Caller);
+
+impl FromRequest for Admin {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            let caller = identify(&req).await?;
+            if !caller.is_admin {
+                return Err(Error::new(Code::AdminsOnly));
+            }
+            Ok(Self(caller))
+        })
+    }
+}
+
+/// The caller, if there is a token at all: a bad one is refused here too.
+pub struct MaybeCaller(pub Option<Caller>);
+
+impl FromRequest for MaybeCaller {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            match identify(&req).await {
+                Ok(caller) => Ok(Self(Some(caller))),
+                Err(error) if error.code == Code::TokenMissing => Ok(Self(None)),
+                Err(error) => Err(error),
+            }
+        })
+    }
+}
+
+async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
     let app = req
         .app_data::<Data<App>>()
         .ok_or_else(|| Error::internal("no application data"))?;
-    let token = token(req.headers())?;
-    let user_id = app.tokens.verify(token)?;
+    let subject = app.tokens.verify(token(req.headers())?)?;
+    let Subject {
+        user_id,
+        session_id,
+    } = subject;
+    let owner = match app.known.recall(subject) {
+        Some(owner) => Some(owner),
+        None => app.known.owner(subject, &app.db, &app.clock).await?,
+    };
+    let Owner { is_admin, .. } = owner.ok_or_else(|| Error::new(Code::InvalidToken))?;
     req.extensions_mut().insert(LoggedUser(user_id));
-    Ok(Caller { user_id })
+    Ok(Caller {
+        user_id,
+        session_id,
+        is_admin,
+    })
 }
 
 /// The one token of the request. Given twice it must be the same.

@@ -1,13 +1,19 @@
 //! People: who they are, how they prove it, and the tokens that say so.
 //!
 //! `types` parses what clients send; `password` judges and hashes; `hasher` keeps
-//! bcrypt off the server's threads; `tokens` signs and verifies; `users` stores;
-//! `caller` guards routes; `routes` speaks HTTP.
+//! bcrypt off the server's threads; `tokens` and `refresh` sign and verify; `users`,
+//! `sessions` and `audit` store; `known` remembers live sessions; `caller` guards
+//! routes, `visitor` is from where they are called; `routes` speaks HTTP.
 
+pub mod audit;
 pub mod caller;
 pub mod hasher;
+pub mod known;
 pub mod password;
+pub mod refresh;
 pub mod routes;
+pub mod sessions;
 pub mod tokens;
 pub mod types;
 pub mod users;
+pub mod visitor;

@@ -15,6 +15,7 @@ use sha2::Sha256;
 
 use crate::clock::Clock;
 use crate::error::{Code, Error};
+use crate::http::path::parse_id;
 
 /// Issuer and audience: this service signs for itself.
 const ISSUER: &str = "inkpot";
@@ -61,10 +62,19 @@ struct Claims {
     aud: String,
     /// The user's id as text.
     sub: String,
+    /// The session's id as text.
+    sid: String,
     /// Names this token.
     jti: String,
     iat: i64,
     exp: i64,
+}
+
+/// Whom a token speaks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    pub user_id: i64,
+    pub session_id: i64,
 }
 
 impl Tokens {
@@ -91,8 +101,8 @@ impl Tokens {
         self.ttl
     }
 
-    /// A new token for the user.
-    pub fn issue(&self, user_id: i64) -> Result<String, Error> {
+    /// A new token for the user's session.
+    pub fn issue(&self, user_id: i64, session_id: i64) -> Result<String, Error> {
         let key = &self.keys[0];
         let now = self.clock.timestamp();
         let mut header = Header::new(Algorithm::HS256);
@@ -102,6 +112,7 @@ impl Tokens {
             iss: ISSUER.to_owned(),
             aud: ISSUER.to_owned(),
             sub: user_id.to_string(),
+            sid: session_id.to_string(),
             jti: ulid::Ulid::generate().to_string(),
             iat: now,
             exp: now + i64::from(self.ttl),
@@ -109,13 +120,13 @@ impl Tokens {
         jsonwebtoken::encode(&header, &claims, &key.encoding).map_err(Error::internal)
     }
 
-    /// The user whom a token names. Every fault is the same refusal.
-    pub fn verify(&self, token: &str) -> Result<i64, Error> {
+    /// Whom a token names. Every fault is the same refusal.
+    pub fn verify(&self, token: &str) -> Result<Subject, Error> {
         self.subject(token)
             .ok_or_else(|| Error::new(Code::InvalidToken))
     }
 
-    fn subject(&self, token: &str) -> Option<i64> {
+    fn subject(&self, token: &str) -> Option<Subject> {
         if token.len() > MAX_LENGTH {
             return None;
         }
@@ -142,7 +153,10 @@ impl Tokens {
         if !in_time || claims.jti.is_empty() {
             return None;
         }
-        crate::http::path::parse_id(&claims.sub)
+        Some(Subject {
+            user_id: parse_id(&claims.sub)?,
+            session_id: parse_id(&claims.sid)?,
+        })
     }
 }
 

@@ -3,6 +3,9 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::http::body::Change;
+use crate::http::page::PageRequest;
+
 use super::types::{Account, Email, Mobile, Name, Username};
 use crate::db::schema::{post, user};
 use crate::db::{Conn, dialect};
@@ -24,6 +27,9 @@ pub struct User {
     pub created: NaiveDateTime,
     pub updated: NaiveDateTime,
 }
+
+/// The role that may do everything; any other may not.
+pub const ADMIN: &str = "admin";
 
 /// What anyone may know of a user.
 #[derive(Clone, Debug)]
@@ -125,6 +131,211 @@ pub fn find_public(conn: &mut Conn, user_id: i64) -> QueryResult<Option<PublicUs
         posts,
     }))
 }
+
+/// The user with this id, active or not.
+pub fn find_user(conn: &mut Conn, user_id: i64) -> QueryResult<Option<User>> {
+    user::table
+        .find(user_id)
+        .select(User::as_select())
+        .first(conn)
+        .optional()
+}
+
+/// Holds an active user's row against change until the transaction ends, if its
+/// password is still that of `record`; false when it is not.
+pub fn hold(conn: &mut Conn, user_id: i64, record: &str) -> QueryResult<bool> {
+    let held = diesel::update(
+        user::table
+            .find(user_id)
+            .filter(user::password.eq(record))
+            .filter(user::is_active.eq(true)),
+    )
+    .set(user::password.eq(record))
+    .execute(conn)?;
+    Ok(held == 1)
+}
+
+/// What a user changes of themselves.
+#[derive(Clone, Debug)]
+pub struct ProfileChange {
+    pub name: Option<Name>,
+    pub email: Option<Email>,
+    pub username: Change<Username>,
+    pub mobile: Change<Mobile>,
+}
+
+/// Changes a profile and gives the row back; `None` when the user is gone. A new
+/// address or number is not verified. The unique indexes are the check.
+pub fn change_profile(
+    conn: &mut Conn,
+    user_id: i64,
+    change: &ProfileChange,
+    now: NaiveDateTime,
+) -> QueryResult<Option<User>> {
+    let row = || user::table.find(user_id);
+    if let Some(name) = &change.name {
+        diesel::update(row())
+            .set(user::name.eq(&name.0))
+            .execute(conn)?;
+    }
+    if let Some(email) = &change.email {
+        diesel::update(row().filter(user::email_key.ne(&email.key)))
+            .set(user::email_verified.eq(false))
+            .execute(conn)?;
+        diesel::update(row())
+            .set((user::email.eq(&email.text), user::email_key.eq(&email.key)))
+            .execute(conn)?;
+    }
+    if change.username != Change::Keep {
+        let username = match &change.username {
+            Change::Set(username) => Some(username),
+            _ => None,
+        };
+        diesel::update(row())
+            .set((
+                user::username.eq(username.map(|u| &u.text)),
+                user::username_key.eq(username.map(|u| &u.key)),
+            ))
+            .execute(conn)?;
+    }
+    if change.mobile != Change::Keep {
+        let mobile = match &change.mobile {
+            Change::Set(mobile) => Some(mobile),
+            _ => None,
+        };
+        diesel::update(row())
+            .set((
+                user::mobile.eq(mobile.map(|m| &m.text)),
+                user::mobile_key.eq(mobile.map(|m| &m.key)),
+                user::mobile_verified.eq(false),
+            ))
+            .execute(conn)?;
+    }
+    diesel::update(row())
+        .set(user::updated.eq(now))
+        .execute(conn)?;
+    find_user(conn, user_id)
+}
+
+/// Gives the user a new password record.
+pub fn set_record(
+    conn: &mut Conn,
+    user_id: i64,
+    record: &str,
+    now: NaiveDateTime,
+) -> QueryResult<usize> {
+    diesel::update(user::table.find(user_id))
+        .set((user::password.eq(record), user::updated.eq(now)))
+        .execute(conn)
+}
+
+/// What an admin changes of a user.
+#[derive(Clone, Debug, Default)]
+pub struct AdminChange {
+    pub is_active: Option<bool>,
+    pub is_admin: Option<bool>,
+    pub name: Option<Name>,
+}
+
+/// What came of an admin's change.
+#[derive(Debug)]
+pub enum Administered {
+    /// Before and after.
+    Done(Box<User>, Box<User>),
+    NotFound,
+    /// It would leave no active admin.
+    LastAdmin,
+}
+
+/// Changes a user as an admin may.
+pub fn administer(
+    conn: &mut Conn,
+    user_id: i64,
+    change: &AdminChange,
+    now: NaiveDateTime,
+) -> QueryResult<Administered> {
+    let takes_rights = change.is_active == Some(false) || change.is_admin == Some(false);
+    if takes_rights && is_last_admin(conn, user_id)? {
+        return Ok(Administered::LastAdmin);
+    }
+    let Some(before) = find_user(conn, user_id)? else {
+        return Ok(Administered::NotFound);
+    };
+    let role = change
+        .is_admin
+        .map(|is_admin| if is_admin { ADMIN } else { "user" });
+    diesel::update(user::table.find(user_id))
+        .set((
+            user::is_active.eq(change.is_active.unwrap_or(before.is_active)),
+            user::role.eq(role.unwrap_or(&before.role)),
+            user::name.eq(change.name.as_ref().map_or(&before.name, |name| &name.0)),
+            user::updated.eq(now),
+        ))
+        .execute(conn)?;
+    match find_user(conn, user_id)? {
+        Some(after) => Ok(Administered::Done(Box::new(before), Box::new(after))),
+        None => Ok(Administered::NotFound),
+    }
+}
+
+/// Whether without this user there is no active admin. Holds the admins' rows.
+pub fn is_last_admin(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
+    Ok(dialect::lock_active_admins(conn)? == [user_id])
+}
+
+/// Deletes a user, and with them their posts and sessions; false when there is
+/// none.
+pub fn delete_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
+    Ok(diesel::delete(user::table.find(user_id)).execute(conn)? == 1)
+}
+
+/// A page of all users, the newest first, and how many there are; with `words`
+/// only those whose name, e-mail address or username has them in it.
+pub fn load_page(
+    conn: &mut Conn,
+    words: Option<&str>,
+    request: PageRequest,
+) -> QueryResult<(Vec<User>, i64)> {
+    let pattern = words.map(|words| {
+        let escaped: String = words
+            .to_lowercase()
+            .chars()
+            .flat_map(|c| {
+                matches!(c, '!' | '%' | '_')
+                    .then_some('!')
+                    .into_iter()
+                    .chain([c])
+            })
+            .collect();
+        format!("%{escaped}%")
+    });
+    let matching = || {
+        let mut query = user::table.into_boxed();
+        if let Some(pattern) = &pattern {
+            query = query.filter(
+                lower(user::name)
+                    .like(pattern.clone())
+                    .escape('!')
+                    .or(user::email_key.like(pattern.clone()).escape('!'))
+                    .or(user::username_key
+                        .assume_not_null()
+                        .like(pattern.clone())
+                        .escape('!')),
+            );
+        }
+        query
+    };
+    let count = matching().count().get_result(conn)?;
+    let users = matching()
+        .order(user::user_id.desc())
+        .offset(request.offset())
+        .limit(i64::from(request.size))
+        .select(User::as_select())
+        .load(conn)?;
+    Ok((users, count))
+}
+
+diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
 
 /// Replaces a record that was made with another cost, unless it has changed since.
 pub fn replace_record(conn: &mut Conn, user_id: i64, old: &str, new: &str) -> QueryResult<usize> {

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
 use super::connection::Conn;
+use super::schema::user;
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
@@ -44,6 +45,21 @@ pub fn unique_index<'a>(message: &str, candidates: &[&'a str]) -> Option<&'a str
             .to_owned()
     };
     candidates.iter().copied().find(|c| *c == named)
+}
+
+/// The ids of the active admins, held against change until the transaction ends,
+/// so that two who demote each other at once queue here. (On SQLite the writing
+/// transaction is the only one.)
+pub fn lock_active_admins(conn: &mut Conn) -> QueryResult<Vec<i64>> {
+    let active_admins = user::table
+        .filter(user::role.eq("admin"))
+        .filter(user::is_active.eq(true))
+        .order(user::user_id)
+        .select(user::user_id);
+    match conn {
+        Conn::Sqlite(c) => active_admins.load(c),
+        Conn::Mysql(c) => active_admins.for_update().load(c),
+    }
 }
 
 /// What an error of the database means for whoever called.

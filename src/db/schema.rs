@@ -37,6 +37,57 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    session (session_id) {
+        session_id -> BigInt,
+        user_id -> BigInt,
+        remembered -> Bool,
+        nonce -> Text,
+        generation -> Integer,
+        refresh_hash -> Text,
+        user_agent -> Text,
+        ip -> Text,
+        created -> Timestamp,
+        rotated -> Timestamp,
+        expires -> Timestamp,
+    }
+}
+
+diesel::table! {
+    session_event (event_id) {
+        event_id -> BigInt,
+        user_id -> BigInt,
+        session_id -> Nullable<BigInt>,
+        at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    audit (audit_id) {
+        audit_id -> BigInt,
+        at -> Timestamp,
+        user_id -> Nullable<BigInt>,
+        actor_id -> Nullable<BigInt>,
+        action -> Text,
+        ip -> Text,
+        request_id -> Text,
+        detail -> Text,
+    }
+}
+
+diesel::table! {
+    signing_key (kid) {
+        kid -> Text,
+        alg -> Text,
+        sealed -> Text,
+        public_key -> Nullable<Text>,
+        created -> Timestamp,
+        activates -> Timestamp,
+        retires -> Nullable<Timestamp>,
+    }
+}
+
+diesel::joinable!(session -> user (user_id));
 diesel::joinable!(post -> user (author_id));
 diesel::joinable!(content -> post (post_id));
-diesel::allow_tables_to_appear_in_same_query!(user, post, content);
+diesel::allow_tables_to_appear_in_same_query!(user, post, content, session, session_event, audit);

@@ -48,6 +48,8 @@ pub const VISIBLE: &str =
 
 /// What a field holds.
 pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
     /// Text, its length in characters.
     Text {
         min: usize,
@@ -71,6 +73,10 @@ impl Field {
         };
         let builder = ObjectBuilder::new().description(Some(self.description));
         match &self.kind {
+            Kind::Boolean => builder
+                .schema_type(types(Type::Boolean))
+                .examples([self.example == "true"])
+                .build(),
             Kind::Text {
                 min,
                 max,
@@ -98,6 +104,9 @@ pub trait Document: Sized + Send + 'static {
     /// Whether checking it takes milliseconds, as judging a password does: it is done
     /// on the threads for costly work then, where it cannot hold up other requests.
     const IS_COSTLY: bool = false;
+
+    /// Whether no body at all, without a media type, is the same as `{}`.
+    const MAY_BE_ABSENT: bool = false;
 
     /// Takes the fields out of `input`, reporting there what does not fit; `None`
     /// only after a report.
@@ -133,6 +142,14 @@ pub struct Input {
     fields: &'static [Field],
     faults: Vec<FieldError>,
     refusal: Option<Error>,
+}
+
+/// What a partial update does to a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change<T> {
+    Keep,
+    Clear,
+    Set(T),
 }
 
 /// Why a text is not what its field takes.
@@ -207,6 +224,34 @@ impl Input {
         }
     }
 
+    /// Takes `true` or `false`.
+    pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
+        let Scalar::Boolean(value) = self.take(name)? else {
+            self.fault(name, Code::FieldMistyped, "must be true or false");
+            return None;
+        };
+        Some(value)
+    }
+
+    /// Takes a field of a partial update: absent is kept, null is cleared.
+    pub fn change<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Change<T> {
+        if self.is_null(name) {
+            return Change::Clear;
+        }
+        self.parse(name, parse).map_or(Change::Keep, Change::Set)
+    }
+
+    /// Whether the body has the field as null.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.members
+            .iter()
+            .any(|(member, value)| member == name && *value == Scalar::Null)
+    }
+
     /// Whether the body has the field with a value other than null.
     pub fn has(&self, name: &str) -> bool {
         self.members
@@ -271,6 +316,7 @@ struct Members {
 #[derive(Debug, PartialEq, Eq)]
 enum Scalar {
     Null,
+    Boolean(bool),
     Text(String),
     Other,
 }
@@ -348,8 +394,8 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
+    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Boolean(value))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
@@ -396,8 +442,12 @@ impl<T: Document> FromRequest for Body<T> {
             let app = req
                 .app_data::<Data<App>>()
                 .ok_or_else(|| Error::internal("no application data"))?;
-            check_media_type(&req)?;
-            let bytes = collect(&req, payload, T::limit(app)).await?;
+            let bytes = if T::MAY_BE_ABSENT && is_absent(&req) {
+                BytesMut::from("{}")
+            } else {
+                check_media_type(&req)?;
+                collect(&req, payload, T::limit(app)).await?
+            };
             if T::IS_COSTLY {
                 let checker = app.clone();
                 return app
@@ -425,6 +475,14 @@ fn check_media_type(req: &HttpRequest) -> Result<(), Error> {
     } else {
         Err(refused())
     }
+}
+
+fn is_absent(req: &HttpRequest) -> bool {
+    let headers = req.headers();
+    let length = headers.get(header::CONTENT_LENGTH);
+    !headers.contains_key(header::CONTENT_TYPE)
+        && !headers.contains_key(header::TRANSFER_ENCODING)
+        && length.is_none_or(|length| length == "0")
 }
 
 async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, Error> {

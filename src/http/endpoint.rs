@@ -58,6 +58,33 @@ impl Endpoint {
         self.with(Method::POST, operation, web::post().to(handler))
     }
 
+    pub fn put<F, Args>(self, operation: Operation, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(Method::PUT, operation, web::put().to(handler))
+    }
+
+    pub fn patch<F, Args>(self, operation: Operation, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(Method::PATCH, operation, web::patch().to(handler))
+    }
+
+    pub fn delete<F, Args>(self, operation: Operation, handler: F) -> Self
+    where
+        F: Handler<Args>,
+        Args: FromRequest + 'static,
+        F::Output: Responder + 'static,
+    {
+        self.with(Method::DELETE, operation, web::delete().to(handler))
+    }
+
     fn with(mut self, method: Method, operation: Operation, route: Route) -> Self {
         self.operations.push((method, operation, route));
         self
@@ -106,10 +133,12 @@ impl Endpoint {
         let mut item = PathItemBuilder::new();
         let mut schemas = Vec::new();
         for (method, operation, _) in &self.operations {
-            let method = if *method == Method::POST {
-                HttpMethod::Post
-            } else {
-                HttpMethod::Get
+            let method = match *method {
+                Method::POST => HttpMethod::Post,
+                Method::PUT => HttpMethod::Put,
+                Method::PATCH => HttpMethod::Patch,
+                Method::DELETE => HttpMethod::Delete,
+                _ => HttpMethod::Get,
             };
             item = item.operation(method, operation.describe());
             schemas.extend((operation.schemas)());
@@ -145,6 +174,7 @@ pub struct Operation {
     status: StatusCode,
     answer: Answer,
     headers: Vec<(&'static str, &'static str)>,
+    is_revalidated: bool,
     codes: Vec<Code>,
     schemas: Box<dyn Fn() -> Vec<NamedSchema>>,
 }
@@ -153,6 +183,7 @@ pub struct Operation {
 enum Answer {
     Json { schema: String, example: Value },
     Other { media_type: &'static str },
+    Nothing,
 }
 
 impl Operation {
@@ -171,6 +202,7 @@ impl Operation {
                 media_type: "application/json",
             },
             headers: Vec::new(),
+            is_revalidated: false,
             codes: vec![Code::Internal],
             schemas: Box::new(Vec::new),
         }
@@ -229,6 +261,13 @@ impl Operation {
         self
     }
 
+    /// Succeeds with 204.
+    pub fn answers_nothing(mut self) -> Self {
+        self.status = StatusCode::NO_CONTENT;
+        self.answer = Answer::Nothing;
+        self
+    }
+
     /// A header of the success.
     pub fn header(mut self, name: &'static str, description: &'static str) -> Self {
         self.headers.push((name, description));
@@ -236,8 +275,29 @@ impl Operation {
     }
 
     /// A read that can be revalidated.
-    pub fn revalidates(self) -> Self {
+    pub fn revalidates(mut self) -> Self {
+        self.is_revalidated = true;
         self.header("ETag", "Strong; differs for each Content-Encoding.")
+    }
+
+    /// Takes `page` and `size`, and answers with a `Link` header.
+    pub fn pages(self) -> Self {
+        let number = || {
+            ObjectBuilder::new()
+                .schema_type(Type::Integer)
+                .minimum(Some(1))
+                .build()
+                .into()
+        };
+        self.parameter("page", ParameterIn::Query, "From 1.", number(), json!(1))
+            .parameter(
+                "size",
+                ParameterIn::Query,
+                "Items a page, at most 100.",
+                number(),
+                json!(20),
+            )
+            .header("Link", "`first`, `prev`, `next` and `last` (RFC 8288).")
     }
 
     /// The `{id}` in the path.
@@ -331,7 +391,7 @@ impl Operation {
             ));
         }
         operation = operation.response(self.status.as_str(), self.success());
-        if self.headers.iter().any(|(name, _)| *name == "ETag") && self.status == StatusCode::OK {
+        if self.is_revalidated {
             operation = operation.response(
                 "304",
                 ResponseBuilder::new().description("What If-None-Match names is still the state."),
@@ -353,6 +413,7 @@ impl Operation {
                     .example(Some(example.clone()))
                     .build(),
             ),
+            Answer::Nothing => response,
             Answer::Other { media_type } => response.content(
                 *media_type,
                 ContentBuilder::new()

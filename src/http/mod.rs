@@ -10,4 +10,5 @@ pub mod page;
 pub mod path;
 pub mod reply;
 pub mod request_id;
+pub mod then;
 pub mod wire;

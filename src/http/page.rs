@@ -25,11 +25,7 @@ pub struct PageRequest {
 impl PageRequest {
     /// Reads a query string; of a repeated parameter the first counts.
     pub fn of_query(query: &str) -> Self {
-        let number = |name: &str| {
-            url::form_urlencoded::parse(query.as_bytes())
-                .find(|(key, _)| key == name)
-                .and_then(|(_, value)| parse_positive(&value))
-        };
+        let number = |name: &str| query_value(query, name).and_then(|value| parse_positive(&value));
         Self {
             page: number("page").unwrap_or(1),
             size: number("size").map_or(DEFAULT_SIZE, |size| {
@@ -42,6 +38,13 @@ impl PageRequest {
     pub fn offset(&self) -> i64 {
         (self.page - 1).saturating_mul(i64::from(self.size))
     }
+}
+
+/// The value of a parameter of a query string; the first of several.
+pub fn query_value(query: &str, name: &str) -> Option<String> {
+    url::form_urlencoded::parse(query.as_bytes())
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// Digits only; numbers too large for 64 bits count as the largest.
@@ -91,7 +94,8 @@ impl Pagination {
 
     /// The `Link` header (RFC 8288) with `first`, `prev`, `next` and `last`, as
     /// relative references, so that it holds behind any proxy.
-    pub fn link(&self, path: &str) -> String {
+    /// `kept` is a filter that goes with all of them.
+    pub fn link(&self, path: &str, kept: &Option<(&str, String)>) -> String {
         let last = self.pages.max(1);
         let mut links = vec![(1, "first")];
         if self.page > 1 {
@@ -103,7 +107,16 @@ impl Pagination {
         links.push((last, "last"));
         let links: Vec<String> = links
             .iter()
-            .map(|(page, rel)| format!("<{path}?page={page}&size={}>; rel=\"{rel}\"", self.size))
+            .map(|(page, rel)| {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                query
+                    .append_pair("page", &page.to_string())
+                    .append_pair("size", &self.size.to_string());
+                if let Some((name, value)) = kept {
+                    query.append_pair(name, value);
+                }
+                format!("<{path}?{}>; rel=\"{rel}\"", query.finish())
+            })
             .collect();
         links.join(", ")
     }

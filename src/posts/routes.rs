@@ -7,11 +7,9 @@ use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::store::{self, PostHead};
-use super::types::NewPost;
+use super::store::{self, Edited, PostHead};
+use super::types::{NewPost, PostChange};
 use crate::accounts::caller::Caller;
 use crate::app::App;
 use crate::clock;
@@ -22,6 +20,7 @@ use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination};
 use crate::http::path::Id;
 use crate::http::reply::{self, Keep};
+use crate::http::then::Then;
 
 const TAG: &str = "posts";
 
@@ -32,15 +31,38 @@ pub fn endpoints() -> Vec<Endpoint> {
             .get(list_operation(), list)
             .post(publish_operation("publishAtCollection"), publish),
         Endpoint::new("/post/pub").post(publish_operation("publish"), publish),
-        Endpoint::new("/post/{id}").get(
-            Operation::new("getPost", TAG, "The post with its content")
-                .id_in_path(1)
-                .database()
-                .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
-                .revalidates()
-                .refuses(&[Code::PostNotFound]),
-            read,
-        ),
+        Endpoint::new("/post/{id}")
+            .get(
+                Operation::new("getPost", TAG, "The post with its content")
+                    .id_in_path(1)
+                    .database()
+                    .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
+                    .revalidates()
+                    .refuses(&[Code::PostNotFound]),
+                read,
+            )
+            .patch(
+                Operation::new("changePost", TAG, "The post as it is now")
+                    .description("For its author and for admins. Fields that are absent stay.")
+                    .token()
+                    .id_in_path(1)
+                    .database()
+                    .body::<PostChange>()
+                    .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
+                    .header("ETag", "Of the post as it is now.")
+                    .refuses(&[Code::PostNotFound, Code::NotYourPost, Code::ContentTooLarge]),
+                change,
+            )
+            .delete(
+                Operation::new("deletePost", TAG, "The post is gone")
+                    .description("For its author and for admins.")
+                    .token()
+                    .id_in_path(1)
+                    .database()
+                    .answers_nothing()
+                    .refuses(&[Code::PostNotFound, Code::NotYourPost]),
+                delete,
+            ),
     ]
 }
 
@@ -59,26 +81,12 @@ fn publish_operation(id: &'static str) -> Operation {
 }
 
 fn list_operation() -> Operation {
-    let number = || {
-        ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1))
-            .build()
-            .into()
-    };
     Operation::new("listPosts", TAG, "A page of posts, newest first")
         .description(
             "`page` and `size` that are absent, unparsable or below 1 become 1 and 20, a `size` \
              above 100 becomes 100; the answer says which were used. A page past the end is empty.",
         )
-        .parameter("page", ParameterIn::Query, "From 1.", number(), json!(1))
-        .parameter(
-            "size",
-            ParameterIn::Query,
-            "Posts a page, at most 100.",
-            number(),
-            json!(20),
-        )
+        .pages()
         .database()
         .answers::<PageAnswer>(
             StatusCode::OK,
@@ -88,7 +96,6 @@ fn list_operation() -> Operation {
             }),
         )
         .revalidates()
-        .header("Link", "`first`, `prev`, `next` and `last` (RFC 8288).")
 }
 
 /// A post in a list: everything but its content.
@@ -112,7 +119,7 @@ struct PostItem {
 
 /// A post.
 #[derive(Serialize, ToSchema)]
-struct Post {
+pub struct Post {
     #[schema(minimum = 1)]
     post_id: i64,
     post_title: String,
@@ -145,7 +152,8 @@ impl From<PostHead> for PostItem {
 }
 
 impl Post {
-    fn new(head: PostHead, content: String) -> Self {
+    /// A row and its content.
+    pub fn new(head: PostHead, content: String) -> Self {
         Self {
             post_id: head.post_id,
             post_title: head.title,
@@ -181,9 +189,8 @@ struct PageAnswer {
 }
 
 async fn publish(
-    caller: Caller,
+    Then(caller, body): Then<Caller, Body<NewPost>>,
     app: Data<App>,
-    body: Body<NewPost>,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     let new = body.0;
@@ -225,13 +232,47 @@ async fn read(id: Id, app: Data<App>) -> Result<HttpResponse, Error> {
     })
 }
 
+async fn change(
+    Then(caller, Then(id, body)): Then<Caller, Then<Id, Body<PostChange>>>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let (now, change) = (app.clock.now(), body.0);
+    let who = (caller.user_id, caller.is_admin);
+    let edited = app
+        .db
+        .write(move |conn| store::change_post(conn, id.0, who, &change, now))
+        .await?;
+    let (head, content) = done(edited)?;
+    reply::read(&PostAnswer {
+        post: &Post::new(head, content),
+    })
+}
+
+async fn delete(Then(caller, id): Then<Caller, Id>, app: Data<App>) -> Result<HttpResponse, Error> {
+    let who = (caller.user_id, caller.is_admin);
+    let edited = app
+        .db
+        .write(move |conn| store::delete_post(conn, id.0, who))
+        .await?;
+    done(edited)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn done<T>(edited: Edited<T>) -> Result<T, Error> {
+    match edited {
+        Edited::Done(value) => Ok(value),
+        Edited::NotFound => Err(Error::new(Code::PostNotFound)),
+        Edited::NotYours => Err(Error::new(Code::NotYourPost)),
+    }
+}
+
 async fn list(request: PageRequest, app: Data<App>) -> Result<HttpResponse, Error> {
     let (heads, count) = app
         .db
         .read(move |conn| store::load_page(conn, request))
         .await?;
     let pagination = Pagination::new(request, count);
-    let link = pagination.link("/post/");
+    let link = pagination.link("/post/", &None);
     let mut response = reply::read(&PageAnswer {
         posts: heads.into_iter().map(PostItem::from).collect(),
         pagination,
@@ -250,7 +291,8 @@ fn item_example() -> Value {
     })
 }
 
-fn post_example() -> Value {
+/// For the description.
+pub fn post_example() -> Value {
     let mut post = item_example();
     post["post_content"] = "The *first* of many.".into();
     post

@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::types::NewPost;
+use super::types::{NewPost, PostChange};
 use crate::db::schema::{content, post, user};
 use crate::db::{Conn, dialect};
 use crate::http::page::PageRequest;
@@ -73,6 +73,71 @@ pub fn insert_post(
     }))
 }
 
+/// What came of changing or deleting a post.
+#[derive(Debug)]
+pub enum Edited<T> {
+    Done(T),
+    NotFound,
+    /// It is somebody else's.
+    NotYours,
+}
+
+/// Whether `user_id` may edit the post: its author may, and admins.
+fn may_edit(
+    conn: &mut Conn,
+    post_id: i64,
+    (user_id, is_admin): (i64, bool),
+) -> QueryResult<Edited<()>> {
+    let author: Option<i64> = post::table
+        .find(post_id)
+        .select(post::author_id)
+        .first(conn)
+        .optional()?;
+    Ok(match author {
+        None => Edited::NotFound,
+        Some(author) if author == user_id || is_admin => Edited::Done(()),
+        Some(_) => Edited::NotYours,
+    })
+}
+
+/// Changes a post and gives it back.
+pub fn change_post(
+    conn: &mut Conn,
+    post_id: i64,
+    who: (i64, bool),
+    change: &PostChange,
+    now: NaiveDateTime,
+) -> QueryResult<Edited<(PostHead, String)>> {
+    match may_edit(conn, post_id, who)? {
+        Edited::Done(()) => {}
+        Edited::NotFound => return Ok(Edited::NotFound),
+        Edited::NotYours => return Ok(Edited::NotYours),
+    }
+    if let Some(title) = &change.title {
+        diesel::update(post::table.find(post_id))
+            .set(post::title.eq(&title.0))
+            .execute(conn)?;
+    }
+    if let Some(text) = &change.content {
+        diesel::update(content::table.find(post_id))
+            .set(content::body.eq(text))
+            .execute(conn)?;
+    }
+    diesel::update(post::table.find(post_id))
+        .set(post::updated.eq(now))
+        .execute(conn)?;
+    Ok(find_post(conn, post_id)?.map_or(Edited::NotFound, Edited::Done))
+}
+
+/// Deletes a post and its text.
+pub fn delete_post(conn: &mut Conn, post_id: i64, who: (i64, bool)) -> QueryResult<Edited<()>> {
+    let edited = may_edit(conn, post_id, who)?;
+    if let Edited::Done(()) = edited {
+        diesel::delete(post::table.find(post_id)).execute(conn)?;
+    }
+    Ok(edited)
+}
+
 /// A post with its text.
 pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<(PostHead, String)>> {
     post::table
@@ -82,6 +147,24 @@ pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<(PostHead,
         .select((head_columns!(), content::body))
         .first(conn)
         .optional()
+}
+
+/// Posts of an author with their texts, oldest first, a few at a time: those after
+/// `after`.
+pub fn load_after(
+    conn: &mut Conn,
+    author_id: i64,
+    after: i64,
+) -> QueryResult<Vec<(PostHead, String)>> {
+    post::table
+        .inner_join(user::table)
+        .inner_join(content::table)
+        .filter(post::author_id.eq(author_id))
+        .filter(post::post_id.gt(after))
+        .order(post::post_id)
+        .limit(16)
+        .select((head_columns!(), content::body))
+        .load(conn)
 }
 
 /// A page of posts, newest first, and how many there are in all.

@@ -30,6 +30,33 @@ impl Title {
     }
 }
 
+const TITLE: Field = Field {
+    name: "title",
+    required: true,
+    kind: Kind::Text {
+        min: 1,
+        max: Some(TITLE_MAX),
+        pattern: Some(VISIBLE),
+        format: None,
+    },
+    description: "Kept as it is; control characters are refused.",
+    example: "Hello, world",
+};
+
+const CONTENT: Field = Field {
+    name: "content",
+    required: true,
+    kind: Kind::Text {
+        min: 1,
+        max: None,
+        pattern: Some("^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$"),
+        format: None,
+    },
+    description: "1 byte to 1 MiB (a setting of the server), kept character for character. Of control \
+                  characters \\n, \\r and \\t are taken.",
+    example: "The *first* of many.",
+};
+
 /// A post that somebody publishes.
 #[derive(Clone, Debug)]
 pub struct NewPost {
@@ -38,35 +65,45 @@ pub struct NewPost {
     pub content: String,
 }
 
-impl Document for NewPost {
-    const NAME: &'static str = "NewPost";
+/// What of a post is changed.
+#[derive(Clone, Debug)]
+pub struct PostChange {
+    pub title: Option<Title>,
+    pub content: Option<String>,
+}
+
+impl Document for PostChange {
+    const NAME: &'static str = "PostPatch";
     const FIELDS: &'static [Field] = &[
         Field {
-            name: "title",
-            required: true,
-            kind: Kind::Text {
-                min: 1,
-                max: Some(TITLE_MAX),
-                pattern: Some(VISIBLE),
-                format: None,
-            },
-            description: "Kept as it is; control characters are refused.",
-            example: "Hello, world",
+            required: false,
+            ..TITLE
         },
         Field {
-            name: "content",
-            required: true,
-            kind: Kind::Text {
-                min: 1,
-                max: None,
-                pattern: Some("^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$"),
-                format: None,
-            },
-            description: "1 byte to 1 MiB (a setting of the server), kept character for character. Of control \
-                          characters \\n, \\r and \\t are taken.",
-            example: "The *first* of many.",
+            required: false,
+            ..CONTENT
         },
     ];
+
+    fn limit(app: &App) -> usize {
+        NewPost::limit(app)
+    }
+
+    fn read(input: &mut Input, app: &App) -> Option<Self> {
+        for name in ["title", "content"] {
+            if input.is_null(name) {
+                input.fault(name, Code::FieldNotClearable, "cannot be null");
+            }
+        }
+        let title = input.parse("title", Title::parse);
+        let content = content(input, app);
+        Some(Self { title, content })
+    }
+}
+
+impl Document for NewPost {
+    const NAME: &'static str = "NewPost";
+    const FIELDS: &'static [Field] = &[TITLE, CONTENT];
 
     fn limit(app: &App) -> usize {
         max_content(app) * ESCAPED + REST
@@ -74,27 +111,33 @@ impl Document for NewPost {
 
     fn read(input: &mut Input, app: &App) -> Option<Self> {
         let title = input.parse("title", Title::parse);
-        let content = input.text("content", &['\n', '\r', '\t']);
-        if content.as_ref().is_some_and(String::is_empty) {
-            input.fault("content", Code::ContentEmpty, "has at least one byte");
-        }
-        if content
-            .as_ref()
-            .is_some_and(|text| text.len() > max_content(app))
-        {
-            input.refuse(Error::with_detail(
-                Code::ContentTooLarge,
-                format!(
-                    "The content of a post has at most {} bytes.",
-                    max_content(app)
-                ),
-            ));
-        }
+        let content = content(input, app);
         Some(Self {
             title: title?,
             content: content?,
         })
     }
+}
+
+/// Takes the content, with its own limit.
+fn content(input: &mut Input, app: &App) -> Option<String> {
+    let content = input.text("content", &['\n', '\r', '\t']);
+    if content.as_ref().is_some_and(String::is_empty) {
+        input.fault("content", Code::ContentEmpty, "has at least one byte");
+    }
+    if content
+        .as_ref()
+        .is_some_and(|text| text.len() > max_content(app))
+    {
+        input.refuse(Error::with_detail(
+            Code::ContentTooLarge,
+            format!(
+                "The content of a post has at most {} bytes.",
+                max_content(app)
+            ),
+        ));
+    }
+    content
 }
 
 fn max_content(app: &App) -> usize {

@@ -7,14 +7,19 @@
 mod harness;
 
 mod accounts;
+mod admin;
+mod command;
 mod contract;
 mod edge;
 mod migrations;
 mod outage;
+mod own;
 mod passwords;
 mod posts;
 mod process;
 mod readme;
+mod rights;
+mod sessions;
 mod text;
 mod tokens;
 mod validation;

@@ -344,6 +344,8 @@ fn help_documents_every_setting() {
         "INKPOT_DATA_DIR",
         "INKPOT_JWT_SECRET",
         "INKPOT_TOKEN_TTL",
+        "INKPOT_SESSION_TTL",
+        "INKPOT_REMEMBER_TTL",
         "INKPOT_BCRYPT_COST",
         "INKPOT_MAX_CONTENT",
         "INKPOT_CORS_ORIGINS",

@@ -174,7 +174,7 @@ async fn edited_tokens_are_refused(app: TestApp) {
 async fn every_claim_is_checked(app: TestApp) {
     let Parts { header, claims } = parts(&genuine(&app).await);
     let now = app.clock.timestamp();
-    for name in ["iss", "aud", "sub", "jti", "iat", "exp"] {
+    for name in ["iss", "aud", "sub", "sid", "jti", "iat", "exp"] {
         let mut without = claims.clone();
         without.as_object_mut().unwrap().remove(name);
         refused(&app, &sign(&header, &without), &format!("without {name}")).await;
@@ -201,6 +201,10 @@ async fn every_claim_is_checked(app: TestApp) {
         ("sub", json!("1 ")),
         ("sub", json!("99999999999999999999")),
         ("sub", json!("999999")),
+        ("sid", json!(1)),
+        ("sid", json!("999999")),
+        ("sid", json!("0")),
+        ("sid", json!("x")),
         ("exp", json!((now + 60).to_string())),
         ("exp", json!(f64::from(u32::MAX) + 0.5)),
         ("exp", json!(now - 61)),

@@ -132,6 +132,9 @@ fn operation(answer: &Answer) -> Option<&'static Value> {
     let method = match answer.method {
         Method::GET | Method::HEAD => "get",
         Method::POST => "post",
+        Method::PUT => "put",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
         _ => return None,
     };
     let operation = &DESCRIPTION["paths"][pattern][method];

@@ -5,8 +5,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use diesel::connection::SimpleConnection;
@@ -30,7 +30,9 @@ pub struct TestDatabase {
     pub backend: Backend,
     url: String,
     /// Also a place for other files of the test.
-    pub directory: tempfile::TempDir,
+    pub directory: Arc<tempfile::TempDir>,
+    /// The one that is dropped last takes the database with it.
+    held: Arc<()>,
 }
 
 impl TestDatabase {
@@ -58,12 +60,23 @@ impl TestDatabase {
         let database = Self {
             backend,
             url,
-            directory,
+            directory: Arc::new(directory),
+            held: Arc::new(()),
         };
         if migrate {
             database.with(|conn| migrations::run(conn).map(drop).unwrap());
         }
         Some(database)
+    }
+
+    /// The same database once more, for a second service.
+    pub fn shared(&self) -> Self {
+        Self {
+            backend: self.backend,
+            url: self.url.clone(),
+            directory: Arc::clone(&self.directory),
+            held: Arc::clone(&self.held),
+        }
     }
 
     /// As `DATABASE_URL` takes it.
@@ -94,7 +107,8 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
-        if let (Backend::Mysql, Some(server)) = (self.backend, SERVER.as_ref()) {
+        let is_last = Arc::strong_count(&self.held) == 1;
+        if let (Backend::Mysql, Some(server), true) = (self.backend, SERVER.as_ref(), is_last) {
             let name = self.url.rsplit('/').next().unwrap().to_owned();
             server.execute(format!("DROP DATABASE IF EXISTS {name}"));
         }

@@ -19,6 +19,7 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, body};
 use clap::Parser;
+use inkpot::accounts::users::{self, AdminChange};
 use inkpot::app::App;
 use inkpot::clock::Clock;
 use inkpot::config::Cli;
@@ -131,11 +132,36 @@ impl TestApp {
             )
             .await
             .expect(201);
+        self.client_of(&answer)
+    }
+
+    /// Registers `name` and makes them an admin.
+    pub async fn admin(&self, name: &str) -> Client<'_> {
+        let admin = self.user(name).await;
+        let id = admin.user_id;
+        self.database.with(move |conn| {
+            let change = AdminChange {
+                is_admin: Some(true),
+                ..AdminChange::default()
+            };
+            users::administer(conn, id, &change, chrono::Utc::now().naive_utc()).unwrap();
+        });
+        admin
+    }
+
+    /// A client with the token of a token answer.
+    pub fn client_of(&self, answer: &Value) -> Client<'_> {
         Client {
             app: self,
             token: Some(answer["token"].as_str().unwrap().to_owned()),
             user_id: answer["userinfo"]["user_id"].as_i64().unwrap(),
         }
+    }
+
+    /// Logs `name` in once more.
+    pub async fn login(&self, name: &str) -> Value {
+        let body = json!({ "account": format!("{name}@example.org"), "password": PASSWORD });
+        self.anonymous().post("/user/login", body).await.expect(200)
     }
 
     /// Sends a request and checks the answer against the description.
@@ -176,9 +202,27 @@ impl Client<'_> {
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, body).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, body).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, body).await
+    }
+
+    /// Without a body.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.app.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Sends a body; one that is taken must be one that is described.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
         let answer = self
             .app
-            .send(self.request(Method::POST, path).set_json(&body))
+            .send(self.request(method, path).set_json(&body))
             .await;
         if answer.status.is_success() {
             contract::check_request(&answer, &body);

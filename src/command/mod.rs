@@ -1,5 +1,7 @@
 //! The subcommands that print and end.
 
+pub mod users;
+
 use std::io::Write;
 
 use crate::config::{MigrateAction, Settings};

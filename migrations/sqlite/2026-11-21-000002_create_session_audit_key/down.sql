@@ -1,0 +1,4 @@
+DROP TABLE IF EXISTS signing_key;
+DROP TABLE IF EXISTS audit;
+DROP TABLE IF EXISTS session_event;
+DROP TABLE IF EXISTS session;

@@ -1,0 +1,248 @@
+//! The bodies of registration, login, refresh and logout.
+
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema};
+
+use super::fields::{ACCOUNT, EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME};
+use crate::accounts::password::Password;
+use crate::accounts::types::{Account, Email, Mobile, Name, Username};
+use crate::app::App;
+use crate::error::Code;
+use crate::http::body::{Document, Field, Input, Kind};
+
+/// A person who registers.
+pub struct Registration {
+    pub email: Email,
+    pub name: Name,
+    pub username: Option<Username>,
+    pub mobile: Option<Mobile>,
+    pub password: Password,
+}
+
+impl Document for Registration {
+    const NAME: &'static str = "Registration";
+    const IS_COSTLY: bool = true;
+    const FIELDS: &'static [Field] = &[
+        Field {
+            name: "email",
+            required: true,
+            kind: EMAIL,
+            description: "Unique.",
+            example: "ann@example.org",
+        },
+        Field {
+            name: "name",
+            required: true,
+            kind: NAME,
+            description: "Shown with every post; trimmed.",
+            example: "Ann Smith",
+        },
+        Field {
+            name: "password",
+            required: true,
+            kind: NEW_PASSWORD,
+            description: "8 to 1024 bytes; not all digits, not a common one, not close to the other fields.",
+            example: "correct horse battery staple",
+        },
+        Field {
+            name: "username",
+            required: false,
+            kind: USERNAME,
+            description: "Unique.",
+            example: "ann-smith",
+        },
+        Field {
+            name: "mobile",
+            required: false,
+            kind: MOBILE,
+            description: "Unique.",
+            example: "+31612345678",
+        },
+    ];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        // What the password is compared with, even where it does not fit its own
+        // field, so that all faults are told at once.
+        let own: Vec<String> = ["email", "name", "username"]
+            .iter()
+            .filter_map(|name| input.peek(name))
+            .collect();
+        let own: Vec<&str> = own.iter().map(String::as_str).collect();
+        let email = input.parse("email", Email::parse);
+        let name = input.parse("name", Name::parse);
+        let username = input.parse("username", Username::parse);
+        let mobile = input.parse("mobile", Mobile::parse);
+        let password = input.parse("password", |text| Password::choose(text, &own));
+        Some(Self {
+            email: email?,
+            name: name?,
+            username,
+            mobile,
+            password: password?,
+        })
+    }
+}
+
+/// Somebody who logs in.
+pub struct Login {
+    pub account: Account,
+    pub password: Password,
+    pub remembered: bool,
+    pub cookie: bool,
+}
+
+/// The field `account`, and the names that it may have instead.
+const ACCOUNT_NAMES: [&str; 4] = ["account", "email", "username", "mobile"];
+
+impl Document for Login {
+    const NAME: &'static str = "Login";
+    const FIELDS: &'static [Field] = &[
+        Field {
+            name: "account",
+            required: false,
+            kind: ACCOUNT,
+            description: "E-mail address, username or mobile number.",
+            example: "ann@example.org",
+        },
+        Field {
+            name: "email",
+            required: false,
+            kind: ACCOUNT,
+            description: "The same as account.",
+            example: "ann@example.org",
+        },
+        Field {
+            name: "username",
+            required: false,
+            kind: ACCOUNT,
+            description: "The same as account.",
+            example: "ann-smith",
+        },
+        Field {
+            name: "mobile",
+            required: false,
+            kind: ACCOUNT,
+            description: "The same as account.",
+            example: "+31612345678",
+        },
+        Field {
+            name: "password",
+            required: true,
+            kind: PASSWORD,
+            description: "The account's password.",
+            example: "correct horse battery staple",
+        },
+        Field {
+            name: "remembered",
+            required: false,
+            kind: Kind::Boolean,
+            description: "Two weeks instead of eight hours (settings of the server) from the last refresh.",
+            example: "true",
+        },
+        Field {
+            name: "cookie",
+            required: false,
+            kind: Kind::Boolean,
+            description: "The refresh token goes into a cookie that scripts cannot read, and not into the answer.",
+            example: "false",
+        },
+    ];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        let password = input.parse("password", |text| Ok(Password::attempt(text)));
+        let given: Vec<&'static str> = ACCOUNT_NAMES
+            .into_iter()
+            .filter(|name| input.has(name))
+            .collect();
+        let account = match given.as_slice() {
+            [name] => input.parse(name, |text| Ok(Account::of(text))),
+            [] => {
+                input.fault("account", Code::FieldMissing, "is required");
+                None
+            }
+            several => {
+                for name in several {
+                    input.fault(
+                        name,
+                        Code::FieldConflict,
+                        "give one of account, email, username, mobile",
+                    );
+                }
+                None
+            }
+        };
+        let remembered = input.boolean("remembered").unwrap_or(false);
+        let cookie = input.boolean("cookie").unwrap_or(false);
+        Some(Self {
+            account: account?,
+            password: password?,
+            remembered,
+            cookie,
+        })
+    }
+
+    /// One object for each of the four names: exactly one of them is given.
+    fn schema() -> Schema {
+        let mut one_name = OneOfBuilder::new();
+        for name in ACCOUNT_NAMES {
+            let mut object = ObjectBuilder::new()
+                .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+            let others = |field: &str| ACCOUNT_NAMES.contains(&field) && field != name;
+            for field in Self::FIELDS.iter().filter(|f| !others(f.name)) {
+                let is_required = field.required || field.name == name;
+                object = object.property(field.name, field.schema(is_required));
+                if is_required {
+                    object = object.required(field.name);
+                }
+            }
+            one_name = one_name.item(object);
+        }
+        Schema::OneOf(one_name.build())
+    }
+}
+
+/// A refresh token that is taken for its successor.
+pub struct Refresh {
+    /// Absent when it is in the cookie.
+    pub refresh_token: Option<String>,
+}
+
+impl Document for Refresh {
+    const NAME: &'static str = "Refresh";
+    const MAY_BE_ABSENT: bool = true;
+    const FIELDS: &'static [Field] = &[Field {
+        name: "refresh_token",
+        required: false,
+        kind: ACCOUNT,
+        description: "From the last login or refresh; absent when it is in the cookie.",
+        example: "AAAAAAAAAAEAAAAAr2bW0Yz5o9c1v9m6nq7k3H4yT0sUe8Xf2LgBdRjPwQk",
+    }];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        Some(Self {
+            refresh_token: input.text("refresh_token", &[]),
+        })
+    }
+}
+
+/// What is ended by logging out.
+pub struct Logout {
+    pub everywhere: bool,
+}
+
+impl Document for Logout {
+    const NAME: &'static str = "Logout";
+    const MAY_BE_ABSENT: bool = true;
+    const FIELDS: &'static [Field] = &[Field {
+        name: "everywhere",
+        required: false,
+        kind: Kind::Boolean,
+        description: "Every session of the user, not this one only.",
+        example: "true",
+    }];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        Some(Self {
+            everywhere: input.boolean("everywhere").unwrap_or(false),
+        })
+    }
+}

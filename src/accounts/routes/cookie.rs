@@ -1,0 +1,59 @@
+//! The refresh token in a cookie, for pages of browsers: no script can read it,
+//! and a request that comes by it must come from a page that may.
+
+use actix_web::HttpRequest;
+use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::http::header;
+
+use crate::app::App;
+use crate::error::{Code, Error};
+
+/// The prefix makes browsers refuse it without `Secure`, with a domain or another
+/// path (RFC 6265bis §4.1.3.2).
+const NAME: &str = "__Host-inkpot-refresh";
+
+/// The cookie with a token; gone with the browser, unless it has an age.
+pub fn with(token: String, max_age: Option<i64>) -> Cookie<'static> {
+    let cookie = Cookie::build(NAME, token)
+        .path("/")
+        .secure(true)
+        .http_only(true)
+        .same_site(SameSite::Strict);
+    match max_age {
+        Some(seconds) => cookie.max_age(Duration::seconds(seconds)).finish(),
+        None => cookie.finish(),
+    }
+}
+
+/// The cookie that takes the cookie away.
+pub fn without() -> Cookie<'static> {
+    with(String::new(), Some(0))
+}
+
+/// The token in the request's cookie, if it has one; refused when the request does
+/// not come from a page of this server or of a listed origin. Browsers send
+/// `Origin` with every `POST`.
+pub fn token(req: &HttpRequest, app: &App) -> Result<Option<String>, Error> {
+    let Some(cookie) = req.cookie(NAME).filter(|cookie| !cookie.value().is_empty()) else {
+        return Ok(None);
+    };
+    let origin = req
+        .headers()
+        .get(header::ORIGIN)
+        .and_then(|origin| origin.to_str().ok());
+    let is_listed = |origin: &str| app.settings.cors_origins.iter().any(|o| o == origin);
+    let host = req
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .filter(|host| !host.is_empty());
+    let is_own = |origin: &str| {
+        origin
+            .split_once("://")
+            .is_some_and(|(_, authority)| Some(authority) == host)
+    };
+    if !origin.is_some_and(|origin| is_listed(origin) || is_own(origin)) {
+        return Err(Error::new(Code::OriginRefused));
+    }
+    Ok(Some(cookie.value().to_owned()))
+}

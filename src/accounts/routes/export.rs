@@ -1,0 +1,166 @@
+//! Everything stored about a user, as one JSON document that is written while it is
+//! read: a user may have more posts than fit into memory.
+
+use std::collections::VecDeque;
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{Bytes, Data};
+use futures_util::stream;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::own;
+use super::views::{
+    AuditView, SessionView, UserInfo, audit_example, session_example, userinfo_example,
+};
+use crate::accounts::caller::Caller;
+use crate::accounts::{audit, sessions};
+use crate::app::App;
+use crate::error::Error;
+use crate::http::reply::{self, Keep};
+use crate::posts::routes::{Post, post_example};
+use crate::posts::store;
+
+/// Everything stored about a user, but for the hash of their password.
+#[derive(ToSchema)]
+#[allow(dead_code)] // described here, written piece by piece below
+pub struct ExportAnswer {
+    userinfo: UserInfo,
+    sessions: Vec<SessionView>,
+    audit: Vec<AuditView>,
+    posts: Vec<Post>,
+}
+
+pub fn example() -> Value {
+    json!({
+        "userinfo": userinfo_example(), "sessions": [session_example()], "audit": [audit_example()],
+        "posts": [post_example()],
+    })
+}
+
+/// What is to be written next.
+enum Step {
+    /// Rows of the audit after this one.
+    Audit(i64),
+    /// Posts after this one.
+    Posts(i64),
+    End,
+}
+
+struct Writer {
+    app: Data<App>,
+    user_id: i64,
+    step: Option<Step>,
+    ready: VecDeque<Bytes>,
+    /// Whether the list that is being written has an element yet.
+    has_element: bool,
+}
+
+pub async fn export(caller: Caller, app: Data<App>) -> Result<HttpResponse, Error> {
+    let user = own::load(&app, caller).await?;
+    let now = app.clock.now();
+    let live = app
+        .db
+        .read(move |conn| sessions::load_live(conn, caller.user_id, now))
+        .await?;
+    let live: Vec<SessionView> = live
+        .into_iter()
+        .map(|session| SessionView::new(session, caller.session_id))
+        .collect();
+    let info: UserInfo = user.into();
+    let head = format!(
+        "{{\"userinfo\":{},\"sessions\":{},\"audit\":[",
+        text(&info)?,
+        text(&live)?
+    );
+    let writer = Writer {
+        app,
+        user_id: caller.user_id,
+        step: Some(Step::Audit(0)),
+        ready: VecDeque::from([Bytes::from(head)]),
+        has_element: false,
+    };
+    let body = stream::try_unfold(writer, |mut writer| async move {
+        while writer.ready.is_empty() {
+            let Some(step) = writer.step.take() else {
+                return Ok(None);
+            };
+            // Part of the answer is out already: all that is left is to cut it off.
+            writer.write(step).await.inspect_err(|error| {
+                tracing::error!(cause = error.cause, "an export was cut off");
+            })?;
+        }
+        Ok::<_, Error>(writer.ready.pop_front().map(|bytes| (bytes, writer)))
+    });
+    Ok(reply::builder(StatusCode::OK, Keep::Never)
+        .insert_header((
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"inkpot-export.json\"",
+        ))
+        .streaming(Box::pin(body)))
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(Error::internal)
+}
+
+impl Writer {
+    async fn write(&mut self, step: Step) -> Result<(), Error> {
+        let user_id = self.user_id;
+        self.step = match step {
+            Step::Audit(after) => {
+                let db = &self.app.db;
+                let records = db
+                    .read(move |conn| audit::load_after(conn, user_id, after))
+                    .await?;
+                match records.last().map(|record| record.audit_id) {
+                    Some(last) => {
+                        for record in records {
+                            self.element(&AuditView::from(record))?;
+                        }
+                        Some(Step::Audit(last))
+                    }
+                    None => {
+                        self.ready.push_back(Bytes::from_static(b"],\"posts\":["));
+                        self.has_element = false;
+                        Some(Step::Posts(0))
+                    }
+                }
+            }
+            Step::Posts(after) => {
+                let db = &self.app.db;
+                let posts = db
+                    .read(move |conn| store::load_after(conn, user_id, after))
+                    .await?;
+                match posts.last().map(|(head, _)| head.post_id) {
+                    Some(last) => {
+                        for (head, content) in posts {
+                            self.element(&Post::new(head, content))?;
+                        }
+                        Some(Step::Posts(last))
+                    }
+                    None => Some(Step::End),
+                }
+            }
+            Step::End => {
+                self.ready.push_back(Bytes::from_static(b"]}"));
+                None
+            }
+        };
+        Ok(())
+    }
+
+    fn element<T: Serialize>(&mut self, value: &T) -> Result<(), Error> {
+        let mut element = if self.has_element {
+            ",".to_owned()
+        } else {
+            String::new()
+        };
+        self.has_element = true;
+        element.push_str(&text(value)?);
+        self.ready.push_back(Bytes::from(element));
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! The fields of bodies about users, as more than one body has them.
+
+use utoipa::openapi::schema::KnownFormat;
+
+use crate::accounts::types::{EMAIL_MAX, NAME_MAX};
+use crate::http::body::{Kind, NO_CONTROLS, VISIBLE};
+
+pub const EMAIL: Kind = Kind::Text {
+    min: 3,
+    max: Some(EMAIL_MAX),
+    pattern: None,
+    format: Some(KnownFormat::Email),
+};
+pub const USERNAME: Kind = Kind::Text {
+    min: 5,
+    max: Some(20),
+    pattern: Some("^[0-9_-]*[A-Za-z][A-Za-z0-9_-]*$"),
+    format: None,
+};
+pub const MOBILE: Kind = Kind::Text {
+    min: 9,
+    max: Some(32),
+    pattern: Some("^\\+[1-9][0-9]{7,14}$"),
+    format: None,
+};
+pub const NEW_PASSWORD: Kind = Kind::Text {
+    min: 8,
+    max: Some(1024),
+    pattern: Some(NO_CONTROLS),
+    format: Some(KnownFormat::Password),
+};
+pub const PASSWORD: Kind = Kind::Text {
+    min: 0,
+    max: None,
+    pattern: Some(NO_CONTROLS),
+    format: Some(KnownFormat::Password),
+};
+pub const ACCOUNT: Kind = Kind::Text {
+    min: 0,
+    max: None,
+    pattern: Some(NO_CONTROLS),
+    format: None,
+};
+pub const NAME: Kind = Kind::Text {
+    min: 1,
+    max: Some(NAME_MAX),
+    pattern: Some(VISIBLE),
+    format: None,
+};

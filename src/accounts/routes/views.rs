@@ -1,0 +1,273 @@
+//! What users look like in answers.
+
+use chrono::NaiveDateTime;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::accounts::audit::Record;
+use crate::accounts::sessions::Session;
+use crate::accounts::users::{ADMIN, PublicUser, User};
+use crate::clock;
+use crate::http::page::Pagination;
+
+/// The own view of a user.
+#[derive(Serialize, ToSchema)]
+pub struct UserInfo {
+    #[schema(minimum = 1)]
+    user_id: i64,
+    name: String,
+    /// As written at registration.
+    #[schema(format = Email)]
+    email: String,
+    #[schema(required = true)]
+    username: Option<String>,
+    /// As written at registration.
+    #[schema(required = true)]
+    mobile: Option<String>,
+    role: Role,
+    email_verified: bool,
+    mobile_verified: bool,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created: NaiveDateTime,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    updated: NaiveDateTime,
+}
+
+/// What a user may do beyond their own things.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    User,
+    Admin,
+}
+
+impl From<User> for UserInfo {
+    fn from(user: User) -> Self {
+        Self {
+            user_id: user.user_id,
+            name: user.name,
+            email: user.email,
+            username: user.username,
+            mobile: user.mobile,
+            role: if user.role == ADMIN {
+                Role::Admin
+            } else {
+                Role::User
+            },
+            email_verified: user.email_verified,
+            mobile_verified: user.mobile_verified,
+            created: user.created,
+            updated: user.updated,
+        }
+    }
+}
+
+/// A user, logged in.
+#[derive(Serialize, ToSchema)]
+pub struct TokenAnswer {
+    pub userinfo: UserInfo,
+    /// Send it as `Authorization: Bearer <token>`.
+    pub token: String,
+    #[schema(pattern = "^Bearer$")]
+    pub token_type: &'static str,
+    /// Seconds.
+    #[schema(minimum = 1)]
+    pub expires_in: u32,
+    /// Takes a new pair at `/user/refresh`, once. Absent when it went into a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    pub refresh_token: Option<String>,
+    /// Seconds.
+    #[schema(minimum = 0)]
+    pub refresh_expires_in: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct OwnUserAnswer {
+    pub userinfo: UserInfo,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct PublicUserAnswer {
+    pub user: PublicView,
+}
+
+/// A user as admins see them.
+#[derive(Serialize, ToSchema)]
+pub struct AdminView {
+    #[serde(flatten)]
+    info: UserInfo,
+    is_active: bool,
+}
+
+impl From<User> for AdminView {
+    fn from(user: User) -> Self {
+        Self {
+            is_active: user.is_active,
+            info: user.into(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct AdminUserAnswer {
+    pub userinfo: AdminView,
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct UsersAnswer {
+    pub users: Vec<AdminView>,
+    pub pagination: Pagination,
+}
+
+/// A session as its user sees it.
+#[derive(Serialize, ToSchema)]
+pub struct SessionView {
+    #[schema(minimum = 1)]
+    session_id: i64,
+    /// The one of the token that asks.
+    current: bool,
+    remembered: bool,
+    user_agent: String,
+    ip: String,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created: NaiveDateTime,
+    /// The last login or refresh.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    last_used: NaiveDateTime,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    expires: NaiveDateTime,
+}
+
+impl SessionView {
+    pub fn new(session: Session, current: i64) -> Self {
+        Self {
+            session_id: session.session_id,
+            current: session.session_id == current,
+            remembered: session.remembered,
+            user_agent: session.user_agent,
+            ip: session.ip,
+            created: session.created,
+            last_used: session.rotated,
+            expires: session.expires,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct SessionsAnswer {
+    pub sessions: Vec<SessionView>,
+}
+
+/// A row of the audit.
+#[derive(Serialize, ToSchema)]
+pub struct AuditView {
+    #[schema(minimum = 1)]
+    audit_id: i64,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    at: NaiveDateTime,
+    /// Whose account; null where no account was found.
+    #[schema(required = true)]
+    user_id: Option<i64>,
+    /// Who acted; null for somebody without a token and for the command line.
+    #[schema(required = true)]
+    actor_id: Option<i64>,
+    #[schema(example = "logged_in")]
+    action: String,
+    ip: String,
+    request_id: String,
+    detail: String,
+}
+
+impl From<Record> for AuditView {
+    fn from(record: Record) -> Self {
+        Self {
+            audit_id: record.audit_id,
+            at: record.at,
+            user_id: record.user_id,
+            actor_id: record.actor_id,
+            action: record.action,
+            ip: record.ip,
+            request_id: record.request_id,
+            detail: record.detail,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct AuditAnswer {
+    pub audit: Vec<AuditView>,
+    pub pagination: Pagination,
+}
+
+/// What anyone may know of a user.
+#[derive(Serialize, ToSchema)]
+pub struct PublicView {
+    #[schema(minimum = 1)]
+    user_id: i64,
+    name: String,
+    #[schema(required = true)]
+    username: Option<String>,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created: NaiveDateTime,
+    /// How many posts they have published.
+    #[schema(minimum = 0)]
+    posts: i64,
+}
+
+impl From<PublicUser> for PublicView {
+    fn from(user: PublicUser) -> Self {
+        Self {
+            user_id: user.user_id,
+            name: user.name,
+            username: user.username,
+            created: user.created,
+            posts: user.posts,
+        }
+    }
+}
+
+pub fn userinfo_example() -> serde_json::Value {
+    json!({
+        "user_id": 1, "name": "Ann Smith", "email": "ann@example.org", "username": "ann-smith",
+        "mobile": null, "role": "user", "email_verified": false, "mobile_verified": false,
+        "created": "2026-11-21T09:30:00.123456Z", "updated": "2026-11-21T09:30:00.123456Z",
+    })
+}
+
+pub fn token_example() -> serde_json::Value {
+    json!({
+        "userinfo": userinfo_example(), "token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJIUzI1NiJ9.e30.c2ln",
+        "token_type": "Bearer", "expires_in": 3600,
+        "refresh_token": "AAAAAAAAAAEAAAAAr2bW0Yz5o9c1v9m6nq7k3H4yT0sUe8Xf2LgBdRjPwQk", "refresh_expires_in": 28800,
+    })
+}
+
+pub fn public_example() -> serde_json::Value {
+    json!({ "user": {
+        "user_id": 1, "name": "Ann Smith", "username": "ann-smith",
+        "created": "2026-11-21T09:30:00.123456Z", "posts": 3,
+    } })
+}
+
+pub fn session_example() -> serde_json::Value {
+    json!({
+        "session_id": 1, "current": true, "remembered": false, "user_agent": "curl/8.5.0", "ip": "192.0.2.7",
+        "created": "2026-11-21T09:30:00Z", "last_used": "2026-11-21T09:30:00Z", "expires": "2026-11-21T17:30:00Z",
+    })
+}
+
+pub fn audit_example() -> serde_json::Value {
+    json!({
+        "audit_id": 1, "at": "2026-11-21T09:30:00Z", "user_id": 1, "actor_id": null, "action": "logged_in",
+        "ip": "192.0.2.7", "request_id": "01JD3ZK6W0Q7V4T8N5XH2B9CRM", "detail": "",
+    })
+}
