@@ -368,6 +368,13 @@ fn refusal(error: clap::Error) -> Refusal {
                 setting_name(&option)
             )
         }
+        (ErrorKind::MissingRequiredArgument, ..) => {
+            let missing = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(missing)) => missing.join(", "),
+                _ => "an argument".to_owned(),
+            };
+            format!("{missing} is missing; --help says more")
+        }
         _ => error
             .render()
             .to_string()

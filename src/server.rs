@@ -120,18 +120,16 @@ async fn follow(app: Data<App>) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
-        match app.known.catch_up(&app.db).await {
-            Ok(()) if is_lost => {
-                is_lost = false;
-                tracing::info!("the changes of other processes are seen again");
-            }
-            Ok(()) => {}
+        let caught_up = app.known.catch_up(&app.db).await;
+        // Said once when it begins and once when it ends.
+        match &caught_up {
+            Ok(()) if is_lost => tracing::info!("the changes of other processes are seen again"),
             Err(error) if !is_lost => {
-                is_lost = true;
                 tracing::warn!(?error, "cannot see the changes of other processes");
             }
-            Err(_) => {}
+            _ => {}
         }
+        is_lost = caught_up.is_err();
     }
 }
 

@@ -1,1 +1,322 @@
-//! x
+//! What admins do with all accounts, and the audit of it.
+
+use futures_util::future::{join, join_all};
+use serde_json::{Value, json};
+
+use crate::harness::{PASSWORD, TestApp, on_both_databases};
+
+on_both_databases![
+    users_are_listed_searched_and_paged,
+    a_user_is_deactivated_at_once,
+    a_role_counts_from_the_next_request_on,
+    the_last_active_admin_stays,
+    admins_who_demote_each_other_at_once_leave_one,
+    a_user_is_deleted_with_their_posts,
+    admins_edit_any_post,
+    bad_changes_are_refused,
+    everything_leaves_a_trace,
+];
+
+async fn users_are_listed_searched_and_paged(app: TestApp) {
+    let root = app.admin("root").await;
+    for n in 0..25 {
+        app.user(&format!("user{n:02}")).await;
+    }
+    let body = json!({ "email": "percent@example.org", "name": "100% Sure_!", "password": PASSWORD,
+                       "username": "Percent-Man" });
+    app.anonymous().post("/user/reg", body).await.expect(201);
+    let answer = root.get("/user/?page=2&size=10").await;
+    let page = answer.expect(200);
+    assert_eq!(
+        page["pagination"],
+        json!({ "count": 27, "pages": 3, "page": 2, "size": 10 })
+    );
+    assert_eq!(page["users"].as_array().unwrap().len(), 10);
+    assert_eq!(page["users"][0]["email"], "user15@example.org");
+    assert_eq!(page["users"][0]["is_active"], true);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert!(
+        answer
+            .header("link")
+            .contains("</user/?page=3&size=10>; rel=\"next\"")
+    );
+    for (words, count) in [
+        ("user0", 10),
+        ("USER0", 10),
+        ("user01@example", 1),
+        ("percent-man", 1),
+        ("100%25", 1),
+        ("%25", 1),
+        ("_", 1),
+        ("!", 1),
+        ("e_!", 1),
+        ("nobody", 0),
+        ("'%20OR%201=1", 0),
+        ("", 27),
+    ] {
+        let page = root.get(&format!("/user?q={words}")).await.expect(200);
+        assert_eq!(page["pagination"]["count"], count, "{words}");
+        assert_eq!(
+            page["users"].as_array().unwrap().len(),
+            count.min(20),
+            "{words}"
+        );
+    }
+    let link = root
+        .get("/user?q=user0&size=3")
+        .await
+        .header("link")
+        .to_owned();
+    assert!(
+        link.contains("</user/?page=2&size=3&q=user0>; rel=\"next\""),
+        "{link}"
+    );
+    assert!(!page.to_string().contains("$2b$"));
+}
+
+async fn a_user_is_deactivated_at_once(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let session = app.login("ann").await;
+    ann.get("/user/me").await.expect(200);
+    let path = format!("/user/{}", ann.user_id);
+    let changed = root
+        .patch(&path, json!({ "is_active": false }))
+        .await
+        .expect(200);
+    assert_eq!(changed["userinfo"]["is_active"], false);
+    ann.get("/user/me").await.problem("invalid_token");
+    let refresh = json!({ "refresh_token": session["refresh_token"] });
+    app.anonymous()
+        .post("/user/refresh", refresh.clone())
+        .await
+        .problem("invalid_token");
+    let login = json!({ "account": "ann@example.org", "password": PASSWORD });
+    app.anonymous()
+        .post("/user/login", login.clone())
+        .await
+        .problem("invalid_credentials");
+    // Active again, the old sessions are still over.
+    root.patch(&path, json!({ "is_active": true }))
+        .await
+        .expect(200);
+    app.anonymous()
+        .post("/user/refresh", refresh)
+        .await
+        .problem("invalid_token");
+    ann.get("/user/me").await.problem("invalid_token");
+    app.anonymous().post("/user/login", login).await.expect(200);
+}
+
+async fn a_role_counts_from_the_next_request_on(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let answer = ann.get("/user").await;
+    answer.expect(403);
+    answer.problem("admins_only");
+    let path = format!("/user/{}", ann.user_id);
+    root.patch(&path, json!({ "role": "admin" }))
+        .await
+        .expect(200);
+    ann.get("/user").await.expect(200);
+    root.patch(&path, json!({ "role": "user", "name": "Ann the Former" }))
+        .await
+        .expect(200);
+    ann.get("/user").await.problem("admins_only");
+    assert_eq!(
+        ann.get("/user/me").await.expect(200)["userinfo"]["name"],
+        "Ann the Former"
+    );
+}
+
+async fn the_last_active_admin_stays(app: TestApp) {
+    let root = app.admin("root").await;
+    let second = app.admin("second").await;
+    let path = format!("/user/{}", second.user_id);
+    root.patch(&path, json!({ "is_active": false }))
+        .await
+        .expect(200);
+    let own = format!("/user/{}", root.user_id);
+    for body in [
+        json!({ "role": "user" }),
+        json!({ "is_active": false }),
+        json!({ "role": "user", "name": "x" }),
+    ] {
+        let answer = root.patch(&own, body).await;
+        answer.expect(409);
+        answer.problem("last_admin");
+    }
+    root.delete(&own).await.problem("last_admin");
+    let confirm = json!({ "current_password": PASSWORD });
+    let answer = root
+        .call(actix_web::http::Method::DELETE, "/user/me", confirm)
+        .await;
+    answer.problem("last_admin");
+    root.get("/user").await.expect(200);
+    assert_eq!(
+        root.get("/user/me").await.expect(200)["userinfo"]["name"],
+        "root"
+    );
+    root.patch(
+        &own,
+        json!({ "name": "Root", "role": "admin", "is_active": true }),
+    )
+    .await
+    .expect(200);
+}
+
+async fn admins_who_demote_each_other_at_once_leave_one(app: TestApp) {
+    for round in 0..5 {
+        let one = app.admin(&format!("one{round}")).await;
+        let two = app.admin(&format!("two{round}")).await;
+        // Those of earlier rounds are out of the way.
+        let page = one.get("/user?size=100").await.expect(200);
+        for user in page["users"].as_array().unwrap() {
+            let id = user["user_id"].as_i64().unwrap();
+            if ![one.user_id, two.user_id].contains(&id) {
+                one.patch(&format!("/user/{id}"), json!({ "role": "user" }))
+                    .await
+                    .expect(200);
+            }
+        }
+        let (path_one, path_two) = (
+            format!("/user/{}", one.user_id),
+            format!("/user/{}", two.user_id),
+        );
+        let (a, b) = join(
+            one.patch(&path_two, json!({ "role": "user" })),
+            two.patch(&path_one, json!({ "role": "user" })),
+        )
+        .await;
+        let done = [&a, &b]
+            .iter()
+            .filter(|answer| answer.status.as_u16() == 200)
+            .count();
+        assert_eq!(done, 1, "{} {}", a.text(), b.text());
+    }
+}
+
+async fn a_user_is_deleted_with_their_posts(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let id = ann.publish("x", "y").await;
+    let path = format!("/user/{}", ann.user_id);
+    assert_eq!(root.delete(&path).await.status.as_u16(), 204);
+    ann.get("/user/me").await.problem("invalid_token");
+    app.anonymous()
+        .get(&format!("/post/{id}"))
+        .await
+        .problem("post_not_found");
+    root.delete(&path).await.problem("user_not_found");
+    root.patch(&path, json!({ "name": "x" }))
+        .await
+        .problem("user_not_found");
+}
+
+async fn admins_edit_any_post(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let id = ann.publish("x", "y").await;
+    let path = format!("/post/{id}");
+    let changed = root
+        .patch(&path, json!({ "title": "Better" }))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&changed["post"]["post_title"], &changed["post"]["author"]),
+        (&json!("Better"), &json!("ann"))
+    );
+    assert_eq!(root.delete(&path).await.status.as_u16(), 204);
+    app.anonymous().get(&path).await.problem("post_not_found");
+}
+
+async fn bad_changes_are_refused(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let path = format!("/user/{}", ann.user_id);
+    let body =
+        json!({ "role": "root", "is_active": "no", "name": null, "email": "x", "password": "y" });
+    root.patch(&path, body).await.faults(&[
+        ("/role", "role_invalid"),
+        ("/is_active", "field_mistyped"),
+        ("/name", "field_not_clearable"),
+        ("/email", "field_unknown"),
+        ("/password", "field_unknown"),
+    ]);
+    root.patch("/user/0", json!({}))
+        .await
+        .problem("path_invalid");
+    // A bad token beats a bad path and a bad body.
+    app.anonymous()
+        .patch("/user/0", json!({ "x": 1 }))
+        .await
+        .problem("token_missing");
+    ann.patch("/user/0", json!({ "x": 1 }))
+        .await
+        .problem("admins_only");
+}
+
+async fn everything_leaves_a_trace(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let wrong = json!({ "account": "ann@example.org", "password": "wrong, and secret" });
+    let request = actix_web::test::TestRequest::post()
+        .uri("/user/login")
+        .insert_header(("X-Request-Id", "req-77"))
+        .peer_addr("192.0.2.7:1".parse().unwrap())
+        .set_json(wrong);
+    app.send(request).await.expect(401);
+    app.login("ann").await;
+    let unknown = json!({ "account": "nobody@example.org", "password": "x" });
+    app.anonymous()
+        .post("/user/login", unknown)
+        .await
+        .expect(401);
+    let path = format!("/user/{}", ann.user_id);
+    root.patch(&path, json!({ "role": "admin" }))
+        .await
+        .expect(200);
+    root.patch(&path, json!({ "role": "user", "is_active": false }))
+        .await
+        .expect(200);
+    let all = root
+        .get(&format!("/audit/?user={}&size=100", ann.user_id))
+        .await;
+    let page = all.expect(200);
+    let rows = page["audit"].as_array().unwrap();
+    let actions: Vec<&str> = rows
+        .iter()
+        .rev()
+        .map(|row| row["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "registered",
+            "login_refused",
+            "logged_in",
+            "role_changed",
+            "role_changed",
+            "deactivated"
+        ]
+    );
+    let refused = &rows[4];
+    assert_eq!(refused["request_id"], "req-77");
+    assert_eq!(refused["ip"], "192.0.2.7");
+    assert_eq!(refused["actor_id"], Value::Null);
+    assert_eq!(rows[0]["actor_id"], root.user_id);
+    assert_eq!(rows[1]["detail"], "admin to user");
+    assert!(!all.text().contains("secret") && !all.text().contains('@'));
+    let everything = root.get("/audit/").await.expect(200);
+    assert!(everything["pagination"]["count"].as_u64().unwrap() > rows.len() as u64);
+    let nobody = root.get("/audit?user=x").await.expect(200);
+    assert_eq!(nobody["pagination"]["count"], 0);
+    let refused = join_all((0..3).map(|_| app.anonymous_get("/audit"))).await;
+    assert!(refused.iter().all(|answer| answer.status.as_u16() == 401));
+}
+
+impl TestApp {
+    async fn anonymous_get(&self, path: &str) -> crate::harness::Answer {
+        self.anonymous().get(path).await
+    }
+}

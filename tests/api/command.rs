@@ -1,1 +1,210 @@
-//! x
+//! Users from the command line, beside a running server.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::harness::process::{Process, inkpot};
+use crate::harness::{Backend, PASSWORD, SECRET, TestDatabase};
+
+/// Runs `inkpot user …` with a line on standard input: exit code, output, errors.
+fn user(database: &TestDatabase, arguments: &[&str], line: &str) -> (i32, String, String) {
+    let mut child = inkpot(database.directory.path())
+        .env("DATABASE_URL", database.url())
+        .env("INKPOT_JWT_SECRET", SECRET)
+        .arg("user")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that is refused early does not read it.
+    let _ = child.stdin.take().unwrap().write_all(line.as_bytes());
+    let ended = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        ended.status.code().unwrap(),
+        text(ended.stdout),
+        text(ended.stderr),
+    )
+}
+
+fn on_each(test: impl Fn(&TestDatabase)) {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        if let Some(database) = TestDatabase::create(backend) {
+            test(&database);
+        }
+    }
+}
+
+const CREATE: [&str; 5] = ["create", "--email", "root@example.org", "--name", "Root"];
+
+fn login(server: &Process, account: &str, password: &str) -> (u16, Value) {
+    let body = json!({ "account": account, "password": password }).to_string();
+    let (status, answer) = server.call(
+        "POST",
+        "/user/login",
+        "Content-Type: application/json\r\n",
+        &body,
+    );
+    (status, serde_json::from_str(&answer).unwrap())
+}
+
+#[test]
+fn a_fresh_installation_gets_its_first_admin() {
+    on_each(|database| {
+        let server = Process::on(database);
+        let mut create = CREATE.to_vec();
+        create.extend(["--username", "the-root", "--admin"]);
+        let (code, out, errors) = user(database, &create, &format!("{PASSWORD}\n"));
+        assert_eq!(
+            (code, out.as_str()),
+            (0, "created user 1 with the role admin\n"),
+            "{errors}"
+        );
+        let (status, answer) = login(&server, "the-root", PASSWORD);
+        assert_eq!(
+            (status, &answer["userinfo"]["role"]),
+            (200, &json!("admin"))
+        );
+        let bearer = format!("JWT: {}\r\n", answer["token"].as_str().unwrap());
+        assert_eq!(server.call("GET", "/user/", &bearer, "").0, 200);
+        let (_, out, _) = user(database, &["list"], "");
+        assert_eq!(out, "1\tadmin\tactive\troot@example.org\tthe-root\tRoot\n");
+    });
+}
+
+#[test]
+fn what_is_changed_takes_effect_within_a_second() {
+    on_each(|database| {
+        let server = Process::on(database);
+        assert_eq!(
+            user(database, &[&CREATE[..], &["--admin"]].concat(), PASSWORD).0,
+            0
+        );
+        let ann = ["create", "--email", "ann@example.org", "--name", "Ann"];
+        assert_eq!(user(database, &ann, PASSWORD).0, 0);
+        let (_, answer) = login(&server, "ann@example.org", PASSWORD);
+        let bearer = format!("JWT: {}\r\n", answer["token"].as_str().unwrap());
+        assert_eq!(server.call("GET", "/user/", &bearer, "").0, 403);
+        let until = |path: &str, status: u16| {
+            let begun = std::time::Instant::now();
+            while server.call("GET", path, &bearer, "").0 != status {
+                assert!(
+                    begun.elapsed().as_millis() < 1000,
+                    "{path} is not {status} within a second"
+                );
+            }
+        };
+        assert_eq!(
+            user(database, &["promote", "ann@example.org"], "").1,
+            "promoted user 2\n"
+        );
+        until("/user/", 200);
+        assert_eq!(
+            user(database, &["deactivate", "2"], "").1,
+            "deactivated user 2\n"
+        );
+        until("/user/me", 401);
+        assert_eq!(login(&server, "ann@example.org", PASSWORD).0, 401);
+    });
+}
+
+#[test]
+fn a_password_is_set_from_standard_input() {
+    on_each(|database| {
+        let server = Process::on(database);
+        assert_eq!(user(database, &CREATE, PASSWORD).0, 0);
+        let (_, answer) = login(&server, "root@example.org", PASSWORD);
+        let refresh = json!({ "refresh_token": answer["refresh_token"] }).to_string();
+        let new = "another horse, another staple";
+        let (code, out, _) = user(
+            database,
+            &["set-password", "root@example.org"],
+            &format!("{new}\r\n"),
+        );
+        assert_eq!(
+            (code, out.as_str()),
+            (0, "changed the password of user 1\n")
+        );
+        assert_eq!(login(&server, "root@example.org", PASSWORD).0, 401);
+        assert_eq!(login(&server, "root@example.org", new).0, 200);
+        let json = "Content-Type: application/json\r\n";
+        assert_eq!(server.call("POST", "/user/refresh", json, &refresh).0, 401);
+    });
+}
+
+#[test]
+fn mistakes_are_refused_in_a_line() {
+    on_each(|database| {
+        assert_eq!(
+            user(database, &[&CREATE[..], &["--admin"]].concat(), PASSWORD).0,
+            0
+        );
+        for (arguments, line, says) in [
+            (
+                &CREATE[..],
+                PASSWORD,
+                "Another account has this e-mail address.",
+            ),
+            (
+                &["create", "--email", "x", "--name", "Root"],
+                PASSWORD,
+                "--email is not an e-mail address",
+            ),
+            (
+                &["create", "--email", "a@example.org", "--name", " "],
+                PASSWORD,
+                "--name needs",
+            ),
+            (
+                &[
+                    "create",
+                    "--email",
+                    "a@example.org",
+                    "--name",
+                    "Ann",
+                    "--username",
+                    "x",
+                ],
+                PASSWORD,
+                "--username needs",
+            ),
+            (
+                &["create", "--email", "a@example.org", "--name", "Ann"],
+                "short",
+                "the password needs at least 8 bytes",
+            ),
+            (
+                &["create", "--email", "a@example.org", "--name", "Ann"],
+                "",
+                "the password needs at least 8 bytes",
+            ),
+            (&["create", "--email", "a@example.org"], PASSWORD, "--name"),
+            (
+                &["promote", "nobody@example.org"],
+                "",
+                "no user is called nobody@example.org",
+            ),
+            (&["deactivate", "99"], "", "no user is called 99"),
+            (&["deactivate", "1"], "", "The last active admin"),
+            (
+                &["set-password", "1"],
+                "password1",
+                "the password is one of those guessed first",
+            ),
+        ] {
+            let (code, out, errors) = user(database, arguments, line);
+            assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}: {errors}");
+            let refusal = errors.lines().last().unwrap();
+            assert!(
+                refusal.starts_with("inkpot: ") && refusal.contains(says),
+                "{arguments:?}: {refusal}"
+            );
+            assert!(line.is_empty() || !errors.contains(line));
+        }
+        assert_eq!(user(database, &["list"], "").1.lines().count(), 1);
+    });
+}

@@ -89,3 +89,38 @@ async fn a_silent_network_does_not_hang_anybody() {
     assert!(page["pagination"]["count"].as_i64().unwrap() <= 1);
     ann.publish("after", "text").await;
 }
+
+#[actix_web::test]
+async fn known_sessions_go_on_without_the_database_and_unknown_ones_wait() {
+    let Some((app, proxy)) = through_a_proxy().await else {
+        return;
+    };
+    let known = app.user("ann").await;
+    known.get("/user/me").await.expect(200);
+    let login = app.login("ann").await;
+    let unknown = app.client_of(&login);
+    let ended = app.client_of(&app.login("ann").await);
+    ended.get("/user/me").await.expect(200);
+    ended.post("/user/logout", json!({})).await;
+    proxy.close();
+    // A body that is refused after the caller was let in, without the database.
+    known
+        .post("/post", json!({}))
+        .await
+        .problem("validation_failed");
+    let (unknown_answer, ended_answer) = futures_util::future::join(
+        unknown.post("/post", json!({})),
+        ended.post("/post", json!({})),
+    )
+    .await;
+    unavailable(&unknown_answer);
+    unavailable(&ended_answer);
+    assert!(app.state.known.catch_up(&app.state.db).await.is_err());
+    known
+        .post("/post", json!({}))
+        .await
+        .problem("validation_failed");
+    proxy.open();
+    unknown.get("/user/me").await.expect(200);
+    ended.get("/user/me").await.problem("invalid_token");
+}

@@ -36,7 +36,7 @@ async fn refresh(app: &TestApp, token: &Value) -> Answer {
         .await
 }
 
-async fn live_sessions(app: &TestApp) -> i64 {
+fn live_sessions(app: &TestApp) -> i64 {
     app.database
         .with(|conn| session::table.count().get_result(conn).unwrap())
 }
@@ -267,7 +267,7 @@ async fn logging_out_everywhere_ends_all(app: TestApp) {
         client.get("/user/me").await.problem("invalid_token");
     }
     bob.get("/user/me").await.expect(200);
-    assert_eq!(live_sessions(&app).await, 1);
+    assert_eq!(live_sessions(&app), 1);
 }
 
 async fn sessions_are_listed_and_ended(app: TestApp) {

@@ -286,7 +286,7 @@ async fn delete(
         return Err(Error::new(code));
     }
     app.known.forget(id.0, None);
-    own::nothing()
+    Ok(own::nothing())
 }
 
 async fn list_audit(
@@ -296,11 +296,8 @@ async fn list_audit(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let user = query_value(req.query_string(), "user");
-    let user_id = match &user {
-        // What is no id is nobody's.
-        Some(text) => Some(parse_id(text).unwrap_or(0)),
-        None => None,
-    };
+    // What is no id is nobody's.
+    let user_id = user.as_ref().map(|text| parse_id(text).unwrap_or(0));
     let (records, count) = app
         .db
         .read(move |conn| audit::load_page(conn, user_id, request))

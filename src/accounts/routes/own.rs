@@ -357,14 +357,14 @@ async fn change_password(
         return Err(Error::new(Code::WrongPassword));
     }
     app.known.forget(caller.user_id, None);
-    nothing()
+    Ok(nothing())
 }
 
 /// 204 for what is nobody else's business.
-pub fn nothing() -> Result<HttpResponse, Error> {
-    Ok(HttpResponse::NoContent()
+pub fn nothing() -> HttpResponse {
+    HttpResponse::NoContent()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish())
+        .finish()
 }
 
 async fn delete(
@@ -392,7 +392,7 @@ async fn delete(
         return Err(Error::new(Code::LastAdmin));
     }
     app.known.forget(caller.user_id, None);
-    nothing()
+    Ok(nothing())
 }
 
 async fn list_sessions(caller: Caller, app: Data<App>) -> Result<HttpResponse, Error> {
@@ -431,7 +431,7 @@ async fn end_session(
         return Err(Error::new(Code::SessionNotFound));
     }
     app.known.forget(caller.user_id, Some(id.0));
-    nothing()
+    Ok(nothing())
 }
 
 async fn end_other_sessions(
@@ -448,7 +448,7 @@ async fn end_other_sessions(
         })
         .await?;
     app.known.forget(caller.user_id, None);
-    nothing()
+    Ok(nothing())
 }
 
 /// `GET /user/{id}`.
