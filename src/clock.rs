@@ -2,26 +2,32 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 
 /// Tells the time in whole microseconds, which is what both databases keep.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Clock {
     /// Microseconds since the epoch, for a clock that is moved by hand.
     by_hand: Option<Arc<AtomicI64>>,
+    begun: Instant,
 }
 
 impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
-        Self { by_hand: None }
+        Self {
+            by_hand: None,
+            begun: Instant::now(),
+        }
     }
 
     /// A clock that stands at `start` until [`advance`](Self::advance) moves it.
     pub fn by_hand(start: DateTime<Utc>) -> Self {
         Self {
             by_hand: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))),
+            begun: Instant::now(),
         }
     }
 
@@ -42,6 +48,17 @@ impl Clock {
         DateTime::from_timestamp_micros(micros)
             .unwrap_or_default()
             .naive_utc()
+    }
+
+    /// Time since some beginning, for measuring: it never goes back, as the time of
+    /// day does when somebody sets it.
+    pub fn steady(&self) -> Duration {
+        match &self.by_hand {
+            Some(micros) => {
+                Duration::from_micros(micros.load(Ordering::SeqCst).try_into().unwrap_or(0))
+            }
+            None => self.begun.elapsed(),
+        }
     }
 
     /// Seconds since the epoch, as JWTs count (RFC 7519 §2, `NumericDate`).
