@@ -8,9 +8,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 
 use crate::accounts::sessions::Lifetimes;
 use crate::db::DatabaseUrl;
+use crate::http::client_address;
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
 const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
@@ -179,6 +181,13 @@ pub struct Settings {
     #[arg(long, env = "INKPOT_CORS_ORIGINS", global = true, value_name = "ORIGINS",
           value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
+
+    /// Proxies in front of the server, as addresses or networks (10.0.0.0/8), separated
+    /// by commas: whom they name in Forwarded or X-Forwarded-For is the client
+    /// [default: none; the client is who connects]
+    #[arg(long, env = "INKPOT_TRUSTED_PROXIES", global = true, value_name = "NETWORKS",
+          value_delimiter = ',', value_parser = client_address::network)]
+    pub trusted_proxies: Vec<IpNet>,
 
     /// Threads that serve HTTP [default: one a processor]
     #[arg(long, env = "INKPOT_WORKERS", global = true, value_name = "N",

@@ -2,6 +2,7 @@
 //! and the edge that every answer leaves through. Knows nothing of the product.
 
 pub mod body;
+pub mod client_address;
 pub mod cors;
 pub mod edge;
 pub mod encoding;

@@ -162,6 +162,12 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
             "https://a.example/path",
             "https://blog.example.org",
         ),
+        (
+            "INKPOT_TRUSTED_PROXIES",
+            "proxy.example.org",
+            "INKPOT_TRUSTED_PROXIES",
+        ),
+        ("INKPOT_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
         ("INKPOT_COLOUR", "red", "INKPOT_COLOUR"),
         ("INKPOT_JWT_SECRET", "short", "at least 32 bytes"),
         (
@@ -349,6 +355,7 @@ fn help_documents_every_setting() {
         "INKPOT_BCRYPT_COST",
         "INKPOT_MAX_CONTENT",
         "INKPOT_CORS_ORIGINS",
+        "INKPOT_TRUSTED_PROXIES",
         "INKPOT_WORKERS",
         "INKPOT_DB_POOL",
         "INKPOT_LOG",
