@@ -5,8 +5,9 @@ use crate::accounts::known::KnownSessions;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::tokens::Tokens;
 use crate::clock::Clock;
-use crate::config::{Settings, processors};
+use crate::config::{Settings, Switch, processors};
 use crate::db::Db;
+use crate::limits::Limits;
 use crate::openapi;
 
 /// The application's state; one for all workers.
@@ -17,6 +18,7 @@ pub struct App {
     pub tokens: Tokens,
     pub refresh_keys: RefreshKeys,
     pub known: KnownSessions,
+    pub limits: Limits,
     pub clock: Clock,
     /// The API's description, rendered once.
     pub description: openapi::Rendered,
@@ -35,6 +37,7 @@ impl App {
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?,
             refresh_keys: RefreshKeys::new(secrets)?,
             known: KnownSessions::default(),
+            limits: Limits::new(settings.rate_limits == Switch::On, &clock)?,
             description: openapi::render()?,
             settings,
             db,

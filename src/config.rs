@@ -114,6 +114,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is left out.
+    Off,
+}
+
 /// Every setting. `Debug` shows no secret.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -188,6 +197,16 @@ pub struct Settings {
     #[arg(long, env = "INKPOT_TRUSTED_PROXIES", global = true, value_name = "NETWORKS",
           value_delimiter = ',', value_parser = client_address::network)]
     pub trusted_proxies: Vec<IpNet>,
+
+    /// Limits of tries by address and by account; off is for load tests
+    #[arg(
+        long,
+        env = "INKPOT_RATE_LIMITS",
+        global = true,
+        value_name = "SWITCH",
+        default_value = "on"
+    )]
+    pub rate_limits: Switch,
 
     /// Threads that serve HTTP [default: one a processor]
     #[arg(long, env = "INKPOT_WORKERS", global = true, value_name = "N",

@@ -64,6 +64,7 @@ codes! {
     ContentTooLarge "content_too_large" Some(413), "Content too large", "The content of the post is longer than this server keeps.";
     UnsupportedMediaType "unsupported_media_type" Some(415), "Unsupported media type", "Bodies are JSON in UTF-8: send Content-Type: application/json, without a Content-Encoding.";
     ValidationFailed "validation_failed" Some(422), "Validation failed", "The body is JSON, but fields of it do not fit. The list errors names each of them.";
+    RateLimited "rate_limited" Some(429), "Too many requests", "Too many tries from this address or at this account. Try again after the time in Retry-After.";
     HeadersTooLarge "headers_too_large" Some(431), "Headers too large", "The request line and headers together are larger than the server reads.";
     Internal "internal" Some(500), "Internal error", "A fault of the server. Its log has the details under the request id.";
     Overloaded "overloaded" Some(503), "Overloaded", "Too much of this work is waiting already. Try again after the time in Retry-After.";
@@ -196,6 +197,8 @@ pub struct Error {
     pub cause: Option<String>,
     /// Methods of the path, for 405.
     pub allow: Option<String>,
+    /// What the client is told to wait, for 429.
+    pub retry_after: Option<Duration>,
 }
 
 /// What a client is told to wait when it is told to come back.
@@ -214,6 +217,7 @@ impl Error {
             fields: Vec::new(),
             cause: None,
             allow: None,
+            retry_after: None,
         }
     }
 
@@ -280,6 +284,11 @@ impl Error {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER.as_secs()));
             }
             _ => {}
+        }
+        if let Some(wait) = self.retry_after {
+            // Whole seconds, and never too early.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.insert_header((header::RETRY_AFTER, seconds.max(1)));
         }
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));

@@ -12,6 +12,7 @@
 //! - [`accounts`], [`posts`]: what the product does; each has its types, its storage and its routes.
 //! - [`service`], [`openapi`]: the service about itself.
 //! - [`db`]: the only way to a connection; knows nothing of HTTP.
+//! - [`limits`]: how often one may try.
 //! - [`error`], [`clock`]: the closed table of refusals; the only source of now.
 
 pub mod accounts;
@@ -22,6 +23,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod http;
+pub mod limits;
 pub mod openapi;
 pub mod posts;
 pub mod routes;

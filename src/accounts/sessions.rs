@@ -7,7 +7,8 @@ use chrono::{Duration, NaiveDateTime};
 use diesel::prelude::*;
 
 use super::refresh::{RefreshKeys, RefreshToken, hash_of};
-use super::users::User;
+use super::types::Account;
+use super::users::{User, find_by_account};
 use super::visitor::Visitor;
 use crate::db::schema::{session, session_event, user};
 use crate::db::{Conn, dialect};
@@ -276,15 +277,17 @@ pub fn load_live(conn: &mut Conn, user_id: i64, now: NaiveDateTime) -> QueryResu
         .load(conn)
 }
 
-/// Whether the user has a live session that was last used from this address.
+/// Whether whoever the account names has a live session that was last used from
+/// this address.
 pub fn is_live_at(
     conn: &mut Conn,
-    user_id: i64,
+    account: &Account,
     ip: &str,
     now: NaiveDateTime,
 ) -> QueryResult<bool> {
+    let owner = find_by_account(conn, account)?.map_or(0, |user| user.user_id);
     let live: i64 = session::table
-        .filter(session::user_id.eq(user_id))
+        .filter(session::user_id.eq(owner))
         .filter(session::ip.eq(ip))
         .filter(session::expires.gt(now))
         .count()

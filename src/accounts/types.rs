@@ -132,7 +132,7 @@ impl Name {
 }
 
 /// What somebody who logs in says they are: any of the three identifiers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Account {
     Email(String),
     Username(String),

@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use crate::error::Error;
+use crate::http::client_address;
 use crate::http::request_id::RequestId;
 
 /// Characters of a `User-Agent` that are kept.
@@ -42,16 +43,16 @@ impl FromRequest for Visitor {
             .map(|value| String::from_utf8_lossy(value.as_bytes()))
             .unwrap_or_default();
         let request_id = req.extensions().get::<RequestId>().map(|id| id.0.clone());
-        ready(Ok(Self {
-            ip: req
-                .peer_addr()
-                .map_or_else(String::new, |peer| peer.ip().to_canonical().to_string()),
-            user_agent: user_agent
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(USER_AGENT_MAX)
-                .collect(),
-            request_id: request_id.unwrap_or_default(),
+        ready(client_address::of_request(req).map(|address| {
+            Self {
+                ip: address.0.to_canonical().to_string(),
+                user_agent: user_agent
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(USER_AGENT_MAX)
+                    .collect(),
+                request_id: request_id.unwrap_or_default(),
+            }
         }))
     }
 }

@@ -168,6 +168,7 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
             "INKPOT_TRUSTED_PROXIES",
         ),
         ("INKPOT_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
+        ("INKPOT_RATE_LIMITS", "maybe", "on, off"),
         ("INKPOT_COLOUR", "red", "INKPOT_COLOUR"),
         ("INKPOT_JWT_SECRET", "short", "at least 32 bytes"),
         (
@@ -356,6 +357,7 @@ fn help_documents_every_setting() {
         "INKPOT_MAX_CONTENT",
         "INKPOT_CORS_ORIGINS",
         "INKPOT_TRUSTED_PROXIES",
+        "INKPOT_RATE_LIMITS",
         "INKPOT_WORKERS",
         "INKPOT_DB_POOL",
         "INKPOT_LOG",

@@ -20,6 +20,7 @@ use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::reply::{self, Keep};
 use crate::http::then::Then;
+use crate::limits::{self, Admitted, Standing};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -38,6 +39,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                     Code::EmailTaken,
                     Code::UsernameTaken,
                     Code::MobileTaken,
+                    Code::RateLimited,
                     Code::Overloaded,
                 ]),
             register,
@@ -51,7 +53,11 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .database()
                 .body::<Login>()
                 .answers::<TokenAnswer>(StatusCode::OK, token_example())
-                .refuses(&[Code::InvalidCredentials, Code::Overloaded]),
+                .refuses(&[
+                    Code::InvalidCredentials,
+                    Code::RateLimited,
+                    Code::Overloaded,
+                ]),
             login,
         ),
         Endpoint::new("/user/refresh").post(
@@ -63,7 +69,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .database()
                 .body::<Refresh>()
                 .answers::<TokenAnswer>(StatusCode::OK, token_example())
-                .refuses(&[Code::InvalidToken, Code::OriginRefused]),
+                .refuses(&[Code::InvalidToken, Code::OriginRefused, Code::RateLimited]),
             refresh,
         ),
         Endpoint::new("/user/logout").post(
@@ -80,6 +86,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn register(
+    _: Admitted<limits::Registration>,
     app: Data<App>,
     visitor: Visitor,
     body: Body<Registration>,
@@ -122,16 +129,34 @@ async fn register(
     Ok(answer)
 }
 
-async fn login(app: Data<App>, visitor: Visitor, body: Body<Login>) -> Result<HttpResponse, Error> {
+async fn login(
+    from: Admitted<limits::Login>,
+    app: Data<App>,
+    visitor: Visitor,
+    body: Body<Login>,
+) -> Result<HttpResponse, Error> {
     let Login {
         account,
         password,
         remembered,
         cookie,
     } = body.0;
+    if let Standing::Exhausted(exhausted) = app.limits.check_account(&account, from.address) {
+        let (named, ip, now) = (account.clone(), visitor.ip.clone(), app.clock.now());
+        // Asked for accounts that do not exist as well: the refusal tells nothing.
+        let is_owner_here = app
+            .db
+            .read(move |conn| sessions::is_live_at(conn, &named, &ip, now))
+            .await?;
+        if !is_owner_here {
+            return Err(exhausted.into());
+        }
+        app.limits.excuse(&exhausted);
+    }
+    let named = account.clone();
     let found = app
         .db
-        .read(move |conn| users::find_by_account(conn, &account))
+        .read(move |conn| users::find_by_account(conn, &named))
         .await?;
     let record = found.as_ref().map(|user| user.password.clone());
     let is_right = app.hasher.verify(password.clone(), record).await?;
@@ -158,6 +183,7 @@ async fn login(app: Data<App>, visitor: Visitor, body: Body<Login>) -> Result<Ht
             .await?;
         return Err(Error::new(Code::InvalidCredentials));
     };
+    app.limits.succeeded(&account);
     token_answer(&app, StatusCode::OK, user, opened, cookie)
 }
 
@@ -210,6 +236,7 @@ async fn rehash(app: &App, user: &User, password: Password) -> Result<String, Er
 }
 
 async fn refresh(
+    _: Admitted<limits::Refresh>,
     req: HttpRequest,
     app: Data<App>,
     visitor: Visitor,

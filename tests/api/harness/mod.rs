@@ -8,6 +8,7 @@ pub mod process;
 pub mod proxy;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
@@ -81,6 +82,8 @@ impl TestApp {
             ("--bcrypt-cost", "4"),
             ("--jwt-secret", SECRET),
             ("--db-pool", "4"),
+            // The limits have tests of their own.
+            ("--rate-limits", "off"),
         ];
         let mut line = vec!["inkpot"];
         for (flag, value) in own.iter().filter(|(flag, _)| !flags.contains(flag)) {
@@ -119,6 +122,8 @@ impl TestApp {
             app: self,
             token: None,
             user_id: 0,
+            peer: None,
+            headers: Vec::new(),
         }
     }
 
@@ -155,6 +160,8 @@ impl TestApp {
             app: self,
             token: Some(answer["token"].as_str().unwrap().to_owned()),
             user_id: answer["userinfo"]["user_id"].as_i64().unwrap(),
+            peer: None,
+            headers: Vec::new(),
         }
     }
 
@@ -190,9 +197,23 @@ pub struct Client<'a> {
     app: &'a TestApp,
     pub token: Option<String>,
     pub user_id: i64,
+    peer: Option<IpAddr>,
+    headers: Vec<(&'static str, String)>,
 }
 
 impl Client<'_> {
+    /// Calls from this address.
+    pub fn at(mut self, address: &str) -> Self {
+        self.peer = Some(address.parse().unwrap());
+        self
+    }
+
+    /// Sends a line of a header with every request.
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
     pub fn app(&self) -> &TestApp {
         self.app
     }
@@ -239,7 +260,13 @@ impl Client<'_> {
     }
 
     pub fn request(&self, method: Method, path: &str) -> TestRequest {
-        let request = TestRequest::with_uri(path).method(method);
+        let mut request = TestRequest::with_uri(path).method(method);
+        if let Some(peer) = self.peer {
+            request = request.peer_addr((peer, 4711).into());
+        }
+        for (name, value) in &self.headers {
+            request = request.append_header((*name, value.as_str()));
+        }
         match &self.token {
             Some(token) => request.insert_header(("Authorization", format!("Bearer {token}"))),
             None => request,

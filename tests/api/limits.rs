@@ -1,0 +1,261 @@
+//! How often one may try to log in and to register.
+
+use chrono::Duration;
+use serde_json::json;
+
+use crate::harness::contract::DESCRIPTION;
+use crate::harness::{Answer, Backend, Client, PASSWORD, TestApp, TestDatabase, on_both_databases};
+
+on_both_databases!(
+    an_address_has_thirty_logins_and_then_one_every_two_seconds,
+    an_address_has_twenty_registrations,
+    a_refusal_comes_before_the_body_is_read,
+    an_owner_waits_half_a_minute_while_their_account_is_hammered,
+    an_account_that_does_not_exist_is_limited_alike,
+    a_success_resets_the_account,
+    each_spelling_of_an_account_is_the_same_account,
+    a_forged_address_changes_nothing,
+    behind_a_trusted_proxy_the_rightmost_hop_that_is_not_trusted_counts,
+    ipv6_addresses_of_one_network_share_a_bucket,
+    they_can_be_turned_off,
+);
+
+/// The service once more, with limits and what else `flags` say.
+async fn limited(app: TestApp, flags: &[&str]) -> TestApp {
+    let mut all = vec!["--rate-limits", "on"];
+    all.extend(flags);
+    TestApp::start(app.database, &all).await
+}
+
+async fn login(client: &Client<'_>, account: &str, password: &str) -> Answer {
+    let body = json!({ "account": account, "password": password });
+    client.post("/user/login", body).await
+}
+
+/// A login that fails: for an account of its own each time, so that it is the
+/// address's bucket alone that empties.
+async fn try_once(client: &Client<'_>, number: usize) -> u16 {
+    let account = format!("nobody-{number}@example.org");
+    login(client, &account, "wrong").await.status.as_u16()
+}
+
+/// Takes all thirty tokens of an address.
+async fn exhaust(client: &Client<'_>) {
+    for number in 0..30 {
+        assert_eq!(try_once(client, number).await, 401);
+    }
+}
+
+/// Sees that the answer says how many seconds to wait.
+#[track_caller]
+fn waits(answer: &Answer, seconds: &str) {
+    answer.problem("rate_limited");
+    assert_eq!(answer.status.as_u16(), 429);
+    assert_eq!(answer.header("retry-after"), seconds);
+    assert_eq!(answer.header("content-type"), "application/problem+json");
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+/// Two hundred addresses, each with a wrong password for one account.
+async fn hammer(app: &TestApp, account: &str) {
+    for number in 0..200 {
+        let attacker = app.anonymous().at(&format!("203.0.113.{number}"));
+        let status = login(&attacker, account, "wrong").await.status.as_u16();
+        assert!(matches!(status, 401 | 429), "{status}");
+    }
+}
+
+async fn an_address_has_thirty_logins_and_then_one_every_two_seconds(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    let (one, other) = (
+        app.anonymous().at("192.0.2.1"),
+        app.anonymous().at("192.0.2.2"),
+    );
+    exhaust(&one).await;
+    waits(&login(&one, "ann@example.org", PASSWORD).await, "2");
+    login(&other, "ann@example.org", PASSWORD).await.expect(200);
+    app.clock.advance(Duration::milliseconds(500));
+    // Rounded up: 1.5 seconds are left.
+    waits(&login(&one, "ann@example.org", PASSWORD).await, "2");
+    app.clock.advance(Duration::milliseconds(1500));
+    login(&one, "ann@example.org", PASSWORD).await.expect(200);
+    waits(&login(&one, "ann@example.org", PASSWORD).await, "2");
+}
+
+async fn an_address_has_twenty_registrations(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let client = app.anonymous().at("192.0.2.1");
+    let register = async |number: usize| {
+        let email = format!("user-{number}@example.org");
+        let body = json!({ "email": email, "name": "Ann", "password": PASSWORD });
+        client.post("/user/reg", body).await
+    };
+    for number in 0..20 {
+        register(number).await.expect(201);
+    }
+    waits(&register(20).await, "30");
+    // Logging in has a bucket of its own.
+    let answer = login(&client, "user-0@example.org", PASSWORD).await;
+    answer.expect(200);
+    app.clock.advance(Duration::seconds(30));
+    register(20).await.expect(201);
+}
+
+async fn a_refusal_comes_before_the_body_is_read(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let client = app.anonymous().at("192.0.2.1");
+    // Bodies that do not fit are tries as well.
+    for _ in 0..20 {
+        client.post("/user/reg", json!({})).await.expect(422);
+    }
+    waits(&client.post("/user/reg", json!({})).await, "30");
+}
+
+async fn an_owner_waits_half_a_minute_while_their_account_is_hammered(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    let account = "ann@example.org";
+    hammer(&app, account).await;
+    let owner = app.anonymous().at("198.51.100.7");
+    waits(&login(&owner, account, PASSWORD).await, "30");
+    app.clock.advance(Duration::seconds(12));
+    hammer(&app, account).await;
+    waits(&login(&owner, account, PASSWORD).await, "18");
+    app.clock.advance(Duration::seconds(18));
+    hammer(&app, account).await;
+    login(&owner, account, PASSWORD).await.expect(200);
+}
+
+async fn an_account_that_does_not_exist_is_limited_alike(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    for account in ["ann@example.org", "nobody@example.org"] {
+        let client = app.anonymous().at("192.0.2.1");
+        for _ in 0..10 {
+            login(&client, account, "wrong")
+                .await
+                .problem("invalid_credentials");
+        }
+        waits(&login(&client, account, "wrong").await, "30");
+    }
+}
+
+async fn a_success_resets_the_account(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    let client = app.anonymous().at("192.0.2.1");
+    for _ in 0..9 {
+        login(&client, "ann@example.org", "wrong").await.expect(401);
+    }
+    login(&client, "ann@example.org", PASSWORD)
+        .await
+        .expect(200);
+    for _ in 0..10 {
+        login(&client, "ann@example.org", "wrong").await.expect(401);
+    }
+    waits(&login(&client, "ann@example.org", PASSWORD).await, "30");
+}
+
+async fn each_spelling_of_an_account_is_the_same_account(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    let client = app.anonymous().at("192.0.2.1");
+    for account in [
+        "ann@example.org",
+        " Ann@Example.org",
+        "ANN@EXAMPLE.ORG",
+        "ann@example.ORG ",
+        "aNN@example.org",
+    ] {
+        for _ in 0..2 {
+            login(&client, account, "wrong").await.expect(401);
+        }
+    }
+    waits(&login(&client, "ann@example.org", PASSWORD).await, "30");
+}
+
+async fn a_forged_address_changes_nothing(app: TestApp) {
+    let app = limited(app, &[]).await;
+    for number in 0..30 {
+        let forger = app
+            .anonymous()
+            .at("192.0.2.1")
+            .with_header("x-forwarded-for", &format!("198.51.100.{number}"))
+            .with_header("forwarded", &format!("for=198.51.100.{number}"));
+        assert_eq!(try_once(&forger, number).await, 401);
+    }
+    let forger = app
+        .anonymous()
+        .at("192.0.2.1")
+        .with_header("x-forwarded-for", "198.51.100.200");
+    assert_eq!(try_once(&forger, 30).await, 429);
+    let honest = app.anonymous().at("198.51.100.200");
+    assert_eq!(try_once(&honest, 31).await, 401);
+}
+
+async fn behind_a_trusted_proxy_the_rightmost_hop_that_is_not_trusted_counts(app: TestApp) {
+    let app = limited(app, &["--trusted-proxies", "10.0.0.0/8,fd00::1"]).await;
+    let from = |header, value: &str| app.anonymous().at("10.0.0.1").with_header(header, value);
+    for number in 0..30 {
+        // What stands left of it was forged.
+        let forged = format!("203.0.113.{number}, 198.51.100.7, 10.9.9.9");
+        let client = from("x-forwarded-for", &forged);
+        assert_eq!(try_once(&client, number).await, 401);
+    }
+    for (header, value) in [
+        ("x-forwarded-for", "198.51.100.7"),
+        ("x-forwarded-for", "198.51.100.7, fd00::1"),
+        ("forwarded", "for=203.0.113.9, for=\"198.51.100.7:4711\""),
+    ] {
+        assert_eq!(try_once(&from(header, value), 30).await, 429, "{value}");
+    }
+    for (header, value) in [
+        ("x-forwarded-for", "198.51.100.8"),
+        ("forwarded", "for=\"[2001:db8::1]\""),
+        // The proxy itself.
+        ("x-forwarded-for", "198.51.100.7, nonsense"),
+    ] {
+        assert_eq!(try_once(&from(header, value), 31).await, 401, "{value}");
+    }
+}
+
+async fn ipv6_addresses_of_one_network_share_a_bucket(app: TestApp) {
+    let app = limited(app, &[]).await;
+    for number in 0..30 {
+        let client = app.anonymous().at(&format!("2001:db8:1:2:{number:x}::1"));
+        assert_eq!(try_once(&client, number).await, 401);
+    }
+    let neighbour = app.anonymous().at("2001:db8:1:2:ffff:ffff:ffff:ffff");
+    assert_eq!(try_once(&neighbour, 30).await, 429);
+    let other = app.anonymous().at("2001:db8:1:3::1");
+    assert_eq!(try_once(&other, 31).await, 401);
+}
+
+async fn they_can_be_turned_off(app: TestApp) {
+    let app = TestApp::start(app.database, &["--rate-limits", "off"]).await;
+    let client = app.anonymous().at("192.0.2.1");
+    for _ in 0..40 {
+        login(&client, "ann@example.org", "wrong").await.expect(401);
+    }
+}
+
+#[actix_web::test]
+async fn they_are_on_unless_they_are_turned_off() {
+    use clap::Parser;
+    let settings = inkpot::config::Cli::parse_from(["inkpot"]).settings;
+    assert_eq!(settings.rate_limits, inkpot::config::Switch::On);
+    assert!(settings.trusted_proxies.is_empty());
+}
+
+#[actix_web::test]
+async fn the_description_lists_the_refusal() {
+    for path in ["/user/login", "/user/reg"] {
+        let refusal = &DESCRIPTION["paths"][path]["post"]["responses"]["429"];
+        assert_eq!(refusal["x-codes"], json!(["rate_limited"]), "{path}");
+    }
+    let database = TestDatabase::create(Backend::Sqlite).unwrap();
+    let app = TestApp::start(database, &[]).await;
+    let page = app.anonymous().get("/problems/rate_limited").await;
+    assert!(page.text().contains("Retry-After"));
+}
