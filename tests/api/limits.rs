@@ -13,6 +13,8 @@ on_both_databases!(
     an_owner_waits_half_a_minute_while_their_account_is_hammered,
     an_account_that_does_not_exist_is_limited_alike,
     a_success_resets_the_account,
+    an_owner_with_a_live_session_is_never_held,
+    an_address_has_a_hundred_and_twenty_refreshes,
     each_spelling_of_an_account_is_the_same_account,
     a_forged_address_changes_nothing,
     behind_a_trusted_proxy_the_rightmost_hop_that_is_not_trusted_counts,
@@ -151,10 +153,50 @@ async fn a_success_resets_the_account(app: TestApp) {
     login(&client, "ann@example.org", PASSWORD)
         .await
         .expect(200);
+    let elsewhere = app.anonymous().at("192.0.2.2");
     for _ in 0..10 {
-        login(&client, "ann@example.org", "wrong").await.expect(401);
+        login(&elsewhere, "ann@example.org", "wrong")
+            .await
+            .expect(401);
     }
-    waits(&login(&client, "ann@example.org", PASSWORD).await, "30");
+    waits(&login(&elsewhere, "ann@example.org", PASSWORD).await, "30");
+}
+
+async fn an_owner_with_a_live_session_is_never_held(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    let home = app.anonymous().at("192.0.2.1");
+    let session = login(&home, "ann@example.org", PASSWORD).await.expect(200);
+    hammer(&app, "ann@example.org").await;
+    login(&home, "ann@example.org", PASSWORD).await.expect(200);
+    // The session itself goes on from anywhere.
+    hammer(&app, "ann@example.org").await;
+    app.client_of(&session).get("/user/me").await.expect(200);
+    let refresh = json!({ "refresh_token": session["refresh_token"] });
+    app.anonymous()
+        .at("198.51.100.9")
+        .post("/user/refresh", refresh)
+        .await
+        .expect(200);
+    // Another's address is no help.
+    app.user("bob").await;
+    let other = app.anonymous().at("192.0.2.3");
+    login(&other, "bob@example.org", PASSWORD).await.expect(200);
+    hammer(&app, "ann@example.org").await;
+    login(&other, "ann@example.org", PASSWORD)
+        .await
+        .problem("rate_limited");
+}
+
+async fn an_address_has_a_hundred_and_twenty_refreshes(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let client = app.anonymous().at("192.0.2.1");
+    for _ in 0..120 {
+        let body = json!({ "refresh_token": "x" });
+        client.post("/user/refresh", body).await.expect(401);
+    }
+    let body = json!({ "refresh_token": "x" });
+    waits(&client.post("/user/refresh", body).await, "1");
 }
 
 async fn each_spelling_of_an_account_is_the_same_account(app: TestApp) {
