@@ -39,7 +39,7 @@ pub struct Bound {
 
 /// How often a process asks what others changed: what is ended elsewhere is refused
 /// here within a second.
-const FOLLOW: Duration = Duration::from_millis(500);
+const FOLLOW: Duration = Duration::from_millis(250);
 
 /// Opens and migrates the database. The error is one line.
 pub fn open_database(settings: &Settings) -> Result<Db, String> {
