@@ -256,6 +256,32 @@ pub fn record(
     }
 }
 
+/// Deletes a user and all that is theirs; gives the reason when it may not be. The
+/// transaction is the caller's.
+pub fn remove(
+    conn: &mut Conn,
+    user_id: i64,
+    actor_id: i64,
+    visitor: &Visitor,
+    now: chrono::NaiveDateTime,
+) -> diesel::QueryResult<Option<Code>> {
+    if users::is_last_admin(conn, user_id)? {
+        return Ok(Some(Code::LastAdmin));
+    }
+    if !users::delete_user(conn, user_id)? {
+        return Ok(Some(Code::UserNotFound));
+    }
+    let entry = Entry {
+        action: Action::Deleted,
+        user_id: Some(user_id),
+        actor_id: Some(actor_id),
+        detail: "",
+    };
+    audit::insert(conn, entry, visitor, now)?;
+    sessions::announce(conn, user_id, None, now)?;
+    Ok(None)
+}
+
 async fn delete(
     Then(Admin(admin), id): Then<Admin, Id>,
     app: Data<App>,
@@ -264,23 +290,7 @@ async fn delete(
     let now = app.clock.now();
     let refused = app
         .db
-        .write(move |conn| {
-            if users::is_last_admin(conn, id.0)? {
-                return Ok(Some(Code::LastAdmin));
-            }
-            if !users::delete_user(conn, id.0)? {
-                return Ok(Some(Code::UserNotFound));
-            }
-            let entry = Entry {
-                action: Action::Deleted,
-                user_id: Some(id.0),
-                actor_id: Some(admin.user_id),
-                detail: "",
-            };
-            audit::insert(conn, entry, &visitor, now)?;
-            sessions::announce(conn, id.0, None, now)?;
-            Ok(None)
-        })
+        .write(move |conn| remove(conn, id.0, admin.user_id, &visitor, now))
         .await?;
     if let Some(code) = refused {
         return Err(Error::new(code));

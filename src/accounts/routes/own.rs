@@ -5,6 +5,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use serde_json::json;
 
+use super::admin::remove;
 use super::export::{self, ExportAnswer};
 use super::fields::{EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME};
 use super::views::{
@@ -375,21 +376,15 @@ async fn delete(
     let user = load(&app, caller).await?;
     check_password(&app, &user, body.0.current, &visitor).await?;
     let now = app.clock.now();
-    let is_done = app
+    let refused = app
         .db
-        .write(move |conn| {
-            if users::is_last_admin(conn, caller.user_id)? {
-                return Ok(false);
-            }
-            users::delete_user(conn, caller.user_id)?;
-            let entry = Entry::by_user(Action::Deleted, caller.user_id);
-            audit::insert(conn, entry, &visitor, now)?;
-            sessions::announce(conn, caller.user_id, None, now)?;
-            Ok(true)
-        })
+        .write(move |conn| remove(conn, caller.user_id, caller.user_id, &visitor, now))
         .await?;
-    if !is_done {
-        return Err(Error::new(Code::LastAdmin));
+    match refused {
+        None => {}
+        // Deleted by another request of theirs, or by an admin, a moment ago.
+        Some(Code::UserNotFound) => return Err(Error::new(Code::InvalidToken)),
+        Some(code) => return Err(Error::new(code)),
     }
     app.known.forget(caller.user_id, None);
     Ok(nothing())
