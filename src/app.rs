@@ -25,7 +25,8 @@ pub struct App {
 }
 
 impl App {
-    /// Puts the parts together. `secrets` sign and verify tokens, the first signs.
+    /// Puts the parts together. `secrets` sign and verify tokens until the
+    /// database's keys are read ([`keys`](crate::accounts::keys)).
     pub fn new(
         settings: Settings,
         secrets: &[Vec<u8>],
@@ -34,7 +35,8 @@ impl App {
     ) -> Result<Self, String> {
         Ok(Self {
             hasher: Hasher::start(settings.bcrypt_cost, processors())?,
-            tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?,
+            tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?
+                .signing_with(settings.jwt_alg),
             refresh_keys: RefreshKeys::new(secrets)?,
             known: KnownSessions::default(),
             limits: Limits::new(settings.rate_limits == Switch::On, &clock)?,

@@ -17,6 +17,9 @@ use crate::http::client_address;
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
 const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
 
+/// No token lives longer, whatever the setting.
+pub const MAX_TOKEN_TTL: u32 = 86_400;
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -47,6 +50,11 @@ pub enum Command {
     User {
         #[command(subcommand)]
         action: UserAction,
+    },
+    /// Look at, renew or retire the keys that sign tokens.
+    Keys {
+        #[command(subcommand)]
+        action: KeysAction,
     },
     /// Print the OpenAPI description as YAML.
     Openapi,
@@ -105,6 +113,54 @@ pub enum UserAction {
     },
 }
 
+/// What `inkpot keys` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysAction {
+    /// List the keys and what they are used for.
+    List,
+    /// Make a new key, which signs in two seconds; the former ones verify until
+    /// their tokens are gone.
+    Rotate,
+    /// Sign no longer with a key; it verifies until its tokens are gone.
+    Retire {
+        /// Which one, as listed.
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+    },
+}
+
+/// How tokens are signed, by its name in their header (RFC 7518 §3.1, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum JwtAlg {
+    /// HMAC: who can verify can sign.
+    #[value(name = "HS256")]
+    Hs256,
+    /// ECDSA on P-256.
+    #[value(name = "ES256")]
+    Es256,
+    /// Ed25519.
+    #[value(name = "EdDSA")]
+    EdDsa,
+}
+
+impl JwtAlg {
+    /// As in a token's header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// The algorithm of that very name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Hs256, Self::Es256, Self::EdDsa]
+            .into_iter()
+            .find(|alg| alg.name() == name)
+    }
+}
+
 /// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -153,16 +209,28 @@ pub struct Settings {
     )]
     pub data_dir: PathBuf,
 
-    /// Secret that signs tokens, at least 32 bytes; several separated by commas:
-    /// the first signs, all verify. Must be given with MySQL
+    /// Secret that signs tokens and encrypts their keys, at least 32 bytes; several
+    /// separated by commas: the first is used, all are understood. Must be given with
+    /// MySQL
     /// [default: made on the first run, kept in the data directory]
     #[arg(long, env = "INKPOT_JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true,
           value_parser = secrets)]
     pub jwt_secret: Option<Secrets>,
 
+    /// How tokens are signed; with ES256 and EdDSA anyone can verify them by
+    /// /.well-known/jwks.json
+    #[arg(
+        long,
+        env = "INKPOT_JWT_ALG",
+        global = true,
+        value_name = "ALGORITHM",
+        default_value = "HS256"
+    )]
+    pub jwt_alg: JwtAlg,
+
     /// Seconds that a token lives
     #[arg(long, env = "INKPOT_TOKEN_TTL", global = true, value_name = "SECONDS", default_value_t = 3600,
-          value_parser = clap::value_parser!(u32).range(60..=86_400))]
+          value_parser = clap::value_parser!(u32).range(60..=i64::from(MAX_TOKEN_TTL)))]
     pub token_ttl: u32,
 
     /// Seconds that a session lasts from its last refresh

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             command::migrate(action, &cli.settings, &mut std::io::stdout())
         }
         Command::User { action } => users::run(action, &cli.settings, &mut std::io::stdout()),
+        Command::Keys { action } => command::keys(&action, &cli.settings, &mut std::io::stdout()),
         Command::Openapi => command::openapi(&mut std::io::stdout()),
     };
     match done {

@@ -87,7 +87,7 @@ pub fn describe() -> OpenApi {
             tag("posts", "What they publish."),
             tag(
                 "service",
-                "The service itself: health, description, error codes.",
+                "The service itself: health, description, error codes, public keys.",
             ),
         ]))
         .paths(paths)

@@ -11,6 +11,7 @@ use crate::{accounts, posts, service};
 pub fn endpoints() -> Vec<Endpoint> {
     [
         accounts::routes::endpoints(),
+        accounts::keys_routes::endpoints(),
         posts::routes::endpoints(),
         service::endpoints(),
     ]

@@ -11,6 +11,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use tokio::net::TcpStream;
 
+use crate::accounts::keys;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -59,7 +60,9 @@ pub fn open_database(settings: &Settings) -> Result<Db, String> {
 pub fn prepare(settings: Settings) -> Result<App, String> {
     let db = open_database(&settings)?;
     let secrets = secret::load(&settings)?;
-    App::new(settings, &secrets, db, Clock::system())
+    let app = App::new(settings, &secrets, db, Clock::system())?;
+    keys::start(&app.db, &app.tokens)?;
+    Ok(app)
 }
 
 /// Takes the port. The error is one line.
@@ -115,12 +118,15 @@ pub fn bind(app: App) -> Result<Bound, String> {
 }
 
 /// Learns what other processes changed, again and again, for as long as the server
-/// runs. Each reading is one query that is empty nearly always.
+/// runs. Each reading is two queries, the first of which is empty nearly always.
 async fn follow(app: Data<App>) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
-        let caught_up = app.known.catch_up(&app.db).await;
+        let caught_up = match app.known.catch_up(&app.db).await {
+            Ok(()) => keys::catch_up(&app.db, &app.tokens).await,
+            error => error,
+        };
         // Said once when it begins and once when it ends.
         match &caught_up {
             Ok(()) if is_lost => tracing::info!("the changes of other processes are seen again"),

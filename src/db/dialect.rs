@@ -28,6 +28,19 @@ pub fn begin_write(conn: &mut Conn) -> QueryResult<()> {
     }
 }
 
+/// Lets one transaction at a time change the signing keys, of which there may be
+/// none to lock: the row of a migration stands for them. SQLite has one writer.
+pub fn lock_keys(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Mysql(c) => diesel::sql_query(
+            "SELECT version FROM __diesel_schema_migrations ORDER BY version LIMIT 1 FOR UPDATE",
+        )
+        .execute(c)
+        .map(drop),
+    }
+}
+
 /// Which unique index an insert or update ran into, by its name.
 ///
 /// `constraint_name()` is `None` on both databases; the names are in the text:

@@ -16,6 +16,8 @@ pub enum Keep {
     Never,
     /// Public reads: anyone, asking whether it is still true at each use.
     Revalidate,
+    /// Public keys: anyone, for a second.
+    Briefly,
 }
 
 /// A serialized body, and what names this version of it.
@@ -57,6 +59,7 @@ pub fn builder(status: StatusCode, keep: Keep) -> HttpResponseBuilder {
         match keep {
             Keep::Never => "no-store",
             Keep::Revalidate => "no-cache",
+            Keep::Briefly => "public, max-age=1",
         },
     ));
     response

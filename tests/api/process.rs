@@ -151,6 +151,7 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
         ("INKPOT_DB_POOL", "none", "INKPOT_DB_POOL"),
         ("INKPOT_WORKERS", "0", "INKPOT_WORKERS"),
         ("INKPOT_LOG_FORMAT", "xml", "text, json"),
+        ("INKPOT_JWT_ALG", "none", "HS256, ES256, EdDSA"),
         ("INKPOT_LOG", "info,=x=y", "INKPOT_LOG"),
         (
             "INKPOT_CORS_ORIGINS",
@@ -350,6 +351,7 @@ fn help_documents_every_setting() {
         "INKPOT_LISTEN",
         "INKPOT_DATA_DIR",
         "INKPOT_JWT_SECRET",
+        "INKPOT_JWT_ALG",
         "INKPOT_TOKEN_TTL",
         "INKPOT_SESSION_TTL",
         "INKPOT_REMEMBER_TTL",

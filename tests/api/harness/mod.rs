@@ -20,6 +20,7 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, body};
 use clap::Parser;
+use inkpot::accounts::keys;
 use inkpot::accounts::users::{self, AdminChange};
 use inkpot::app::App;
 use inkpot::clock::Clock;
@@ -99,6 +100,7 @@ impl TestApp {
             .join()
             .unwrap();
         let app = App::new(settings, &secrets, db, clock.clone()).unwrap();
+        keys::catch_up(&app.db, &app.tokens).await.unwrap();
         let state = Data::new(app);
         let service = init_service(
             actix_web::App::new()

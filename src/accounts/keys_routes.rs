@@ -1,0 +1,92 @@
+//! The public keys, for other services that verify tokens by themselves.
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::tokens::{KeyInfo, Use};
+use crate::app::App;
+use crate::error::Error;
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::reply::{self, Keep};
+
+/// The endpoints of this module.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new("/.well-known/jwks.json").get(
+            Operation::new("getKeys", "service", "The public keys that verify tokens")
+                .description(
+                    "A JWK set (RFC 7517) of the keys whose tokens are taken now or will be. Empty when tokens are \
+                     signed with a secret. A new key is in it for two seconds before it signs; look again when a \
+                     token names a `kid` that you do not know, and take only the algorithm that the key has.",
+                )
+                .answers::<JsonWebKeys>(
+                    StatusCode::OK,
+                    json!({ "keys": [{
+                        "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                        "kid": "01JD3ZK6W0Q7V4T8N5XH2B9CRM", "alg": "EdDSA", "use": "sig",
+                    }] }),
+                )
+                .revalidates(),
+            keys,
+        ),
+    ]
+}
+
+/// A JWK set: public keys only, so that there is nothing to leave out by mistake.
+#[derive(Serialize, ToSchema)]
+struct JsonWebKeys {
+    keys: Vec<JsonWebKey>,
+}
+
+/// A public key as RFC 7517 writes it.
+#[derive(Serialize, ToSchema)]
+struct JsonWebKey {
+    #[schema(example = "OKP")]
+    kty: &'static str,
+    #[schema(example = "Ed25519")]
+    crv: &'static str,
+    x: String,
+    /// With ES256 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    y: Option<String>,
+    /// What the header of a token calls its key.
+    kid: String,
+    /// The only algorithm that the key is for.
+    #[schema(example = "EdDSA")]
+    alg: &'static str,
+    /// For signatures.
+    #[serde(rename = "use")]
+    #[schema(example = "sig")]
+    purpose: &'static str,
+}
+
+impl JsonWebKey {
+    /// `None` for a key that is secret as a whole, or of no use any more.
+    fn of(key: KeyInfo) -> Option<Self> {
+        let public = key.public.filter(|_| key.used != Use::Retired)?;
+        Some(Self {
+            kty: public.kty,
+            crv: public.crv,
+            x: public.x,
+            y: public.y,
+            kid: key.kid,
+            alg: key.alg.name(),
+            purpose: "sig",
+        })
+    }
+}
+
+async fn keys(app: Data<App>) -> Result<HttpResponse, Error> {
+    let keys = app.tokens.list();
+    let rendered = reply::render(&JsonWebKeys {
+        keys: keys.into_iter().filter_map(JsonWebKey::of).collect(),
+    })?;
+    Ok(reply::builder(StatusCode::OK, Keep::Briefly)
+        .insert_header((header::ETAG, rendered.etag))
+        .body(rendered.body))
+}
