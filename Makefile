@@ -32,10 +32,11 @@ run: ## build and run the server; ARGS for its flags
 .PHONY: deps
 deps: ## install what the tests need (Debian, Ubuntu; elsewhere it is named)
 	@tests/install-deps
+	@tests/python-venv
 
 .PHONY: test
 test: deps ## all tests, on SQLite and on a private MariaDB (or that of INKPOT_TEST_MYSQL_URL)
-	INKPOT_TEST_REQUIRE_MYSQL=1 $(CARGO) test --locked
+	INKPOT_TEST_REQUIRE_ALL=1 $(CARGO) test --locked
 
 .PHONY: fmt-check
 fmt-check: ## is the code formatted?

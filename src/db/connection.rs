@@ -2,13 +2,20 @@
 //! pool by the scheme of the URL.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::{Connection, SqliteConnection};
 
+use super::dialect::{self, Meaning};
 use super::mysql::MysqlConnection;
+
+/// How often and how long a connection that is opened waits for others that are
+/// opened at the same time: two seconds in all.
+const WAL_TRIES: u32 = 200;
+const WAL_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where the data is.
 #[derive(Clone, PartialEq, Eq)]
@@ -120,7 +127,7 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
     };
     let mut conn = SqliteConnection::establish(&plain)?;
     // One statement each: a batch ends silently at the first busy answer, and
-    // waiting must be on before the switch to WAL needs it.
+    // waiting must be on before anything needs it.
     for pragma in [
         "PRAGMA busy_timeout = 10000",
         "PRAGMA journal_mode = WAL",
@@ -129,10 +136,24 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
         "PRAGMA foreign_keys = ON",
         "PRAGMA cache_size = -16384",
     ] {
-        conn.batch_execute(pragma)
+        patiently(|| conn.batch_execute(pragma))
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(conn)
+}
+
+/// SQLite does not wait when two connections turn a new file to WAL at once: one of
+/// them is told at once that the file is locked.
+fn patiently(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
+    for _ in 0..WAL_TRIES {
+        match run() {
+            Err(error) if dialect::meaning(&error) == Meaning::Conflict => {
+                std::thread::sleep(WAL_PAUSE);
+            }
+            done => return done,
+        }
+    }
+    run()
 }
 
 /// Opens and checks the connections of a pool.

@@ -11,6 +11,7 @@ mod admin;
 mod command;
 mod contract;
 mod edge;
+mod keys;
 mod limits;
 mod migrations;
 mod outage;

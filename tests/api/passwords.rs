@@ -4,12 +4,13 @@ use diesel::prelude::*;
 use inkpot::db::schema::user;
 use serde_json::json;
 
-use crate::harness::{TestApp, on_both_databases};
+use crate::harness::{TestApp, on_both_databases, python};
 
 on_both_databases![
     a_stored_hash_is_standard,
     nothing_of_a_long_password_is_cut_off,
     one_password_in_any_normal_form,
+    python_and_we_verify_each_others_hashes,
 ];
 
 async fn register(app: &TestApp, password: &str) -> String {
@@ -58,4 +59,38 @@ async fn one_password_in_any_normal_form(app: TestApp) {
         assert_eq!(login(&app, spelling).await, 200, "{spelling}");
     }
     assert_eq!(login(&app, "helices fine").await, 401);
+}
+
+const BCRYPT: &str = "\
+import bcrypt, json, sys
+given = json.load(sys.stdin)
+password = given['password'].encode()
+print(json.dumps({
+    'ours': bcrypt.checkpw(password, given['record'].encode()),
+    'wrong': bcrypt.checkpw(b'wrong', given['record'].encode()),
+    'theirs': bcrypt.hashpw(password, bcrypt.gensalt(4)).decode(),
+}))
+";
+
+async fn python_and_we_verify_each_others_hashes(app: TestApp) {
+    let password = "пирожок с капустой";
+    let record = register(&app, password).await;
+    let given = json!({ "password": password, "record": record });
+    let Some(found) = python::run(BCRYPT, &given) else {
+        return;
+    };
+    let found = found.unwrap();
+    assert_eq!(
+        (&found["ours"], &found["wrong"]),
+        (&json!(true), &json!(false))
+    );
+    let theirs = found["theirs"].as_str().unwrap().to_owned();
+    app.database.with(move |conn| {
+        diesel::update(user::table)
+            .set(user::password.eq(theirs))
+            .execute(conn)
+            .unwrap();
+    });
+    assert_eq!(login(&app, password).await, 200);
+    assert_eq!(login(&app, "wrong and long").await, 401);
 }

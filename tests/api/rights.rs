@@ -22,6 +22,7 @@ fn table() -> Vec<(&'static str, &'static str, Value, [u16; 5])> {
         ("GET", "/livez", none.clone(), [200; 5]),
         ("GET", "/readyz", none.clone(), [200; 5]),
         ("GET", "/openapi.yaml", none.clone(), [200; 5]),
+        ("GET", "/.well-known/jwks.json", none.clone(), [200; 5]),
         ("GET", "/openapi.json", none.clone(), [200; 5]),
         ("GET", "/problems/{code}", none.clone(), [200; 5]),
         ("GET", "/post", none.clone(), [200; 5]),

@@ -451,14 +451,9 @@ async fn a_known_session_costs_no_query(app: TestApp) {
     assert_eq!(app.state.db.units(), before + 1, "the profile itself");
 }
 
-/// A second service on the same database.
-async fn beside(app: &TestApp) -> TestApp {
-    TestApp::start(app.database.shared(), &[]).await
-}
-
 async fn another_process_learns_of_an_end(app: TestApp) {
     let ann = app.user("ann").await;
-    let other = beside(&app).await;
+    let other = app.second(&[]).await;
     other.state.known.catch_up(&other.state.db).await.unwrap();
     let elsewhere =
         other.client_of(&json!({ "token": ann.token, "userinfo": { "user_id": ann.user_id } }));
@@ -481,7 +476,7 @@ async fn another_process_learns_of_an_end(app: TestApp) {
 async fn an_end_during_a_look_is_not_overlooked(app: TestApp) {
     // Many who log out while their session is being looked up elsewhere.
     app.user("ann").await;
-    let other = beside(&app).await;
+    let other = app.second(&[]).await;
     for _ in 0..20 {
         let body = app.login("ann").await;
         let here = app.client_of(&body);

@@ -25,11 +25,11 @@ on_both_databases![
     every_secret_of_the_list_verifies,
 ];
 
-fn b64(bytes: impl AsRef<[u8]>) -> String {
+pub fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn hs256(secret: &[u8], message: &str) -> Vec<u8> {
+pub fn hs256(secret: &[u8], message: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret).unwrap();
     mac.update(message.as_bytes());
     mac.finalize().into_bytes().to_vec()
@@ -43,12 +43,12 @@ fn sign(header: &Value, claims: &Value) -> String {
 }
 
 /// A token taken apart.
-struct Parts {
-    header: Value,
-    claims: Value,
+pub struct Parts {
+    pub header: Value,
+    pub claims: Value,
 }
 
-fn parts(token: &str) -> Parts {
+pub fn parts(token: &str) -> Parts {
     let read = |n: usize| {
         let bytes = URL_SAFE_NO_PAD
             .decode(token.split('.').nth(n).unwrap())
@@ -61,14 +61,14 @@ fn parts(token: &str) -> Parts {
     }
 }
 
-async fn with_token(app: &TestApp, token: &str) -> Answer {
+pub async fn with_token(app: &TestApp, token: &str) -> Answer {
     let request = TestRequest::get()
         .uri("/user/me")
         .insert_header(("Authorization", format!("Bearer {token}")));
     app.send(request).await
 }
 
-async fn refused(app: &TestApp, token: &str, why: &str) {
+pub async fn refused(app: &TestApp, token: &str, why: &str) {
     let answer = with_token(app, token).await;
     assert_eq!(answer.status.as_u16(), 401, "{why}: {}", answer.text());
     answer.problem("invalid_token");

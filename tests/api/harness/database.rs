@@ -2,13 +2,14 @@
 //! DATABASE`. The server is a private one that goes with this process, however
 //! that ends, or the one that `INKPOT_TEST_MYSQL_URL` names.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::left_out;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
@@ -145,7 +146,7 @@ pub struct Server {
 }
 
 /// `None` when there is none to be had, which fails the run in CI and where
-/// `INKPOT_TEST_REQUIRE_MYSQL` asks for it.
+/// `INKPOT_TEST_REQUIRE_ALL` asks for it.
 pub static SERVER: LazyLock<Option<Server>> = LazyLock::new(|| {
     let server = match std::env::var("INKPOT_TEST_MYSQL_URL") {
         Ok(url) if !url.is_empty() => Some(Server {
@@ -156,7 +157,10 @@ pub static SERVER: LazyLock<Option<Server>> = LazyLock::new(|| {
     };
     match &server {
         Some(server) => server.sweep(),
-        None => loudly_left_out(),
+        None => left_out::say(
+            "every test on MySQL.",
+            "There is no mariadbd or mysqld here and no INKPOT_TEST_MYSQL_URL",
+        ),
     }
     server
 });
@@ -185,23 +189,6 @@ fn start_private() -> Option<Server> {
         url: url.trim().to_owned(),
         _keeper: Some(keeper),
     })
-}
-
-fn loudly_left_out() {
-    let is_required = ["CI", "INKPOT_TEST_REQUIRE_MYSQL"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    assert!(
-        !is_required,
-        "there is no MySQL or MariaDB server, and this run must not do without"
-    );
-    // The test runner captures what the macros print, not what is written directly.
-    let _ = std::io::stderr().write_all(
-        b"\n*****************************************************************\n\
-          * LEFT OUT: every test on MySQL. There is no mariadbd or mysqld *\n\
-          * here and no INKPOT_TEST_MYSQL_URL. `make test` installs one.  *\n\
-          *****************************************************************\n\n",
-    );
 }
 
 #[derive(QueryableByName)]

@@ -4,8 +4,10 @@
 pub mod answer;
 pub mod contract;
 pub mod database;
+pub mod left_out;
 pub mod process;
 pub mod proxy;
+pub mod python;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -77,6 +79,16 @@ pub(crate) use on_both_databases;
 impl TestApp {
     /// Starts a service with `flags` beside those of every test.
     pub async fn start(database: TestDatabase, flags: &[&str]) -> Self {
+        Self::start_at(database, flags, Clock::by_hand(chrono::Utc::now())).await
+    }
+
+    /// Another process on the same database, as far as one can tell; the clock is the
+    /// same.
+    pub async fn second(&self, flags: &[&str]) -> Self {
+        Self::start_at(self.database.shared(), flags, self.clock.clone()).await
+    }
+
+    async fn start_at(database: TestDatabase, flags: &[&str], clock: Clock) -> Self {
         let url = database.url();
         let own = [
             ("--database-url", url.as_str()),
@@ -93,7 +105,6 @@ impl TestApp {
         line.extend(flags);
         let settings = Cli::parse_from(line).settings;
         let secrets = settings.jwt_secret.clone().unwrap().0;
-        let clock = Clock::by_hand(chrono::Utc::now());
         let (url, size) = (settings.database(), settings.db_pool);
         // Opening blocks, which an async task must not.
         let db = std::thread::spawn(move || Db::open(&url, size).unwrap())

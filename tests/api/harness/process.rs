@@ -19,6 +19,8 @@ pub fn inkpot(directory: &Path) -> Command {
         .env_clear()
         .env("INKPOT_LISTEN", "127.0.0.1:0")
         .env("INKPOT_BCRYPT_COST", "4")
+        // Tests log in more often than people; the limits have tests of their own.
+        .env("INKPOT_RATE_LIMITS", "off")
         .env("INKPOT_DATA_DIR", directory.join("data"))
         .stdin(Stdio::null());
     command
