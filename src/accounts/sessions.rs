@@ -249,8 +249,8 @@ pub fn end_all(
 }
 
 /// Tells all processes to forget what they know of a session, or of all sessions
-/// of a user. The last statement of its transaction, so that the time between the
-/// event's number and its being visible is short.
+/// of a user. Late in its transaction, so that the time between the event's number
+/// and its being visible is short.
 pub fn announce(
     conn: &mut Conn,
     user_id: i64,
