@@ -430,6 +430,20 @@ fn read_from(
             )));
         }
     }
+    // A token is not asked again whether its session has expired.
+    let settings = &cli.settings;
+    for (name, ttl) in [
+        ("INKPOT_SESSION_TTL", settings.session_ttl),
+        ("INKPOT_REMEMBER_TTL", settings.remember_ttl),
+    ] {
+        if ttl < settings.token_ttl {
+            return Err(Refusal::Line(format!(
+                "bad value for {name}: a session lasts at least as long as a token, \
+                 INKPOT_TOKEN_TTL is {}",
+                settings.token_ttl
+            )));
+        }
+    }
     Ok(cli)
 }
 

@@ -147,6 +147,8 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
         ("INKPOT_LISTEN", "", "INKPOT_LISTEN"),
         ("INKPOT_TOKEN_TTL", "0", "INKPOT_TOKEN_TTL"),
         ("INKPOT_BCRYPT_COST", "99", "INKPOT_BCRYPT_COST"),
+        ("INKPOT_SESSION_TTL", "3599", "at least as long as a token"),
+        ("INKPOT_REMEMBER_TTL", "3599", "INKPOT_REMEMBER_TTL"),
         ("INKPOT_MAX_CONTENT", "999999999999", "INKPOT_MAX_CONTENT"),
         ("INKPOT_DB_POOL", "none", "INKPOT_DB_POOL"),
         ("INKPOT_WORKERS", "0", "INKPOT_WORKERS"),
