@@ -1,0 +1,231 @@
+//! The text of a post and of a query as both databases see them: tokens of plain ASCII.
+//!
+//! Neither database's own parser knows all languages, and they do not know the same
+//! ones: so all is cut into tokens here (`words`), spelt so that no parser can cut,
+//! fold or skip them (`letters`), and looked for in each one's own terms (`query`).
+
+mod letters;
+mod query;
+mod words;
+
+use words::Words;
+
+pub use query::{PHRASE_MAX, PIECES_MAX, Query};
+
+/// Bytes of the tokens of one post, with the spaces between. The text beyond cannot be
+/// found.
+pub const INDEXED_MAX: usize = 8 * 1024 * 1024;
+/// Stands between title and content. No word begins with a `z`.
+const BETWEEN: &str = "zzz";
+
+/// The tokens of a post, one space between them, the title's first: ASCII letters and
+/// digits, each token of 3 to 84 bytes and no stop word of `InnoDB`. At most
+/// [`INDEXED_MAX`] bytes, cut between tokens.
+pub fn words_of(title: &str, content: &str) -> String {
+    let mut words = Words::new(INDEXED_MAX);
+    words.read(title);
+    words.token(|text| text.push_str(BETWEEN));
+    words.read(content);
+    words.text
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::prelude::*;
+    use diesel::sql_types::{BigInt, Text};
+    use diesel::{SqliteConnection, sql_query};
+
+    use super::*;
+
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = BigInt)]
+        place: i64,
+    }
+
+    /// Title and content; a text's place is its index.
+    const TEXTS: &[(&str, &str)] = &[
+        ("Quick foxes", "The quick brown fox isn't lazy."),
+        ("Dogs", "A lazy dog, and a brown foxhound: quite quick!"),
+        ("Café", "Straße nach Köln"),
+        ("Cafe", "strasse"),
+        ("Ёжик в тумане", "Привет, мир"),
+        ("हिन्दी", "यह हिन्दी में है"),
+        ("ภาษาไทย", "ฉันรักประเทศไทยมาก"),
+        ("中文标题", "我们在北京大学学习中文，很好。"),
+        ("日本", "東京でラーメンを食べる iPhone手机"),
+        ("한국어", "나는 한국어를 배우다"),
+        ("哈哈", "哈哈哈哈哈 brown"),
+        ("of the", "www in is www"),
+    ];
+
+    /// A query and the places of the texts that it finds.
+    const QUERIES: &[(&str, &[i64])] = &[
+        ("quick", &[0, 1]),
+        ("QUICK LAZY", &[0, 1]),
+        ("quick fox", &[0]),
+        ("fox", &[0]),
+        ("fox*", &[0, 1]),
+        ("ox", &[]),
+        ("quic", &[]),
+        ("qui*", &[0, 1]),
+        ("quit*", &[1]),
+        ("\"quick brown\"", &[0]),
+        ("\"brown quick\"", &[]),
+        ("\"brown fox\"", &[0]),
+        ("\"brown fox*\"", &[0, 1]),
+        ("\"the quick brown fox*\"", &[0]),
+        ("lazy-dog", &[1]),
+        ("isn't", &[0]),
+        ("\"foxes the\"", &[]),
+        ("\"a lazy\"", &[1]),
+        ("a", &[1]),
+        ("-quick", &[0, 1]),
+        ("café", &[2]),
+        ("cafe", &[3]),
+        ("caf*", &[2, 3]),
+        ("cafe\u{301}", &[2]),
+        ("STRAẞE", &[2]),
+        ("k*", &[2]),
+        ("ёжик ПРИВЕТ", &[4]),
+        ("прив", &[]),
+        ("прив*", &[4]),
+        ("в", &[4]),
+        ("हिन्दी", &[5]),
+        ("हिन*", &[5]),
+        ("हिन", &[]),
+        ("ประเทศ", &[6]),
+        ("ไทย", &[6]),
+        ("ย", &[6]),
+        ("ทยไ", &[]),
+        ("北京", &[7]),
+        ("京大", &[7]),
+        ("北大", &[]),
+        ("北京大学", &[7]),
+        ("大学北京", &[]),
+        ("中文", &[7]),
+        ("题我", &[]),
+        ("\"标题 我们\"", &[]),
+        ("\"学习中文 很\"", &[7]),
+        ("中", &[7]),
+        ("文", &[7]),
+        ("好", &[7]),
+        ("京", &[7, 8]),
+        ("坏", &[]),
+        ("ラーメン", &[8]),
+        ("ﾗｰﾒﾝ", &[8]),
+        ("食べ", &[8]),
+        ("手机", &[8]),
+        ("iphone", &[8]),
+        ("iPhone手", &[8]),
+        ("\"食べる iphone\"", &[8]),
+        ("한국", &[9]),
+        ("국어", &[9]),
+        ("어를 한국어", &[9]),
+        ("어나", &[]),
+        ("哈", &[10]),
+        ("哈哈哈", &[10]),
+        ("哈哈哈哈哈", &[10]),
+        ("哈哈哈哈哈哈", &[]),
+        ("哈哈 brown", &[10]),
+        ("of", &[11]),
+        ("\"of the\"", &[11]),
+        ("\"the www\"", &[]),
+        ("www* in i*", &[11]),
+        ("zzz", &[]),
+        ("z*", &[]),
+    ];
+
+    fn table() -> SqliteConnection {
+        let mut conn = SqliteConnection::establish(":memory:").unwrap();
+        sql_query(
+            "CREATE VIRTUAL TABLE w USING \
+             fts5(words, content='', contentless_delete=1, tokenize='ascii')",
+        )
+        .execute(&mut conn)
+        .unwrap();
+        for (place, (title, content)) in (0i64..).zip(TEXTS) {
+            sql_query("INSERT INTO w (rowid, words) VALUES (?, ?)")
+                .bind::<BigInt, _>(place)
+                .bind::<Text, _>(words_of(title, content))
+                .execute(&mut conn)
+                .unwrap();
+        }
+        conn
+    }
+
+    fn find(conn: &mut SqliteConnection, query: &str) -> Vec<i64> {
+        let found: Vec<Found> =
+            sql_query("SELECT rowid AS place FROM w WHERE w MATCH ? ORDER BY 1")
+                .bind::<Text, _>(Query::parse(query).to_fts5())
+                .load(conn)
+                .unwrap();
+        found.iter().map(|row| row.place).collect()
+    }
+
+    #[test]
+    fn queries_find_what_they_should_and_nothing_else() {
+        let conn = &mut table();
+        for (query, places) in QUERIES {
+            assert_eq!(find(conn, query), *places, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_database_takes_the_largest_query() {
+        let conn = &mut table();
+        let long = "長".repeat(PHRASE_MAX);
+        let phrases: Vec<String> = (0..PIECES_MAX).map(|n| format!("{n}{long}")).collect();
+        assert!(find(conn, &phrases.join(" ")).is_empty());
+        let words: Vec<String> = (0..PIECES_MAX).map(|n| format!("w{n}")).collect();
+        let all = words.join(" ");
+        sql_query("INSERT INTO w (rowid, words) VALUES (99, ?)")
+            .bind::<Text, _>(words_of("", &all))
+            .execute(conn)
+            .unwrap();
+        assert_eq!(find(conn, &all), [99]);
+        assert!(find(conn, &all.replace("w7", "x7")).is_empty());
+    }
+
+    #[test]
+    fn title_and_content_stand_apart() {
+        assert_eq!(words_of("One", "two"), "aaone zzz aatwo");
+        assert_eq!(words_of("!", "?"), "zzz");
+        assert_eq!(words_of("zz", ""), "aazz zzz");
+    }
+
+    #[test]
+    fn the_text_beyond_is_not_stored() {
+        let words = words_of("title", &"中".repeat(INDEXED_MAX / 11 + 1));
+        assert!((INDEXED_MAX - 11..=INDEXED_MAX).contains(&words.len()));
+        assert_eq!(
+            words_of(&"a ".repeat(INDEXED_MAX), "b").len(),
+            INDEXED_MAX - 1
+        );
+    }
+
+    #[test]
+    fn a_heap_of_marks_is_one_word() {
+        let text = format!("a{}b c", "\u{301}".repeat(500_000));
+        assert_eq!(words_of("", &text).split(' ').count(), 3);
+    }
+
+    #[test]
+    fn the_database_takes_whatever_was_typed() {
+        let conn = &mut table();
+        for text in [
+            "\" \0 fox",
+            "\"* quick + (fox) ~",
+            "fox) OR (dog",
+            "NEAR(fox dog, 2)",
+            "words:fox",
+            "^fox NOT dog",
+            "{words} : fox",
+            "fox\"\"dog\"",
+            "'; DROP TABLE w",
+        ] {
+            assert!(find(conn, text).len() < TEXTS.len(), "{text}");
+        }
+        assert_eq!(find(conn, "+quick +(fox) ~"), [0]);
+    }
+}

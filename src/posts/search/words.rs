@@ -1,0 +1,300 @@
+//! A text as its tokens, of posts and of queries alike.
+
+use super::letters::{Kind, fold, spell};
+
+/// Bytes of a token, `InnoDB`'s `innodb_ft_max_token_size`. Of longer words the first
+/// characters count, as many as fit, in queries too.
+pub(super) const TOKEN_MAX: usize = 84;
+/// Stands before words that begin with an ASCII character, so that they have 3 bytes
+/// and none is a stop word. All others begin with a `q`.
+const ASCII_FIRST: &str = "aa";
+/// Reads texts and writes their tokens.
+///
+/// Letters, digits and their marks are words. In scripts without spaces every pair of
+/// neighbours is a token, and the last character of a run is one as well, so that
+/// each character begins a token.
+pub(super) struct Words {
+    /// The tokens so far.
+    pub(super) text: String,
+    /// How the last run ended, if there was one.
+    pub(super) end: Option<End>,
+    /// Whether there was more than could be written.
+    pub(super) full: bool,
+    run: Run,
+    max: usize,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Word,
+    /// One character of a script without spaces.
+    Single,
+    /// Pairs of characters; the token of the last character alone stands at the end.
+    Pairs,
+}
+
+/// The run that is being read.
+#[derive(Clone, Copy)]
+enum Run {
+    None,
+    Word {
+        /// Where its token begins.
+        start: usize,
+        /// Whether the token takes no more.
+        cut: bool,
+    },
+    Unspaced {
+        last: char,
+        /// Whether there was a character before the last.
+        paired: bool,
+    },
+}
+
+impl Words {
+    /// Writes at most `max` bytes.
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            text: String::new(),
+            end: None,
+            full: false,
+            run: Run::None,
+            max,
+        }
+    }
+
+    /// Reads a text, which ends where a run ends.
+    pub(super) fn read(&mut self, text: &str) {
+        // ASCII ends runs and is not changed by what stands beside it, unless it is a letter or
+        // digit; so the parts between can be folded by themselves, and most need not be.
+        for part in text.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()) {
+            if self.full {
+                return;
+            }
+            if part.is_ascii() {
+                for byte in part.bytes() {
+                    self.letter(char::from(byte.to_ascii_lowercase()));
+                }
+            } else {
+                for c in fold(part) {
+                    self.take(c);
+                    if self.full {
+                        break;
+                    }
+                }
+            }
+            self.end_run();
+        }
+    }
+
+    /// Writes a token, or nothing if there is no room for it.
+    pub(super) fn token(&mut self, write: impl FnOnce(&mut String)) {
+        let before = self.text.len();
+        self.space();
+        write(&mut self.text);
+        self.check_room(before);
+    }
+
+    fn space(&mut self) {
+        if !self.text.is_empty() {
+            self.text.push(' ');
+        }
+    }
+
+    /// Takes back what was written since `before` if it is too much.
+    fn check_room(&mut self, before: usize) {
+        if self.full || self.text.len() > self.max {
+            self.text.truncate(before);
+            self.full = true;
+        }
+    }
+
+    fn take(&mut self, c: char) {
+        match (Kind::of(c), self.run) {
+            (Kind::Ignored, _) | (Kind::Mark, Run::None) => {}
+            (Kind::Letter, _) | (Kind::Mark, Run::Word { .. }) => self.letter(c),
+            (Kind::Unspaced, _) | (Kind::Mark, Run::Unspaced { .. }) => self.unspaced(c),
+            (Kind::Gap, _) => self.end_run(),
+        }
+    }
+
+    fn letter(&mut self, c: char) {
+        let start = match self.run {
+            Run::Word { cut: true, .. } => return,
+            Run::Word { start, .. } => start,
+            Run::Unspaced { .. } | Run::None => {
+                self.end_run();
+                self.space();
+                let start = self.text.len();
+                if c.is_ascii() {
+                    self.text.push_str(ASCII_FIRST);
+                }
+                start
+            }
+        };
+        let before = self.text.len();
+        spell(c, &mut self.text);
+        let cut = self.text.len() - start > TOKEN_MAX;
+        if cut {
+            self.text.truncate(before);
+        }
+        self.run = Run::Word { start, cut };
+    }
+
+    fn unspaced(&mut self, c: char) {
+        let before = match self.run {
+            Run::Unspaced { last, .. } => Some(last),
+            Run::Word { .. } | Run::None => {
+                self.end_run();
+                None
+            }
+        };
+        if let Some(before) = before {
+            self.token(|text| {
+                spell(before, text);
+                spell(c, text);
+            });
+        }
+        self.run = Run::Unspaced {
+            last: c,
+            paired: before.is_some(),
+        };
+    }
+
+    fn end_run(&mut self) {
+        match std::mem::replace(&mut self.run, Run::None) {
+            Run::None => {}
+            Run::Word { start, .. } => {
+                self.check_room(start.saturating_sub(1)); // with the space
+                self.end = Some(End::Word);
+            }
+            Run::Unspaced { last, paired } => {
+                self.token(|text| spell(last, text));
+                self.end = Some(if paired { End::Pairs } else { End::Single });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> String {
+        let mut words = Words::new(usize::MAX);
+        words.read(text);
+        words.text
+    }
+
+    /// The token that stands for these very characters.
+    fn token(text: &str) -> String {
+        let mut token = String::new();
+        if text.starts_with(|c: char| c.is_ascii()) {
+            token.push_str(ASCII_FIRST);
+        }
+        text.chars().for_each(|c| spell(c, &mut token));
+        token
+    }
+
+    #[test]
+    fn every_language_has_its_tokens() {
+        for (text, tokens) in [
+            ("The Quick, brown fox.", "the quick brown fox"),
+            ("don't foo-bar a\0b C++ 3.14", "don t foo bar a b c 3 14"),
+            ("ＷＯＲ① ﬁn x² ™", "wor1 fin x2 tm"),
+            ("Café CAFE\u{301} cafe", "café café cafe"),
+            ("Straße STRAẞE Strasse", "straße straße strasse"),
+            ("ΟΔΟΣ οδός", "οδοσ οδόσ"),
+            ("Ёжик, Привет!", "ёжик привет"),
+            ("हिन्दी में क्षत्रिय", "हिन्दी में क्षत्रिय"),
+            ("שָׁלוֹם، مَرْحَبًا", "שָׁלוֹם مَرْحَبًا"),
+            ("می\u{200c}خواهم co\u{ad}op", "میخواهم coop"),
+            ("ไทยดี", "ไท ทย ยด ดี ี"),
+            ("中文字", "中文 文字 字"),
+            ("，中。文、字", "中 文 字"),
+            ("食べるラーメン", "食べ べる るラ ラー ーメ メン ン"),
+            ("ﾗｰﾒﾝ か\u{3099}", "ラー ーメ メン ン が"),
+            ("漢字かな", "漢字 字か かな な"),
+            ("한국어를 배우다", "한국 국어 어를 를 배우 우다 다"),
+            ("iPhone手机２０２４年", "iphone 手机 机 2024 年"),
+            ("𠀋中𝐀", "𠀋中 中 a"),
+            ("中\u{301}国 \u{301}国", "中\u{301} \u{301}国 国 国"),
+            ("1\u{fe0f}\u{20e3} x\u{fe0e}y", "1 xy"),
+            ("😀 ❤\u{fe0f} 👩\u{200d}👩\u{200d}👧 🇳🇱 👍🏽", ""),
+            ("\u{301} \0 \u{7} \u{fffd} ++ -- \"", ""),
+        ] {
+            let tokens: Vec<String> = tokens.split_whitespace().map(token).collect();
+            assert_eq!(read(text), tokens.join(" "), "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_ascii_and_no_stop_words() {
+        for (text, words) in [
+            ("a", "aaa"),
+            ("w", "aaw"),
+            ("the", "aathe"),
+            ("Query", "aaqwuery"),
+            ("é café", "q2x aacafq2x"),
+            ("12", "aa12"),
+        ] {
+            assert_eq!(read(text), words, "{text}");
+        }
+        for text in ["中", "пр", "ß", "ก", "क्ष", "𞤀", "𠀋", "\u{1ffff}x"] {
+            for token in read(text).split(' ') {
+                assert!((3..=TOKEN_MAX).contains(&token.len()), "{token}");
+                assert!(token.bytes().all(|b| b.is_ascii_alphanumeric()), "{token}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_begins_a_word_begins_its_token() {
+        for word in "question café éclair Привет हिन्दी 𞤀𞤁q1 naïve2q".split(' ')
+        {
+            let full = read(word);
+            let ends = word.char_indices().map(|(at, c)| at + c.len_utf8());
+            for end in ends {
+                assert!(full.starts_with(&read(&word[..end])), "{}", &word[..end]);
+            }
+        }
+        assert!(!read("café").starts_with(&read("cafe")));
+        assert!(!read("qw").starts_with(&read("qq")));
+    }
+
+    #[test]
+    fn long_words_are_cut_between_characters() {
+        for (text, chars) in [
+            ("a", 82),
+            ("q", 41),
+            ("é", 28),
+            ("я", 28),
+            ("अ", 16),
+            ("𞤢", 14),
+        ] {
+            let long = read(&text.repeat(chars));
+            assert_eq!(read(&text.repeat(chars + 1)), long, "{text}");
+            assert_ne!(read(&text.repeat(chars - 1)), long, "{text}");
+            // Nothing shorter slips in behind the cut.
+            assert_eq!(read(&(text.repeat(chars + 1) + "b")), long, "{text}");
+        }
+        let tail = |c: &str| read(&("a".repeat(80) + c));
+        assert_eq!(tail("éb"), tail("ü"));
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_between_tokens() {
+        let max = 1000;
+        for part in ["word ", "中", "é中", "中 ", "ﷺ", "q\u{301}b\u{e9} "] {
+            let read = |max: usize| {
+                let mut words = Words::new(max);
+                words.read(&part.repeat(max));
+                words.read("end");
+                words.text
+            };
+            let (words, more) = (read(max), read(2 * max));
+            assert!((max - TOKEN_MAX..=max).contains(&words.len()), "{part}");
+            assert!(more.starts_with(&(words + " ")), "{part}");
+        }
+    }
+}
