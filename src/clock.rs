@@ -76,3 +76,15 @@ pub fn rfc3339(time: NaiveDateTime) -> String {
 pub fn serialize<S: serde::Serializer>(time: &NaiveDateTime, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&rfc3339(*time))
 }
+
+/// The same for times that may be absent.
+#[allow(clippy::ref_option)] // what serde calls it with
+pub fn serialize_option<S: serde::Serializer>(
+    time: &Option<NaiveDateTime>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serialize(time, to),
+        None => to.serialize_none(),
+    }
+}

@@ -56,6 +56,12 @@ pub enum Command {
         #[command(subcommand)]
         action: KeysAction,
     },
+    /// Check that counts of posts and what the search finds agree with the posts.
+    Check {
+        /// Mend what does not agree, beside running servers.
+        #[arg(long)]
+        repair: bool,
+    },
     /// Print the OpenAPI description as YAML.
     Openapi,
 }

@@ -42,6 +42,8 @@ codes! {
     MalformedRequest "malformed_request" Some(400), "Malformed request", "The request is not valid HTTP, or one of its headers cannot be read.";
     MalformedJson "malformed_json" Some(400), "Malformed JSON", "The body is not JSON in UTF-8. The detail says where reading stopped, by line and column.";
     PathInvalid "path_invalid" Some(400), "Malformed path", "A part of the path is not what the route takes: ids are whole numbers from 1 to 9223372036854775807 without leading zeros.";
+    QueryInvalid "query_invalid" Some(400), "Malformed query", "A parameter of the query string cannot be read; the detail names it.";
+    IdempotencyKeyInvalid "idempotency_key_invalid" Some(400), "Malformed idempotency key", "The header Idempotency-Key is given once and has 1 to 255 visible ASCII characters.";
     TokenConflict "token_conflict" Some(400), "Two different tokens", "The headers Authorization and JWT both carry a token, and the two differ.";
     TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>.";
     InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, expired, not from this service, or its user is gone. Log in again.";
@@ -60,10 +62,13 @@ codes! {
     UsernameTaken "username_taken" Some(409), "Username taken", "Another account has this username.";
     MobileTaken "mobile_taken" Some(409), "Mobile taken", "Another account has this mobile number.";
     LastAdmin "last_admin" Some(409), "Last admin", "The last active admin can be neither demoted, deactivated nor deleted.";
+    IdempotencyKeyInUse "idempotency_key_in_use" Some(409), "Under way", "The first request with this Idempotency-Key is still under way. Repeat this one a little later.";
+    PreconditionFailed "precondition_failed" Some(412), "Precondition failed", "The post has changed since the state that If-Match names. Read it again and decide.";
     BodyTooLarge "body_too_large" Some(413), "Body too large", "The body is larger than this route takes.";
     ContentTooLarge "content_too_large" Some(413), "Content too large", "The content of the post is longer than this server keeps.";
     UnsupportedMediaType "unsupported_media_type" Some(415), "Unsupported media type", "Bodies are JSON in UTF-8: send Content-Type: application/json, without a Content-Encoding.";
     ValidationFailed "validation_failed" Some(422), "Validation failed", "The body is JSON, but fields of it do not fit. The list errors names each of them.";
+    IdempotencyKeyReused "idempotency_key_reused" Some(422), "Idempotency key reused", "The Idempotency-Key was used for another body within the last 24 hours.";
     RateLimited "rate_limited" Some(429), "Too many requests", "Too many tries from this address or at this account. Try again after the time in Retry-After.";
     HeadersTooLarge "headers_too_large" Some(431), "Headers too large", "The request line and headers together are larger than the server reads.";
     Internal "internal" Some(500), "Internal error", "A fault of the server. Its log has the details under the request id.";
@@ -91,6 +96,10 @@ codes! {
     PasswordSimilar "password_similar" None, "Password too similar", "The password is too close to the account's e-mail address, name or username.";
     TitleEmpty "title_empty" None, "Empty title", "A title needs at least one visible character.";
     TitleTooLong "title_too_long" None, "Title too long", "A title has at most 256 characters.";
+    StatusInvalid "status_invalid" None, "Invalid status", "A status is published or draft.";
+    TooManyTags "too_many_tags" None, "Too many tags", "A post has at most 10 tags.";
+    TagEmpty "tag_empty" None, "Empty tag", "A tag needs at least one visible character.";
+    TagTooLong "tag_too_long" None, "Tag too long", "A tag has at most 32 characters.";
     ContentEmpty "content_empty" None, "Empty content", "The content of a post has at least one byte.";
 }
 
@@ -137,6 +146,15 @@ impl FieldError {
             pointer: format!("/{}", name.replace('~', "~0").replace('/', "~1")),
             code: code.name(),
             detail: detail.into(),
+        }
+    }
+
+    /// For an item of the list `name`, counted from 0.
+    pub fn of_item(name: &str, index: usize, code: Code, detail: impl Into<String>) -> Self {
+        let list = Self::new(name, code, detail);
+        Self {
+            pointer: format!("{}/{index}", list.pointer),
+            ..list
         }
     }
 

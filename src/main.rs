@@ -32,6 +32,9 @@ fn main() -> ExitCode {
         }
         Command::User { action } => users::run(action, &cli.settings, &mut std::io::stdout()),
         Command::Keys { action } => command::keys(&action, &cli.settings, &mut std::io::stdout()),
+        Command::Check { repair } => {
+            command::check::run(repair, &cli.settings, &mut std::io::stdout())
+        }
         Command::Openapi => command::openapi(&mut std::io::stdout()),
     };
     match done {

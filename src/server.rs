@@ -18,6 +18,7 @@ use crate::config::Settings;
 use crate::db::{Db, migrations};
 use crate::http::edge;
 use crate::http::wire::Wire;
+use crate::posts::check;
 use crate::{routes, secret};
 
 /// Seconds that requests in flight get to end when the server stops.
@@ -139,9 +140,29 @@ async fn follow(app: Data<App>) {
     }
 }
 
+/// Indexes posts from before there was a search, beside the requests.
+fn index_pending(app: &App) {
+    let done = check::index_pending(&app.db, &|done| {
+        if done % 1024 == 0 {
+            tracing::info!(done, "indexing posts for the search");
+        }
+    });
+    match done {
+        Ok(0) => {}
+        Ok(done) => tracing::info!(done, "indexed posts for the search"),
+        Err(error) => tracing::warn!(
+            ?error,
+            "cannot index posts for the search; the next start goes on with it"
+        ),
+    }
+}
+
 /// Runs until SIGTERM or Ctrl-C, then lets requests in flight end.
 pub async fn run(bound: Bound) -> std::io::Result<()> {
     let handle = bound.handle;
+    let indexed = bound.app.clone();
+    // Ends with the process, in the middle of the work too: each step is whole.
+    std::thread::spawn(move || index_pending(&indexed));
     let follower = actix_web::rt::spawn(follow(bound.app));
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let stopper = async move {

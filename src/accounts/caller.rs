@@ -75,7 +75,8 @@ impl FromRequest for MaybeCaller {
     }
 }
 
-async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
+/// Who calls; the refusals of a guarded route otherwise.
+pub async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
     let app = req
         .app_data::<Data<App>>()
         .ok_or_else(|| Error::internal("no application data"))?;

@@ -7,8 +7,10 @@ use crate::http::body::Change;
 use crate::http::page::PageRequest;
 
 use super::types::{Account, Email, Mobile, Name, Username};
-use crate::db::schema::{post, user};
+use crate::db::schema::user;
 use crate::db::{Conn, dialect};
+use crate::posts::counts::{self, List};
+use crate::posts::store;
 
 /// A user's row, without the canonical columns, which only queries need.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -119,10 +121,7 @@ pub fn find_public(conn: &mut Conn, user_id: i64) -> QueryResult<Option<PublicUs
     let Some((name, username, created)) = found else {
         return Ok(None);
     };
-    let posts = post::table
-        .filter(post::author_id.eq(user_id))
-        .count()
-        .get_result(conn)?;
+    let posts = counts::count(conn, &List::Author(user_id))?;
     Ok(Some(PublicUser {
         user_id,
         name,
@@ -286,6 +285,14 @@ pub fn is_last_admin(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
 /// Deletes a user, and with them their posts and sessions; false when there is
 /// none.
 pub fn delete_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
+    // Their row first: from then on they can publish nothing more.
+    let held = diesel::update(user::table.find(user_id))
+        .set(user::is_active.eq(false))
+        .execute(conn)?;
+    if held == 0 {
+        return Ok(false);
+    }
+    store::delete_posts_of(conn, user_id)?;
     Ok(diesel::delete(user::table.find(user_id)).execute(conn)? == 1)
 }
 

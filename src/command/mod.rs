@@ -1,5 +1,6 @@
 //! The subcommands that print and end.
 
+pub mod check;
 pub mod users;
 
 use std::io::Write;

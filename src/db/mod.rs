@@ -123,6 +123,16 @@ impl Db {
         self.blocking(move |db| db.read_now(&work)).await
     }
 
+    /// Reads several things that belong together: all queries of `work` see the
+    /// database as it was at one moment.
+    pub async fn snapshot<T, F>(&self, work: F) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+    {
+        self.blocking(move |db| db.snapshot_now(&work)).await
+    }
+
     /// Writes in one transaction: all of it or nothing. Run again, a bounded
     /// number of times, when another transaction was in the way, and when the
     /// connection was lost before `COMMIT` was sent; a lost `COMMIT` may have
@@ -135,6 +145,22 @@ impl Db {
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
         self.blocking(move |db| db.write_now(&work)).await
+    }
+
+    /// [`write`](Self::write), and then `settle` with what came of it, on the same
+    /// thread: it runs even when the request that asked for the write is given up.
+    pub async fn write_and<T, F, S>(&self, work: F, settle: S) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+        S: FnOnce(&Result<T, DbError>) + Send + 'static,
+    {
+        self.blocking(move |db| {
+            let done = db.write_now(&work);
+            settle(&done);
+            done
+        })
+        .await
     }
 
     async fn blocking<T, F>(&self, run: F) -> Result<T, DbError>
@@ -161,6 +187,25 @@ impl Db {
             }
             other => other.map_err(|e| DbError::from_diesel(&e)),
         }
+    }
+
+    /// [`snapshot`](Self::snapshot) for threads that may block.
+    pub fn snapshot_now<T>(
+        &self,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        self.read_now(&|conn| {
+            type Manager = <Conn as Connection>::TransactionManager;
+            dialect::begin_snapshot(conn)?;
+            match work(conn) {
+                // Nothing was written: whether it ends well says nothing of what was read.
+                Ok(value) => Manager::commit_transaction(conn).map(|()| value),
+                Err(error) => {
+                    let _ = Manager::rollback_transaction(conn);
+                    Err(error)
+                }
+            }
+        })
     }
 
     /// [`write`](Self::write) for threads that may block.

@@ -27,6 +27,47 @@ diesel::table! {
         title -> Text,
         date -> Timestamp,
         updated -> Timestamp,
+        published -> Bool,
+        place -> BigInt,
+        tags -> Text,
+    }
+}
+
+diesel::table! {
+    post_tag (tag, published, place) {
+        tag -> Text,
+        published -> Bool,
+        place -> BigInt,
+        post_id -> BigInt,
+        author_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    post_count (list, level, block, slot) {
+        list -> Text,
+        level -> Integer,
+        block -> BigInt,
+        slot -> Integer,
+        posts -> BigInt,
+    }
+}
+
+diesel::table! {
+    post_unindexed (post_id) {
+        post_id -> BigInt,
+    }
+}
+
+diesel::table! {
+    idempotency (user_id, idempotency_key) {
+        user_id -> BigInt,
+        idempotency_key -> Text,
+        request_hash -> Text,
+        post_id -> BigInt,
+        etag -> Text,
+        answer -> Binary,
+        created -> Timestamp,
     }
 }
 
@@ -90,4 +131,13 @@ diesel::table! {
 diesel::joinable!(session -> user (user_id));
 diesel::joinable!(post -> user (author_id));
 diesel::joinable!(content -> post (post_id));
-diesel::allow_tables_to_appear_in_same_query!(user, post, content, session, session_event, audit);
+diesel::joinable!(post_tag -> post (post_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    user,
+    post,
+    post_tag,
+    content,
+    session,
+    session_event,
+    audit
+);

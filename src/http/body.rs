@@ -3,7 +3,6 @@
 //! The list of fields that a body is read by is the list that describes it in
 //! `openapi.yaml`, so the two cannot differ.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,12 +12,12 @@ use actix_web::http::header;
 use actix_web::web::{BytesMut, Data};
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use futures_util::StreamExt;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use utoipa::openapi::schema::{
-    AdditionalProperties, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat, SchemaType,
-    Type,
+    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat,
+    SchemaType, Type,
 };
 
+use super::members::{Members, Scalar};
 use crate::app::App;
 use crate::error::{Code, Error, FieldError};
 
@@ -59,11 +58,19 @@ pub enum Kind {
         pattern: Option<&'static str>,
         format: Option<KnownFormat>,
     },
+    /// A list of texts, their lengths in characters.
+    Texts {
+        /// Items.
+        most: usize,
+        /// Characters of an item, of which there is one at least.
+        max: usize,
+        pattern: &'static str,
+    },
 }
 
 impl Field {
     /// Its schema; null is a spelling of absence where it may be absent.
-    pub fn schema(&self, required: bool) -> Object {
+    pub fn schema(&self, required: bool) -> Schema {
         let types = |kind: Type| {
             if required {
                 SchemaType::Type(kind)
@@ -76,7 +83,7 @@ impl Field {
             Kind::Boolean => builder
                 .schema_type(types(Type::Boolean))
                 .examples([self.example == "true"])
-                .build(),
+                .into(),
             Kind::Text {
                 min,
                 max,
@@ -89,7 +96,20 @@ impl Field {
                 .pattern(*pattern)
                 .format(format.clone().map(SchemaFormat::KnownFormat))
                 .examples([self.example])
-                .build(),
+                .into(),
+            Kind::Texts { most, max, pattern } => ArrayBuilder::new()
+                .description(Some(self.description))
+                .schema_type(types(Type::Array))
+                .max_items(Some(*most))
+                .items(
+                    ObjectBuilder::new()
+                        .schema_type(Type::String)
+                        .min_length(Some(1))
+                        .max_length(Some(*max))
+                        .pattern(Some(*pattern)),
+                )
+                .examples([[self.example]])
+                .into(),
         }
     }
 }
@@ -224,6 +244,45 @@ impl Input {
         }
     }
 
+    /// Takes a list of texts without control characters and parses each; equal ones
+    /// are one. Every item that does not fit is reported by its place.
+    pub fn parse_all<T: PartialEq>(
+        &mut self,
+        name: &'static str,
+        (most, too_many): (usize, Code),
+        parse: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Option<Vec<T>> {
+        let Scalar::List(items, length) = self.take(name)? else {
+            self.fault(name, Code::FieldMistyped, "must be a list of strings");
+            return None;
+        };
+        if length > most {
+            self.fault(name, too_many, &format!("has at most {most} items"));
+            return None;
+        }
+        let mut values = Vec::new();
+        let mut is_whole = true;
+        for (index, item) in items.iter().enumerate() {
+            let parsed = match item {
+                None => Err(Fault(Code::FieldMistyped, "must be a string")),
+                Some(text) if text.chars().any(char::is_control) => {
+                    Err(Fault(Code::ControlCharacter, "holds a control character"))
+                }
+                Some(text) => parse(text),
+            };
+            match parsed {
+                Ok(value) if values.contains(&value) => {}
+                Ok(value) => values.push(value),
+                Err(Fault(code, detail)) => {
+                    is_whole = false;
+                    self.faults
+                        .push(FieldError::of_item(name, index, code, detail));
+                }
+            }
+        }
+        is_whole.then_some(values)
+    }
+
     /// Takes `true` or `false`.
     pub fn boolean(&mut self, name: &'static str) -> Option<bool> {
         let Scalar::Boolean(value) = self.take(name)? else {
@@ -297,136 +356,6 @@ pub fn read<T: Document>(bytes: &[u8], app: &App) -> Result<T, Error> {
     let mut input = Input::new(Members::parse(bytes)?, T::FIELDS);
     let value = T::read(&mut input, app);
     input.finish(value)
-}
-
-/// More members than any body has; the rest is read over, so that a body of a
-/// million members costs no more than its bytes.
-const MAX_MEMBERS: usize = 64;
-/// Characters of a foreign name that a refusal repeats.
-const MAX_NAME: usize = 64;
-
-/// The members of a JSON object in their order, duplicates told apart.
-#[derive(Default)]
-struct Members {
-    all: Vec<(String, Scalar)>,
-    duplicates: Vec<String>,
-}
-
-/// A value as far as bodies need it: of lists and objects only that they are.
-#[derive(Debug, PartialEq, Eq)]
-enum Scalar {
-    Null,
-    Boolean(bool),
-    Text(String),
-    Other,
-}
-
-impl Members {
-    fn parse(bytes: &[u8]) -> Result<Self, Error> {
-        let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let members = reader.deserialize_any(MembersVisitor).and_then(|members| {
-            reader.end()?;
-            Ok(members)
-        });
-        members.map_err(|error| {
-            if error.is_data() {
-                let detail = "the body must be a JSON object";
-                Error::fields(vec![FieldError::of_body(Code::FieldMistyped, detail)])
-            } else {
-                // The parser's words on syntax, with line and column.
-                Error::with_detail(Code::MalformedJson, error.to_string())
-            }
-        })
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-        let mut members = Members::default();
-        while let Some(name) = map.next_key::<String>()? {
-            if members.all.len() == MAX_MEMBERS {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let value = map.next_value()?;
-            let name = shortened(name);
-            if !members.all.iter().any(|(known, _)| *known == name) {
-                members.all.push((name, value));
-            } else if !members.duplicates.contains(&name) {
-                members.duplicates.push(name);
-            }
-        }
-        Ok(members)
-    }
-}
-
-fn shortened(name: String) -> String {
-    match name.char_indices().nth(MAX_NAME) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name,
-    }
-}
-
-impl<'de> Deserialize<'de> for Scalar {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_any(ScalarVisitor)
-    }
-}
-
-struct ScalarVisitor;
-
-impl<'de> Visitor<'de> for ScalarVisitor {
-    type Value = Scalar;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Boolean(value))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Scalar, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Other)
-    }
 }
 
 /// The extractor: a handler that takes `Body<T>` is called with a checked `T`.

@@ -129,26 +129,25 @@ pub fn none_match_fails(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let Ok(etag) = etag.to_str() else {
         return false;
     };
-    let plain = etag.trim_matches('"');
     headers
         .get_all(header::IF_NONE_MATCH)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
-        .any(|given| {
-            if given == "*" {
-                return true;
-            }
-            let given = given.strip_prefix("W/").unwrap_or(given);
-            let Some(opaque) = given.strip_prefix('"').and_then(|g| g.strip_suffix('"')) else {
-                return false;
-            };
-            opaque == plain
-                || Coding::ALL.iter().any(|coding| {
-                    opaque
-                        .strip_suffix(coding.name())
-                        .and_then(|o| o.strip_suffix('-'))
-                        == Some(plain)
-                })
+        .any(|given| given == "*" || names(given.strip_prefix("W/").unwrap_or(given), etag))
+}
+
+/// Whether a strong ETag names the state whose plain form has `etag`, in any coding.
+pub fn names(given: &str, etag: &str) -> bool {
+    let plain = etag.trim_matches('"');
+    let Some(opaque) = given.strip_prefix('"').and_then(|g| g.strip_suffix('"')) else {
+        return false;
+    };
+    opaque == plain
+        || Coding::ALL.iter().any(|coding| {
+            opaque
+                .strip_suffix(coding.name())
+                .and_then(|o| o.strip_suffix('-'))
+                == Some(plain)
         })
 }

@@ -169,6 +169,7 @@ pub struct Operation {
     tag: &'static str,
     description: &'static str,
     needs_token: bool,
+    may_have_token: bool,
     parameters: Vec<Parameter>,
     body: Option<&'static str>,
     status: StatusCode,
@@ -195,6 +196,7 @@ impl Operation {
             tag,
             description: "",
             needs_token: false,
+            may_have_token: false,
             parameters: Vec::new(),
             body: None,
             status: StatusCode::OK,
@@ -219,6 +221,14 @@ impl Operation {
         self.codes
             .extend([Code::TokenConflict, Code::TokenMissing, Code::InvalidToken]);
         self
+    }
+
+    /// Takes a token, and does without.
+    pub fn may_have_token(self) -> Self {
+        let mut operation = self.token();
+        operation.needs_token = false;
+        operation.may_have_token = true;
+        operation
     }
 
     /// Asks the database.
@@ -371,6 +381,11 @@ impl Operation {
         }
         if self.needs_token {
             operation = operation
+                .security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []))
+                .security(SecurityRequirement::new::<_, [&str; 0], &str>("jwt", []));
+        } else if self.may_have_token {
+            operation = operation
+                .security(SecurityRequirement::default())
                 .security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []))
                 .security(SecurityRequirement::new::<_, [&str; 0], &str>("jwt", []));
         } else {

@@ -3,10 +3,12 @@
 
 pub mod body;
 pub mod client_address;
+pub mod condition;
 pub mod cors;
 pub mod edge;
 pub mod encoding;
 pub mod endpoint;
+mod members;
 pub mod page;
 pub mod path;
 pub mod reply;

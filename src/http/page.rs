@@ -94,8 +94,8 @@ impl Pagination {
 
     /// The `Link` header (RFC 8288) with `first`, `prev`, `next` and `last`, as
     /// relative references, so that it holds behind any proxy.
-    /// `kept` is a filter that goes with all of them.
-    pub fn link(&self, path: &str, kept: &Option<(&str, String)>) -> String {
+    /// `kept` are filters that go with all of them.
+    pub fn link(&self, path: &str, kept: &[(&str, String)]) -> String {
         let last = self.pages.max(1);
         let mut links = vec![(1, "first")];
         if self.page > 1 {
@@ -108,16 +108,18 @@ impl Pagination {
         let links: Vec<String> = links
             .iter()
             .map(|(page, rel)| {
-                let mut query = url::form_urlencoded::Serializer::new(String::new());
-                query
-                    .append_pair("page", &page.to_string())
-                    .append_pair("size", &self.size.to_string());
-                if let Some((name, value)) = kept {
-                    query.append_pair(name, value);
-                }
-                format!("<{path}?{}>; rel=\"{rel}\"", query.finish())
+                let own = [("page", page.to_string()), ("size", self.size.to_string())];
+                link(path, &own, kept, rel)
             })
             .collect();
         links.join(", ")
     }
+}
+
+/// One link of a `Link` header: `path` with its own parameters and those kept.
+pub fn link(path: &str, own: &[(&str, String)], kept: &[(&str, String)], rel: &str) -> String {
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(own.iter().chain(kept))
+        .finish();
+    format!("<{path}?{query}>; rel=\"{rel}\"")
 }

@@ -67,8 +67,13 @@ pub fn builder(status: StatusCode, keep: Keep) -> HttpResponseBuilder {
 
 /// A read that can be revalidated: 200 with an ETag. The edge makes 304 of it.
 pub fn read<T: Serialize>(value: &T) -> Result<HttpResponse, Error> {
+    read_and_keep(Keep::Revalidate, value)
+}
+
+/// The same for what not everybody may read.
+pub fn read_and_keep<T: Serialize>(keep: Keep, value: &T) -> Result<HttpResponse, Error> {
     let rendered = render(value)?;
-    Ok(builder(StatusCode::OK, Keep::Revalidate)
+    Ok(builder(StatusCode::OK, keep)
         .insert_header((header::ETAG, rendered.etag))
         .body(rendered.body))
 }

@@ -1,40 +1,43 @@
 //! `/post…` over HTTP.
 
-use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
-use chrono::NaiveDateTime;
-use serde::Serialize;
-use serde_json::{Value, json};
-use utoipa::ToSchema;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::idempotency::{self, Answer, Key, Known};
+use super::list_routes;
 use super::store::{self, Edited, PostHead};
 use super::types::{NewPost, PostChange};
-use crate::accounts::caller::Caller;
+use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
+use crate::accounts::caller::{self, Caller};
 use crate::app::App;
-use crate::clock;
-use crate::db::DbError;
+use crate::db::{Conn, DbError};
 use crate::error::{Code, Error};
 use crate::http::body::Body;
+use crate::http::condition::IfMatch;
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::page::{PageRequest, Pagination};
 use crate::http::path::Id;
 use crate::http::reply::{self, Keep};
 use crate::http::then::Then;
 
-const TAG: &str = "posts";
+pub const TAG: &str = "posts";
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/post")
-            .get(list_operation(), list)
+            .get(list_routes::operation(), list_routes::list)
             .post(publish_operation("publishAtCollection"), publish),
         Endpoint::new("/post/pub").post(publish_operation("publish"), publish),
         Endpoint::new("/post/{id}")
             .get(
                 Operation::new("getPost", TAG, "The post with its content")
+                    .description("A draft is there for its author and for admins only.")
                     .id_in_path(1)
+                    .may_have_token()
                     .database()
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .revalidates()
@@ -42,34 +45,43 @@ pub fn endpoints() -> Vec<Endpoint> {
                 read,
             )
             .patch(
-                Operation::new("changePost", TAG, "The post as it is now")
-                    .description("For its author and for admins. Fields that are absent stay.")
-                    .token()
-                    .id_in_path(1)
-                    .database()
+                edit("changePost", "The post as it is now")
+                    .description(
+                        "For its author and for admins. Fields that are absent stay. A draft that \
+                         is published goes to the top of the lists: `date` is when it was.",
+                    )
                     .body::<PostChange>()
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .header("ETag", "Of the post as it is now.")
-                    .refuses(&[Code::PostNotFound, Code::NotYourPost, Code::ContentTooLarge]),
+                    .refuses(&[Code::ContentTooLarge]),
                 change,
             )
             .delete(
-                Operation::new("deletePost", TAG, "The post is gone")
+                edit("deletePost", "The post is gone")
                     .description("For its author and for admins.")
-                    .token()
-                    .id_in_path(1)
-                    .database()
-                    .answers_nothing()
-                    .refuses(&[Code::PostNotFound, Code::NotYourPost]),
+                    .answers_nothing(),
                 delete,
             ),
     ]
 }
 
 fn publish_operation(id: &'static str) -> Operation {
-    Operation::new(id, TAG, "The post, published")
+    Operation::new(id, TAG, "The post, published or drafted")
         .token()
         .database()
+        .parameter(
+            "Idempotency-Key",
+            ParameterIn::Header,
+            "Makes the request safe to repeat for 24 hours: with the same key and body the answer \
+             is that of the first, and nothing is published again.",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(255))
+                .pattern(Some("^[!-~]+$"))
+                .into(),
+            json!("0b9cb9b2-7e8e-4d7b-9a51-6c1c2b6e2f55"),
+        )
         .body::<NewPost>()
         .answers::<PublishedAnswer>(
             StatusCode::CREATED,
@@ -77,223 +89,203 @@ fn publish_operation(id: &'static str) -> Operation {
         )
         .header("Location", "The new post.")
         .header("ETag", "That of the new post at its Location.")
-        .refuses(&[Code::ContentTooLarge])
+        .refuses(&[
+            Code::ContentTooLarge,
+            Code::IdempotencyKeyInvalid,
+            Code::IdempotencyKeyInUse,
+            Code::IdempotencyKeyReused,
+        ])
 }
 
-fn list_operation() -> Operation {
-    Operation::new("listPosts", TAG, "A page of posts, newest first")
-        .description(
-            "`page` and `size` that are absent, unparsable or below 1 become 1 and 20, a `size` \
-             above 100 becomes 100; the answer says which were used. A page past the end is empty.",
+/// What changing and deleting have in common.
+fn edit(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(id, TAG, summary)
+        .token()
+        .id_in_path(1)
+        .parameter(
+            "If-Match",
+            ParameterIn::Header,
+            "An ETag of the post: only if it is still in that state.",
+            ObjectBuilder::new().schema_type(Type::String).into(),
+            json!("*"),
         )
-        .pages()
         .database()
-        .answers::<PageAnswer>(
-            StatusCode::OK,
-            json!({
-                "posts": [item_example()],
-                "pagination": { "count": 1, "pages": 1, "page": 1, "size": 20 },
-            }),
-        )
-        .revalidates()
+        .refuses(&[
+            Code::PostNotFound,
+            Code::NotYourPost,
+            Code::PreconditionFailed,
+        ])
 }
 
-/// A post in a list: everything but its content.
-#[derive(Serialize, ToSchema)]
-struct PostItem {
-    #[schema(minimum = 1)]
-    post_id: i64,
-    post_title: String,
-    /// The author's name.
-    author: String,
-    #[schema(minimum = 1)]
-    author_id: i64,
-    /// When it was published.
-    #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-    date: NaiveDateTime,
-    #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-    updated: NaiveDateTime,
-}
-
-/// A post.
-#[derive(Serialize, ToSchema)]
-pub struct Post {
-    #[schema(minimum = 1)]
-    post_id: i64,
-    post_title: String,
-    /// As its author sent it, character for character.
-    post_content: String,
-    /// The author's name.
-    author: String,
-    #[schema(minimum = 1)]
-    author_id: i64,
-    /// When it was published.
-    #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-    date: NaiveDateTime,
-    #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-    updated: NaiveDateTime,
-}
-
-impl From<PostHead> for PostItem {
-    fn from(head: PostHead) -> Self {
-        Self {
-            post_id: head.post_id,
-            post_title: head.title,
-            author: head.author,
-            author_id: head.author_id,
-            date: head.date,
-            updated: head.updated,
-        }
-    }
-}
-
-impl Post {
-    /// A row and its content.
-    pub fn new(head: PostHead, content: String) -> Self {
-        Self {
-            post_id: head.post_id,
-            post_title: head.title,
-            post_content: content,
-            author: head.author,
-            author_id: head.author_id,
-            date: head.date,
-            updated: head.updated,
-        }
-    }
-}
-
-#[derive(Serialize, ToSchema)]
-struct PostAnswer<'a> {
-    post: &'a Post,
-}
-
-/// A post that was just published.
-#[derive(Serialize, ToSchema)]
-struct PublishedAnswer<'a> {
-    #[schema(minimum = 1)]
-    post_id: i64,
-    /// The author.
-    #[schema(minimum = 1)]
-    user_id: i64,
-    post: &'a Post,
-}
-
-#[derive(Serialize, ToSchema)]
-struct PageAnswer {
-    posts: Vec<PostItem>,
-    pagination: Pagination,
+/// What came of a request to publish.
+enum Published {
+    Now(Answer),
+    /// The author is gone or not active any more.
+    NoAuthor,
+    Reused,
+    UnderWay,
 }
 
 async fn publish(
-    Then(caller, body): Then<Caller, Body<NewPost>>,
+    Then(caller, Then(key, body)): Then<Caller, Then<Key, Body<NewPost>>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
-    let new = body.0;
-    let (head, content) = app
-        .db
-        .write(move |conn| {
-            let head = store::insert_post(conn, caller.user_id, &new, now)?;
-            Ok(head.map(|head| (head, new.content.clone())))
-        })
-        .await
-        .map_err(|error| match error {
-            // The author was deleted between the look and the insert.
-            DbError::ForeignKey => Error::new(Code::InvalidToken),
-            other => other.into(),
-        })?
-        .ok_or_else(|| Error::new(Code::InvalidToken))?;
-    let post = Post::new(head, content);
-    let etag = reply::render(&PostAnswer { post: &post })?.etag;
-    let answer = PublishedAnswer {
-        post_id: post.post_id,
-        user_id: caller.user_id,
-        post: &post,
+    let (new, key) = (body.0, key.0);
+    let hash = key.is_some().then(|| idempotency::hash_of(&new));
+    let author = caller.user_id;
+    let work = move |conn: &mut Conn| {
+        if let (Some(key), Some(hash)) = (&key, &hash) {
+            match idempotency::begin(conn, author, key, hash, now)? {
+                Known::New => {}
+                Known::Answered(answer) => return Ok(Published::Now(answer)),
+                Known::Reused => return Ok(Published::Reused),
+                Known::UnderWay => return Ok(Published::UnderWay),
+            }
+        }
+        let Some(head) = store::insert_post(conn, author, &new, now)? else {
+            if let Some(key) = &key {
+                idempotency::forget(conn, author, key)?;
+            }
+            return Ok(Published::NoAuthor);
+        };
+        let answer = render(head, new.content.clone())?;
+        if let Some(key) = &key {
+            idempotency::keep(conn, author, key, &answer)?;
+        }
+        Ok(Published::Now(answer))
     };
-    let body = serde_json::to_vec(&answer).map_err(Error::internal)?;
-    Ok(reply::builder(StatusCode::CREATED, Keep::Revalidate)
-        .insert_header((header::LOCATION, format!("/post/{}", post.post_id)))
-        .insert_header((header::ETAG, etag))
-        .body(body))
+    match app.db.write(work).await {
+        Ok(Published::Now(answer)) => Ok(published(answer)),
+        Ok(Published::Reused) => Err(Error::new(Code::IdempotencyKeyReused)),
+        // The author was deleted between the look and the insert.
+        Ok(Published::NoAuthor) | Err(DbError::ForeignKey) => Err(Error::new(Code::InvalidToken)),
+        // Of two that found the key free one was a moment earlier.
+        Ok(Published::UnderWay) | Err(DbError::Unique(_)) => {
+            Err(Error::new(Code::IdempotencyKeyInUse))
+        }
+        Err(other) => Err(other.into()),
+    }
 }
 
-async fn read(id: Id, app: Data<App>) -> Result<HttpResponse, Error> {
-    let (head, content) = app
+/// The answer to the request that made the post.
+fn render(head: PostHead, text: String) -> diesel::QueryResult<Answer> {
+    let fault = |error| diesel::result::Error::SerializationError(Box::new(error));
+    let (post_id, user_id) = (head.post_id, head.author_id);
+    let post = Post::new(head, text);
+    let own = serde_json::to_vec(&PostAnswer { post: &post }).map_err(fault)?;
+    let body = serde_json::to_vec(&PublishedAnswer {
+        post_id,
+        user_id,
+        post: &post,
+    })
+    .map_err(fault)?;
+    Ok(Answer {
+        post_id,
+        etag: reply::etag_of(&own),
+        body,
+    })
+}
+
+fn published(answer: Answer) -> HttpResponse {
+    reply::builder(StatusCode::CREATED, Keep::Revalidate)
+        .insert_header((header::LOCATION, format!("/post/{}", answer.post_id)))
+        .insert_header((header::ETAG, answer.etag))
+        .body(answer.body)
+}
+
+async fn read(id: Id, req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
+    let found = app
         .db
         .read(move |conn| store::find_post(conn, id.0))
-        .await?
-        .ok_or_else(|| Error::new(Code::PostNotFound))?;
-    reply::read(&PostAnswer {
-        post: &Post::new(head, content),
-    })
+        .await?;
+    if let Some((head, text)) = found {
+        if !head.published && !may_see(&head, caller_of(&req).await?) {
+            return Err(Error::new(Code::PostNotFound));
+        }
+        return answer(head, text);
+    }
+    // As for a draft, so that a bad token does not tell the two apart.
+    caller_of(&req).await?;
+    Err(Error::new(Code::PostNotFound))
+}
+
+/// The caller, if there is a token. It is asked for only where it matters: a post that
+/// everybody may read is read with any.
+async fn caller_of(req: &HttpRequest) -> Result<Option<Caller>, Error> {
+    match caller::identify(req).await {
+        Ok(caller) => Ok(Some(caller)),
+        Err(error) if error.code == Code::TokenMissing => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn may_see(draft: &PostHead, caller: Option<Caller>) -> bool {
+    caller.is_some_and(|caller| caller.is_admin || caller.user_id == draft.author_id)
+}
+
+fn answer(head: PostHead, text: String) -> Result<HttpResponse, Error> {
+    let keep = if head.published {
+        Keep::Revalidate
+    } else {
+        Keep::Never
+    };
+    let post = Post::new(head, text);
+    reply::read_and_keep(keep, &PostAnswer { post: &post })
 }
 
 async fn change(
-    Then(caller, Then(id, body)): Then<Caller, Then<Id, Body<PostChange>>>,
+    Then(caller, Then(id, Then(condition, body))): Then<
+        Caller,
+        Then<Id, Then<IfMatch, Body<PostChange>>>,
+    >,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0);
-    let who = (caller.user_id, caller.is_admin);
+    let editor = (caller.user_id, caller.is_admin);
     let edited = app
         .db
-        .write(move |conn| store::change_post(conn, id.0, who, &change, now))
+        .write(move |conn| {
+            let fits = |head: &PostHead, text: &str| fits(&condition, head, text);
+            store::change_post(conn, id.0, editor, &change, &fits, now)
+        })
         .await?;
-    let (head, content) = done(edited)?;
-    reply::read(&PostAnswer {
-        post: &Post::new(head, content),
-    })
+    let changed = done(edited)?;
+    answer(changed.after, changed.text)
 }
 
-async fn delete(Then(caller, id): Then<Caller, Id>, app: Data<App>) -> Result<HttpResponse, Error> {
-    let who = (caller.user_id, caller.is_admin);
+async fn delete(
+    Then(caller, Then(id, condition)): Then<Caller, Then<Id, IfMatch>>,
+    app: Data<App>,
+) -> Result<HttpResponse, Error> {
+    let editor = (caller.user_id, caller.is_admin);
     let edited = app
         .db
-        .write(move |conn| store::delete_post(conn, id.0, who))
+        .write(move |conn| {
+            let fits = |head: &PostHead, text: &str| fits(&condition, head, text);
+            store::delete_post(conn, id.0, editor, &fits)
+        })
         .await?;
     done(edited)?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn done<T>(edited: Edited<T>) -> Result<T, Error> {
-    match edited {
-        Edited::Done(value) => Ok(value),
-        Edited::NotFound => Err(Error::new(Code::PostNotFound)),
-        Edited::NotYours => Err(Error::new(Code::NotYourPost)),
+/// Whether the post is in the state that the client has seen.
+fn fits(condition: &IfMatch, head: &PostHead, text: &str) -> bool {
+    if !condition.is_particular() {
+        return true;
     }
+    let post = Post::new(head.clone(), text.to_owned());
+    // Strings and numbers only: writing them to memory cannot fail.
+    let body = serde_json::to_vec(&PostAnswer { post: &post }).unwrap_or_default();
+    condition.fits(&reply::etag_of(&body))
 }
 
-async fn list(request: PageRequest, app: Data<App>) -> Result<HttpResponse, Error> {
-    let (heads, count) = app
-        .db
-        .read(move |conn| store::load_page(conn, request))
-        .await?;
-    let pagination = Pagination::new(request, count);
-    let link = pagination.link("/post/", &None);
-    let mut response = reply::read(&PageAnswer {
-        posts: heads.into_iter().map(PostItem::from).collect(),
-        pagination,
-    })?;
-    response.headers_mut().insert(
-        header::LINK,
-        header::HeaderValue::try_from(link).map_err(Error::internal)?,
-    );
-    Ok(response)
-}
-
-fn item_example() -> Value {
-    json!({
-        "post_id": 1, "post_title": "Hello, world", "author": "Ann Smith", "author_id": 1,
-        "date": "2026-11-21T09:31:00.5Z", "updated": "2026-11-21T09:31:00.5Z",
-    })
-}
-
-/// For the description.
-pub fn post_example() -> Value {
-    let mut post = item_example();
-    post["post_content"] = "The *first* of many.".into();
-    post
+fn done<T>(edited: Edited<T>) -> Result<T, Error> {
+    Err(Error::new(match edited {
+        Edited::Done(value) => return Ok(value),
+        Edited::NotFound => Code::PostNotFound,
+        Edited::NotYours => Code::NotYourPost,
+        Edited::Stale => Code::PreconditionFailed,
+    }))
 }

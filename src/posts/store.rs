@@ -1,12 +1,16 @@
-//! Posts as they are stored: a row in `post`, its text in `content`.
+//! Posts as they are written: a row in `post`, its text in `content`, its words for
+//! the search, a row for each tag, and the counts of the lists that it is in. All of
+//! one post change in one transaction.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
-use super::types::{NewPost, PostChange};
+use super::counts::{Additions, List};
+use super::search;
+use super::types::{NewPost, PostChange, Status, Tag};
+use crate::db::Conn;
+use crate::db::dialect::{self, Script};
 use crate::db::schema::{content, post, user};
-use crate::db::{Conn, dialect};
-use crate::http::page::PageRequest;
 
 /// A post without its text.
 #[derive(Clone, Debug, Queryable)]
@@ -14,13 +18,31 @@ pub struct PostHead {
     pub post_id: i64,
     pub author_id: i64,
     pub title: String,
+    /// The time of publication; that of the last change of its status, for a draft.
     pub date: NaiveDateTime,
     pub updated: NaiveDateTime,
+    pub published: bool,
+    /// Where it stands in lists, the newest with the highest number.
+    pub place: i64,
+    tags: String,
     /// The author's name.
     pub author: String,
 }
 
-/// The columns of a [`PostHead`], in its order.
+impl PostHead {
+    /// Its tags, in their order.
+    pub fn tags(&self) -> Vec<&str> {
+        split_tags(&self.tags).collect()
+    }
+
+    /// What lists it is in.
+    fn lists(&self) -> Vec<List> {
+        lists(self.published, self.author_id, split_tags(&self.tags))
+    }
+}
+
+/// The columns of a [`PostHead`], in its order, from `post` and `user` in a left join:
+/// one whose order of tables no database turns round.
 macro_rules! head_columns {
     () => {
         (
@@ -29,13 +51,44 @@ macro_rules! head_columns {
             post::title,
             post::date,
             post::updated,
-            user::name,
+            post::published,
+            post::place,
+            post::tags,
+            user::name.assume_not_null(),
         )
     };
 }
+pub(super) use head_columns;
 
-/// Inserts the post and its text and gives the row back. `None` when the author
-/// is not there (any more) or not active; nothing is kept then.
+/// Tags have no control characters: one separates them.
+const BETWEEN_TAGS: char = '\n';
+
+/// The tags of the column.
+pub(super) fn split_tags(joined: &str) -> impl Iterator<Item = &str> {
+    joined.split(BETWEEN_TAGS).filter(|tag| !tag.is_empty())
+}
+
+fn join_tags(tags: &[Tag]) -> String {
+    let tags: Vec<&str> = tags.iter().map(|tag| tag.0.as_str()).collect();
+    tags.join(&BETWEEN_TAGS.to_string())
+}
+
+/// The lists that count a post.
+pub(super) fn lists<'a>(
+    published: bool,
+    author_id: i64,
+    tags: impl Iterator<Item = &'a str>,
+) -> Vec<List> {
+    if !published {
+        return vec![List::Drafts(author_id)];
+    }
+    let mut lists = vec![List::All, List::Author(author_id)];
+    lists.extend(tags.map(|tag| List::Tag(tag.to_owned())));
+    lists
+}
+
+/// Inserts the post and gives it back without its text. `None` when the author is not
+/// there (any more) or not active; nothing is kept then.
 pub fn insert_post(
     conn: &mut Conn,
     author_id: i64,
@@ -51,26 +104,68 @@ pub fn insert_post(
     let Some(author) = author else {
         return Ok(None);
     };
-    diesel::insert_into(post::table)
-        .values((
-            post::author_id.eq(author_id),
-            post::title.eq(&new.title.0),
-            post::date.eq(now),
-            post::updated.eq(now),
-        ))
-        .execute(conn)?;
-    let post_id = dialect::last_insert(conn)?;
-    diesel::insert_into(content::table)
-        .values((content::post_id.eq(post_id), content::body.eq(&new.content)))
-        .execute(conn)?;
-    Ok(Some(PostHead {
-        post_id,
+    let mut head = PostHead {
+        post_id: 0,
         author_id,
         title: new.title.0.clone(),
         date: now,
         updated: now,
+        published: new.status == Status::Published,
+        place: 0,
+        tags: join_tags(&new.tags),
         author,
-    }))
+    };
+    head.post_id = insert_row(conn, &head)?;
+    head.place = head.post_id;
+    diesel::insert_into(content::table)
+        .values((
+            content::post_id.eq(head.post_id),
+            content::body.eq(&new.content),
+        ))
+        .execute(conn)?;
+    let words = search::words_of(&head.title, &new.content);
+    dialect::insert_words(conn, head.place, &words)?;
+    let mut script = Script::new(conn);
+    let id = head.post_id;
+    script.push(&format!(
+        "UPDATE post SET place = {id} WHERE post_id = {id}"
+    ));
+    enlist(&head, &mut script);
+    script.run(conn)?;
+    Ok(Some(head))
+}
+
+/// Inserts the row itself and gives its id, which is new in all of history.
+fn insert_row(conn: &mut Conn, head: &PostHead) -> QueryResult<i64> {
+    diesel::insert_into(post::table)
+        .values((
+            post::author_id.eq(head.author_id),
+            post::title.eq(&head.title),
+            post::date.eq(head.date),
+            post::updated.eq(head.updated),
+            post::published.eq(head.published),
+            post::place.eq(head.place),
+            post::tags.eq(&head.tags),
+        ))
+        .execute(conn)?;
+    dialect::last_insert(conn)
+}
+
+/// Puts a post into its lists.
+fn enlist(head: &PostHead, script: &mut Script) {
+    let tags: Vec<&str> = head.tags();
+    script.insert_tags(
+        &tags,
+        head.published,
+        head.place,
+        head.post_id,
+        head.author_id,
+    );
+    let mut additions = Additions::default();
+    for list in head.lists() {
+        additions.add(&list, head.place, 1);
+    }
+    additions.write(script);
 }
 
 /// What came of changing or deleting a post.
@@ -80,111 +175,250 @@ pub enum Edited<T> {
     NotFound,
     /// It is somebody else's.
     NotYours,
+    /// It is no longer what the client takes it for.
+    Stale,
 }
 
-/// Whether `user_id` may edit the post: its author may, and admins.
-fn may_edit(
+impl<T> Edited<T> {
+    /// The refusal as one of another type; `Err` has what was done.
+    fn refusal<U>(self) -> Result<Edited<U>, T> {
+        match self {
+            Self::Done(value) => Err(value),
+            Self::NotFound => Ok(Edited::NotFound),
+            Self::NotYours => Ok(Edited::NotYours),
+            Self::Stale => Ok(Edited::Stale),
+        }
+    }
+}
+
+/// Who edits: the user and whether they are an admin.
+pub type Editor = (i64, bool);
+
+/// Holds a post against change until the transaction ends, if the editor may change
+/// it (a draft of somebody else's is not there) and it `fits` what they expect.
+fn hold(
     conn: &mut Conn,
     post_id: i64,
-    (user_id, is_admin): (i64, bool),
-) -> QueryResult<Edited<()>> {
-    let author: Option<i64> = post::table
-        .find(post_id)
-        .select(post::author_id)
-        .first(conn)
-        .optional()?;
-    Ok(match author {
-        None => Edited::NotFound,
-        Some(author) if author == user_id || is_admin => Edited::Done(()),
-        Some(_) => Edited::NotYours,
-    })
+    (user_id, is_admin): Editor,
+    fits: &dyn Fn(&PostHead, &str) -> bool,
+) -> QueryResult<Edited<(PostHead, String)>> {
+    if !dialect::lock_post(conn, post_id)? {
+        return Ok(Edited::NotFound);
+    }
+    let Some((head, text)) = find_post(conn, post_id)? else {
+        return Ok(Edited::NotFound);
+    };
+    if head.author_id != user_id && !is_admin {
+        return Ok(if head.published {
+            Edited::NotYours
+        } else {
+            Edited::NotFound
+        });
+    }
+    if !fits(&head, &text) {
+        return Ok(Edited::Stale);
+    }
+    Ok(Edited::Done((head, text)))
 }
 
-/// Changes a post and gives it back.
+/// A post before and after a change.
+#[derive(Debug)]
+pub struct Changed {
+    pub before: PostHead,
+    pub after: PostHead,
+    pub text: String,
+}
+
+/// Changes a post. `updated` grows with every change, so that no two states of a post
+/// are alike.
 pub fn change_post(
     conn: &mut Conn,
     post_id: i64,
-    who: (i64, bool),
+    editor: Editor,
     change: &PostChange,
+    fits: &dyn Fn(&PostHead, &str) -> bool,
     now: NaiveDateTime,
-) -> QueryResult<Edited<(PostHead, String)>> {
-    match may_edit(conn, post_id, who)? {
-        Edited::Done(()) => {}
-        Edited::NotFound => return Ok(Edited::NotFound),
-        Edited::NotYours => return Ok(Edited::NotYours),
+) -> QueryResult<Edited<Changed>> {
+    let (before, mut text) = match hold(conn, post_id, editor, fits)?.refusal() {
+        Ok(refusal) => return Ok(refusal),
+        Err(held) => held,
+    };
+    let mut after = before.clone();
+    if change.is_empty() {
+        return Ok(Edited::Done(Changed {
+            before,
+            after,
+            text,
+        }));
     }
     if let Some(title) = &change.title {
-        diesel::update(post::table.find(post_id))
-            .set(post::title.eq(&title.0))
-            .execute(conn)?;
+        after.title.clone_from(&title.0);
     }
-    if let Some(text) = &change.content {
-        diesel::update(content::table.find(post_id))
-            .set(content::body.eq(text))
-            .execute(conn)?;
+    if let Some(tags) = &change.tags {
+        after.tags = join_tags(tags);
+    }
+    after.updated = now.max(before.updated + TimeDelta::microseconds(1));
+    if let Some(status) = change.status {
+        after.published = status == Status::Published;
+        if after.published != before.published {
+            after.date = after.updated;
+        }
+        if after.published && !before.published {
+            after.place = fresh_place(conn, &after)?;
+        }
     }
     diesel::update(post::table.find(post_id))
-        .set(post::updated.eq(now))
+        .set((
+            post::title.eq(&after.title),
+            post::date.eq(after.date),
+            post::updated.eq(after.updated),
+            post::published.eq(after.published),
+            post::place.eq(after.place),
+            post::tags.eq(&after.tags),
+        ))
         .execute(conn)?;
-    Ok(find_post(conn, post_id)?.map_or(Edited::NotFound, Edited::Done))
-}
-
-/// Deletes a post and its text.
-pub fn delete_post(conn: &mut Conn, post_id: i64, who: (i64, bool)) -> QueryResult<Edited<()>> {
-    let edited = may_edit(conn, post_id, who)?;
-    if let Edited::Done(()) = edited {
-        diesel::delete(post::table.find(post_id)).execute(conn)?;
+    if let Some(new) = &change.content {
+        diesel::update(content::table.find(post_id))
+            .set(content::body.eq(new))
+            .execute(conn)?;
+        text.clone_from(new);
     }
-    Ok(edited)
+    if change.content.is_some() || after.title != before.title || after.place != before.place {
+        dialect::delete_words(conn, &[before.place])?;
+        let words = search::words_of(&after.title, &text);
+        dialect::insert_words(conn, after.place, &words)?;
+    }
+    relist(&before, &after, &mut Script::new(conn)).run(conn)?;
+    Ok(Edited::Done(Changed {
+        before,
+        after,
+        text,
+    }))
 }
 
-/// A post with its text.
+/// Takes a post out of the lists that it was in and puts it into those that it is in.
+fn relist<'s>(before: &PostHead, after: &PostHead, script: &'s mut Script) -> &'s mut Script {
+    let stays = before.published == after.published && before.place == after.place;
+    if stays && before.tags == after.tags {
+        return script;
+    }
+    script.delete_tags(&before.tags(), before.published, before.place);
+    let (id, author) = (after.post_id, after.author_id);
+    script.insert_tags(&after.tags(), after.published, after.place, id, author);
+    let mut additions = Additions::default();
+    for list in before.lists() {
+        additions.add(&list, before.place, -1);
+    }
+    for list in after.lists() {
+        additions.add(&list, after.place, 1);
+    }
+    additions.write(script);
+    script
+}
+
+/// A new place, higher than every other: the id of a row that is taken back at once.
+fn fresh_place(conn: &mut Conn, head: &PostHead) -> QueryResult<i64> {
+    let place = insert_row(conn, head)?;
+    diesel::delete(post::table.find(place)).execute(conn)?;
+    Ok(place)
+}
+
+/// Deletes a post with all that belongs to it, and gives what it was.
+pub fn delete_post(
+    conn: &mut Conn,
+    post_id: i64,
+    editor: Editor,
+    fits: &dyn Fn(&PostHead, &str) -> bool,
+) -> QueryResult<Edited<PostHead>> {
+    let (head, _) = match hold(conn, post_id, editor, fits)?.refusal() {
+        Ok(refusal) => return Ok(refusal),
+        Err(held) => held,
+    };
+    diesel::delete(post::table.find(post_id)).execute(conn)?;
+    dialect::delete_words(conn, &[head.place])?;
+    let mut script = Script::new(conn);
+    script.delete_tags(&head.tags(), head.published, head.place);
+    let mut additions = Additions::default();
+    for list in head.lists() {
+        additions.add(&list, head.place, -1);
+    }
+    additions.write(&mut script);
+    script.run(conn)?;
+    Ok(Edited::Done(head))
+}
+
+/// Posts that are deleted in one go with their author.
+const SOME: i64 = 500;
+
+/// Deletes all posts of an author, whose row the transaction holds.
+pub fn delete_posts_of(conn: &mut Conn, author_id: i64) -> QueryResult<()> {
+    loop {
+        let rows = dialect::lock_posts_of(conn, author_id, SOME)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        diesel::delete(post::table.filter(post::post_id.eq_any(&ids))).execute(conn)?;
+        let places: Vec<i64> = rows.iter().map(|row| row.2).collect();
+        dialect::delete_words(conn, &places)?;
+        let mut script = Script::new(conn);
+        let mut additions = Additions::default();
+        for (_, published, place, tags) in &rows {
+            let tags: Vec<&str> = split_tags(tags).collect();
+            script.delete_tags(&tags, *published, *place);
+            for list in lists(*published, author_id, tags.into_iter()) {
+                additions.add(&list, *place, -1);
+            }
+        }
+        additions.write(&mut script);
+        script.run(conn)?;
+    }
+}
+
+/// A post with its text, draft or not.
 pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<(PostHead, String)>> {
     post::table
-        .inner_join(user::table)
         .inner_join(content::table)
+        .left_join(user::table)
         .filter(post::post_id.eq(post_id))
         .select((head_columns!(), content::body))
         .first(conn)
         .optional()
 }
 
-/// Posts of an author with their texts, oldest first, a few at a time: those after
-/// `after`.
+/// Posts of an author with their texts, drafts or published ones, oldest first, a few
+/// at a time: those after the place `after`.
 pub fn load_after(
     conn: &mut Conn,
     author_id: i64,
+    published: bool,
     after: i64,
 ) -> QueryResult<Vec<(PostHead, String)>> {
     post::table
-        .inner_join(user::table)
         .inner_join(content::table)
+        .left_join(user::table)
         .filter(post::author_id.eq(author_id))
-        .filter(post::post_id.gt(after))
-        .order(post::post_id)
+        .filter(post::published.eq(published))
+        .filter(post::place.gt(after))
+        .order(post::place)
         .limit(16)
         .select((head_columns!(), content::body))
         .load(conn)
 }
 
-/// A page of posts, newest first, and how many there are in all.
-pub fn load_page(conn: &mut Conn, request: PageRequest) -> QueryResult<(Vec<PostHead>, i64)> {
-    let count: i64 = post::table.count().get_result(conn)?;
-    if request.offset() >= count {
-        return Ok((Vec::new(), count));
+/// Makes what tags and the search find of a post anew.
+pub fn index_again(conn: &mut Conn, post_id: i64) -> QueryResult<()> {
+    if !dialect::lock_post(conn, post_id)? {
+        return Ok(());
     }
-    // The ids first, from the index alone; only the rows of the page are read.
-    let ids: Vec<i64> = post::table
-        .order((post::date.desc(), post::post_id.desc()))
-        .offset(request.offset())
-        .limit(i64::from(request.size))
-        .select(post::post_id)
-        .load(conn)?;
-    let heads = post::table
-        .inner_join(user::table)
-        .filter(post::post_id.eq_any(ids))
-        .order((post::date.desc(), post::post_id.desc()))
-        .select(head_columns!())
-        .load(conn)?;
-    Ok((heads, count))
+    let Some((head, text)) = find_post(conn, post_id)? else {
+        return Ok(());
+    };
+    dialect::delete_words(conn, &[head.place])?;
+    dialect::insert_words(conn, head.place, &search::words_of(&head.title, &text))?;
+    let (tags, author) = (head.tags(), head.author_id);
+    let mut script = Script::new(conn);
+    script.delete_tags(&tags, head.published, head.place);
+    script.insert_tags(&tags, head.published, head.place, post_id, author);
+    script.run(conn)
 }

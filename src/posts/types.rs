@@ -1,11 +1,19 @@
 //! A post as its author sends it.
 
+use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
+use utoipa::ToSchema;
+
 use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Fault, Field, Input, Kind, VISIBLE};
 
 /// Characters of a title.
 pub const TITLE_MAX: usize = 256;
+/// Characters of a tag.
+pub const TAG_MAX: usize = 32;
+/// Tags of a post.
+pub const TAGS_MAX: usize = 10;
 /// The most that JSON can blow a byte of text up to: `\u0000`.
 const ESCAPED: usize = 6;
 /// The rest of a post's body.
@@ -57,12 +65,81 @@ const CONTENT: Field = Field {
     example: "The *first* of many.",
 };
 
-/// A post that somebody publishes.
+const STATUS: Field = Field {
+    name: "status",
+    required: false,
+    kind: Kind::Text {
+        min: 5,
+        max: Some(9),
+        pattern: Some("^(published|draft)$"),
+        format: None,
+    },
+    description: "`published`, or `draft`, which only its author and admins see. Published if absent.",
+    example: "published",
+};
+
+const TAGS: Field = Field {
+    name: "tags",
+    required: false,
+    kind: Kind::Texts {
+        most: TAGS_MAX,
+        max: TAG_MAX,
+        pattern: VISIBLE,
+    },
+    description: "At most 10; trimmed, lower-cased, equal ones once, in this order.",
+    example: "rust",
+};
+
+/// Whether everybody sees a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Published,
+    /// Only its author and admins see it.
+    Draft,
+}
+
+impl Status {
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        match text {
+            "published" => Ok(Self::Published),
+            "draft" => Ok(Self::Draft),
+            _ => Err(Fault(Code::StatusInvalid, "is published or draft")),
+        }
+    }
+}
+
+/// A tag: 1 to 32 characters, trimmed, in lower case and NFC, so that those that
+/// look the same are the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(pub String);
+
+impl Tag {
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        // Lower case of some letters is decomposed: composed afterwards.
+        let tag: String = text.trim().to_lowercase().nfc().collect();
+        if tag.is_empty() {
+            return Err(Fault(
+                Code::TagEmpty,
+                "needs at least one visible character",
+            ));
+        }
+        if tag.chars().count() > TAG_MAX {
+            return Err(Fault(Code::TagTooLong, "has at most 32 characters"));
+        }
+        Ok(Self(tag))
+    }
+}
+
+/// A post that somebody publishes or drafts.
 #[derive(Clone, Debug)]
 pub struct NewPost {
     pub title: Title,
     /// Kept and returned character for character.
     pub content: String,
+    pub status: Status,
+    /// Each once.
+    pub tags: Vec<Tag>,
 }
 
 /// What of a post is changed.
@@ -70,6 +147,18 @@ pub struct NewPost {
 pub struct PostChange {
     pub title: Option<Title>,
     pub content: Option<String>,
+    pub status: Option<Status>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl PostChange {
+    /// Whether it changes anything at all.
+    pub fn is_empty(&self) -> bool {
+        self.title.is_none()
+            && self.content.is_none()
+            && self.status.is_none()
+            && self.tags.is_none()
+    }
 }
 
 impl Document for PostChange {
@@ -83,6 +172,14 @@ impl Document for PostChange {
             required: false,
             ..CONTENT
         },
+        Field {
+            description: "`published` or `draft`. A draft that is published is new: `date` is then.",
+            ..STATUS
+        },
+        Field {
+            description: "At most 10, in the place of all that there were; trimmed, lower-cased, equal ones once.",
+            ..TAGS
+        },
     ];
 
     fn limit(app: &App) -> usize {
@@ -90,20 +187,27 @@ impl Document for PostChange {
     }
 
     fn read(input: &mut Input, app: &App) -> Option<Self> {
-        for name in ["title", "content"] {
+        for name in ["title", "content", "status", "tags"] {
             if input.is_null(name) {
                 input.fault(name, Code::FieldNotClearable, "cannot be null");
             }
         }
         let title = input.parse("title", Title::parse);
         let content = content(input, app);
-        Some(Self { title, content })
+        let status = input.parse("status", Status::parse);
+        let tags = tags(input);
+        Some(Self {
+            title,
+            content,
+            status,
+            tags,
+        })
     }
 }
 
 impl Document for NewPost {
     const NAME: &'static str = "NewPost";
-    const FIELDS: &'static [Field] = &[TITLE, CONTENT];
+    const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS];
 
     fn limit(app: &App) -> usize {
         max_content(app) * ESCAPED + REST
@@ -112,11 +216,19 @@ impl Document for NewPost {
     fn read(input: &mut Input, app: &App) -> Option<Self> {
         let title = input.parse("title", Title::parse);
         let content = content(input, app);
+        let status = input.parse("status", Status::parse);
+        let tags = tags(input);
         Some(Self {
             title: title?,
             content: content?,
+            status: status.unwrap_or(Status::Published),
+            tags: tags.unwrap_or_default(),
         })
     }
+}
+
+fn tags(input: &mut Input) -> Option<Vec<Tag>> {
+    input.parse_all("tags", (TAGS_MAX, Code::TooManyTags), Tag::parse)
 }
 
 /// Takes the content, with its own limit.

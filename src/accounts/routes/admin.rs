@@ -163,7 +163,7 @@ async fn list(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let words = query_value(req.query_string(), "q").filter(|words| !words.is_empty());
-    let kept = words.as_ref().map(|words| ("q", words.clone()));
+    let kept: Vec<_> = words.iter().map(|words| ("q", words.clone())).collect();
     let (users, count) = app
         .db
         .read(move |conn| users::load_page(conn, words.as_deref(), request))
@@ -313,7 +313,13 @@ async fn list_audit(
         .read(move |conn| audit::load_page(conn, user_id, request))
         .await?;
     let pagination = Pagination::new(request, count);
-    let link = pagination.link("/audit/", &user.map(|user| ("user", user)));
+    let link = pagination.link(
+        "/audit/",
+        &user
+            .map(|user| ("user", user))
+            .into_iter()
+            .collect::<Vec<_>>(),
+    );
     let answer = AuditAnswer {
         audit: records.into_iter().map(Into::into).collect(),
         pagination,

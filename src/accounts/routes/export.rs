@@ -20,8 +20,8 @@ use crate::accounts::{audit, sessions};
 use crate::app::App;
 use crate::error::Error;
 use crate::http::reply::{self, Keep};
-use crate::posts::routes::{Post, post_example};
 use crate::posts::store;
+use crate::posts::views::{Post, post_example};
 
 /// Everything stored about a user, but for the hash of their password.
 #[derive(ToSchema)]
@@ -44,8 +44,11 @@ pub fn example() -> Value {
 enum Step {
     /// Rows of the audit after this one.
     Audit(i64),
-    /// Posts after this one.
-    Posts(i64),
+    /// Drafts or published posts after this place.
+    Posts {
+        published: bool,
+        after: i64,
+    },
     End,
 }
 
@@ -125,22 +128,29 @@ impl Writer {
                     None => {
                         self.ready.push_back(Bytes::from_static(b"],\"posts\":["));
                         self.has_element = false;
-                        Some(Step::Posts(0))
+                        Some(Step::Posts {
+                            published: false,
+                            after: 0,
+                        })
                     }
                 }
             }
-            Step::Posts(after) => {
+            Step::Posts { published, after } => {
                 let db = &self.app.db;
                 let posts = db
-                    .read(move |conn| store::load_after(conn, user_id, after))
+                    .read(move |conn| store::load_after(conn, user_id, published, after))
                     .await?;
-                match posts.last().map(|(head, _)| head.post_id) {
-                    Some(last) => {
+                match posts.last().map(|(head, _)| head.place) {
+                    Some(after) => {
                         for (head, content) in posts {
                             self.element(&Post::new(head, content))?;
                         }
-                        Some(Step::Posts(last))
+                        Some(Step::Posts { published, after })
                     }
+                    None if !published => Some(Step::Posts {
+                        published: true,
+                        after: 0,
+                    }),
                     None => Some(Step::End),
                 }
             }

@@ -50,6 +50,19 @@ impl Answer {
         self.json()
     }
 
+    /// Sees that the answer has this status and no body.
+    #[track_caller]
+    pub fn expect_empty(&self, status: u16) {
+        let (method, path) = (&self.method, &self.path);
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{method} {path}: {}",
+            self.text()
+        );
+        assert!(self.body.is_empty());
+    }
+
     /// Sees that the answer is a problem with this code; gives its body.
     #[track_caller]
     pub fn problem(&self, code: &str) -> Value {

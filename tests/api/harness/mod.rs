@@ -5,6 +5,7 @@ pub mod answer;
 pub mod contract;
 pub mod database;
 pub mod left_out;
+pub mod posts;
 pub mod process;
 pub mod proxy;
 pub mod python;

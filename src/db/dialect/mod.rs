@@ -4,8 +4,13 @@ use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionMa
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
+mod script;
+mod words;
+
 use super::connection::Conn;
-use super::schema::user;
+use super::schema::{idempotency, post, post_unindexed, user};
+pub use script::Script;
+pub use words::{Wanted, delete_words, insert_words};
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
@@ -25,6 +30,20 @@ pub fn begin_write(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE"),
         Conn::Mysql(c) => AnsiTransactionManager::begin_transaction(c),
+    }
+}
+
+/// Begins a transaction that only reads, and for which time stands still: what it
+/// reads one after the other belongs together.
+pub fn begin_snapshot(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(c) => AnsiTransactionManager::begin_transaction(c),
+        // Sessions are READ COMMITTED, where each statement has a snapshot of its own.
+        Conn::Mysql(c) => AnsiTransactionManager::begin_transaction_sql(
+            c,
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+             START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+        ),
     }
 }
 
@@ -75,6 +94,67 @@ pub fn lock_active_admins(conn: &mut Conn) -> QueryResult<Vec<i64>> {
     }
 }
 
+/// Holds a post against change until the transaction ends; false when there is none.
+/// (On SQLite the writing transaction is the only one; the same below.)
+pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<bool> {
+    let row = post::table.find(post_id).select(post::post_id);
+    let found: Option<i64> = match conn {
+        Conn::Sqlite(c) => row.first(c),
+        Conn::Mysql(c) => row.for_update().first(c),
+    }
+    .optional()?;
+    Ok(found.is_some())
+}
+
+/// Id, whether it is published, place and tags of a post.
+pub type PostRow = (i64, bool, i64, String);
+
+/// Some of an author's posts, held against change until the transaction ends.
+pub fn lock_posts_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<Vec<PostRow>> {
+    let rows = post::table
+        .filter(post::author_id.eq(author_id))
+        .limit(limit)
+        .select((post::post_id, post::published, post::place, post::tags));
+    match conn {
+        Conn::Sqlite(c) => rows.load(c),
+        Conn::Mysql(c) => rows.for_update().load(c),
+    }
+}
+
+/// Some posts that are to be indexed, which nobody else takes until the transaction
+/// ends.
+pub fn claim_unindexed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<i64>> {
+    let some = post_unindexed::table
+        .order(post_unindexed::post_id)
+        .limit(limit)
+        .select(post_unindexed::post_id);
+    match conn {
+        Conn::Sqlite(c) => some.load(c),
+        Conn::Mysql(c) => some.for_update().skip_locked().load(c),
+    }
+}
+
+/// Whether another transaction is just writing the row of this idempotency key.
+/// (Never on SQLite, where this transaction is the only one that writes.)
+pub fn is_key_under_way(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult<bool> {
+    let Conn::Mysql(c) = conn else {
+        return Ok(false);
+    };
+    let locked: QueryResult<Option<i64>> = idempotency::table
+        .find((user_id, key))
+        .select(idempotency::post_id)
+        .for_update()
+        .no_wait()
+        .first(c)
+        .optional();
+    match locked {
+        Ok(_) => Ok(false),
+        // The refusal ends the statement, not the transaction.
+        Err(error) if meaning(&error) == Meaning::Conflict => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// What an error of the database means for whoever called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Meaning {
@@ -111,6 +191,7 @@ pub fn meaning(error: &Error) -> Meaning {
         _ if says(&[
             "Deadlock found",                     // 1213, and how Galera reports conflicts
             "Lock wait timeout exceeded",         // 1205
+            "NOWAIT is set",                      // 3572, MySQL; MariaDB says 1205
             "Record has changed since last read", // 1020, MariaDB snapshot isolation
             "database is locked",                 // SQLITE_BUSY
             "database table is locked",           // SQLITE_LOCKED

@@ -1,0 +1,109 @@
+//! Whether what is kept for the sake of speed says what the posts say, and making it
+//! so: the counts of lists, and what tags and the search find.
+
+use diesel::prelude::*;
+
+use super::counts::{Additions, Block};
+use super::store;
+use crate::db::dialect::{self, Script};
+use crate::db::schema::{post, post_count, post_unindexed};
+use crate::db::{Conn, Db, DbError};
+
+/// Posts that are read at once, and counts.
+const SOME: i64 = 5000;
+/// Posts that are indexed in one transaction: others that write wait for it.
+const INDEXED_AT_ONCE: i64 = 16;
+
+/// What must be added to the kept counts so that they say what the posts say; empty
+/// when they do. Call it in a snapshot. `progress` hears how many posts were read.
+pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(Block, i64)>> {
+    let mut truth = Additions::default();
+    let (mut last, mut read) = (0, 0);
+    loop {
+        let rows: Vec<(i64, i64, bool, i64, String)> = post::table
+            .filter(post::post_id.gt(last))
+            .order(post::post_id)
+            .limit(SOME)
+            .select((
+                post::post_id,
+                post::author_id,
+                post::published,
+                post::place,
+                post::tags,
+            ))
+            .load(conn)?;
+        let Some((newest, ..)) = rows.last() else {
+            break;
+        };
+        last = *newest;
+        read += i64::try_from(rows.len()).unwrap_or(0);
+        for (_, author_id, published, place, tags) in &rows {
+            for list in store::lists(*published, *author_id, store::split_tags(tags)) {
+                truth.add(&list, *place, 1);
+            }
+        }
+        progress(read);
+    }
+    let kept: Vec<(String, i32, i64, i64)> = post_count::table
+        .select((
+            post_count::list,
+            post_count::level,
+            post_count::block,
+            post_count::posts,
+        ))
+        .load(conn)?;
+    for (list, level, block, posts) in kept {
+        truth.subtract((list, level, block), posts);
+    }
+    Ok(truth
+        .rows()
+        .map(|(block, by)| (block.clone(), by))
+        .collect())
+}
+
+/// Adds what was missing. Right beside others that publish: the difference stays the
+/// same, whatever they add in the meantime.
+pub fn add_missing(conn: &mut Conn, missing: &[(Block, i64)]) -> QueryResult<()> {
+    let mut script = Script::new(conn);
+    script.add_counts(missing.iter().map(|(block, by)| (block, *by)));
+    script.run(conn)
+}
+
+/// Marks every post as one whose words and tags are to be indexed anew.
+pub fn unindex_all(conn: &mut Conn) -> QueryResult<usize> {
+    diesel::delete(post_unindexed::table).execute(conn)?;
+    diesel::insert_into(post_unindexed::table)
+        .values(post::table.select(post::post_id))
+        .into_columns(post_unindexed::post_id)
+        .execute(conn)
+}
+
+/// How many posts are still to be indexed.
+pub fn count_unindexed(conn: &mut Conn) -> QueryResult<i64> {
+    post_unindexed::table.count().get_result(conn)
+}
+
+/// Indexes some posts of those that are to be; gives how many there were. Several
+/// processes may do it side by side.
+fn index_some(conn: &mut Conn) -> QueryResult<usize> {
+    let ids = dialect::claim_unindexed(conn, INDEXED_AT_ONCE)?;
+    for id in &ids {
+        store::index_again(conn, *id)?;
+    }
+    diesel::delete(post_unindexed::table.filter(post_unindexed::post_id.eq_any(&ids)))
+        .execute(conn)?;
+    Ok(ids.len())
+}
+
+/// Indexes all posts that are to be, on a thread that may block. `progress` hears how
+/// many were done.
+pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
+    let mut done = 0;
+    loop {
+        match db.write_now(&index_some)? {
+            0 => return Ok(done),
+            some => done += some,
+        }
+        progress(done);
+    }
+}

@@ -1,0 +1,197 @@
+//! How many posts each list has, and where its n-th post is, without counting.
+//!
+//! Every post has a place, a number that grows with publication. For every list the
+//! table `post_count` keeps how many of its posts have their places in each block of
+//! 256 and of 16,384 places. The n-th post is found by adding up some dozens of large
+//! blocks, then at most 64 small ones, and skipping at most 255 rows of an index; the
+//! cost does not grow with the number of the page and hardly with the table.
+//!
+//! A change of counts is an addition, made in the transaction of its cause, so the
+//! order of additions does not matter. Each block's number is spread over slots that
+//! are chosen by connection (`dialect::Script::add_counts`): publishers do not queue
+//! behind one row.
+
+use std::collections::BTreeMap;
+
+use diesel::prelude::*;
+
+use crate::db::schema::post_count;
+use crate::db::{Conn, dialect::Script};
+
+/// Bits of a place that a small block leaves out: 256 places.
+const SMALL: u32 = 8;
+/// The same for a large block: 16,384 places.
+const LARGE: u32 = 14;
+/// The levels as they are stored, and how many places a block has.
+const LEVELS: [(i32, u32); 2] = [(0, SMALL), (1, LARGE)];
+
+/// A list whose posts are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum List {
+    /// All published posts.
+    All,
+    /// An author's published posts.
+    Author(i64),
+    /// An author's drafts.
+    Drafts(i64),
+    /// The published posts with a tag.
+    Tag(String),
+}
+
+impl List {
+    /// Its name in the table. Kept for ever: the rows are found by it.
+    pub fn key(&self) -> String {
+        match self {
+            Self::All => "a".to_owned(),
+            Self::Author(id) => format!("u{id}"),
+            Self::Drafts(id) => format!("d{id}"),
+            Self::Tag(tag) => format!("t{tag}"),
+        }
+    }
+}
+
+/// List, level and block.
+pub type Block = (String, i32, i64);
+
+/// Additions to counts, gathered before they are written. In the order of the rows,
+/// so that two transactions that change the same lists do not lock them crosswise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Additions(BTreeMap<Block, i64>);
+
+impl Additions {
+    /// Counts `by` more posts with this place in the list.
+    pub fn add(&mut self, list: &List, place: i64, by: i64) {
+        let key = list.key();
+        for (level, bits) in LEVELS {
+            let block = (key.clone(), level, place >> bits);
+            *self.0.entry(block).or_default() += by;
+        }
+    }
+
+    /// Takes another's additions away.
+    pub fn subtract(&mut self, block: Block, posts: i64) {
+        *self.0.entry(block).or_default() -= posts;
+    }
+
+    /// Those that change something.
+    pub fn rows(&self) -> impl Iterator<Item = (&Block, i64)> {
+        self.0
+            .iter()
+            .filter(|(_, by)| **by != 0)
+            .map(|(block, by)| (block, *by))
+    }
+
+    /// Writes them.
+    pub fn write(&self, script: &mut Script) {
+        script.add_counts(self.rows());
+    }
+}
+
+/// Where a page of a list begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Its first post is below this place …
+    pub below: i64,
+    /// … and this many rows further, 255 at most.
+    pub skip: i64,
+}
+
+/// How many posts the list has, and where its post number `offset` (from 0, newest
+/// first) is; `None` past the end. Exact in a snapshot.
+pub fn find_start(conn: &mut Conn, list: &List, offset: i64) -> QueryResult<(i64, Option<Start>)> {
+    let key = list.key();
+    let large: Vec<(i64, i64)> = post_count::table
+        .filter(post_count::list.eq(&key))
+        .filter(post_count::level.eq(1))
+        .order((post_count::block.desc(), post_count::slot.desc()))
+        .select((post_count::block, post_count::posts))
+        .load(conn)?;
+    let count = large.iter().map(|(_, posts)| posts).sum();
+    if offset >= count {
+        return Ok((count, None));
+    }
+    if offset < 1 << SMALL {
+        let below = i64::MAX;
+        return Ok((
+            count,
+            Some(Start {
+                below,
+                skip: offset,
+            }),
+        ));
+    }
+    let Some((block, offset)) = descend(&large, offset) else {
+        return Ok((count, None));
+    };
+    let first = block << (LARGE - SMALL);
+    let small: Vec<(i64, i64)> = post_count::table
+        .filter(post_count::list.eq(&key))
+        .filter(post_count::level.eq(0))
+        .filter(post_count::block.ge(first))
+        .filter(post_count::block.lt(first + (1 << (LARGE - SMALL))))
+        .order((post_count::block.desc(), post_count::slot.desc()))
+        .select((post_count::block, post_count::posts))
+        .load(conn)?;
+    let start = descend(&small, offset).map(|(block, skip)| Start {
+        below: (block + 1) << SMALL,
+        skip,
+    });
+    Ok((count, start))
+}
+
+/// How many posts the list has.
+pub fn count(conn: &mut Conn, list: &List) -> QueryResult<i64> {
+    let slots: Vec<i64> = post_count::table
+        .filter(post_count::list.eq(list.key()))
+        .filter(post_count::level.eq(1))
+        .select(post_count::posts)
+        .load(conn)?;
+    Ok(slots.iter().sum())
+}
+
+/// The block that has post number `offset`, and the post's number in the block. `rows`:
+/// blocks, the highest first, a row for each slot; the slots of a block stand together.
+fn descend(rows: &[(i64, i64)], mut offset: i64) -> Option<(i64, i64)> {
+    for slots in rows.chunk_by(|(a, _), (b, _)| a == b) {
+        let posts: i64 = slots.iter().map(|(_, posts)| posts).sum();
+        if offset < posts {
+            return Some((slots[0].0, offset));
+        }
+        offset -= posts;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_found_across_slots() {
+        // Slots may be negative: a post is taken off by another connection than the
+        // one that put it in.
+        let rows = [(9, 3), (9, -1), (7, 5), (2, -1), (2, 1), (1, 1)];
+        assert_eq!(descend(&rows, 0), Some((9, 0)));
+        assert_eq!(descend(&rows, 1), Some((9, 1)));
+        assert_eq!(descend(&rows, 2), Some((7, 0)));
+        assert_eq!(descend(&rows, 6), Some((7, 4)));
+        assert_eq!(descend(&rows, 7), Some((1, 0)));
+        assert_eq!(descend(&rows, 8), None);
+    }
+
+    #[test]
+    fn additions_that_cancel_are_not_written() {
+        let mut additions = Additions::default();
+        additions.add(&List::All, 300, 1);
+        additions.add(&List::Tag("x".to_owned()), 20_000, 1);
+        additions.add(&List::All, 300, -1);
+        let rows: Vec<_> = additions.rows().collect();
+        assert_eq!(
+            rows,
+            [
+                (&("tx".to_owned(), 0, 78), 1),
+                (&("tx".to_owned(), 1, 1), 1)
+            ]
+        );
+    }
+}

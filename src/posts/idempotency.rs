@@ -1,0 +1,170 @@
+//! `Idempotency-Key`: a request to publish that is repeated is answered with the
+//! first one's answer, byte for byte. Key and answer are rows of the transaction that
+//! inserts the post, so either all of it is there or nothing.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::types::{NewPost, Status};
+use crate::db::schema::idempotency;
+use crate::db::{Conn, dialect};
+use crate::error::{Code, Error};
+
+/// The header of the request.
+pub const HEADER: &str = "idempotency-key";
+/// Characters of a key.
+const KEY_MAX: usize = 255;
+/// Hours that a key and its answer are kept.
+const HOURS: i64 = 24;
+/// Answers repeat the content that came in, and are read once at most: quickly made is
+/// better than small.
+const ZSTD_LEVEL: i32 = 1;
+
+/// The key of a request; `None` without the header.
+#[derive(Clone, Debug)]
+pub struct Key(pub Option<String>);
+
+impl FromRequest for Key {
+    type Error = Error;
+    type Future = Ready<Result<Self, Error>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let mut lines = req.headers().get_all(HEADER);
+        let key = match (lines.next(), lines.next()) {
+            (None, _) => Ok(None),
+            (Some(key), None) => Some(key.as_bytes())
+                .filter(|key| (1..=KEY_MAX).contains(&key.len()))
+                .filter(|key| key.iter().all(u8::is_ascii_graphic))
+                .map(|key| Some(String::from_utf8_lossy(key).into_owned()))
+                .ok_or_else(|| Error::new(Code::IdempotencyKeyInvalid)),
+            (Some(_), Some(_)) => Err(Error::new(Code::IdempotencyKeyInvalid)),
+        };
+        ready(key.map(Self))
+    }
+}
+
+/// The answer to a request to publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub post_id: i64,
+    /// Of the new post at its own path.
+    pub etag: String,
+    pub body: Vec<u8>,
+}
+
+/// What is known of a key before its request is worked on.
+#[derive(Debug)]
+pub enum Known {
+    /// Nothing: from now on it is under way.
+    New,
+    /// The same request was answered so.
+    Answered(Answer),
+    /// Another request has this key.
+    Reused,
+    /// The first request is still being worked on.
+    UnderWay,
+}
+
+/// What a request asks for, so that it is known again in any spelling of its JSON.
+pub fn hash_of(new: &NewPost) -> String {
+    let mut hash = Sha256::new();
+    let tags = new.tags.iter().map(|tag| tag.0.as_str());
+    for part in [new.title.0.as_str(), new.content.as_str()]
+        .into_iter()
+        .chain(tags)
+    {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.update([u8::from(new.status == Status::Published)]);
+    URL_SAFE_NO_PAD.encode(hash.finalize())
+}
+
+type Row = (String, i64, String, Vec<u8>, NaiveDateTime);
+
+/// Looks a key up, and takes it for this transaction when it is new.
+pub fn begin(
+    conn: &mut Conn,
+    user_id: i64,
+    key: &str,
+    request_hash: &str,
+    now: NaiveDateTime,
+) -> QueryResult<Known> {
+    let row = idempotency::table.find((user_id, key));
+    let columns = (
+        idempotency::request_hash,
+        idempotency::post_id,
+        idempotency::etag,
+        idempotency::answer,
+        idempotency::created,
+    );
+    let find = |conn: &mut Conn| -> QueryResult<Option<Row>> {
+        row.select(columns).first(conn).optional()
+    };
+    let mut found = find(conn)?;
+    if found.is_none() {
+        if dialect::is_key_under_way(conn, user_id, key)? {
+            return Ok(Known::UnderWay);
+        }
+        // It may have come to its end between the two looks.
+        found = find(conn)?;
+    }
+    if let Some((hash, post_id, etag, answer, created)) = found {
+        if created + TimeDelta::hours(HOURS) > now {
+            if hash != request_hash {
+                return Ok(Known::Reused);
+            }
+            let body = zstd::decode_all(answer.as_slice()).map_err(fault)?;
+            return Ok(Known::Answered(Answer {
+                post_id,
+                etag,
+                body,
+            }));
+        }
+        diesel::delete(row).execute(conn)?;
+    }
+    // Before the post: whoever comes now with the same key sees that it is taken.
+    diesel::insert_into(idempotency::table)
+        .values((
+            idempotency::user_id.eq(user_id),
+            idempotency::idempotency_key.eq(key),
+            idempotency::request_hash.eq(request_hash),
+            idempotency::post_id.eq(0),
+            idempotency::etag.eq(""),
+            idempotency::answer.eq(Vec::new()),
+            idempotency::created.eq(now),
+        ))
+        .execute(conn)?;
+    Ok(Known::New)
+}
+
+/// Keeps the answer with its key.
+pub fn keep(conn: &mut Conn, user_id: i64, key: &str, answer: &Answer) -> QueryResult<()> {
+    let packed = zstd::bulk::compress(&answer.body, ZSTD_LEVEL).map_err(fault)?;
+    diesel::update(idempotency::table.find((user_id, key)))
+        .set((
+            idempotency::post_id.eq(answer.post_id),
+            idempotency::etag.eq(&answer.etag),
+            idempotency::answer.eq(packed),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Gives a key back that was taken by this transaction.
+pub fn forget(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult<()> {
+    diesel::delete(idempotency::table.find((user_id, key)))
+        .execute(conn)
+        .map(drop)
+}
+
+fn fault(error: std::io::Error) -> diesel::result::Error {
+    diesel::result::Error::SerializationError(Box::new(error))
+}

@@ -1,0 +1,217 @@
+//! `GET /post/`: what the query string asks for, and the part of the list it gets.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+use super::lists::{self, Filter, Listed, Part};
+use super::search::Query;
+use super::types::{Status, Tag};
+use super::views::{PostsAnswer, PostsPagination, page_example};
+use crate::accounts::caller;
+use crate::app::App;
+use crate::error::{Code, Error};
+use crate::http::body::Fault;
+use crate::http::endpoint::Operation;
+use crate::http::page::{self, PageRequest, Pagination, query_value};
+use crate::http::path::parse_id;
+use crate::http::reply::{self, Keep};
+
+/// How it is described.
+pub fn operation() -> Operation {
+    let text = || {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .build()
+            .into()
+    };
+    let id = || {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .build()
+            .into()
+    };
+    Operation::new("listPosts", super::routes::TAG, "Posts, newest first")
+        .description(
+            "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
+             following `next` meets every post once, while others are added or removed. `page` and \
+             `size` that are absent, unparsable or below 1 become 1 and 20, a `size` above 100 \
+             becomes 100; the answer says which were used. A page past the end is empty.",
+        )
+        .pages()
+        .parameter(
+            "before",
+            ParameterIn::Query,
+            "The `next` of an earlier answer; empty for the top. `page` does not count then.",
+            text(),
+            json!("1234"),
+        )
+        .parameter(
+            "author",
+            ParameterIn::Query,
+            "By this user only.",
+            id(),
+            json!(1),
+        )
+        .parameter(
+            "tag",
+            ParameterIn::Query,
+            "With this tag only.",
+            text(),
+            json!("rust"),
+        )
+        .parameter(
+            "q",
+            ParameterIn::Query,
+            "With all of these words in title or content; `\"a phrase\"`, a beginning as `wor*`.",
+            text(),
+            json!("hello wor*"),
+        )
+        .parameter(
+            "status",
+            ParameterIn::Query,
+            "`draft`: one's own drafts, which needs a token; otherwise published posts.",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .enum_values(Some(["published", "draft"]))
+                .build()
+                .into(),
+            json!("published"),
+        )
+        .may_have_token()
+        .database()
+        .answers::<PostsAnswer>(StatusCode::OK, page_example())
+        .revalidates()
+        .refuses(&[Code::QueryInvalid])
+}
+
+/// What a query string asks for.
+#[derive(Clone, Debug)]
+pub struct ListRequest {
+    pub filter: Filter,
+    pub part: Part,
+    /// The filters as they were given, for links.
+    kept: Vec<(&'static str, String)>,
+}
+
+/// Whether the query string asks for drafts.
+fn wants_drafts(query: &str) -> Result<bool, Error> {
+    let status = given(query, "status").map(|text| Status::parse(&text));
+    match status.transpose() {
+        Ok(status) => Ok(status == Some(Status::Draft)),
+        Err(fault) => Err(invalid("status", &fault)),
+    }
+}
+
+/// The value of a parameter; an empty one counts as absent.
+fn given(query: &str, name: &str) -> Option<String> {
+    query_value(query, name).filter(|value| !value.is_empty())
+}
+
+fn invalid(name: &str, fault: &Fault) -> Error {
+    Error::with_detail(
+        Code::QueryInvalid,
+        format!("The parameter {name} {}.", fault.1),
+    )
+}
+
+const NO_ID: Fault = Fault(Code::QueryInvalid, "is not the id of a user");
+const NO_CURSOR: Fault = Fault(Code::QueryInvalid, "is not the next of an earlier answer");
+
+impl ListRequest {
+    /// Reads a query string; of a repeated parameter the first counts. `drafts_of`: the
+    /// user who asks for their drafts.
+    pub fn of_query(query: &str, drafts_of: Option<i64>) -> Result<Self, Error> {
+        let mut kept = Vec::new();
+        let mut filter = Filter {
+            drafts_of,
+            ..Filter::default()
+        };
+        if let Some(text) = given(query, "author") {
+            let id = parse_id(&text).ok_or_else(|| invalid("author", &NO_ID))?;
+            filter.author = Some(id);
+            kept.push(("author", text));
+        }
+        if let Some(text) = given(query, "tag") {
+            filter.tag = Some(Tag::parse(&text).map_err(|fault| invalid("tag", &fault))?);
+            kept.push(("tag", text));
+        }
+        if let Some(text) = given(query, "q").filter(|text| !text.trim().is_empty()) {
+            filter.words = Some(Query::parse(&text));
+            kept.push(("q", text));
+        }
+        if drafts_of.is_some() {
+            kept.push(("status", "draft".to_owned()));
+        }
+        let request = PageRequest::of_query(query);
+        let part = match query_value(query, "before") {
+            None => Part::Page(request),
+            Some(cursor) => Part::Below {
+                place: Some(cursor)
+                    .filter(|cursor| !cursor.is_empty())
+                    .map(|cursor| parse_id(&cursor).ok_or_else(|| invalid("before", &NO_CURSOR)))
+                    .transpose()?,
+                size: request.size,
+            },
+        };
+        Ok(Self { filter, part, kept })
+    }
+
+    /// The part of the list as an answer, and its `Link` header.
+    pub fn answer(&self, listed: Listed) -> (PostsAnswer, String) {
+        let path = "/post/";
+        let (pagination, link) = match self.part {
+            Part::Page(request) => {
+                let page = Pagination::new(request, listed.count.unwrap_or(0));
+                let link = page.link(path, &self.kept);
+                (PostsPagination::of_page(&page, listed.next), link)
+            }
+            Part::Below { size, .. } => {
+                let link = |cursor: &str, rel| {
+                    let own = [("before", cursor.to_owned()), ("size", size.to_string())];
+                    page::link(path, &own, &self.kept, rel)
+                };
+                let mut links = vec![link("", "first")];
+                if let Some(next) = listed.next {
+                    links.push(link(&next.to_string(), "next"));
+                }
+                let pagination = PostsPagination::of_cursor(size, listed.next);
+                (pagination, links.join(", "))
+            }
+        };
+        let posts = listed.heads.into_iter().map(Into::into).collect();
+        (PostsAnswer { posts, pagination }, link)
+    }
+}
+
+/// Answers with a part of a list.
+pub async fn list(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
+    let query = req.query_string();
+    let drafts_of = if wants_drafts(query)? {
+        Some(caller::identify(&req).await?.user_id)
+    } else {
+        None
+    };
+    let request = ListRequest::of_query(query, drafts_of)?;
+    let (filter, part) = (request.filter.clone(), request.part);
+    let listed = app
+        .db
+        .snapshot(move |conn| lists::load(conn, &filter, part))
+        .await?;
+    let (answer, link) = request.answer(listed);
+    let keep = if drafts_of.is_some() {
+        Keep::Never
+    } else {
+        Keep::Revalidate
+    };
+    let mut response = reply::read_and_keep(keep, &answer)?;
+    response.headers_mut().insert(
+        header::LINK,
+        header::HeaderValue::try_from(link).map_err(Error::internal)?,
+    );
+    Ok(response)
+}

@@ -1,0 +1,239 @@
+//! The kept counts say what the posts say, whatever happens at once.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use futures_util::future::join_all;
+use inkpot::db::schema::{content, post, post_tag};
+use inkpot::posts::check;
+use inkpot::posts::counts::Block;
+use serde_json::json;
+
+use crate::harness::{Client, TestApp, on_both_databases};
+
+on_both_databases![
+    a_storm_leaves_the_counts_right,
+    a_user_who_leaves_takes_their_posts_out_of_all_counts,
+    counts_that_are_wrong_are_found_and_mended,
+    posts_from_before_the_search_are_found_after_a_while,
+];
+
+/// What the counts lack; nothing, as it should be.
+fn missing(app: &TestApp) -> Vec<(Block, i64)> {
+    let db = app.state.db.clone();
+    let reading =
+        std::thread::spawn(move || db.snapshot_now(&|conn| check::missing_counts(conn, &|_| {})));
+    reading.join().unwrap().unwrap()
+}
+
+/// What one of many clients does, a little of everything: creates, drafts, publishes,
+/// unpublishes, retags and deletes.
+async fn storm(author: &Client<'_>, seed: usize) {
+    let mut ids = Vec::new();
+    for step in 0..12 {
+        let choice = (seed * 7 + step * 5) % 6;
+        let tag = format!("t{}", (seed + step) % 4);
+        let status = if choice == 0 { "draft" } else { "published" };
+        match (choice, ids.last().copied()) {
+            (0..3, _) | (_, None) => {
+                let body = json!({
+                    "title": format!("{seed} {step}"), "content": "storm",
+                    "status": status, "tags": [tag, "all"],
+                });
+                let made = author.post("/post", body).await.expect(201);
+                ids.push(made["post_id"].as_i64().unwrap());
+            }
+            (3, Some(id)) => {
+                let body = json!({ "status": if step % 2 == 0 { "draft" } else { "published" } });
+                author.patch(&format!("/post/{id}"), body).await.expect(200);
+            }
+            (4, Some(id)) => {
+                let body = json!({ "tags": [tag] });
+                author.patch(&format!("/post/{id}"), body).await.expect(200);
+            }
+            (_, Some(id)) => {
+                author
+                    .delete(&format!("/post/{id}"))
+                    .await
+                    .expect_empty(204);
+                ids.pop();
+            }
+        }
+    }
+    let body = json!({ "title": "left", "content": "storm", "status": "draft", "tags": ["all"] });
+    author.post("/post", body).await.expect(201);
+}
+
+async fn a_storm_leaves_the_counts_right(app: TestApp) {
+    let mut authors = Vec::new();
+    for n in 0..4 {
+        authors.push(app.user(&format!("author{n}")).await);
+    }
+    join_all((0..40).map(|seed| storm(&authors[seed % 4], seed))).await;
+    assert_eq!(missing(&app), []);
+    // What is told is what there is, in every list.
+    let reader = &authors[0];
+    let lists = [
+        "",
+        "tag=all",
+        "tag=t1",
+        "author=2",
+        "author=2&tag=all",
+        "q=storm",
+        "status=draft",
+        "status=draft&tag=all",
+    ];
+    for list in lists {
+        let page = reader
+            .get(&format!("/post/?size=7&{list}"))
+            .await
+            .expect(200)["pagination"]
+            .clone();
+        let mut seen = Vec::new();
+        for number in 1..=page["pages"].as_i64().unwrap() {
+            let path = format!("/post/?size=7&page={number}&{list}");
+            for post in reader.get(&path).await.expect(200)["posts"]
+                .as_array()
+                .unwrap()
+            {
+                seen.push(post["post_id"].as_i64().unwrap());
+            }
+        }
+        assert_eq!(page["count"], seen.len(), "{list}");
+        assert!(!seen.is_empty(), "{list}");
+        let mut once = seen.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), seen.len(), "{list}");
+    }
+    let all: i64 = app.database.with(|conn| {
+        post::table
+            .filter(post::published.eq(true))
+            .count()
+            .get_result(conn)
+            .unwrap()
+    });
+    let page = app.anonymous().get("/post").await.expect(200);
+    assert_eq!(page["pagination"]["count"], all);
+}
+
+async fn a_user_who_leaves_takes_their_posts_out_of_all_counts(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    for n in 0..30 {
+        let author = if n % 3 == 0 { &bob } else { &ann };
+        let status = if n % 5 == 0 { "draft" } else { "published" };
+        let body = json!({ "title": "x", "content": "word", "status": status, "tags": ["t", format!("g{n}")] });
+        author.post("/post", body).await.expect(201);
+    }
+    let body = json!({ "current_password": crate::harness::PASSWORD });
+    let leave = ann
+        .request(actix_web::http::Method::DELETE, "/user/me")
+        .set_json(body);
+    app.send(leave).await.expect_empty(204);
+    assert_eq!(missing(&app), []);
+    for list in ["", "?tag=t", "?q=word", "?author=2", "?author=2&tag=t"] {
+        let page = bob.get(&format!("/post/{list}")).await.expect(200);
+        assert_eq!(page["pagination"]["count"], 8, "{list}");
+        assert_eq!(page["posts"].as_array().unwrap().len(), 8, "{list}");
+    }
+    let drafts = bob.get("/post/?status=draft").await.expect(200);
+    assert_eq!(drafts["pagination"]["count"], 2);
+    let left: (i64, i64, i64) = app.database.with(|conn| {
+        (
+            post::table.count().get_result(conn).unwrap(),
+            content::table.count().get_result(conn).unwrap(),
+            post_tag::table.count().get_result(conn).unwrap(),
+        )
+    });
+    assert_eq!(left, (10, 10, 20));
+}
+
+async fn counts_that_are_wrong_are_found_and_mended(app: TestApp) {
+    let ann = app.user("ann").await;
+    for n in 0..5 {
+        let body = json!({ "title": "x", "content": "word", "tags": [format!("g{n}")] });
+        ann.post("/post", body).await.expect(201);
+    }
+    app.database.with(|conn| {
+        conn.batch_execute(
+            "UPDATE post_count SET posts = posts + 2 WHERE list = 'a' AND level = 1",
+        )
+        .unwrap();
+        conn.batch_execute("DELETE FROM post_count WHERE list = 'tg3'")
+            .unwrap();
+        conn.batch_execute("DELETE FROM post_tag WHERE tag = 'g4'")
+            .unwrap();
+        conn.batch_execute("DELETE FROM post_words").unwrap();
+    });
+    let page = app.anonymous().get("/post/?size=1").await.expect(200);
+    assert_ne!(page["pagination"]["count"], 5);
+    let found = missing(&app);
+    let lists: Vec<(&str, i64)> = found
+        .iter()
+        .map(|((list, _, _), by)| (list.as_str(), *by))
+        .collect();
+    assert_eq!(lists.iter().filter(|row| **row == ("tg3", 1)).count(), 2);
+    assert_eq!(
+        lists.iter().filter(|row| row.0 == "a" && row.1 < 0).count(),
+        lists.len() - 2
+    );
+
+    let db = app.state.db.clone();
+    let mended = std::thread::spawn(move || {
+        db.write_now(&|conn| check::add_missing(conn, &found))
+            .unwrap();
+        db.write_now(&check::unindex_all).unwrap();
+        check::index_pending(&db, &|_| {}).unwrap()
+    });
+    assert_eq!(mended.join().unwrap(), 5);
+    assert_eq!(missing(&app), []);
+    for (query, count) in [
+        ("", 5),
+        ("q=word", 5),
+        ("tag=g3", 1),
+        ("author=1&tag=g4", 1),
+    ] {
+        let page = app
+            .anonymous()
+            .get(&format!("/post/?{query}"))
+            .await
+            .expect(200);
+        assert_eq!(page["pagination"]["count"], count, "{query}");
+    }
+}
+
+async fn posts_from_before_the_search_are_found_after_a_while(app: TestApp) {
+    let ann = app.user("ann").await;
+    for n in 0..40 {
+        ann.publish("x", &format!("word{n}")).await;
+    }
+    app.database.with(|conn| {
+        conn.batch_execute("DELETE FROM post_words").unwrap();
+        check::unindex_all(conn).unwrap();
+    });
+    let count = async |query: &str| {
+        let page = app
+            .anonymous()
+            .get(&format!("/post/?q={query}"))
+            .await
+            .expect(200);
+        page["pagination"]["count"].as_i64().unwrap()
+    };
+    assert_eq!(count("word7").await, 0);
+    // One is changed and one deleted while they wait.
+    ann.patch("/post/8", json!({ "content": "changed" }))
+        .await
+        .expect(200);
+    ann.delete("/post/9").await.expect_empty(204);
+    let second = app.second(&[]).await;
+    let workers = [app.state.db.clone(), second.state.db.clone()]
+        .map(|db| std::thread::spawn(move || check::index_pending(&db, &|_| {}).unwrap()));
+    let done: usize = workers
+        .into_iter()
+        .map(|worker| worker.join().unwrap())
+        .sum();
+    assert_eq!(done, 40);
+    assert_eq!(count("word*").await, 38);
+    assert_eq!(count("changed").await, 1);
+    assert_eq!(count("word7").await, 0);
+    assert_eq!(count("word6").await, 1);
+}

@@ -1,0 +1,249 @@
+//! Every query of every list goes along an index, at 100,000 posts: what the databases
+//! themselves say they would do.
+
+use std::sync::{Arc, Mutex};
+
+use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use inkpot::db::{Conn, connection, connection::DatabaseUrl};
+use inkpot::http::page::PageRequest;
+use inkpot::posts::lists::{self, Filter, Part};
+use inkpot::posts::search::Query;
+use inkpot::posts::store;
+use inkpot::posts::types::Tag;
+
+use crate::harness::{Backend, TestDatabase, posts};
+
+/// Users who have posts, and how many posts there are numbers for.
+const AUTHORS: i64 = 50;
+const POSTS: i64 = 100_000;
+
+/// Every list, in both ways of paging, at its top and in its depth.
+fn lists() -> Vec<(String, Filter, Part)> {
+    let words = |text: &str| Some(Query::parse(text));
+    let tag = Some(Tag("even".to_owned()));
+    let filters = [
+        Filter::default(),
+        Filter {
+            author: Some(7),
+            ..Filter::default()
+        },
+        Filter {
+            tag: tag.clone(),
+            ..Filter::default()
+        },
+        Filter {
+            author: Some(7),
+            tag: tag.clone(),
+            ..Filter::default()
+        },
+        Filter {
+            drafts_of: Some(7),
+            ..Filter::default()
+        },
+        Filter {
+            drafts_of: Some(7),
+            tag: tag.clone(),
+            ..Filter::default()
+        },
+        Filter {
+            words: words("seventh"),
+            ..Filter::default()
+        },
+        Filter {
+            words: words("seventh wor*"),
+            author: Some(7),
+            tag: tag.clone(),
+            ..Filter::default()
+        },
+        Filter {
+            words: words("\"word seventh\""),
+            drafts_of: Some(7),
+            ..Filter::default()
+        },
+    ];
+    let page = |page| Part::Page(PageRequest { page, size: 20 });
+    let below = |place| Part::Below { place, size: 20 };
+    let mut all = Vec::new();
+    for filter in filters {
+        for part in [
+            page(1),
+            page(3),
+            page(1500),
+            below(None),
+            below(Some(POSTS / 2)),
+        ] {
+            all.push((format!("{filter:?} {part:?}"), filter.clone(), part));
+        }
+    }
+    all
+}
+
+/// The statements that `work` sends, with their values in them.
+fn statements(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&sent);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        if let InstrumentationEvent::StartQuery { query, .. } = event {
+            heard.lock().unwrap().push(query.to_string());
+        }
+    });
+    work(conn);
+    conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
+    let sent = sent.lock().unwrap().clone();
+    let mut queries: Vec<String> = sent.iter().map(|text| filled(text)).collect();
+    queries.retain(|query| query.starts_with("SELECT"));
+    queries
+}
+
+/// Puts the values of a statement, told behind it, in the places of its `?`.
+fn filled(text: &str) -> String {
+    let Some((sql, values)) = text.rsplit_once(" -- binds: ") else {
+        return text.to_owned();
+    };
+    let values: Vec<serde_json::Value> = serde_json::from_str(values).unwrap();
+    let mut values = values.iter().map(|value| match value {
+        serde_json::Value::String(text) => format!("'{text}'"),
+        other => other.to_string(),
+    });
+    let mut parts = sql.split('?');
+    let mut whole = parts.next().unwrap().to_owned();
+    for part in parts {
+        whole.push_str(&values.next().unwrap());
+        whole.push_str(part);
+    }
+    whole
+}
+
+#[derive(QueryableByName)]
+struct SqliteStep {
+    #[diesel(sql_type = Text)]
+    detail: String,
+}
+
+#[derive(QueryableByName)]
+struct MysqlStep {
+    #[diesel(sql_type = Nullable<Text>)]
+    table: Option<String>,
+    #[diesel(sql_type = Nullable<Text>, column_name = "type")]
+    access: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    key: Option<String>,
+    #[diesel(sql_type = Nullable<Text>, column_name = "Extra")]
+    extra: Option<String>,
+}
+
+/// What is wrong with the plan of a query; nothing, as it should be.
+fn faults(conn: &mut Conn, sql: &str) -> Vec<String> {
+    match conn {
+        Conn::Sqlite(conn) => {
+            let steps: Vec<SqliteStep> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
+                .load(conn)
+                .unwrap();
+            steps
+                .into_iter()
+                .map(|step| step.detail)
+                // The full-text index is a table that is searched by scanning it for a word.
+                .filter(|step| {
+                    let scans = step.starts_with("SCAN") && !step.contains("VIRTUAL TABLE INDEX");
+                    scans || step.contains("TEMP B-TREE")
+                })
+                .collect()
+        }
+        Conn::Mysql(conn) => {
+            let steps: Vec<MysqlStep> = diesel::sql_query(format!("EXPLAIN {sql}"))
+                .load(conn)
+                .unwrap();
+            // The matches of a full-text search have no order of their own: they are
+            // sorted, and they only.
+            let is_search = steps
+                .iter()
+                .any(|step| step.access.as_deref() == Some("fulltext"));
+            steps
+                .into_iter()
+                .filter(|step| {
+                    let scans = matches!(step.access.as_deref(), Some("ALL" | "index"));
+                    let extra = step.extra.as_deref().unwrap_or_default();
+                    let sorts = extra.contains("filesort") || extra.contains("temporary");
+                    scans || sorts && !is_search
+                })
+                .map(|step| {
+                    let MysqlStep {
+                        table,
+                        access,
+                        key,
+                        extra,
+                    } = step;
+                    format!("{table:?} {access:?} {key:?} {extra:?}")
+                })
+                .collect()
+        }
+    }
+}
+
+fn every_list_goes_along_an_index(backend: Backend) {
+    let Some(database) = TestDatabase::create(backend) else {
+        return;
+    };
+    let url = DatabaseUrl::parse(&database.url()).unwrap();
+    let mut conn = connection::open(&url).unwrap();
+    for n in 1..=AUTHORS {
+        conn.batch_execute(&format!(
+            "INSERT INTO user (user_id, email, email_key, name, password, role, is_active, email_verified, \
+             mobile_verified, created, updated) VALUES ({n}, 'u{n}', 'u{n}', 'u{n}', '', 'user', 1, 0, 0, \
+             '2026-01-01 00:00:00', '2026-01-01 00:00:00')"
+        ))
+        .unwrap();
+    }
+    posts::insert_many(&mut conn, AUTHORS, POSTS);
+    let analyze = match &conn {
+        Conn::Sqlite(_) => "ANALYZE",
+        Conn::Mysql(_) => "ANALYZE TABLE post, post_tag, post_count, post_words, content, user",
+    };
+    conn.batch_execute(analyze).unwrap();
+
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    let mut judge = |conn: &mut Conn, name: &str, queries: Vec<String>| {
+        assert!(!queries.is_empty(), "{name}: no query was heard");
+        for sql in queries {
+            seen += 1;
+            for fault in faults(conn, &sql) {
+                wrong.push(format!("{name}\n    {sql}\n    {fault}"));
+            }
+        }
+    };
+    for (name, filter, part) in lists() {
+        let queries = statements(&mut conn, |conn| {
+            lists::load(conn, &filter, part).unwrap();
+        });
+        judge(&mut conn, &name, queries);
+    }
+    let queries = statements(&mut conn, |conn| {
+        store::find_post(conn, 50_000).unwrap().unwrap();
+        assert_eq!(store::load_after(conn, 7, true, 1000).unwrap().len(), 16);
+    });
+    judge(&mut conn, "posts with their texts", queries);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 80, "{seen}");
+
+    // And what is judged here can be judged: plans that are bad are seen to be.
+    for sql in [
+        "SELECT * FROM post WHERE title = 'x'",
+        "SELECT post_id FROM post WHERE published = 1 ORDER BY title",
+        "SELECT COUNT(*) FROM post WHERE tags = ''",
+    ] {
+        assert!(!faults(&mut conn, sql).is_empty(), "{sql}");
+    }
+}
+
+#[test]
+fn every_list_goes_along_an_index_on_sqlite() {
+    every_list_goes_along_an_index(Backend::Sqlite);
+}
+
+#[test]
+fn every_list_goes_along_an_index_on_mysql() {
+    every_list_goes_along_an_index(Backend::Mysql);
+}
