@@ -205,7 +205,7 @@ fn code_schema() -> utoipa::openapi::schema::Object {
 }
 
 /// A refusal on its way to the client.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     pub code: Code,
     /// For the client; never anything of the inside.

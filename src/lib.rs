@@ -12,11 +12,13 @@
 //! - [`accounts`], [`posts`]: what the product does; each has its types, its storage and its routes.
 //! - [`service`], [`openapi`]: the service about itself.
 //! - [`db`]: the only way to a connection; knows nothing of HTTP.
+//! - [`cache`]: finished answers, kept until what they were made of changes.
 //! - [`limits`]: how often one may try.
 //! - [`error`], [`clock`]: the closed table of refusals; the only source of now.
 
 pub mod accounts;
 pub mod app;
+pub mod cache;
 pub mod clock;
 pub mod command;
 pub mod config;

@@ -16,6 +16,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
 
 use super::encoding::{self, Coding};
+use super::finished::Finished;
 use super::request_id::{self, RequestId};
 use super::{cors, endpoint};
 use crate::app::App;
@@ -23,7 +24,7 @@ use crate::error::{Code, Error};
 
 /// Bodies from this size on are compressed on the blocking pool: at some 50 MB/s
 /// more would hold up the other requests of the worker.
-const COMPRESS_INLINE: usize = 32 * 1024;
+pub const COMPRESS_INLINE: usize = 32 * 1024;
 
 /// The user of a request, for its log line.
 #[derive(Clone, Copy)]
@@ -42,8 +43,7 @@ pub async fn handle(
         Ok(Ok(answer)) => {
             let (request, response) = answer.into_parts();
             let mut response = visit.problem_of(response);
-            response = revalidate(&request, response);
-            response = compress(&request, response).await;
+            response = finish(&request, response).await;
             visit.end(Some(&request), &mut response);
             Ok(ServiceResponse::new(request, response))
         }
@@ -165,6 +165,15 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
+}
+
+/// Answers by what the client has and what it can read, unless that was done.
+pub(super) async fn finish(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
+    if response.extensions().contains::<Finished>() {
+        return response;
+    }
+    let response = revalidate(request, response);
+    compress(request, response).await
 }
 
 /// 304 when the client has the present state already.

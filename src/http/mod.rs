@@ -8,6 +8,7 @@ pub mod cors;
 pub mod edge;
 pub mod encoding;
 pub mod endpoint;
+pub mod finished;
 mod members;
 pub mod page;
 pub mod path;

@@ -1,0 +1,94 @@
+//! The promises of the cache, one by one, and what their tests share.
+
+// Results, as fillings and answers are.
+#![allow(clippy::unnecessary_wraps)]
+
+mod flights;
+mod memory;
+mod threads;
+mod validity;
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use actix_web::http::header::HeaderValue;
+use chrono::DateTime;
+use tokio::sync::oneshot;
+
+use super::entry::Parts;
+use super::*;
+use crate::error::Code;
+
+const BOUND: u64 = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+
+fn clock() -> Clock {
+    Clock::by_hand(DateTime::UNIX_EPOCH)
+}
+
+fn cache() -> Cache<u32> {
+    Cache::new(BOUND, None, clock())
+}
+
+fn post() -> Source {
+    Source::of(&"post")
+}
+
+fn parts(body: impl Into<Vec<u8>>) -> Parts {
+    Parts {
+        body: body.into(),
+        etag: HeaderValue::from_static("\"e\""),
+        content_type: HeaderValue::from_static("application/json"),
+        cache_control: HeaderValue::from_static("no-cache"),
+        link: None,
+    }
+}
+
+fn found(body: impl Into<Vec<u8>>) -> Result<Filled, Error> {
+    Ok(Filled::Found {
+        parts: parts(body),
+        sources: vec![post()],
+    })
+}
+
+fn absent() -> Result<Filled, Error> {
+    Ok(Filled::Absent {
+        sources: vec![post()],
+    })
+}
+
+/// The body under key 1, by `fill` when it must be.
+async fn body(
+    cache: &Cache<u32>,
+    fill: impl AsyncFn() -> Result<Filled, Error>,
+) -> Result<Option<Bytes>, Code> {
+    let entry = cache.find_or_fill(&1, fill).await;
+    entry
+        .map(|entry| entry.map(|entry| entry.body().clone()))
+        .map_err(|error| error.code)
+}
+
+fn some(body: &'static str) -> Result<Option<Bytes>, Code> {
+    Ok(Some(Bytes::from_static(body.as_bytes())))
+}
+
+/// Polls once, and says whether it waits.
+async fn waits<T>(mut future: Pin<&mut impl Future<Output = T>>) -> bool {
+    std::future::poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
+
+/// A reading that ends when it is told what it read.
+fn slow() -> (
+    oneshot::Sender<Result<Filled, Error>>,
+    impl AsyncFn() -> Result<Filled, Error>,
+) {
+    let (tell, told) = oneshot::channel();
+    let told = Rc::new(Cell::new(Some(told)));
+    let read = async move || told.take().expect("one reading").await.expect("told");
+    (tell, read)
+}
+
+async fn never() -> Result<Filled, Error> {
+    panic!("this must not be read")
+}
