@@ -1,14 +1,23 @@
 //! What all requests share.
 
+use std::time::Duration;
+
+use actix_web::web::Data;
+use diesel::result::QueryResult;
+
 use crate::accounts::hasher::Hasher;
 use crate::accounts::known::KnownSessions;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::tokens::Tokens;
 use crate::clock::Clock;
 use crate::config::{Settings, Switch, processors};
-use crate::db::Db;
+use crate::db::{Conn, DatabaseUrl, Db, DbError};
 use crate::limits::Limits;
 use crate::openapi;
+use crate::posts::answers::{self, Answers, Recalled};
+
+/// How long finished answers are kept where other processes may write.
+const OTHERS_WRITE: Duration = Duration::from_secs(1);
 
 /// The application's state; one for all workers.
 pub struct App {
@@ -18,6 +27,8 @@ pub struct App {
     pub tokens: Tokens,
     pub refresh_keys: RefreshKeys,
     pub known: KnownSessions,
+    /// Finished answers about posts.
+    pub answers: Answers,
     pub limits: Limits,
     pub clock: Clock,
     /// The API's description, rendered once.
@@ -39,6 +50,14 @@ impl App {
                 .signing_with(settings.jwt_alg),
             refresh_keys: RefreshKeys::new(secrets)?,
             known: KnownSessions::default(),
+            answers: Answers::new(
+                u64::from(settings.cache_mb) << 20,
+                match db.url() {
+                    DatabaseUrl::Sqlite(_) => None,
+                    DatabaseUrl::Mysql(_) => Some(OTHERS_WRITE),
+                },
+                clock.clone(),
+            ),
             limits: Limits::new(settings.rate_limits == Switch::On, &clock)?,
             description: openapi::render()?,
             settings,
@@ -46,4 +65,24 @@ impl App {
             clock,
         })
     }
+}
+
+impl App {
+    /// The finished answer to a GET, if it is there and asked for plainly.
+    pub fn recall(&self, path: &str, query: &str) -> Option<Recalled> {
+        answers::recall(&self.answers, path, query)
+    }
+}
+
+/// [`Db::write`] for a write that may change what any finished answer shows, such as
+/// the name of an author.
+pub async fn write_shown<T, F>(app: &Data<App>, work: F) -> Result<T, DbError>
+where
+    T: Send + 'static,
+    F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+{
+    let after = app.clone();
+    app.db
+        .write_and(work, move |_| answers::anything_changed(&after.answers))
+        .await
 }

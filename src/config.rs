@@ -282,6 +282,12 @@ pub struct Settings {
     )]
     pub rate_limits: Switch,
 
+    /// Megabytes of memory for finished answers: posts, lists and feeds as bytes, with
+    /// their compressed forms; 0 keeps none
+    #[arg(long, env = "INKPOT_CACHE_MB", global = true, value_name = "MB", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
+    pub cache_mb: u32,
+
     /// Threads that serve HTTP [default: one a processor]
     #[arg(long, env = "INKPOT_WORKERS", global = true, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=1024))]

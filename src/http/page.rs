@@ -14,7 +14,7 @@ const MAX_SIZE: u32 = 100;
 
 /// Which page was asked for. Absent, unparsable or less than 1 becomes page 1 and
 /// size 20; a larger size becomes 100. The answer says which were used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PageRequest {
     /// From 1.
     pub page: i64,

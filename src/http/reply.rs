@@ -1,12 +1,14 @@
 //! Successes as JSON.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::cache::entry::Parts;
 use crate::error::Error;
 
 /// Who may keep an answer.
@@ -63,6 +65,19 @@ pub fn builder(status: StatusCode, keep: Keep) -> HttpResponseBuilder {
         },
     ));
     response
+}
+
+/// A public read as parts of a finished answer that is kept.
+pub fn finish<T: Serialize>(value: &T, link: Option<&str>) -> Result<Parts, Error> {
+    let Rendered { body, etag } = render(value)?;
+    let header = |text: &str| HeaderValue::try_from(text).map_err(Error::internal);
+    Ok(Parts {
+        body,
+        etag: header(&etag)?,
+        content_type: HeaderValue::from_static("application/json"),
+        cache_control: HeaderValue::from_static("no-cache"),
+        link: link.map(header).transpose()?,
+    })
 }
 
 /// A read that can be revalidated: 200 with an ETag. The edge makes 304 of it.

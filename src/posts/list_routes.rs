@@ -7,15 +7,19 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::answers::{self, Key};
 use super::lists::{self, Filter, Listed, Part};
 use super::search::Query;
 use super::types::{Status, Tag};
 use super::views::{PostsAnswer, PostsPagination, page_example};
 use crate::accounts::caller;
 use crate::app::App;
+use crate::cache::entry::Filled;
+use crate::db::Conn;
 use crate::error::{Code, Error};
 use crate::http::body::Fault;
 use crate::http::endpoint::Operation;
+use crate::http::finished;
 use crate::http::page::{self, PageRequest, Pagination, query_value};
 use crate::http::path::parse_id;
 use crate::http::reply::{self, Keep};
@@ -197,21 +201,31 @@ pub async fn list(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Erro
         None
     };
     let request = ListRequest::of_query(query, drafts_of)?;
-    let (filter, part) = (request.filter.clone(), request.part);
-    let listed = app
-        .db
-        .snapshot(move |conn| lists::load(conn, &filter, part))
-        .await?;
-    let (answer, link) = request.answer(listed);
-    let keep = if drafts_of.is_some() {
-        Keep::Never
-    } else {
-        Keep::Revalidate
+    if drafts_of.is_some() {
+        let (answer, link) = request.answer(load(&app, &request).await?);
+        let mut response = reply::read_and_keep(Keep::Never, &answer)?;
+        response.headers_mut().insert(
+            header::LINK,
+            header::HeaderValue::try_from(link).map_err(Error::internal)?,
+        );
+        return Ok(response);
+    }
+    let key = Key::of_list("list", &request.filter, request.part);
+    let fill = async || {
+        let (answer, link) = request.answer(load(&app, &request).await?);
+        Ok(Filled::Found {
+            parts: reply::finish(&answer, Some(&link))?,
+            sources: answers::sources_of_list(&request.filter),
+        })
     };
-    let mut response = reply::read_and_keep(keep, &answer)?;
-    response.headers_mut().insert(
-        header::LINK,
-        header::HeaderValue::try_from(link).map_err(Error::internal)?,
-    );
-    Ok(response)
+    let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
+        return Err(Error::internal("a list was absent"));
+    };
+    Ok(finished::answer(&app.answers, &key, &entry, req.headers()).await)
+}
+
+async fn load(app: &App, request: &ListRequest) -> Result<Listed, Error> {
+    let (filter, part) = (request.filter.clone(), request.part);
+    let load = move |conn: &mut Conn| lists::load(conn, &filter, part);
+    Ok(app.db.snapshot(load).await?)
 }

@@ -43,6 +43,11 @@ pub struct Listed {
 }
 
 impl Filter {
+    /// Whether it takes every published post.
+    pub fn is_open(&self) -> bool {
+        self.counted() == Some(List::All)
+    }
+
     fn published(&self) -> bool {
         self.drafts_of.is_none()
     }

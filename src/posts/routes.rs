@@ -7,18 +7,21 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::answers::{self, Key as AnswerKey};
 use super::idempotency::{self, Answer, Key, Known};
 use super::list_routes;
-use super::store::{self, Edited, PostHead};
+use super::store::{self, Changed, Edited, PostHead};
 use super::types::{NewPost, PostChange};
 use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
 use crate::accounts::caller::{self, Caller};
 use crate::app::App;
+use crate::cache::entry::Filled;
 use crate::db::{Conn, DbError};
 use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::condition::IfMatch;
 use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::finished;
 use crate::http::path::Id;
 use crate::http::reply::{self, Keep};
 use crate::http::then::Then;
@@ -119,7 +122,8 @@ fn edit(id: &'static str, summary: &'static str) -> Operation {
 
 /// What came of a request to publish.
 enum Published {
-    Now(Answer),
+    /// And the post, where it was made just now.
+    Now(Answer, Option<Box<PostHead>>),
     /// The author is gone or not active any more.
     NoAuthor,
     Reused,
@@ -138,7 +142,7 @@ async fn publish(
         if let (Some(key), Some(hash)) = (&key, &hash) {
             match idempotency::begin(conn, author, key, hash, now)? {
                 Known::New => {}
-                Known::Answered(answer) => return Ok(Published::Now(answer)),
+                Known::Answered(answer) => return Ok(Published::Now(answer, None)),
                 Known::Reused => return Ok(Published::Reused),
                 Known::UnderWay => return Ok(Published::UnderWay),
             }
@@ -149,14 +153,20 @@ async fn publish(
             }
             return Ok(Published::NoAuthor);
         };
-        let answer = render(head, new.content.clone())?;
+        let answer = render(head.clone(), new.content.clone())?;
         if let Some(key) = &key {
             idempotency::keep(conn, author, key, &answer)?;
         }
-        Ok(Published::Now(answer))
+        Ok(Published::Now(answer, Some(Box::new(head))))
     };
-    match app.db.write(work).await {
-        Ok(Published::Now(answer)) => Ok(published(answer)),
+    let after = app.clone();
+    let settle = move |done: &Result<Published, DbError>| match done {
+        Ok(Published::Now(_, Some(head))) => answers::post_changed(&after.answers, &[head]),
+        Ok(_) => {}
+        Err(error) => answers::perhaps_changed(&after.answers, error),
+    };
+    match app.db.write_and(work, settle).await {
+        Ok(Published::Now(answer, _)) => Ok(published(answer)),
         Ok(Published::Reused) => Err(Error::new(Code::IdempotencyKeyReused)),
         // The author was deleted between the look and the insert.
         Ok(Published::NoAuthor) | Err(DbError::ForeignKey) => Err(Error::new(Code::InvalidToken)),
@@ -195,19 +205,31 @@ fn published(answer: Answer) -> HttpResponse {
 }
 
 async fn read(id: Id, req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
-    let found = app
-        .db
-        .read(move |conn| store::find_post(conn, id.0))
-        .await?;
-    if let Some((head, text)) = found {
-        if !head.published && !may_see(&head, caller_of(&req).await?) {
-            return Err(Error::new(Code::PostNotFound));
-        }
-        return answer(head, text);
+    let find = || app.db.read(move |conn| store::find_post(conn, id.0));
+    let fill = async || {
+        let sources = answers::sources_of_post(id.0);
+        let Some((head, text)) = find().await?.filter(|(head, _)| head.published) else {
+            return Ok(Filled::Absent { sources });
+        };
+        let post = Post::new(head, text);
+        let parts = reply::finish(&PostAnswer { post: &post }, None)?;
+        Ok(Filled::Found { parts, sources })
+    };
+    let key = AnswerKey::Post(id.0);
+    if let Some(entry) = app.answers.find_or_fill(&key, fill).await? {
+        return Ok(finished::answer(&app.answers, &key, &entry, req.headers()).await);
     }
-    // As for a draft, so that a bad token does not tell the two apart.
-    caller_of(&req).await?;
-    Err(Error::new(Code::PostNotFound))
+    // What is not there at all asks for a token as a draft does, so that a bad one does
+    // not tell the two apart.
+    let caller = caller_of(&req).await?;
+    let draft = match caller {
+        Some(_) => find().await?,
+        None => None,
+    };
+    match draft {
+        Some((head, text)) if head.published || may_see(&head, caller) => answer(head, text),
+        _ => Err(Error::new(Code::PostNotFound)),
+    }
 }
 
 /// The caller, if there is a token. It is asked for only where it matters: a post that
@@ -243,14 +265,21 @@ async fn change(
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0);
     let editor = (caller.user_id, caller.is_admin);
-    let edited = app
-        .db
-        .write(move |conn| {
-            let fits = |head: &PostHead, text: &str| fits(&condition, head, text);
-            store::change_post(conn, id.0, editor, &change, &fits, now)
-        })
-        .await?;
-    let changed = done(edited)?;
+    let work = move |conn: &mut Conn| {
+        let fits = |head: &PostHead, text: &str| fits(&condition, head, text);
+        store::change_post(conn, id.0, editor, &change, &fits, now)
+    };
+    let after = app.clone();
+    let settle = move |done: &Result<Edited<Changed>, DbError>| match done {
+        Ok(Edited::Done(Changed {
+            before, after: now, ..
+        })) => {
+            answers::post_changed(&after.answers, &[before, now]);
+        }
+        Ok(_) => {}
+        Err(error) => answers::perhaps_changed(&after.answers, error),
+    };
+    let changed = done(app.db.write_and(work, settle).await?)?;
     answer(changed.after, changed.text)
 }
 
@@ -259,14 +288,17 @@ async fn delete(
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
     let editor = (caller.user_id, caller.is_admin);
-    let edited = app
-        .db
-        .write(move |conn| {
-            let fits = |head: &PostHead, text: &str| fits(&condition, head, text);
-            store::delete_post(conn, id.0, editor, &fits)
-        })
-        .await?;
-    done(edited)?;
+    let work = move |conn: &mut Conn| {
+        let fits = |head: &PostHead, text: &str| fits(&condition, head, text);
+        store::delete_post(conn, id.0, editor, &fits)
+    };
+    let after = app.clone();
+    let settle = move |done: &Result<Edited<PostHead>, DbError>| match done {
+        Ok(Edited::Done(head)) => answers::post_changed(&after.answers, &[head]),
+        Ok(_) => {}
+        Err(error) => answers::perhaps_changed(&after.answers, error),
+    };
+    done(app.db.write_and(work, settle).await?)?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -185,7 +185,8 @@ async fn answers_are_compressed_as_asked(app: TestApp) {
     }
 }
 
-fn decoded(answer: &Answer) -> Vec<u8> {
+/// The body without its coding.
+pub fn decoded(answer: &Answer) -> Vec<u8> {
     use std::io::Read;
     let mut bytes = Vec::new();
     match answer.header("content-encoding") {

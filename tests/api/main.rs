@@ -8,6 +8,7 @@ mod harness;
 
 mod accounts;
 mod admin;
+mod answers;
 mod authoring;
 mod command;
 mod contract;

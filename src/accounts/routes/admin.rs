@@ -17,7 +17,7 @@ use crate::accounts::sessions;
 use crate::accounts::types::Name;
 use crate::accounts::users::{self, AdminChange, Administered, User};
 use crate::accounts::visitor::Visitor;
-use crate::app::App;
+use crate::app::{App, write_shown};
 use crate::db::Conn;
 use crate::error::{Code, Error};
 use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
@@ -190,16 +190,14 @@ async fn change(
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0.0);
-    let outcome = app
-        .db
-        .write(move |conn| {
-            let outcome = users::administer(conn, id.0, &change, now)?;
-            if let Administered::Done(before, after) = &outcome {
-                record(conn, Some(admin.user_id), before, after, &visitor, now)?;
-            }
-            Ok(outcome)
-        })
-        .await?;
+    let outcome = write_shown(&app, move |conn| {
+        let outcome = users::administer(conn, id.0, &change, now)?;
+        if let Administered::Done(before, after) = &outcome {
+            record(conn, Some(admin.user_id), before, after, &visitor, now)?;
+        }
+        Ok(outcome)
+    })
+    .await?;
     match outcome {
         Administered::Done(_, user) => {
             app.known.forget(user.user_id, None);
@@ -288,10 +286,10 @@ async fn delete(
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
-    let refused = app
-        .db
-        .write(move |conn| remove(conn, id.0, admin.user_id, &visitor, now))
-        .await?;
+    let refused = write_shown(&app, move |conn| {
+        remove(conn, id.0, admin.user_id, &visitor, now)
+    })
+    .await?;
     if let Some(code) = refused {
         return Err(Error::new(code));
     }

@@ -20,7 +20,8 @@ use crate::accounts::sessions;
 use crate::accounts::types::{Email, Mobile, Name, Username};
 use crate::accounts::users::{self, ProfileChange, User};
 use crate::accounts::visitor::Visitor;
-use crate::app::App;
+use crate::app::{App, write_shown};
+use crate::db::Conn;
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Change, Document, Fault, Field, Input};
 use crate::http::endpoint::{Endpoint, Operation};
@@ -288,15 +289,19 @@ async fn change(
         check_password(&app, &user, password, &visitor).await?;
     }
     let now = app.clock.now();
-    let user = app
-        .db
-        .write(move |conn| {
-            let user = users::change_profile(conn, caller.user_id, &change, now)?;
-            let entry = Entry::by_user(Action::ProfileChanged, caller.user_id);
-            audit::insert(conn, entry, &visitor, now)?;
-            Ok(user)
-        })
-        .await
+    let is_shown = change.name.is_some();
+    let work = move |conn: &mut Conn| {
+        let user = users::change_profile(conn, caller.user_id, &change, now)?;
+        let entry = Entry::by_user(Action::ProfileChanged, caller.user_id);
+        audit::insert(conn, entry, &visitor, now)?;
+        Ok(user)
+    };
+    let done = if is_shown {
+        write_shown(&app, work).await
+    } else {
+        app.db.write(work).await
+    };
+    let user = done
         .map_err(taken)?
         .ok_or_else(|| Error::new(Code::InvalidToken))?;
     own_view(user)
@@ -376,10 +381,8 @@ async fn delete(
     let user = load(&app, caller).await?;
     check_password(&app, &user, body.0.current, &visitor).await?;
     let now = app.clock.now();
-    let refused = app
-        .db
-        .write(move |conn| remove(conn, caller.user_id, caller.user_id, &visitor, now))
-        .await?;
+    let id = caller.user_id;
+    let refused = write_shown(&app, move |conn| remove(conn, id, id, &visitor, now)).await?;
     match refused {
         None => {}
         // Deleted by another request of theirs, or by an admin, a moment ago.
