@@ -1,0 +1,3 @@
+-- One request again and again: the URL and headers of wrk's command line.
+
+dofile("benches/wrk/report.lua")
