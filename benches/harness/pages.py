@@ -1,0 +1,87 @@
+"""Ways into the list, as paths none of which was asked for before: so a cache of answers has none of them."""
+
+import json
+import random
+import re
+from urllib.parse import parse_qs, urlsplit
+
+from .load import once
+from .processes import Trouble
+
+FIRST = "first pages"
+SIZES = range(20, 41)
+NEAR = 5  # pages that count as the first, or as the last
+AUTHOR = 1
+# The walk by cursors has a page size of its own, so that it asks for no path that is measured.
+STRIDE = 19
+
+
+def ways(address, posts, requests):
+    """Paths by the name of the way; `None` where the server does not have it."""
+    known = parameters(address)
+    dice = random.Random(posts)
+    near = [(page, size) for page in range(NEAR) for size in SIZES]
+    firsts = dice.sample(near, requests)
+    lasts = [(posts // size - page, size) for page, size in dice.sample(near, requests)]
+    # A twentieth of all around the middle.
+    middles = set()
+    while len(middles) < requests:
+        size = dice.choice(SIZES)
+        middles.add((int(posts / size * dice.uniform(0.475, 0.525)), size))
+    found = {
+        FIRST: [f"/post/?page={1 + page}&size={size}" for page, size in firsts],
+        "middle": [f"/post/?page={page}&size={size}" for page, size in sorted(middles)],
+        "last pages": [f"/post/?page={page}&size={size}" for page, size in lasts],
+        "by cursor, from the first": None,
+        "by cursor, from the middle": None,
+        "an author's first pages": None,
+    }
+    if "before" in known:
+        for way, page in (("first", 2), ("middle", posts // STRIDE // 2)):
+            walk = cursors(address, f"/post/?page={page}&size={STRIDE}", requests)
+            paths = [f"/post/?before={cursor}&size={dice.choice(SIZES)}" for cursor in walk]
+            found[f"by cursor, from the {way}"] = paths
+    if "author" in known:
+        # There are a thousand authors, so an author has ten posts at least.
+        paths = [f"/post/?author={AUTHOR + n}&size={dice.choice(SIZES)}" for n in range(requests)]
+        found["an author's first pages"] = paths
+    return found
+
+
+def parameters(address):
+    """What the server's description says that the list takes."""
+    status, _, body = once(address, "GET", "/openapi.json")
+    if status != 200:
+        raise Trouble(f"GET /openapi.json: {status}")
+    described = json.loads(body)
+    operation = described["paths"]["/post"]["get"]
+    return {resolve(described, parameter)["name"] for parameter in operation.get("parameters", [])}
+
+
+def resolve(described, parameter):
+    """A parameter may be named, and described elsewhere."""
+    for part in parameter.get("$ref", "").split("/")[1:]:
+        described = described[part]
+    return described if "$ref" in parameter else parameter
+
+
+def cursors(address, path, number):
+    """As many cursors as asked for, each of the page after the last one's."""
+    walk = []
+    while len(walk) < number:
+        status, headers, body = once(address, "GET", path)
+        cursor = cursor_of(headers.get("Link", ""), json.loads(body)) if status == 200 else None
+        if cursor is None:
+            raise Trouble(f"GET {path}: {status}, without a cursor")
+        walk.append(cursor)
+        path = f"/post/?before={cursor}&size={STRIDE}"
+    return walk
+
+
+def cursor_of(link, answer):
+    """Of the page behind an answer: in its Link, or in its body as `next` or `before`."""
+    for target in re.findall(r"<([^>]*)>", link):
+        if before := parse_qs(urlsplit(target).query).get("before"):
+            return before[0]
+    pagination = answer.get("pagination", {})
+    return pagination.get("next") or pagination.get("before")
