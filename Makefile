@@ -94,6 +94,16 @@ fuzz: deps ## fuzz the API on both databases, from its own description; ARGS for
 trial: deps build ## publish and read back the READMEs of all dependencies on both databases
 	tests/trial $(ARGS)
 
+.PHONY: bench
+bench: ## compare the server with bare ones on both databases; ARGS='--only hot,list --databases sqlite'
+	@tests/install-deps bench
+	benches/compare $(ARGS)
+
+.PHONY: bench-scale
+bench-scale: ## what pages of the list cost with up to a million posts; ARGS for its flags
+	@tests/install-deps bench
+	benches/scale $(ARGS)
+
 .PHONY: clean
 clean: ## remove what was built
 	$(CARGO) clean
