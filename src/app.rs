@@ -12,6 +12,7 @@ use crate::accounts::tokens::Tokens;
 use crate::clock::Clock;
 use crate::config::{Settings, Switch, processors};
 use crate::db::{Conn, DatabaseUrl, Db, DbError};
+use crate::http::public_url::PublicUrl;
 use crate::limits::Limits;
 use crate::openapi;
 use crate::posts::answers::{self, Answers, Recalled};
@@ -31,6 +32,8 @@ pub struct App {
     pub answers: Answers,
     pub limits: Limits,
     pub clock: Clock,
+    /// The base of absolute links.
+    pub public_url: PublicUrl,
     /// The API's description, rendered once.
     pub description: openapi::Rendered,
 }
@@ -60,6 +63,8 @@ impl App {
             ),
             limits: Limits::new(settings.rate_limits == Switch::On, &clock)?,
             description: openapi::render()?,
+            public_url: (settings.public_url.clone())
+                .unwrap_or_else(|| PublicUrl::of_address(settings.listen)),
             settings,
             db,
             clock,

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use crate::accounts::sessions::Lifetimes;
 use crate::db::DatabaseUrl;
 use crate::http::client_address;
+use crate::http::public_url::PublicUrl;
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
 const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
@@ -204,6 +205,13 @@ pub struct Settings {
         default_value = "127.0.0.1:8080"
     )]
     pub listen: SocketAddr,
+
+    /// Where the world reaches the server, for the links in feeds: http or https, host,
+    /// port, perhaps a path
+    /// [default: http:// and the address it listens on]
+    #[arg(long, env = "INKPOT_PUBLIC_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = PublicUrl::parse)]
+    pub public_url: Option<PublicUrl>,
 
     /// Directory of the embedded database and of the generated secret
     #[arg(

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::db::{Db, migrations};
 use crate::http::edge;
+use crate::http::public_url::PublicUrl;
 use crate::http::wire::Wire;
 use crate::posts::check;
 use crate::{routes, secret};
@@ -67,11 +68,14 @@ pub fn prepare(settings: Settings) -> Result<App, String> {
 }
 
 /// Takes the port. The error is one line.
-pub fn bind(app: App) -> Result<Bound, String> {
+pub fn bind(mut app: App) -> Result<Bound, String> {
     let listen = app.settings.listen;
     let listener =
         TcpListener::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
+    if app.settings.public_url.is_none() {
+        app.public_url = PublicUrl::of_address(address);
+    }
     let workers = app.settings.worker_threads();
     let app = Data::new(app);
     let shared = app.clone();

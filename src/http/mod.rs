@@ -12,6 +12,7 @@ pub mod finished;
 mod members;
 pub mod page;
 pub mod path;
+pub mod public_url;
 pub mod reply;
 pub mod request_id;
 pub mod then;

@@ -172,6 +172,16 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
             "INKPOT_TRUSTED_PROXIES",
         ),
         ("INKPOT_TRUSTED_PROXIES", "10.0.0.0/33", "10.0.0.0/8"),
+        (
+            "INKPOT_PUBLIC_URL",
+            "blog.example.org",
+            "https://blog.example.org",
+        ),
+        (
+            "INKPOT_PUBLIC_URL",
+            "https://ann:hunter22@example.org",
+            "INKPOT_PUBLIC_URL",
+        ),
         ("INKPOT_RATE_LIMITS", "maybe", "on, off"),
         ("INKPOT_COLOUR", "red", "INKPOT_COLOUR"),
         ("INKPOT_JWT_SECRET", "short", "at least 32 bytes"),
@@ -352,6 +362,7 @@ fn help_documents_every_setting() {
     for name in [
         "DATABASE_URL",
         "INKPOT_LISTEN",
+        "INKPOT_PUBLIC_URL",
         "INKPOT_DATA_DIR",
         "INKPOT_JWT_SECRET",
         "INKPOT_JWT_ALG",
