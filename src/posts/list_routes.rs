@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::answers::{self, Key};
 use super::lists::{self, Filter, Listed, Part};
 use super::search::Query;
-use super::types::{Status, Tag};
+use super::types::{Status, TAG_MAX, Tag};
 use super::views::{PostsAnswer, PostsPagination, page_example};
 use crate::accounts::caller;
 use crate::app::App;
@@ -26,20 +26,8 @@ use crate::http::reply::{self, Keep};
 
 /// How it is described.
 pub fn operation() -> Operation {
-    let text = || {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .build()
-            .into()
-    };
-    let id = || {
-        ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1))
-            .build()
-            .into()
-    };
-    Operation::new("listPosts", super::routes::TAG, "Posts, newest first")
+    let text = || ObjectBuilder::new().schema_type(Type::String).build().into();
+    let operation = Operation::new("listPosts", super::routes::TAG, "Posts, newest first")
         .description(
             "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
              following `next` meets every post once, while others are added or removed. `page` and \
@@ -53,21 +41,8 @@ pub fn operation() -> Operation {
             "The `next` of an earlier answer; empty for the top. `page` does not count then.",
             text(),
             json!("1234"),
-        )
-        .parameter(
-            "author",
-            ParameterIn::Query,
-            "By this user only.",
-            id(),
-            json!(1),
-        )
-        .parameter(
-            "tag",
-            ParameterIn::Query,
-            "With this tag only.",
-            text(),
-            json!("rust"),
-        )
+        );
+    take_author_and_tag(operation)
         .parameter(
             "q",
             ParameterIn::Query,
@@ -91,6 +66,49 @@ pub fn operation() -> Operation {
         .answers::<PostsAnswer>(StatusCode::OK, page_example())
         .revalidates()
         .refuses(&[Code::QueryInvalid])
+}
+
+/// The parameters that [`author_and_tag`] reads.
+pub fn take_author_and_tag(operation: Operation) -> Operation {
+    let id = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1));
+    // Empty as absent, or something visible.
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(TAG_MAX))
+        .pattern(Some("^$|\\S"));
+    operation
+        .parameter(
+            "author",
+            ParameterIn::Query,
+            "By this user only.",
+            id.into(),
+            json!(1),
+        )
+        .parameter(
+            "tag",
+            ParameterIn::Query,
+            "With this tag only.",
+            text.into(),
+            json!("rust"),
+        )
+}
+
+/// The published posts by an author, with a tag, or both; of a repeated parameter the
+/// first counts, and an empty one is none.
+pub fn author_and_tag(query: &str) -> Result<Filter, Error> {
+    let author = given(query, "author")
+        .map(|text| parse_id(&text).ok_or_else(|| invalid("author", &NO_ID)))
+        .transpose()?;
+    let tag = given(query, "tag")
+        .map(|text| Tag::parse(&text).map_err(|fault| invalid("tag", &fault)))
+        .transpose()?;
+    Ok(Filter {
+        author,
+        tag,
+        ..Filter::default()
+    })
 }
 
 /// What a query string asks for.
@@ -130,20 +148,14 @@ impl ListRequest {
     /// Reads a query string; of a repeated parameter the first counts. `drafts_of`: the
     /// user who asks for their drafts.
     pub fn of_query(query: &str, drafts_of: Option<i64>) -> Result<Self, Error> {
-        let mut kept = Vec::new();
         let mut filter = Filter {
             drafts_of,
-            ..Filter::default()
+            ..author_and_tag(query)?
         };
-        if let Some(text) = given(query, "author") {
-            let id = parse_id(&text).ok_or_else(|| invalid("author", &NO_ID))?;
-            filter.author = Some(id);
-            kept.push(("author", text));
-        }
-        if let Some(text) = given(query, "tag") {
-            filter.tag = Some(Tag::parse(&text).map_err(|fault| invalid("tag", &fault))?);
-            kept.push(("tag", text));
-        }
+        let mut kept: Vec<(&'static str, String)> = ["author", "tag"]
+            .into_iter()
+            .filter_map(|name| given(query, name).map(|text| (name, text)))
+            .collect();
         if let Some(text) = given(query, "q").filter(|text| !text.trim().is_empty()) {
             filter.words = Some(Query::parse(&text));
             kept.push(("q", text));
