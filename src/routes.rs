@@ -13,6 +13,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         accounts::routes::endpoints(),
         accounts::keys_routes::endpoints(),
         posts::routes::endpoints(),
+        posts::feed_routes::endpoints(),
         service::endpoints(),
     ]
     .into_iter()

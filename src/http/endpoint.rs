@@ -182,8 +182,17 @@ pub struct Operation {
 
 /// The body of a success.
 enum Answer {
-    Json { schema: String, example: Value },
-    Other { media_type: &'static str },
+    Json {
+        media_type: &'static str,
+        schema: String,
+        example: Value,
+    },
+    Text {
+        media_type: &'static str,
+    },
+    Other {
+        media_type: &'static str,
+    },
     Nothing,
 }
 
@@ -255,6 +264,7 @@ impl Operation {
     pub fn answers<T: ToSchema>(mut self, status: StatusCode, example: Value) -> Self {
         self.status = status;
         self.answer = Answer::Json {
+            media_type: "application/json",
             schema: T::name().into_owned(),
             example,
         };
@@ -263,6 +273,20 @@ impl Operation {
             T::schemas(&mut schemas);
             schemas
         })
+    }
+
+    /// The same JSON under a media type of its own; call it after [`answers`](Self::answers).
+    pub fn called(mut self, name: &'static str) -> Self {
+        if let Answer::Json { media_type, .. } = &mut self.answer {
+            *media_type = name;
+        }
+        self
+    }
+
+    /// Succeeds with 200 and text of this kind.
+    pub fn answers_document(mut self, media_type: &'static str) -> Self {
+        self.answer = Answer::Text { media_type };
+        self
     }
 
     /// Succeeds with 200 and an object in this notation.
@@ -421,11 +445,21 @@ impl Operation {
     fn success(&self) -> ResponseBuilder {
         let mut response = ResponseBuilder::new().description(self.summary);
         response = match &self.answer {
-            Answer::Json { schema, example } => response.content(
-                "application/json",
+            Answer::Json {
+                media_type,
+                schema,
+                example,
+            } => response.content(
+                *media_type,
                 ContentBuilder::new()
                     .schema(Some(Ref::from_schema_name(schema)))
                     .example(Some(example.clone()))
+                    .build(),
+            ),
+            Answer::Text { media_type } => response.content(
+                *media_type,
+                ContentBuilder::new()
+                    .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
                     .build(),
             ),
             Answer::Nothing => response,

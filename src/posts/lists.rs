@@ -2,7 +2,10 @@
 //! (`Part`), and how they are read. Every one goes along an index, and only the
 //! posts that are shown are read.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 
 use super::counts::{self, List, Start};
 use super::search::Query;
@@ -10,7 +13,7 @@ use super::store::{PostHead, head_columns};
 use super::types::Tag;
 use crate::db::Conn;
 use crate::db::dialect::Wanted;
-use crate::db::schema::{post, post_tag, user};
+use crate::db::schema::{content, post, post_tag, user};
 use crate::http::page::PageRequest;
 
 /// Which posts.
@@ -96,6 +99,35 @@ pub fn load(conn: &mut Conn, filter: &Filter, part: Part) -> QueryResult<Listed>
             })
         }
     }
+}
+
+diesel::define_sql_function! {
+    /// Characters of a text: `length` of them from number `first`, which counts from 1.
+    fn substr(text: Text, first: BigInt, length: BigInt) -> Text;
+}
+
+/// The newest posts of a list, at most `size`, each with the first `characters` of its
+/// text: what is longer does not leave the database. Call it in a snapshot.
+pub fn load_beginnings(
+    conn: &mut Conn,
+    filter: &Filter,
+    size: u32,
+    characters: i64,
+) -> QueryResult<Vec<(PostHead, String)>> {
+    let below = i64::MAX;
+    let heads = load_some(conn, filter, Start { below, skip: 0 }, i64::from(size))?;
+    let ids: Vec<i64> = heads.iter().map(|head| head.post_id).collect();
+    let mut texts: HashMap<i64, String> = content::table
+        .filter(content::post_id.eq_any(&ids))
+        .select((content::post_id, substr(content::body, 1, characters)))
+        .load::<(i64, String)>(conn)?
+        .into_iter()
+        .collect();
+    // Every post has a text: both are written in one transaction.
+    Ok(heads
+        .into_iter()
+        .filter_map(|head| texts.remove(&head.post_id).map(|text| (head, text)))
+        .collect())
 }
 
 fn load_page(conn: &mut Conn, filter: &Filter, request: PageRequest) -> QueryResult<Listed> {

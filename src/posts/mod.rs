@@ -1,11 +1,16 @@
 //! Posts: `types` is what clients send, `search` what a text is found by, `store`
 //! how a post is written, `counts` and `lists` how many are found and paged through,
-//! `idempotency` how a repeated request is known, `answers` what is kept finished; `views` is what clients get, and the
-//! `routes` are how all of it is spoken over HTTP.
+//! `feed` what a feed says and `feed_atom` and `feed_json` how it is written,
+//! `idempotency` how a repeated request is known, `answers` what is kept finished;
+//! `views` is what clients get, and the `routes` are how all of it is spoken over HTTP.
 
 pub mod answers;
 pub mod check;
 pub mod counts;
+pub mod feed;
+pub mod feed_atom;
+pub mod feed_json;
+pub mod feed_routes;
 pub mod idempotency;
 pub mod list_routes;
 pub mod lists;

@@ -59,6 +59,8 @@ async fn other_methods_are_told_what_is_allowed(app: TestApp) {
         ("/post/pub", "POST, OPTIONS"),
         ("/post/1", "GET, HEAD, PATCH, DELETE, OPTIONS"),
         ("/livez", "GET, HEAD, OPTIONS"),
+        ("/feed.atom", "GET, HEAD, OPTIONS"),
+        ("/feed.json/", "GET, HEAD, OPTIONS"),
         ("/problems/not_found", "GET, HEAD, OPTIONS"),
     ] {
         for method in ["TRACE", "CONNECT", "PROPFIND", "BREW", "get"] {
@@ -92,6 +94,8 @@ async fn every_path_has_both_slashes_head_and_options(app: TestApp) {
         "/user/1",
         "/post",
         "/post/1",
+        "/feed.atom",
+        "/feed.json",
         "/livez",
         "/readyz",
         "/openapi.yaml",
@@ -140,7 +144,8 @@ async fn answers_are_compressed_as_asked(app: TestApp) {
     let ann = app.user("ann").await;
     let text = "a text that repeats itself, ".repeat(4000);
     let id = ann.publish("x", &text).await;
-    for path in [format!("/post/{id}"), "/openapi.yaml".to_owned()] {
+    let others = ["/openapi.yaml", "/feed.atom", "/feed.json"].map(str::to_owned);
+    for path in others.into_iter().chain([format!("/post/{id}")]) {
         let ask = async |codings: &str| {
             let request = TestRequest::with_uri(&path).insert_header(("Accept-Encoding", codings));
             app.send(request).await

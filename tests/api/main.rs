@@ -15,6 +15,7 @@ mod contract;
 mod counts;
 mod edge;
 mod idempotency;
+mod feeds;
 mod keys;
 mod limits;
 mod lists;

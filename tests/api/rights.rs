@@ -26,6 +26,8 @@ fn table() -> Vec<(&'static str, &'static str, Value, [u16; 5])> {
         ("GET", "/openapi.json", none.clone(), [200; 5]),
         ("GET", "/problems/{code}", none.clone(), [200; 5]),
         ("GET", "/post", none.clone(), [200; 5]),
+        ("GET", "/feed.atom", none.clone(), [200; 5]),
+        ("GET", "/feed.json", none.clone(), [200; 5]),
         ("GET", "/post/{id}", none.clone(), [200; 5]),
         ("GET", "/user/{id}", none.clone(), [200; 5]),
         ("POST", "/user/reg", json!({}), [422; 5]),

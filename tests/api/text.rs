@@ -11,7 +11,8 @@ on_both_databases![
     control_characters_are_refused_everywhere,
 ];
 
-const TEXTS: &[&str] = &[
+/// Texts of every kind that a post takes.
+pub const TEXTS: &[&str] = &[
     "Съешь же ещё этих мягких французских булок, да выпей чаю",
     "我能吞下玻璃而不伤身体。𠮷野家 𪚥",
     "Pa's wijze lynx bezag vroom het fikse aquaduct — één, twee, drieëntwintig",

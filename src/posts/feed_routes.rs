@@ -1,0 +1,82 @@
+//! `/feed.atom` and `/feed.json` over HTTP.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::feed::{self, Feed, Format};
+use super::feed_json::{self, JsonFeed};
+use super::list_routes::{author_and_tag, take_author_and_tag};
+use super::lists::{self, Filter};
+use crate::app::App;
+use crate::error::{Code, Error};
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::reply::{self, Keep};
+
+/// The endpoints of this module.
+pub fn endpoints() -> Vec<Endpoint> {
+    let atom = operation("getAtomFeed", "The newest posts as an Atom feed")
+        .answers_document(Format::Atom.content_type());
+    let json = operation("getJsonFeed", "The newest posts as a JSON Feed")
+        .answers::<JsonFeed>(StatusCode::OK, feed_json::example())
+        .called(Format::Json.content_type());
+    vec![
+        Endpoint::new(Format::Atom.path()).get(atom, |req: HttpRequest, app: Data<App>| {
+            answer(req, app, Format::Atom)
+        }),
+        Endpoint::new(Format::Json.path()).get(json, |req: HttpRequest, app: Data<App>| {
+            answer(req, app, Format::Json)
+        }),
+    ]
+}
+
+fn operation(id: &'static str, summary: &'static str) -> Operation {
+    take_author_and_tag(Operation::new(id, super::routes::TAG, summary))
+        .description(
+            "The newest 20 published posts, by all or by the filters. A content of more than 64 KiB \
+             is cut. URLs begin with the server's public one.",
+        )
+        .database()
+        .revalidates()
+        .refuses(&[Code::QueryInvalid])
+}
+
+/// A feed as it goes out, for anyone.
+pub struct Finished {
+    pub content_type: &'static str,
+    /// Strong ETag of the uncompressed body, with its quotes.
+    pub etag: String,
+    pub body: Vec<u8>,
+}
+
+async fn answer(req: HttpRequest, app: Data<App>, format: Format) -> Result<HttpResponse, Error> {
+    let filter = author_and_tag(req.query_string())?;
+    let finished = finish(app, filter, format).await?;
+    Ok(reply::builder(StatusCode::OK, Keep::Revalidate)
+        .insert_header((header::CONTENT_TYPE, finished.content_type))
+        .insert_header((header::ETAG, finished.etag))
+        .body(finished.body))
+}
+
+/// Makes the feed of the published posts that `filter` takes. Nothing of the request is
+/// in it beyond the two.
+pub async fn finish(app: Data<App>, filter: Filter, format: Format) -> Result<Finished, Error> {
+    let wanted = filter.clone();
+    let posts = app
+        .db
+        .snapshot(move |conn| lists::load_beginnings(conn, &wanted, feed::SIZE, feed::CHARACTERS))
+        .await?;
+    // Megabytes to escape and hash would hold up the other requests of the worker.
+    let work = move || {
+        let body = Feed::new(&app.public_url, &filter, &posts).write(format)?;
+        Ok(Finished {
+            content_type: format.content_type(),
+            etag: reply::etag_of(&body),
+            body,
+        })
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::internal)?
+        .map_err(|error: serde_json::Error| Error::internal(error))
+}

@@ -1,0 +1,476 @@
+//! Feeds: what they say is what the posts say, and what they are is what readers of
+//! feeds take. Atom is parsed and checked against the grammar of RFC 4287 by Python's
+//! libraries, so that its validity is not believed.
+
+use actix_web::http::Method;
+use chrono::{DateTime, Duration, FixedOffset};
+use serde_json::{Value, json};
+
+use crate::harness::process::{Process, inkpot};
+use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases, python};
+use crate::text::TEXTS;
+
+on_both_databases![
+    feeds_say_what_the_posts_say,
+    an_empty_feed_is_a_feed,
+    drafts_are_never_in_a_feed,
+    a_feed_has_the_newest_twenty,
+    filters_choose_and_are_named,
+    what_cannot_be_read_is_refused,
+    long_contents_are_cut,
+    a_feed_can_be_revalidated,
+    links_begin_with_the_public_url_whatever_the_host,
+];
+
+/// Where the server of a test believes to be.
+const BASE: &str = "http://127.0.0.1:8080";
+
+/// Reads a feed as its readers do, after the grammar has been asked.
+const READ: &str = r#"
+import json, sys
+import feedparser, rnc2rng
+from lxml import etree
+
+given = json.load(sys.stdin)
+# The converter declares a prefix for no namespace, which XML does not have.
+grammar = rnc2rng.dumps(rnc2rng.loads(given["grammar"])).replace('xmlns:local=""', "")
+document = given["document"].encode()
+feed = etree.fromstring(document)
+etree.RelaxNG(etree.fromstring(grammar.encode())).assertValid(feed)
+
+ATOM = {"a": "http://www.w3.org/2005/Atom"}
+
+def texts(element, path):
+    return [found.text for found in element.findall(path, ATOM)]
+
+def links(element):
+    return [[link.get(name) for name in ("rel", "type", "href")] for link in element.findall("a:link", ATOM)]
+
+reader = feedparser.parse(document, response_headers={"content-type": given["type"]})
+assert not reader.bozo and reader.version == "atom10", reader
+json.dump({
+    "head": [texts(feed, "a:" + name) for name in ("id", "title", "updated")],
+    "links": links(feed),
+    "entries": [{
+        "texts": [texts(entry, "a:" + name) for name in (
+            "id", "title", "author/a:name", "author/a:uri", "published", "updated", "content", "summary")],
+        "links": links(entry),
+        "tags": [category.get("term") for category in entry.findall("a:category", ATOM)],
+    } for entry in feed.findall("a:entry", ATOM)],
+    "seen_by_reader": [entry.id for entry in reader.entries],
+}, sys.stdout)
+"#;
+
+fn check(document: &str) -> Option<Result<Value, String>> {
+    let grammar =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/atom.rnc")).unwrap();
+    let given = json!({
+        "grammar": grammar, "document": document, "type": "application/atom+xml; charset=utf-8",
+    });
+    python::run(READ, &given)
+}
+
+/// Both feeds of a query, the Atom one checked and seen to say the same; the JSON.
+async fn feed(app: &TestApp, query: &str) -> Value {
+    let atom = app.anonymous().get(&format!("/feed.atom{query}")).await;
+    assert_eq!(atom.status.as_u16(), 200, "{query}");
+    let json = app.anonymous().get(&format!("/feed.json{query}")).await;
+    let json = json.expect(200);
+    assert_eq!(json["version"], "https://jsonfeed.org/version/1.1");
+    assert_eq!(json["home_page_url"], format!("{BASE}/"));
+    if let Some(read) = check(std::str::from_utf8(&atom.body).unwrap()) {
+        assert_eq!(read.unwrap(), as_atom(&json), "{query}");
+    }
+    json
+}
+
+/// What [`READ`] finds in the Atom feed that says the same.
+fn as_atom(feed: &Value) -> Value {
+    let own = feed["feed_url"].as_str().unwrap();
+    let atom = own.replacen("/feed.json", "/feed.atom", 1);
+    let items = feed["items"].as_array().unwrap();
+    let newest = items
+        .iter()
+        .map(|item| item["date_modified"].as_str().unwrap())
+        .max_by_key(|text| time(text));
+    json!({
+        "head": [[atom], [xml(&feed["title"])], [newest.unwrap_or("1970-01-01T00:00:00Z")]],
+        "links": [
+            ["self", "application/atom+xml", atom],
+            ["alternate", "application/feed+json", own],
+        ],
+        "entries": items.iter().map(|item| {
+            let text = vec![xml(&item["content_text"])];
+            let is_cut = item.get("summary").is_some();
+            let (content, summary) = if is_cut { (vec![], text) } else { (text, vec![]) };
+            let author = &item["authors"][0];
+            json!({
+                "texts": [
+                    [item["id"]], [xml(&item["title"])], [xml(&author["name"])], [author["url"]],
+                    [item["date_published"]], [item["date_modified"]], content, summary,
+                ],
+                "links": [["alternate", "application/json", item["url"]]],
+                "tags": item["tags"].as_array().unwrap().iter().map(xml).collect::<Vec<_>>(),
+            })
+        }).collect::<Vec<_>>(),
+        "seen_by_reader": items.iter().map(|item| &item["id"]).collect::<Vec<_>>(),
+    })
+}
+
+fn time(text: &str) -> DateTime<FixedOffset> {
+    DateTime::parse_from_rfc3339(text).unwrap()
+}
+
+/// A text as XML can have it: but for what no document may contain, the same.
+fn xml(text: &Value) -> Value {
+    text.as_str()
+        .unwrap()
+        .replace(
+            |c| matches!(c, '\0'..'\t' | '\u{fffe}' | '\u{ffff}'),
+            "\u{fffd}",
+        )
+        .into()
+}
+
+fn titles(feed: &Value) -> Vec<&str> {
+    let items = feed["items"].as_array().unwrap();
+    items.iter().map(|i| i["title"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn an_invalid_feed_would_be_noticed() {
+    let valid = "<feed xmlns='http://www.w3.org/2005/Atom'><id>x</id><title>x</title>\
+                 <updated>2026-11-21T09:31:00.5Z</updated></feed>";
+    let Some(read) = check(valid) else {
+        return;
+    };
+    assert_eq!(
+        read.unwrap()["head"],
+        json!([["x"], ["x"], ["2026-11-21T09:31:00.5Z"]])
+    );
+    for (from, to, says) in [
+        ("<id>x</id>", "", "DocumentInvalid"),
+        ("00.5Z", "00.5 o'clock", "DocumentInvalid"),
+        ("</updated>", "</updated><posted/>", "DocumentInvalid"),
+        ("<title>", "<title type='markdown'>", "DocumentInvalid"),
+        ("<id>x", "<id>&x", "XMLSyntaxError"),
+        ("<id>x", "<id>\u{fffe}", "XMLSyntaxError"),
+    ] {
+        let changed = valid.replacen(from, to, 1);
+        let error = check(&changed).unwrap().unwrap_err();
+        assert!(error.contains(says), "{changed}: {error}");
+    }
+}
+
+async fn feeds_say_what_the_posts_say(app: TestApp) {
+    let name = "Bob <b>&amp;</b> \"'\u{fffe}";
+    let body = json!({ "email": "bob@example.org", "name": name, "password": PASSWORD });
+    let answer = app.anonymous().post("/user/reg", body).await.expect(201);
+    let bob = app.client_of(&answer);
+    let more = [
+        "<script>&]]>\"'",
+        "<![CDATA[ &amp; &#13; ]]>",
+        "\u{ffff}x\r",
+    ];
+    let mut posts = Vec::new();
+    for text in TEXTS.iter().chain(&more) {
+        app.clock.advance(Duration::milliseconds(1500));
+        let title: String = text.chars().filter(|c| !c.is_control()).take(256).collect();
+        let title = if title.trim().is_empty() {
+            "blank".to_owned()
+        } else {
+            title
+        };
+        let tags = ["C++ & <x>", "\"Ä'", "\u{fffe}", "]]>"];
+        let body = json!({ "title": title, "content": text, "tags": tags });
+        posts.push(bob.post("/post", body).await.expect(201)["post"].clone());
+    }
+    // One that is older than others and changed last.
+    app.clock.advance(Duration::seconds(1));
+    let changed = bob
+        .patch("/post/2", json!({ "title": "&#x21; changed" }))
+        .await
+        .expect(200)["post"]
+        .clone();
+    assert_ne!(changed["date"], changed["updated"]);
+    posts[1] = changed;
+
+    let feed = feed(&app, "").await;
+    let expected: Vec<Value> = posts
+        .iter()
+        .rev()
+        .map(|post| {
+            let url = format!("{BASE}/post/{}", post["post_id"]);
+            json!({
+                "id": url, "url": url, "title": post["post_title"],
+                "content_text": post["post_content"],
+                "date_published": post["date"], "date_modified": post["updated"],
+                "authors": [{ "name": name, "url": format!("{BASE}/user/{}", bob.user_id) }],
+                "tags": post["tags"],
+            })
+        })
+        .collect();
+    assert_eq!(feed["items"], json!(expected));
+    assert_eq!(feed["title"], "Posts at 127.0.0.1:8080");
+    assert_eq!(feed["feed_url"], format!("{BASE}/feed.json"));
+}
+
+async fn an_empty_feed_is_a_feed(app: TestApp) {
+    assert_eq!(feed(&app, "").await["items"], json!([]));
+    let feed = feed(&app, "?author=9223372036854775807&tag=none").await;
+    assert_eq!(feed["items"], json!([]));
+    assert_eq!(
+        feed["title"],
+        "Posts at 127.0.0.1:8080 by user 9223372036854775807 tagged none"
+    );
+}
+
+async fn drafts_are_never_in_a_feed(app: TestApp) {
+    let ann = app.user("ann").await;
+    let draft = json!({ "title": "draft", "content": "hush", "status": "draft", "tags": ["t"] });
+    let draft = ann.post("/post", draft).await.expect(201)["post_id"].clone();
+    let id = ann.publish("published", "text").await;
+    let query = format!("?author={}", ann.user_id);
+    for query in ["", "?status=draft", &query, "?tag=t&status=draft"] {
+        for path in ["/feed.atom", "/feed.json"] {
+            let answer = ann.get(&format!("{path}{query}")).await;
+            assert_eq!(answer.status.as_u16(), 200);
+            assert!(!answer.text().contains("hush"), "{path}{query}");
+        }
+    }
+    assert_eq!(titles(&feed(&app, "").await), ["published"]);
+    let draft = format!("/post/{draft}");
+    ann.patch(&draft, json!({ "status": "published" }))
+        .await
+        .expect(200);
+    assert_eq!(titles(&feed(&app, "").await), ["draft", "published"]);
+    let path = format!("/post/{id}");
+    ann.patch(&path, json!({ "status": "draft" }))
+        .await
+        .expect(200);
+    assert_eq!(titles(&feed(&app, "").await), ["draft"]);
+    ann.delete(&draft).await;
+    assert_eq!(titles(&feed(&app, "").await), [""; 0]);
+}
+
+async fn a_feed_has_the_newest_twenty(app: TestApp) {
+    let ann = app.user("ann").await;
+    for n in 0..22 {
+        app.clock.advance(Duration::seconds(1));
+        ann.publish(&format!("Post {n}"), "text").await;
+    }
+    let expected: Vec<String> = (2..22).rev().map(|n| format!("Post {n}")).collect();
+    assert_eq!(titles(&feed(&app, "").await), expected);
+    // What is for lists says nothing here.
+    let others = "?page=2&size=3&before=7&q=Post+1&status=draft&x=y";
+    assert_eq!(titles(&feed(&app, others).await), expected);
+}
+
+async fn filters_choose_and_are_named(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    for (author, title, tags) in [
+        (&ann, "a", json!(["rust"])),
+        (&bob, "b", json!(["rust", "Ä & b"])),
+        (&ann, "c", json!(["Ä & b"])),
+        (&ann, "d", json!([])),
+        (&bob, "e", json!(["rusty"])),
+    ] {
+        let body = json!({ "title": title, "content": title, "tags": tags });
+        author.post("/post", body).await.expect(201);
+    }
+    let (a, b) = (ann.user_id, bob.user_id);
+    for (query, found, title, own) in [
+        (String::new(), "edcba", "", String::new()),
+        ("?author=&tag=".to_owned(), "edcba", "", String::new()),
+        (
+            format!("?author={a}"),
+            "dca",
+            " by ann",
+            format!("?author={a}"),
+        ),
+        (
+            format!("?author={b}&author={a}"),
+            "eb",
+            " by bob",
+            format!("?author={b}"),
+        ),
+        (
+            "?tag=RUST".to_owned(),
+            "ba",
+            " tagged rust",
+            "?tag=rust".to_owned(),
+        ),
+        (
+            format!("?tag=+%C3%84%20%26+B&author={a}"),
+            "c",
+            " by ann tagged ä & b",
+            format!("?author={a}&tag=%C3%A4+%26+b"),
+        ),
+        (
+            "?tag=x%00%0D%0Ay".to_owned(),
+            "",
+            " tagged x\0\r\ny",
+            "?tag=x%00%0D%0Ay".to_owned(),
+        ),
+    ] {
+        let feed = feed(&app, &query).await;
+        assert_eq!(titles(&feed).concat(), found, "{query}");
+        assert_eq!(feed["title"], format!("Posts at 127.0.0.1:8080{title}"));
+        assert_eq!(feed["feed_url"], format!("{BASE}/feed.json{own}"));
+    }
+}
+
+async fn what_cannot_be_read_is_refused(app: TestApp) {
+    let long = format!("?tag={}", "x".repeat(33));
+    for query in [
+        "?author=0",
+        "?author=01",
+        "?author=ann",
+        "?author=1.0",
+        "?tag=+",
+        &long,
+    ] {
+        for path in ["/feed.atom", "/feed.json"] {
+            let answer = app.anonymous().get(&format!("{path}{query}")).await;
+            answer.expect(400);
+            answer.problem("query_invalid");
+        }
+    }
+}
+
+async fn long_contents_are_cut(app: TestApp) {
+    let ann = app.user("ann").await;
+    let most = 64 * 1024;
+    // Three bytes each: the last one that fits ends a byte before the limit.
+    let wide = "漢".repeat(most / 3);
+    let beginnings = [
+        ("x".repeat(most), "", false),
+        ("x".repeat(most), "x", true),
+        (wide.clone(), "", false),
+        (wide, "字", true),
+    ];
+    for (beginning, rest, _) in &beginnings {
+        ann.publish("x", &format!("{beginning}{rest}")).await;
+    }
+    let feed_of_few = feed(&app, "").await;
+    let items = feed_of_few["items"].as_array().unwrap();
+    for (item, (beginning, _, is_cut)) in items.iter().rev().zip(&beginnings) {
+        let end = if *is_cut { "…" } else { "" };
+        assert!(
+            item["content_text"] == format!("{beginning}{end}"),
+            "differs"
+        );
+        let summary = item.get("summary").map(|text| text.as_str().unwrap());
+        assert_eq!(summary.is_some(), *is_cut);
+        if let Some(words) = summary.map(|text| text.strip_suffix('…').unwrap()) {
+            assert!(!words.is_empty() && words.len() <= 280 && beginning.starts_with(words));
+        }
+    }
+
+    // As long in XML as a text can become.
+    let text = "\r&".repeat(512 * 1024);
+    for _ in 0..20 {
+        ann.publish("x", &text).await;
+    }
+    for path in ["/feed.atom", "/feed.json"] {
+        let answer = app.anonymous().get(path).await;
+        let per_post = answer.body.len() / 20;
+        assert!((most..6 * most).contains(&per_post), "{path}: {per_post}");
+    }
+    let feed = feed(&app, "").await;
+    assert_eq!(feed["items"].as_array().unwrap().len(), 20);
+    assert!(
+        feed["items"][0]["content_text"] == format!("{}…", &text[..most]),
+        "differs"
+    );
+}
+
+async fn a_feed_can_be_revalidated(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("x", &"long enough to be compressed ".repeat(100))
+        .await;
+    for (path, kind) in [
+        ("/feed.atom", "application/atom+xml; charset=utf-8"),
+        ("/feed.json", "application/feed+json"),
+    ] {
+        let ask = async |method: Method, etag: &str, coding: &str| -> Answer {
+            let request = app
+                .anonymous()
+                .request(method, path)
+                .insert_header(("If-None-Match", etag))
+                .insert_header(("Accept-Encoding", coding));
+            app.send(request).await
+        };
+        let first = ask(Method::GET, "", "").await;
+        assert_eq!(first.status.as_u16(), 200);
+        assert_eq!(first.header("content-type"), kind);
+        assert_eq!(first.header("cache-control"), "no-cache");
+        assert_eq!(first.header("vary"), "Accept-Encoding");
+        let head = ask(Method::HEAD, "", "").await;
+        assert_eq!(head.header("content-type"), kind);
+        assert_eq!(head.header("etag"), first.header("etag"));
+        let small = ask(Method::GET, "", "br").await;
+        assert_eq!(small.header("content-encoding"), "br");
+        assert!(small.body.len() < first.body.len() / 2);
+        for (method, etag, coding) in [
+            (Method::GET, first.header("etag"), ""),
+            (Method::HEAD, first.header("etag"), ""),
+            (Method::GET, small.header("etag"), "br"),
+        ] {
+            let answer = ask(method, etag, coding).await;
+            assert_eq!(answer.status.as_u16(), 304, "{etag}");
+            assert_eq!(answer.header("etag"), etag);
+            assert!(answer.body.is_empty());
+        }
+        app.clock.advance(Duration::seconds(1));
+        ann.patch("/post/1", json!({ "title": path }))
+            .await
+            .expect(200);
+        let second = ask(Method::GET, first.header("etag"), "").await;
+        assert_eq!(second.status.as_u16(), 200);
+        assert!(second.text().contains(path));
+    }
+}
+
+async fn links_begin_with_the_public_url_whatever_the_host(app: TestApp) {
+    app.user("ann").await.publish("x", "y").await;
+    let app = app
+        .second(&["--public-url", "https://example.org/blog's/"])
+        .await;
+    let stranger = app
+        .anonymous()
+        .with_header("Host", "evil.example")
+        .with_header("X-Forwarded-Host", "evil.example")
+        .with_header("Forwarded", "host=evil.example;proto=ftp");
+    let feed = stranger.get("/feed.json?tag=").await.expect(200);
+    let base = "https://example.org/blog's";
+    assert_eq!(feed["title"], "Posts at example.org");
+    assert_eq!(feed["home_page_url"], format!("{base}/"));
+    assert_eq!(feed["feed_url"], format!("{base}/feed.json"));
+    assert_eq!(feed["items"][0]["url"], format!("{base}/post/1"));
+    assert_eq!(
+        feed["items"][0]["authors"][0]["url"],
+        format!("{base}/user/1")
+    );
+    let atom = stranger.get("/feed.atom").await.text();
+    assert!(!atom.contains("evil"), "{atom}");
+    if let Some(read) = check(&atom) {
+        assert_eq!(read.unwrap(), as_atom(&feed));
+    }
+}
+
+#[test]
+fn the_public_url_is_where_the_server_listens_unless_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let own_url = |server: &Process| {
+        let (status, body) = server.call("GET", "/feed.json", "", "");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).unwrap()["feed_url"].clone()
+    };
+    let server = Process::start(&mut inkpot(dir.path()));
+    assert_eq!(own_url(&server), format!("{}/feed.json", server.url()));
+    drop(server);
+    let mut command = inkpot(dir.path());
+    let server = Process::start(command.env("INKPOT_PUBLIC_URL", "https://Example.org/"));
+    assert_eq!(own_url(&server), "https://example.org/feed.json");
+}
