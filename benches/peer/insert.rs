@@ -9,7 +9,7 @@ use inkpot::accounts::users::{self, NewUser};
 use inkpot::db::Conn;
 use inkpot::db::schema::{post, user};
 use inkpot::posts::store;
-use inkpot::posts::types::{NewPost, Title};
+use inkpot::posts::types::{NewPost, Status, Tag, Title};
 
 use crate::Outcome;
 use crate::words::{self, Dice};
@@ -77,6 +77,15 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
         new: NewPost {
             title: Title(words::title(number, &mut dice)),
             content: words::text(bytes, &mut dice),
+            status: Status::Published,
+            tags: (0..dice.roll(4))
+                .map(|_| Tag(format!("tag-{}", dice.roll(100))))
+                .fold(Vec::new(), |mut tags, tag| {
+                    if !tags.contains(&tag) {
+                        tags.push(tag);
+                    }
+                    tags
+                }),
         },
         date: date(i64::try_from(number)?),
     })

@@ -8,6 +8,7 @@ use inkpot::accounts::password::Password;
 use inkpot::clock::Clock;
 use inkpot::config::processors;
 use inkpot::db::{DatabaseUrl, Db};
+use inkpot::posts::search;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -49,12 +50,17 @@ pub fn publish(options: &Publish) -> Outcome<()> {
     let url = DatabaseUrl::parse(&options.database)?;
     let db = Db::open(&url, options.pool)?;
     let clock = Clock::system();
+    let words = search::words_of(&body.title, &body.content);
+    let ready = transaction::Ready {
+        author_id: options.author,
+        title: &body.title,
+        text: &body.content,
+        words: &words,
+    };
     repeat(options.threads, options.seconds, &|| {
         let now = clock.now();
-        db.write_now(&|conn| {
-            transaction::publish(conn, options.author, &body.title, &body.content, now)
-        })
-        .map_err(|error| format!("a transaction failed: {error:?}"))
+        db.write_now(&|conn| transaction::publish(conn, &ready, now))
+            .map_err(|error| format!("a transaction failed: {error:?}"))
     })
 }
 

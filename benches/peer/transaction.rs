@@ -3,33 +3,52 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use inkpot::db::dialect::Script;
 use inkpot::db::schema::{content, post, user};
 use inkpot::db::{Conn, dialect};
 
+/// A post whose words for the search are made already.
+pub struct Ready<'a> {
+    pub author_id: i64,
+    pub title: &'a str,
+    pub text: &'a str,
+    pub words: &'a str,
+}
+
 /// Publishes; the transaction around it is the caller's.
-pub fn publish(
-    conn: &mut Conn,
-    author_id: i64,
-    title: &str,
-    text: &str,
-    now: NaiveDateTime,
-) -> QueryResult<()> {
+pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryResult<()> {
     let _name: String = user::table
-        .find(author_id)
+        .find(ready.author_id)
         .filter(user::is_active.eq(true))
         .select(user::name)
         .first(conn)?;
     diesel::insert_into(post::table)
         .values((
-            post::author_id.eq(author_id),
-            post::title.eq(title),
+            post::author_id.eq(ready.author_id),
+            post::title.eq(ready.title),
             post::date.eq(now),
             post::updated.eq(now),
+            post::published.eq(true),
+            post::place.eq(0),
+            post::tags.eq(""),
         ))
         .execute(conn)?;
-    let post_id = dialect::last_insert(conn)?;
+    let id = dialect::last_insert(conn)?;
     diesel::insert_into(content::table)
-        .values((content::post_id.eq(post_id), content::body.eq(text)))
+        .values((content::post_id.eq(id), content::body.eq(ready.text)))
         .execute(conn)?;
-    Ok(())
+    dialect::insert_words(conn, id, ready.words)?;
+    let mut script = Script::new(conn);
+    script.push(&format!(
+        "UPDATE post SET place = {id} WHERE post_id = {id}"
+    ));
+    let author = format!("u{}", ready.author_id);
+    let rows = [
+        (("a".to_owned(), 0, id >> 8), 1),
+        (("a".to_owned(), 1, id >> 14), 1),
+        ((author.clone(), 0, id >> 8), 1),
+        ((author, 1, id >> 14), 1),
+    ];
+    script.add_counts(rows.iter().map(|(block, by)| (block, *by)));
+    script.run(conn)
 }

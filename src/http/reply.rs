@@ -69,12 +69,17 @@ pub fn builder(status: StatusCode, keep: Keep) -> HttpResponseBuilder {
 
 /// A public read as parts of a finished answer that is kept.
 pub fn finish<T: Serialize>(value: &T, link: Option<&str>) -> Result<Parts, Error> {
-    let Rendered { body, etag } = render(value)?;
+    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    finish_bytes(body, "application/json", link)
+}
+
+/// The same for bytes of another kind.
+pub fn finish_bytes(body: Vec<u8>, kind: &str, link: Option<&str>) -> Result<Parts, Error> {
     let header = |text: &str| HeaderValue::try_from(text).map_err(Error::internal);
     Ok(Parts {
+        etag: header(&etag_of(&body))?,
         body,
-        etag: header(&etag)?,
-        content_type: HeaderValue::from_static("application/json"),
+        content_type: header(kind)?,
         cache_control: HeaderValue::from_static("no-cache"),
         link: link.map(header).transpose()?,
     })

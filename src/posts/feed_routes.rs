@@ -1,17 +1,19 @@
 //! `/feed.atom` and `/feed.json` over HTTP.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::answers::{self, Key};
 use super::feed::{self, Feed, Format};
 use super::feed_json::{self, JsonFeed};
 use super::list_routes::{author_and_tag, take_author_and_tag};
-use super::lists::{self, Filter};
+use super::lists::{self, Filter, Part};
 use crate::app::App;
+use crate::cache::entry::{Filled, Parts};
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::reply::{self, Keep};
+use crate::http::{finished, reply};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -41,26 +43,28 @@ fn operation(id: &'static str, summary: &'static str) -> Operation {
         .refuses(&[Code::QueryInvalid])
 }
 
-/// A feed as it goes out, for anyone.
-pub struct Finished {
-    pub content_type: &'static str,
-    /// Strong ETag of the uncompressed body, with its quotes.
-    pub etag: String,
-    pub body: Vec<u8>,
-}
-
 async fn answer(req: HttpRequest, app: Data<App>, format: Format) -> Result<HttpResponse, Error> {
     let filter = author_and_tag(req.query_string())?;
-    let finished = finish(app, filter, format).await?;
-    Ok(reply::builder(StatusCode::OK, Keep::Revalidate)
-        .insert_header((header::CONTENT_TYPE, finished.content_type))
-        .insert_header((header::ETAG, finished.etag))
-        .body(finished.body))
+    let newest = Part::Below {
+        place: None,
+        size: feed::SIZE,
+    };
+    let key = Key::of_list(format.path(), &filter, newest);
+    let fill = async || {
+        Ok(Filled::Found {
+            sources: answers::sources_of_list(&filter),
+            parts: make(app.clone(), filter.clone(), format).await?,
+        })
+    };
+    let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
+        return Err(Error::internal("a feed was absent"));
+    };
+    Ok(finished::answer(&app.answers, &key, &entry, req.headers()).await)
 }
 
 /// Makes the feed of the published posts that `filter` takes. Nothing of the request is
 /// in it beyond the two.
-pub async fn finish(app: Data<App>, filter: Filter, format: Format) -> Result<Finished, Error> {
+async fn make(app: Data<App>, filter: Filter, format: Format) -> Result<Parts, Error> {
     let wanted = filter.clone();
     let posts = app
         .db
@@ -68,15 +72,12 @@ pub async fn finish(app: Data<App>, filter: Filter, format: Format) -> Result<Fi
         .await?;
     // Megabytes to escape and hash would hold up the other requests of the worker.
     let work = move || {
-        let body = Feed::new(&app.public_url, &filter, &posts).write(format)?;
-        Ok(Finished {
-            content_type: format.content_type(),
-            etag: reply::etag_of(&body),
-            body,
-        })
+        let body = Feed::new(&app.public_url, &filter, &posts)
+            .write(format)
+            .map_err(Error::internal)?;
+        reply::finish_bytes(body, format.content_type(), None)
     };
     tokio::task::spawn_blocking(work)
         .await
         .map_err(Error::internal)?
-        .map_err(|error: serde_json::Error| Error::internal(error))
 }

@@ -26,7 +26,12 @@ use crate::http::reply::{self, Keep};
 
 /// How it is described.
 pub fn operation() -> Operation {
-    let text = || ObjectBuilder::new().schema_type(Type::String).build().into();
+    let text = || {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .build()
+            .into()
+    };
     let operation = Operation::new("listPosts", super::routes::TAG, "Posts, newest first")
         .description(
             "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
