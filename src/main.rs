@@ -22,9 +22,11 @@ fn main() -> ExitCode {
         }
         Err(Refusal::Line(line)) => return refuse(&line),
     };
-    if let Err(why) = telemetry::start(&cli.settings) {
-        return refuse(&why);
-    }
+    // Its end writes the last lines of the log.
+    let _log = match telemetry::start(&cli.settings) {
+        Ok(log) => log,
+        Err(why) => return refuse(&why),
+    };
     let done = match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => return serve(cli.settings),
         Command::Migrate { action } => {

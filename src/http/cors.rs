@@ -6,7 +6,8 @@
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 const EXPOSED: &str = "ETag, Link, Location, Retry-After, X-Request-Id";
-const ACCEPTED: &str = "Authorization, Content-Type, If-Match, If-None-Match, JWT, X-Request-Id";
+const ACCEPTED: &str =
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, JWT, X-Request-Id";
 /// Seconds that a browser may remember the answer to a preflight.
 const MAX_AGE: &str = "3600";
 

@@ -145,11 +145,11 @@ impl Visit {
         // Never the path itself: what stands in it is the client's, perhaps a secret.
         tracing::info!(
             target: "inkpot::request",
-            method = %self.method,
+            method = self.method.as_str(),
             route = route.map_or("-", endpoint::canonical),
-            status = response.status().as_u16(),
+            status = u64::from(response.status().as_u16()),
             duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
-            request_id = %self.id.0,
+            request_id = self.id.0,
             user_id = user,
             "request"
         );

@@ -1,0 +1,242 @@
+//! The text format of the log: time, level, target, message and fields of an event in
+//! a line. There is a line for every request, so it is made without the detours of
+//! formatting: the time anew each second only, texts and numbers as they are.
+
+use std::cell::RefCell;
+use std::fmt::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chrono::DateTime;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::registry::LookupSpan;
+
+/// The format; there are no spans.
+pub struct Text;
+
+impl<S, N> FormatEvent<S, N> for Text
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        write_time(&mut line, SystemTime::now())?;
+        let meta = event.metadata();
+        line.write_str(match *meta.level() {
+            Level::ERROR => " ERROR ",
+            Level::WARN => "  WARN ",
+            Level::INFO => "  INFO ",
+            Level::DEBUG => " DEBUG ",
+            Level::TRACE => " TRACE ",
+        })?;
+        line.write_str(meta.target())?;
+        line.write_char(':')?;
+        let mut fields = Fields {
+            line: &mut line,
+            outcome: Ok(()),
+        };
+        event.record(&mut fields);
+        fields.outcome?;
+        line.write_char('\n')
+    }
+}
+
+thread_local! {
+    /// The second of the last line, and how it is written.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
+
+/// RFC 3339 in UTC, with microseconds.
+fn write_time(line: &mut impl Write, now: SystemTime) -> fmt::Result {
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != since.as_secs() || text.is_empty() {
+            let whole = i64::try_from(since.as_secs()).unwrap_or_default();
+            let time = DateTime::from_timestamp(whole, 0).unwrap_or_default();
+            *text = time.format("%Y-%m-%dT%H:%M:%S").to_string();
+            *second = since.as_secs();
+        }
+        line.write_str(text)
+    })?;
+    let mut digits = *b".000000Z";
+    let mut rest = since.subsec_micros();
+    for digit in digits[1..7].iter_mut().rev() {
+        // A remainder of ten.
+        *digit += u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+    }
+    line.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+}
+
+struct Fields<'l, 'w> {
+    line: &'l mut Writer<'w>,
+    outcome: fmt::Result,
+}
+
+impl Fields<'_, '_> {
+    fn add(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        let write = || {
+            self.line.write_char(' ')?;
+            if field.name() != "message" {
+                self.line.write_str(field.name())?;
+                self.line.write_char('=')?;
+            }
+            value(self.line)
+        };
+        self.outcome = self.outcome.and_then(|()| write());
+    }
+}
+
+impl Visit for Fields<'_, '_> {
+    fn record_str(&mut self, field: &Field, text: &str) {
+        self.add(field, |line| write_text(line, text));
+    }
+
+    fn record_u64(&mut self, field: &Field, number: u64) {
+        self.add(field, |line| {
+            // As many as the largest has.
+            let mut digits = [b'0'; 20];
+            let mut first = digits.len();
+            let mut rest = number;
+            while rest > 0 || first == digits.len() {
+                first -= 1;
+                digits[first] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+                rest /= 10;
+            }
+            line.write_str(std::str::from_utf8(&digits[first..]).map_err(|_| fmt::Error)?)
+        });
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let is_message = field.name() == "message";
+        self.add(field, |line| {
+            let text = format!("{value:?}");
+            // What holds a break of line would be read as another line.
+            if is_message || !text.contains(char::is_control) {
+                write_plain(line, &text)
+            } else {
+                write!(line, "{text:?}")
+            }
+        });
+    }
+}
+
+/// A word as it is; with anything in it that could be read as more, in quotes.
+fn write_text(line: &mut Writer<'_>, text: &str) -> fmt::Result {
+    let is_word = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+    if !text.is_empty() && text.bytes().all(is_word) {
+        line.write_str(text)
+    } else {
+        write!(line, "{text:?}")
+    }
+}
+
+/// Without control characters.
+fn write_plain(line: &mut Writer<'_>, text: &str) -> fmt::Result {
+    if text.contains(char::is_control) {
+        write!(line, "{}", text.escape_debug())
+    } else {
+        line.write_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl MakeWriter<'_> for Kept {
+        type Writer = Self;
+
+        fn make_writer(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// The line of what `log` logs, without its time.
+    fn line_of(log: impl FnOnce()) -> String {
+        let kept = Kept::default();
+        let subscriber = tracing_subscriber::fmt()
+            .event_format(Text)
+            .with_writer(kept.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, log);
+        let line = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert_eq!(time.len(), "2026-11-21T08:02:00.123456Z".len());
+        rest.to_owned()
+    }
+
+    #[test]
+    fn a_line_has_its_message_and_fields() {
+        let line = line_of(|| {
+            tracing::info!(
+                target: "a::b",
+                method = "GET",
+                status = 200_u64,
+                nothing = 0_u16,
+                user = Some(7_i64),
+                none = None::<i64>,
+                is = true,
+                error = ?"a b",
+                shown = %"a b",
+                "said and done"
+            );
+        });
+        assert_eq!(
+            line,
+            " INFO a::b: said and done method=GET status=200 nothing=0 user=7 is=true \
+             error=\"a b\" shown=a b\n"
+        );
+    }
+
+    #[test]
+    fn nothing_that_is_logged_makes_a_second_line() {
+        let line = line_of(|| {
+            let text = "x\n2026-11-21T00:00:00Z ERROR forged";
+            tracing::error!(text, shown = %text, debug = ?text, quote = "a\"b", empty = "", "{text}");
+        });
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        assert!(line.contains("text=\"x\\n2026"), "{line}");
+        assert!(line.contains("quote=\"a\\\"b\" empty=\"\""), "{line}");
+    }
+
+    #[test]
+    fn times_are_written_to_the_microsecond() {
+        for (micros, expected) in [
+            (0, "1970-01-01T00:00:00.000000Z"),
+            (999_999, "1970-01-01T00:00:00.999999Z"),
+            (1_795_248_120_000_042, "2026-11-21T08:02:00.000042Z"),
+            (1_795_248_121_120_000, "2026-11-21T08:02:01.120000Z"),
+        ] {
+            let mut line = String::new();
+            write_time(&mut line, UNIX_EPOCH + Duration::from_micros(micros)).unwrap();
+            assert_eq!(line, expected);
+        }
+    }
+}
