@@ -1,6 +1,8 @@
 //! From settings to a running server, and the order in which things stop.
 
+use std::fs::{File, TryLockError};
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -15,7 +17,7 @@ use crate::accounts::keys;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::db::{Db, migrations};
+use crate::db::{DatabaseUrl, Db, migrations};
 use crate::http::edge;
 use crate::http::public_url::PublicUrl;
 use crate::http::wire::Wire;
@@ -38,6 +40,8 @@ pub struct Bound {
     pub handle: ServerHandle,
     pub server: Server,
     app: Data<App>,
+    /// Keeps others from serving the same embedded database.
+    _alone: Option<File>,
 }
 
 /// How often a process asks what others changed: what is ended elsewhere is refused
@@ -67,8 +71,39 @@ pub fn prepare(settings: Settings) -> Result<App, String> {
     Ok(app)
 }
 
+/// Sees that no other process serves the same embedded database: what it writes would
+/// not be known here, where finished answers are kept until they are changed. Held as
+/// long as the file is open, however the process ends. The error is one line.
+fn hold_alone(url: &DatabaseUrl) -> Result<Option<File>, String> {
+    let DatabaseUrl::Sqlite(database) = url else {
+        return Ok(None);
+    };
+    let mut path = database.clone().into_os_string();
+    path.push("-served");
+    let path = PathBuf::from(path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| format!("cannot open {}: {e}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(format!(
+            "database {}: another process serves it; several need MySQL or MariaDB",
+            url.redacted()
+        )),
+        // File systems without locks exist; there the operator must know.
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, "cannot see whether another process serves this database");
+            Ok(None)
+        }
+    }
+}
+
 /// Takes the port. The error is one line.
 pub fn bind(mut app: App) -> Result<Bound, String> {
+    let alone = hold_alone(app.db.url())?;
     let listen = app.settings.listen;
     let listener =
         TcpListener::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
@@ -119,6 +154,7 @@ pub fn bind(mut app: App) -> Result<Bound, String> {
         handle: server.handle(),
         server,
         app,
+        _alone: alone,
     })
 }
 

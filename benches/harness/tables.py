@@ -49,7 +49,9 @@ def milliseconds(results, percentile):
 def verdict(value, aim):
     """The aim, and what is to be said of the ratio: nothing when it is reached."""
     if value > POSSIBLE:
-        return f"{aim:.2f} DOUBTFUL"
+        return "DOUBTFUL"
+    if aim is None:
+        return ""
     return f"{aim:.2f}" + ("" if value >= aim else " missed")
 
 

@@ -8,8 +8,8 @@ use inkpot::accounts::types::{Email, Name};
 use inkpot::accounts::users::{self, NewUser};
 use inkpot::db::Conn;
 use inkpot::db::schema::{post, user};
-use inkpot::posts::store;
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
+use inkpot::posts::{search, store};
 
 use crate::Outcome;
 use crate::words::{self, Dice};
@@ -63,6 +63,7 @@ pub fn authors(conn: &mut Conn, number: u64) -> Outcome<()> {
 pub struct Row {
     author_id: i64,
     new: NewPost,
+    words: String,
     date: NaiveDateTime,
 }
 
@@ -72,21 +73,22 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
     let mut dice = Dice::new(number);
     let spread = u64::try_from(sizes.1 - sizes.0)? + 1;
     let bytes = sizes.0 + usize::try_from(dice.roll(spread))?;
+    let author_id = i64::try_from(1 + dice.roll(authors))?;
+    let mut tags: Vec<Tag> = (0..dice.roll(4))
+        .map(|_| Tag(format!("tag-{}", dice.roll(100))))
+        .collect();
+    tags.sort();
+    tags.dedup();
+    let new = NewPost {
+        title: Title(words::title(number, &mut dice)),
+        content: words::text(bytes, &mut dice),
+        status: Status::Published,
+        tags,
+    };
     Ok(Row {
-        author_id: i64::try_from(1 + dice.roll(authors))?,
-        new: NewPost {
-            title: Title(words::title(number, &mut dice)),
-            content: words::text(bytes, &mut dice),
-            status: Status::Published,
-            tags: (0..dice.roll(4))
-                .map(|_| Tag(format!("tag-{}", dice.roll(100))))
-                .fold(Vec::new(), |mut tags, tag| {
-                    if !tags.contains(&tag) {
-                        tags.push(tag);
-                    }
-                    tags
-                }),
-        },
+        author_id,
+        words: search::words_of(&new.title.0, &new.content),
+        new,
         date: date(i64::try_from(number)?),
     })
 }
@@ -97,11 +99,12 @@ pub fn posts(conn: &mut Conn, rows: &[Row]) -> Outcome<()> {
         for Row {
             author_id,
             new,
+            words,
             date,
         } in rows
         {
             // Without its author the post would be missed, silently.
-            store::insert_post(conn, *author_id, new, *date)?
+            store::insert_post(conn, *author_id, new, words, *date)?
                 .ok_or(diesel::result::Error::NotFound)?;
         }
         QueryResult::Ok(())

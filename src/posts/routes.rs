@@ -1,5 +1,7 @@
 //! `/post…` over HTTP.
 
+use std::sync::Arc;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -10,6 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::answers::{self, Key as AnswerKey};
 use super::idempotency::{self, Answer, Key, Known};
 use super::list_routes;
+use super::search;
 use super::store::{self, Changed, Edited, PostHead};
 use super::types::{NewPost, PostChange};
 use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
@@ -122,8 +125,10 @@ fn edit(id: &'static str, summary: &'static str) -> Operation {
 
 /// What came of a request to publish.
 enum Published {
-    /// And the post, where it was made just now.
-    Now(Answer, Option<Box<PostHead>>),
+    Now(PostHead),
+    /// With a key: the answer is kept with the post.
+    WithKey(PostHead, Answer),
+    Before(Answer),
     /// The author is gone or not active any more.
     NoAuthor,
     Reused,
@@ -134,74 +139,89 @@ async fn publish(
     Then(caller, Then(key, body)): Then<Caller, Then<Key, Body<NewPost>>>,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
-    let now = app.clock.now();
-    let (new, key) = (body.0, key.0);
+    let (now, author, key) = (app.clock.now(), caller.user_id, key.0);
+    let new = Arc::new(body.0);
+    let words = words_of(&new).await?;
     let hash = key.is_some().then(|| idempotency::hash_of(&new));
-    let author = caller.user_id;
+    let kept = Arc::clone(&new);
     let work = move |conn: &mut Conn| {
-        if let (Some(key), Some(hash)) = (&key, &hash) {
-            match idempotency::begin(conn, author, key, hash, now)? {
-                Known::New => {}
-                Known::Answered(answer) => return Ok(Published::Now(answer, None)),
-                Known::Reused => return Ok(Published::Reused),
-                Known::UnderWay => return Ok(Published::UnderWay),
-            }
+        let insert = |conn: &mut Conn| store::insert_post(conn, author, &kept, &words, now);
+        let (Some(key), Some(hash)) = (&key, &hash) else {
+            return Ok(insert(conn)?.map_or(Published::NoAuthor, Published::Now));
+        };
+        match idempotency::begin(conn, author, key, hash, now)? {
+            Known::New => {}
+            Known::Answered(answer) => return Ok(Published::Before(answer)),
+            Known::Reused => return Ok(Published::Reused),
+            Known::UnderWay => return Ok(Published::UnderWay),
         }
-        let Some(head) = store::insert_post(conn, author, &new, now)? else {
-            if let Some(key) = &key {
-                idempotency::forget(conn, author, key)?;
-            }
+        let Some(head) = insert(conn)? else {
+            idempotency::forget(conn, author, key)?;
             return Ok(Published::NoAuthor);
         };
-        let answer = render(head.clone(), new.content.clone())?;
-        if let Some(key) = &key {
-            idempotency::keep(conn, author, key, &answer)?;
-        }
-        Ok(Published::Now(answer, Some(Box::new(head))))
+        let answer = render(head.clone(), kept.content.clone())
+            .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+        idempotency::keep(conn, author, key, &answer)?;
+        Ok(Published::WithKey(head, answer))
     };
     let after = app.clone();
     let settle = move |done: &Result<Published, DbError>| match done {
-        Ok(Published::Now(_, Some(head))) => answers::post_changed(&after.answers, &[head]),
+        Ok(Published::Now(head) | Published::WithKey(head, _)) => {
+            answers::post_changed(&after.answers, &[head]);
+        }
         Ok(_) => {}
         Err(error) => answers::perhaps_changed(&after.answers, error),
     };
-    match app.db.write_and(work, settle).await {
-        Ok(Published::Now(answer, _)) => Ok(published(answer)),
-        Ok(Published::Reused) => Err(Error::new(Code::IdempotencyKeyReused)),
-        // The author was deleted between the look and the insert.
-        Ok(Published::NoAuthor) | Err(DbError::ForeignKey) => Err(Error::new(Code::InvalidToken)),
+    let answer = match app.db.write_and(work, settle).await {
+        Ok(Published::Now(head)) => render(head, new.content.clone()).map_err(Error::internal)?,
+        Ok(Published::WithKey(_, answer) | Published::Before(answer)) => answer,
+        Ok(Published::Reused) => return Err(Error::new(Code::IdempotencyKeyReused)),
         // Of two that found the key free one was a moment earlier.
         Ok(Published::UnderWay) | Err(DbError::Unique(_)) => {
-            Err(Error::new(Code::IdempotencyKeyInUse))
+            return Err(Error::new(Code::IdempotencyKeyInUse));
         }
-        Err(other) => Err(other.into()),
+        // The author was deleted between the look and the insert.
+        Ok(Published::NoAuthor) | Err(DbError::ForeignKey) => {
+            return Err(Error::new(Code::InvalidToken));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    Ok(reply::builder(StatusCode::CREATED, Keep::Revalidate)
+        .insert_header((header::LOCATION, format!("/post/{}", answer.post_id)))
+        .insert_header((header::ETAG, answer.etag))
+        .body(answer.body))
+}
+
+/// Contents from this size on are cut into words on the blocking pool: a megabyte takes
+/// tens of milliseconds.
+const WORDS_INLINE: usize = 16 * 1024;
+
+/// The words of a post, before its transaction: on SQLite all who write wait for that.
+async fn words_of(new: &Arc<NewPost>) -> Result<String, Error> {
+    if new.content.len() < WORDS_INLINE {
+        return Ok(search::words_of(&new.title.0, &new.content));
     }
+    let new = Arc::clone(new);
+    tokio::task::spawn_blocking(move || search::words_of(&new.title.0, &new.content))
+        .await
+        .map_err(Error::internal)
 }
 
 /// The answer to the request that made the post.
-fn render(head: PostHead, text: String) -> diesel::QueryResult<Answer> {
-    let fault = |error| diesel::result::Error::SerializationError(Box::new(error));
+fn render(head: PostHead, text: String) -> serde_json::Result<Answer> {
     let (post_id, user_id) = (head.post_id, head.author_id);
     let post = Post::new(head, text);
-    let own = serde_json::to_vec(&PostAnswer { post: &post }).map_err(fault)?;
+    let own = serde_json::to_vec(&PostAnswer { post: &post })?;
     let body = serde_json::to_vec(&PublishedAnswer {
         post_id,
         user_id,
         post: &post,
-    })
-    .map_err(fault)?;
+    })?;
     Ok(Answer {
         post_id,
         etag: reply::etag_of(&own),
         body,
     })
-}
-
-fn published(answer: Answer) -> HttpResponse {
-    reply::builder(StatusCode::CREATED, Keep::Revalidate)
-        .insert_header((header::LOCATION, format!("/post/{}", answer.post_id)))
-        .insert_header((header::ETAG, answer.etag))
-        .body(answer.body)
 }
 
 async fn read(id: Id, req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {

@@ -87,12 +87,13 @@ pub(super) fn lists<'a>(
     lists
 }
 
-/// Inserts the post and gives it back without its text. `None` when the author is not
+/// Inserts the post, which is found by `words`, and gives it back without its text. `None` when the author is not
 /// there (any more) or not active; nothing is kept then.
 pub fn insert_post(
     conn: &mut Conn,
     author_id: i64,
     new: &NewPost,
+    words: &str,
     now: NaiveDateTime,
 ) -> QueryResult<Option<PostHead>> {
     let author: Option<String> = user::table
@@ -123,8 +124,7 @@ pub fn insert_post(
             content::body.eq(&new.content),
         ))
         .execute(conn)?;
-    let words = search::words_of(&head.title, &new.content);
-    dialect::insert_words(conn, head.place, &words)?;
+    dialect::insert_words(conn, head.place, words)?;
     let mut script = Script::new(conn);
     let id = head.post_id;
     script.push(&format!(

@@ -4,11 +4,14 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join_all;
 use inkpot::db::schema::{content, post, post_tag};
+use inkpot::db::{Conn, DatabaseUrl, connection};
 use inkpot::posts::check;
 use inkpot::posts::counts::Block;
+use inkpot::posts::store;
+use inkpot::posts::types::{NewPost, Status, Tag, Title};
 use serde_json::json;
 
-use crate::harness::{Client, TestApp, on_both_databases};
+use crate::harness::{Backend, Client, TestApp, TestDatabase, on_both_databases};
 
 on_both_databases![
     a_storm_leaves_the_counts_right,
@@ -16,6 +19,60 @@ on_both_databases![
     counts_that_are_wrong_are_found_and_mended,
     posts_from_before_the_search_are_found_after_a_while,
 ];
+
+/// Two whose counts are in different slots, which nine out of ten are: the second is
+/// through before the first has committed.
+#[test]
+fn publishers_do_not_queue_behind_one_row() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let url = DatabaseUrl::parse(&database.url()).unwrap();
+    let new = NewPost {
+        title: Title("x".to_owned()),
+        content: "y".to_owned(),
+        status: Status::Published,
+        tags: vec![Tag("t".to_owned())],
+    };
+    database.with(move |conn| {
+        let now = chrono::Utc::now().naive_utc();
+        conn.batch_execute(
+            "INSERT INTO user (email, email_key, name, password, role, is_active, email_verified, \
+             mobile_verified, created, updated) VALUES ('u', 'u', 'u', '', 'user', 1, 0, 0, NOW(), NOW())",
+        )
+        .unwrap();
+        let publish = |conn: &mut Conn| store::insert_post(conn, 1, &new, "aay", now).unwrap().unwrap();
+        let slot = |conn: &mut Conn| -> i64 {
+            let sql = "SELECT CAST(slot AS SIGNED) AS number FROM post_count WHERE list = 'a' AND level = 0";
+            let Conn::Mysql(conn) = conn else { panic!() };
+            diesel::sql_query(sql).load::<Number>(conn).unwrap().last().unwrap().number
+        };
+        conn.begin_test_transaction().unwrap();
+        publish(conn);
+        let first = slot(conn);
+        // Connections of other tests take numbers too, so it may take several.
+        let other = (0..100).any(|_| {
+            let mut other = connection::open(&url).unwrap();
+            other.batch_execute("SET SESSION innodb_lock_wait_timeout = 1").unwrap();
+            let Conn::Mysql(raw) = &mut other else { panic!() };
+            let id = diesel::sql_query("SELECT CAST(CONNECTION_ID() % 8 AS SIGNED) AS number")
+                .get_result::<Number>(raw)
+                .unwrap();
+            if id.number == first {
+                return false;
+            }
+            other.transaction(|conn| QueryResult::Ok(publish(conn))).unwrap();
+            true
+        });
+        assert!(other);
+    });
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
 
 /// What the counts lack; nothing, as it should be.
 fn missing(app: &TestApp) -> Vec<(Block, i64)> {

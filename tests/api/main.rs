@@ -13,6 +13,7 @@ mod authoring;
 mod command;
 mod contract;
 mod counts;
+mod crash;
 mod edge;
 mod feeds;
 mod idempotency;

@@ -437,6 +437,23 @@ fn migrations_can_be_run_by_hand() {
 }
 
 #[test]
+fn an_embedded_database_is_served_by_one() {
+    let dir = directory();
+    let first = Process::start(&mut inkpot(dir.path()));
+    refused(&mut inkpot(dir.path()), &["another process serves it"]);
+    // Other commands run beside it, and a killed one is in nobody's way.
+    assert!(
+        output(inkpot(dir.path()).args(["user", "list"]))
+            .status
+            .success()
+    );
+    first.signal("KILL");
+    first.wait();
+    let next = Process::start(&mut inkpot(dir.path()));
+    assert_eq!(next.call("GET", "/readyz", "", "").0, 200);
+}
+
+#[test]
 fn the_description_is_printed() {
     let dir = directory();
     let printed = output(inkpot(dir.path()).arg("openapi"));

@@ -122,6 +122,37 @@ impl Process {
         (status, body.to_owned())
     }
 
+    /// [`call`](Self::call) of a server that may be killed meanwhile: `None` without a
+    /// whole answer.
+    pub fn call_if_alive(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Option<(u16, String)> {
+        let length = body.len();
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n{headers}\r\n"
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.get(9..12)?.parse().ok()?;
+        let announced = head.lines().find_map(|line| {
+            line.to_lowercase()
+                .strip_prefix("content-length: ")?
+                .parse()
+                .ok()
+        });
+        (announced == Some(body.len())).then(|| (status, body.to_owned()))
+    }
+
     /// Sends a signal by name, such as TERM.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
