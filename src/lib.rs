@@ -12,6 +12,7 @@
 //! - [`accounts`], [`posts`]: what the product does; each has its types, its storage and its routes.
 //! - [`service`], [`openapi`]: the service about itself.
 //! - [`db`]: the only way to a connection; knows nothing of HTTP.
+//! - [`company`]: whether other processes serve the same embedded database.
 //! - [`cache`]: finished answers, kept until what they were made of changes.
 //! - [`limits`]: how often one may try.
 //! - [`error`], [`clock`]: the closed table of refusals; the only source of now.
@@ -21,6 +22,7 @@ pub mod app;
 pub mod cache;
 pub mod clock;
 pub mod command;
+pub mod company;
 pub mod config;
 pub mod db;
 pub mod error;

@@ -53,12 +53,12 @@ fn refuse(why: &str) -> ExitCode {
 fn serve(settings: Settings) -> ExitCode {
     let database = settings.database().redacted();
     let data_dir = settings.data_dir.display().to_string();
-    let app = match server::prepare(settings) {
-        Ok(app) => app,
+    let prepared = match server::prepare(settings) {
+        Ok(prepared) => prepared,
         Err(why) => return refuse(&why),
     };
     let system = actix_web::rt::System::new();
-    let bound = match system.block_on(async { server::bind(app) }) {
+    let bound = match system.block_on(async { server::bind(prepared) }) {
         Ok(bound) => bound,
         Err(why) => return refuse(&why),
     };

@@ -1,8 +1,6 @@
 //! From settings to a running server, and the order in which things stop.
 
-use std::fs::{File, TryLockError};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -16,8 +14,9 @@ use tokio::net::TcpStream;
 use crate::accounts::keys;
 use crate::app::App;
 use crate::clock::Clock;
+use crate::company::Company;
 use crate::config::Settings;
-use crate::db::{DatabaseUrl, Db, migrations};
+use crate::db::{Db, migrations};
 use crate::http::edge;
 use crate::http::public_url::PublicUrl;
 use crate::http::wire::Wire;
@@ -40,8 +39,13 @@ pub struct Bound {
     pub handle: ServerHandle,
     pub server: Server,
     app: Data<App>,
-    /// Keeps others from serving the same embedded database.
-    _alone: Option<File>,
+    company: Company,
+}
+
+/// What a server needs, put together.
+pub struct Prepared {
+    app: App,
+    company: Company,
 }
 
 /// How often a process asks what others changed: what is ended elsewhere is refused
@@ -63,47 +67,19 @@ pub fn open_database(settings: &Settings) -> Result<Db, String> {
 
 /// Puts everything together that a server needs. Blocks: call it outside of async
 /// tasks. The error is one line.
-pub fn prepare(settings: Settings) -> Result<App, String> {
+pub fn prepare(settings: Settings) -> Result<Prepared, String> {
     let db = open_database(&settings)?;
+    let company = Company::join(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let app = App::new(settings, &secrets, db, Clock::system())?;
     keys::start(&app.db, &app.tokens)?;
-    Ok(app)
-}
-
-/// Sees that no other process serves the same embedded database: what it writes would
-/// not be known here, where finished answers are kept until they are changed. Held as
-/// long as the file is open, however the process ends. The error is one line.
-fn hold_alone(url: &DatabaseUrl) -> Result<Option<File>, String> {
-    let DatabaseUrl::Sqlite(database) = url else {
-        return Ok(None);
-    };
-    let mut path = database.clone().into_os_string();
-    path.push("-served");
-    let path = PathBuf::from(path);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| format!("cannot open {}: {e}", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(format!(
-            "database {}: another process serves it; several need MySQL or MariaDB",
-            url.redacted()
-        )),
-        // File systems without locks exist; there the operator must know.
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!(%error, "cannot see whether another process serves this database");
-            Ok(None)
-        }
-    }
+    app.answers.others_write(company.has_others());
+    Ok(Prepared { app, company })
 }
 
 /// Takes the port. The error is one line.
-pub fn bind(mut app: App) -> Result<Bound, String> {
-    let alone = hold_alone(app.db.url())?;
+pub fn bind(prepared: Prepared) -> Result<Bound, String> {
+    let Prepared { mut app, company } = prepared;
     let listen = app.settings.listen;
     let listener =
         TcpListener::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
@@ -154,16 +130,17 @@ pub fn bind(mut app: App) -> Result<Bound, String> {
         handle: server.handle(),
         server,
         app,
-        _alone: alone,
+        company,
     })
 }
 
 /// Learns what other processes changed, again and again, for as long as the server
 /// runs. Each reading is two queries, the first of which is empty nearly always.
-async fn follow(app: Data<App>) {
+async fn follow(app: Data<App>, company: Company) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
+        app.answers.others_write(company.has_others());
         let caught_up = match app.known.catch_up(&app.db).await {
             Ok(()) => keys::catch_up(&app.db, &app.tokens).await,
             error => error,
@@ -203,7 +180,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     let indexed = bound.app.clone();
     // Ends with the process, in the middle of the work too: each step is whole.
     std::thread::spawn(move || index_pending(&indexed));
-    let follower = actix_web::rt::spawn(follow(bound.app));
+    let follower = actix_web::rt::spawn(follow(bound.app, bound.company));
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let stopper = async move {
         tokio::select! {

@@ -15,6 +15,7 @@ mod tests;
 use std::cell::Cell;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -27,6 +28,8 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::http::encoding::Coding;
 
+/// How long entries hold where others write, unless it is said.
+const OTHERS_WRITE: Duration = Duration::from_secs(1);
 /// Flights whose result came too late for a request before it reads for itself.
 const MAX_JOINED: usize = 2;
 
@@ -37,7 +40,9 @@ pub struct Cache<K: Hash + Eq> {
     entries: moka::sync::Cache<K, Arc<Entry>>,
     /// Bytes.
     bound: u64,
-    lifetime: Option<Duration>,
+    /// How long entries hold where others write.
+    lifetime: Duration,
+    others_write: AtomicBool,
     changes: Changes,
     flights: Flights<K, Outcome>,
     clock: Clock,
@@ -48,8 +53,8 @@ pub struct Cache<K: Hash + Eq> {
 pub(crate) struct Moment {
     /// The newest change then.
     stamp: u64,
-    /// By [`Clock::steady`]; zero where nothing expires.
-    at: Duration,
+    /// By [`Clock::steady`]; `None` while nobody else wrote.
+    at: Option<Duration>,
 }
 
 /// What a filling ended with, for all who waited for it.
@@ -67,8 +72,9 @@ enum Answer {
 
 impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
     /// A cache of `bytes`, what is needed beside the bodies included; with 0 nothing
-    /// is kept. Where others than this process write, entries end after `lifetime`,
-    /// counted from before they were read; otherwise only when they are changed.
+    /// is kept. Where others than this process write, as is supposed without a
+    /// `lifetime` of `None`, entries end after it, counted from before they were read;
+    /// otherwise only when they are changed.
     pub fn new(bytes: u64, lifetime: Option<Duration>, clock: Clock) -> Self {
         Self {
             entries: moka::sync::Cache::builder()
@@ -76,11 +82,19 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
                 .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
                 .build(),
             bound: bytes,
-            lifetime,
+            lifetime: lifetime.unwrap_or(OTHERS_WRITE),
+            others_write: AtomicBool::new(lifetime.is_some()),
             changes: Changes::default(),
             flights: Flights::new(),
             clock,
         }
+    }
+
+    /// Says whether others than this process write. What was read before such a change
+    /// does not hold after it: of the two ways to tell what is old, the other one counts
+    /// then.
+    pub fn others_write(&self, do_they: bool) {
+        self.others_write.store(do_they, Ordering::Release);
     }
 
     /// Says that `sources` are not what they were: to be called after `COMMIT` and
@@ -187,9 +201,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
     fn moment(&self) -> Moment {
         Moment {
             stamp: self.changes.stamp(),
-            at: self
-                .lifetime
-                .map_or(Duration::ZERO, |_| self.clock.steady()),
+            at: (self.others_write.load(Ordering::Acquire)).then(|| self.clock.steady()),
         }
     }
 
@@ -198,8 +210,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
     }
 
     fn is_young(&self, read: Moment) -> bool {
-        self.lifetime
-            .is_none_or(|lifetime| self.clock.steady().saturating_sub(read.at) < lifetime)
+        match (self.others_write.load(Ordering::Acquire), read.at) {
+            (true, Some(at)) => self.clock.steady().saturating_sub(at) < self.lifetime,
+            (false, None) => true,
+            // Others have come since, or gone, perhaps after a last write.
+            (true, None) | (false, Some(_)) => false,
+        }
     }
 
     /// Whether who came at `arrival` may have what another one read: when that reading

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use inkpot::db::{Conn, DatabaseUrl, connection};
 use serde_json::{Value, json};
@@ -437,20 +438,36 @@ fn migrations_can_be_run_by_hand() {
 }
 
 #[test]
-fn an_embedded_database_is_served_by_one() {
+fn two_processes_on_an_embedded_database_see_each_others_writes() {
     let dir = directory();
     let first = Process::start(&mut inkpot(dir.path()));
-    refused(&mut inkpot(dir.path()), &["another process serves it"]);
-    // Other commands run beside it, and a killed one is in nobody's way.
-    assert!(
-        output(inkpot(dir.path()).args(["user", "list"]))
-            .status
-            .success()
-    );
-    first.signal("KILL");
-    first.wait();
-    let next = Process::start(&mut inkpot(dir.path()));
-    assert_eq!(next.call("GET", "/readyz", "", "").0, 200);
+    let token = register(&first, "ann");
+    let headers = format!("Content-Type: application/json\r\nJWT: {token}\r\n");
+    let body = json!({ "title": "0", "content": "x" }).to_string();
+    assert_eq!(first.call("POST", "/post", &headers, &body).0, 201);
+    let title = |server: &Process| {
+        let (_, answer) = server.call("GET", "/post/1", "", "");
+        let post: Value = serde_json::from_str(&answer).unwrap();
+        post["post"]["post_title"].as_str().unwrap().to_owned()
+    };
+    // Alone it keeps what it has answered.
+    assert_eq!(title(&first), "0");
+    let second = Process::start(&mut inkpot(dir.path()));
+    for (n, (writer, reader)) in [(&second, &first), (&first, &second)]
+        .into_iter()
+        .enumerate()
+    {
+        let new = format!("by {n}");
+        let body = json!({ "title": new }).to_string();
+        title(reader);
+        assert_eq!(writer.call("PATCH", "/post/1", &headers, &body).0, 200);
+        let written = Instant::now();
+        assert_eq!(title(writer), new);
+        while title(reader) != new {
+            // A second, and what a busy machine needs to ask once more.
+            assert!(written.elapsed() < Duration::from_secs(3), "an old answer");
+        }
+    }
 }
 
 #[test]

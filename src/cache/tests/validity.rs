@@ -64,3 +64,27 @@ async fn without_a_lifetime_nothing_ages() {
     clock.advance(chrono::Duration::days(1000));
     assert_eq!(body(&cache, never).await, some("first"));
 }
+
+#[actix_web::test]
+async fn what_was_read_alone_does_not_hold_in_company_nor_the_reverse() {
+    let cache = cache();
+    cache
+        .find_or_fill(&1, async || found("alone"))
+        .await
+        .unwrap();
+    assert!(cache.get(&1).is_some());
+    cache.others_write(true);
+    assert!(cache.get(&1).is_none());
+    cache
+        .find_or_fill(&1, async || found("in company"))
+        .await
+        .unwrap();
+    assert!(cache.get(&1).is_some());
+    cache.others_write(false);
+    assert!(cache.get(&1).is_none());
+    cache
+        .find_or_fill(&1, async || found("alone again"))
+        .await
+        .unwrap();
+    assert!(cache.get(&1).is_some());
+}
