@@ -224,39 +224,77 @@ fn load_some(
         let ids = load_tagged(conn, filter, tag, start, limit)?;
         return load_heads(conn, &ids);
     }
-    // Rows that are skipped are read from the index alone.
-    let mut below = start.below;
-    if start.skip > 0 {
-        let mut skipped = post::table
+    load_between(conn, filter, start, limit)
+}
+
+/// Places that are looked through at once, when one knows where to begin.
+pub(super) const WINDOWS: [i64; 4] = [1 << 12, 1 << 16, 1 << 20, i64::MAX];
+
+/// Rows of a list from `start` on. `rows` reads those from one place up to before another,
+/// after so many, and at most so many.
+///
+/// With an open end the optimizer of MariaDB would follow the index from the very top, or
+/// read and sort half of a large table, rather than begin in its middle; between two places
+/// that are near each other there is no question. So it is looked through in windows, wider
+/// ones where a list is sparse.
+fn in_windows<T>(
+    start: Start,
+    limit: i64,
+    mut rows: impl FnMut(i64, i64, i64, i64) -> QueryResult<Vec<T>>,
+) -> QueryResult<Vec<T>> {
+    let mut found = Vec::new();
+    for window in WINDOWS {
+        // From the top on, where the index begins, there is nothing to look for.
+        let from = if start.below == i64::MAX {
+            0
+        } else {
+            start.below.saturating_sub(window).max(0)
+        };
+        found = rows(from, start.below, start.skip, limit)?;
+        if from == 0 || i64::try_from(found.len()).is_ok_and(|some| some >= limit) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Published posts or drafts, of all or of an author: their places first, which the index
+/// alone tells.
+fn load_between(
+    conn: &mut Conn,
+    filter: &Filter,
+    start: Start,
+    limit: i64,
+) -> QueryResult<Vec<PostHead>> {
+    let places = in_windows(start, limit, |from, below, skip, limit| {
+        let mut places = post::table
             .filter(post::published.eq(filter.published()))
+            .filter(post::place.ge(from))
             .filter(post::place.lt(below))
             .into_boxed();
         if let Some(author) = filter.author() {
-            skipped = skipped.filter(post::author_id.eq(author));
+            places = places.filter(post::author_id.eq(author));
         }
-        let last: Option<i64> = skipped
+        places
             .order(post::place.desc())
-            .offset(start.skip - 1)
-            .limit(1)
+            .offset(skip)
+            .limit(limit)
             .select(post::place)
-            .first(conn)
-            .optional()?;
-        let Some(last) = last else {
-            return Ok(Vec::new());
-        };
-        below = last;
-    }
+            .load::<i64>(conn)
+    })?;
+    let (Some(first), Some(last)) = (places.first(), places.last()) else {
+        return Ok(Vec::new());
+    };
     let mut shown = post::table
         .left_join(user::table)
         .filter(post::published.eq(filter.published()))
-        .filter(post::place.lt(below))
+        .filter(post::place.between(last, first))
         .into_boxed();
     if let Some(author) = filter.author() {
         shown = shown.filter(post::author_id.eq(author));
     }
     shown
         .order(post::place.desc())
-        .limit(limit)
         .select(head_columns!())
         .load(conn)
 }
@@ -268,20 +306,23 @@ fn load_tagged(
     start: Start,
     limit: i64,
 ) -> QueryResult<Vec<i64>> {
-    let mut query = post_tag::table
-        .filter(post_tag::tag.eq(&tag.0))
-        .filter(post_tag::published.eq(filter.published()))
-        .filter(post_tag::place.lt(start.below))
-        .into_boxed();
-    if let Some(author) = filter.author() {
-        query = query.filter(post_tag::author_id.eq(author));
-    }
-    query
-        .order(post_tag::place.desc())
-        .offset(start.skip)
-        .limit(limit)
-        .select(post_tag::post_id)
-        .load(conn)
+    in_windows(start, limit, |from, below, skip, limit| {
+        let mut query = post_tag::table
+            .filter(post_tag::tag.eq(&tag.0))
+            .filter(post_tag::published.eq(filter.published()))
+            .filter(post_tag::place.ge(from))
+            .filter(post_tag::place.lt(below))
+            .into_boxed();
+        if let Some(author) = filter.author() {
+            query = query.filter(post_tag::author_id.eq(author));
+        }
+        query
+            .order(post_tag::place.desc())
+            .offset(skip)
+            .limit(limit)
+            .select(post_tag::post_id)
+            .load(conn)
+    })
 }
 
 /// The posts with these ids, newest first.

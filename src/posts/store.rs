@@ -6,6 +6,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use super::counts::{Additions, List};
+use super::lists::WINDOWS;
 use super::search;
 use super::types::{NewPost, PostChange, Status, Tag};
 use crate::db::Conn;
@@ -386,6 +387,9 @@ pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<(PostHead,
         .optional()
 }
 
+/// Posts that are loaded with their texts, each of which may be a megabyte.
+const AT_ONCE: i64 = 16;
+
 /// Posts of an author with their texts, drafts or published ones, oldest first, a few
 /// at a time: those after the place `after`.
 pub fn load_after(
@@ -394,14 +398,31 @@ pub fn load_after(
     published: bool,
     after: i64,
 ) -> QueryResult<Vec<(PostHead, String)>> {
+    let mut places: Vec<i64> = Vec::new();
+    for window in WINDOWS {
+        places = post::table
+            .filter(post::author_id.eq(author_id))
+            .filter(post::published.eq(published))
+            .filter(post::place.gt(after))
+            .filter(post::place.le(after.saturating_add(window)))
+            .order(post::place)
+            .limit(AT_ONCE)
+            .select(post::place)
+            .load(conn)?;
+        if i64::try_from(places.len()).is_ok_and(|some| some == AT_ONCE) {
+            break;
+        }
+    }
+    let (Some(first), Some(last)) = (places.first(), places.last()) else {
+        return Ok(Vec::new());
+    };
     post::table
         .inner_join(content::table)
         .left_join(user::table)
         .filter(post::author_id.eq(author_id))
         .filter(post::published.eq(published))
-        .filter(post::place.gt(after))
+        .filter(post::place.between(first, last))
         .order(post::place)
-        .limit(16)
         .select((head_columns!(), content::body))
         .load(conn)
 }
