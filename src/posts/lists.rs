@@ -227,8 +227,9 @@ fn load_some(
     load_between(conn, filter, start, limit)
 }
 
-/// Places that are looked through at once, when one knows where to begin.
-pub(super) const WINDOWS: [i64; 4] = [1 << 12, 1 << 16, 1 << 20, i64::MAX];
+/// Places that are looked through at once, when one knows where to begin. The first has
+/// room for the rows that are skipped and a page, where all posts are in the list.
+pub(super) const WINDOWS: [i64; 5] = [1 << 10, 1 << 13, 1 << 16, 1 << 20, i64::MAX];
 
 /// Rows of a list from `start` on. `rows` reads those from one place up to before another,
 /// after so many, and at most so many.
