@@ -44,7 +44,10 @@ pub fn operation() -> Operation {
             "before",
             ParameterIn::Query,
             "The `next` of an earlier answer; empty for the top. `page` does not count then.",
-            text(),
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some("^([1-9][0-9]{0,17})?$"))
+                .into(),
             json!("1234"),
         );
     take_author_and_tag(operation)
@@ -77,7 +80,8 @@ pub fn operation() -> Operation {
 pub fn take_author_and_tag(operation: Operation) -> Operation {
     let id = ObjectBuilder::new()
         .schema_type(Type::Integer)
-        .minimum(Some(1));
+        .minimum(Some(1))
+        .maximum(Some(i64::MAX));
     // Empty as absent, or something visible.
     let text = ObjectBuilder::new()
         .schema_type(Type::String)
