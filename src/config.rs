@@ -14,6 +14,7 @@ use crate::accounts::sessions::Lifetimes;
 use crate::db::DatabaseUrl;
 use crate::http::client_address;
 use crate::http::public_url::PublicUrl;
+use crate::notify::settings::{Authorities, MailFrom, SmsToken, SmsUrl, SmtpUrl};
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
 const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
@@ -193,8 +194,8 @@ pub struct Settings {
     /// For TLS add ?require_ssl=true, and &ssl_ca=PATH for a private authority
     /// [default: sqlite:inkpot.db in the data directory]
     #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true,
-          value_parser = database_url)]
-    database_url: Option<OptionalUrl>,
+          value_parser = optional(DatabaseUrl::parse))]
+    database_url: Option<Given<DatabaseUrl>>,
 
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
@@ -267,6 +268,38 @@ pub struct Settings {
           value_parser = clap::value_parser!(u64).range(1..=MAX_CONTENT_LIMIT))]
     pub max_content: u64,
 
+    /// Server that takes mails: smtps://user:password@host, or smtp://… for STARTTLS,
+    /// which is required except on this machine; ?tls=required, opportunistic or none
+    /// says otherwise
+    /// [default: none; mails are files in the directory outbox of the data directory]
+    #[arg(long, env = "INKPOT_SMTP_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(SmtpUrl::parse))]
+    smtp_url: Option<Given<SmtpUrl>>,
+
+    /// Who mails are from, as in: Inkpot <blog@example.org>. Must be given with
+    /// INKPOT_SMTP_URL
+    /// [default: Inkpot <inkpot@localhost>]
+    #[arg(long, env = "INKPOT_MAIL_FROM", global = true, value_name = "SENDER",
+          value_parser = optional(MailFrom::parse))]
+    mail_from: Option<Given<MailFrom>>,
+
+    /// Gateway that takes text messages: each is a POST of {"to": "+31…", "text": "…"}
+    /// [default: none; they are files in the directory outbox of the data directory]
+    #[arg(long, env = "INKPOT_SMS_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(SmsUrl::parse))]
+    sms_url: Option<Given<SmsUrl>>,
+
+    /// Token that the gateway gets, as Authorization: Bearer TOKEN
+    #[arg(long, env = "INKPOT_SMS_TOKEN", global = true, value_name = "TOKEN", hide_env_values = true,
+          value_parser = optional(SmsToken::parse))]
+    sms_token: Option<Given<SmsToken>>,
+
+    /// PEM file of further authorities that the servers for mails and text messages may
+    /// be certified by
+    #[arg(long, env = "INKPOT_CA_FILE", global = true, value_name = "PATH",
+          value_parser = optional(|path| Authorities::load(path.as_ref())))]
+    ca_file: Option<Given<Authorities>>,
+
     /// Origins whose pages may call the API with credentials, separated by commas
     /// [default: none; any page may read without credentials]
     #[arg(long, env = "INKPOT_CORS_ORIGINS", global = true, value_name = "ORIGINS",
@@ -332,6 +365,34 @@ impl Settings {
             .unwrap_or_else(|| DatabaseUrl::Sqlite(self.data_dir.join("inkpot.db")))
     }
 
+    /// The server that takes mails.
+    pub fn smtp_url(&self) -> Option<&SmtpUrl> {
+        self.smtp_url.as_ref()?.0.as_ref()
+    }
+
+    /// Who mails are from, the default filled in.
+    pub fn mail_from(&self) -> MailFrom {
+        self.mail_from
+            .clone()
+            .and_then(|from| from.0)
+            .unwrap_or_default()
+    }
+
+    /// The gateway that takes text messages.
+    pub fn sms_url(&self) -> Option<&SmsUrl> {
+        self.sms_url.as_ref()?.0.as_ref()
+    }
+
+    /// What the gateway knows us by.
+    pub fn sms_token(&self) -> Option<&SmsToken> {
+        self.sms_token.as_ref()?.0.as_ref()
+    }
+
+    /// Further authorities for mails and text messages.
+    pub fn authorities(&self) -> Option<&Authorities> {
+        self.ca_file.as_ref()?.0.as_ref()
+    }
+
     /// How long sessions last.
     pub fn lifetimes(&self) -> Lifetimes {
         Lifetimes {
@@ -351,9 +412,19 @@ pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// `DATABASE_URL`, empty counting as not given, as compose files set it.
+/// A setting that is not given when it is empty, as compose files set it.
 #[derive(Debug, Clone)]
-struct OptionalUrl(Option<DatabaseUrl>);
+struct Given<T>(Option<T>);
+
+/// Reads such a setting.
+fn optional<T: Clone + Send + Sync + 'static>(
+    parse: impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static,
+) -> impl Fn(&str) -> Result<Given<T>, String> + Clone + Send + Sync + 'static {
+    move |text| match text {
+        "" => Ok(Given(None)),
+        text => parse(text).map(|value| Given(Some(value))),
+    }
+}
 
 /// One or more secrets; the first is used, all are understood.
 #[derive(Clone, PartialEq, Eq)]
@@ -391,13 +462,6 @@ fn secrets(text: &str) -> Result<Secrets, String> {
         .collect();
     all.iter().try_for_each(|s| check_secret(s))?;
     Ok(Secrets(all))
-}
-
-fn database_url(text: &str) -> Result<OptionalUrl, String> {
-    if text.is_empty() {
-        return Ok(OptionalUrl(None));
-    }
-    DatabaseUrl::parse(text).map(|url| OptionalUrl(Some(url)))
 }
 
 /// An origin as browsers send it (RFC 6454 §6.1): scheme, host, port, nothing else.
@@ -463,6 +527,14 @@ fn read_from(
                 settings.token_ttl
             )));
         }
+    }
+    let has_sender = matches!(settings.mail_from, Some(Given(Some(_))));
+    if settings.smtp_url().is_some() && !has_sender {
+        return Err(Refusal::Line(
+            "INKPOT_MAIL_FROM must be given with INKPOT_SMTP_URL, as in: \
+             Inkpot <blog@example.org>"
+                .to_owned(),
+        ));
     }
     Ok(cli)
 }

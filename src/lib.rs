@@ -10,6 +10,7 @@
 //! - [`server`], [`app`], [`routes`], [`secret`], [`telemetry`]: from settings to a running server.
 //! - [`http`]: what all routes share; knows nothing of the product.
 //! - [`accounts`], [`posts`]: what the product does; each has its types, its storage and its routes.
+//! - [`notify`]: how a message leaves the house; knows neither accounts nor the database.
 //! - [`service`], [`openapi`]: the service about itself.
 //! - [`db`]: the only way to a connection; knows nothing of HTTP.
 //! - [`company`]: whether other processes serve the same embedded database.
@@ -28,6 +29,7 @@ pub mod db;
 pub mod error;
 pub mod http;
 pub mod limits;
+pub mod notify;
 pub mod openapi;
 pub mod posts;
 pub mod routes;
