@@ -1,19 +1,24 @@
 //! What all requests share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
 use diesel::result::QueryResult;
 
+use crate::accounts::codes::CodeKeys;
 use crate::accounts::hasher::Hasher;
 use crate::accounts::known::KnownSessions;
+use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::tokens::Tokens;
 use crate::clock::Clock;
 use crate::config::{Settings, Switch, processors};
 use crate::db::{Conn, DatabaseUrl, Db, DbError};
 use crate::http::public_url::PublicUrl;
+use crate::jobs::Waker;
 use crate::limits::Limits;
+use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::answers::{self, Answers, Recalled};
 
@@ -27,7 +32,10 @@ pub struct App {
     pub hasher: Hasher,
     pub tokens: Tokens,
     pub refresh_keys: RefreshKeys,
+    pub code_keys: Arc<CodeKeys>,
     pub known: KnownSessions,
+    /// To be woken when something was committed that has jobs.
+    pub jobs: Waker,
     /// Finished answers about posts.
     pub answers: Answers,
     pub limits: Limits,
@@ -52,7 +60,9 @@ impl App {
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?
                 .signing_with(settings.jwt_alg),
             refresh_keys: RefreshKeys::new(secrets)?,
+            code_keys: Arc::new(CodeKeys::new(secrets)?),
             known: KnownSessions::default(),
+            jobs: Waker::default(),
             answers: Answers::new(
                 u64::from(settings.cache_mb) << 20,
                 match db.url() {
@@ -73,6 +83,17 @@ impl App {
 }
 
 impl App {
+    /// What does the jobs that this service writes. The error is one line.
+    pub fn letters(&self) -> Result<Letters, String> {
+        Ok(Letters {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            code_keys: Arc::clone(&self.code_keys),
+            notifier: Notifier::new(&self.settings, self.public_url.clone())?,
+            waker: self.jobs.clone(),
+        })
+    }
+
     /// The finished answer to a GET, if it is there and asked for plainly.
     pub fn recall(&self, path: &str, query: &str) -> Option<Recalled> {
         answers::recall(&self.answers, path, query)

@@ -14,6 +14,7 @@ use crate::accounts::sessions::Lifetimes;
 use crate::db::DatabaseUrl;
 use crate::http::client_address;
 use crate::http::public_url::PublicUrl;
+use crate::jobs::State;
 use crate::notify::settings::{Authorities, MailFrom, SmsToken, SmsUrl, SmtpUrl};
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
@@ -41,8 +42,21 @@ pub struct Cli {
 /// What to do; `serve` when nothing is said.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Serve the API; migrates the database first (the default).
-    Serve,
+    /// Serve the API and do jobs; migrates the database first (the default).
+    Serve {
+        /// Leave jobs, such as mails, to other processes: `inkpot worker`, or servers
+        /// without this flag.
+        #[arg(long)]
+        no_jobs: bool,
+    },
+    /// Do jobs only: any number of workers, on any machine, beside any number of
+    /// servers.
+    Worker,
+    /// Look at jobs, have them tried again, delete old ones.
+    Jobs {
+        #[command(subcommand)]
+        action: JobsAction,
+    },
     /// Look at, apply or take back migrations of the database.
     Migrate {
         #[command(subcommand)]
@@ -135,6 +149,71 @@ pub enum KeysAction {
         #[arg(allow_hyphen_values = true)]
         kid: String,
     },
+}
+
+/// What `inkpot jobs` can do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum JobsAction {
+    /// List jobs, newest first.
+    List {
+        /// Of this state only.
+        #[arg(long)]
+        state: Option<JobState>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// Have a job tried again that is dead or waits; without an id all that are dead.
+    Retry {
+        /// Which one, as listed.
+        job_id: Option<i64>,
+    },
+    /// Delete jobs that have ended. Those that are done are deleted after a week
+    /// anyway, dead ones after 90 days.
+    Purge {
+        /// Of this state.
+        #[arg(long, default_value = "done")]
+        state: EndedState,
+        /// Only those that ended so many days ago.
+        #[arg(long, default_value_t = 0, value_name = "DAYS")]
+        older_than_days: u32,
+    },
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum JobState {
+    Waiting,
+    Running,
+    Done,
+    Dead,
+}
+
+impl From<JobState> for State {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Waiting => Self::Waiting,
+            JobState::Running => Self::Running,
+            JobState::Done => Self::Done,
+            JobState::Dead => Self::Dead,
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndedState {
+    Done,
+    Dead,
+}
+
+impl From<EndedState> for State {
+    fn from(state: EndedState) -> Self {
+        match state {
+            EndedState::Done => Self::Done,
+            EndedState::Dead => Self::Dead,
+        }
+    }
 }
 
 /// How tokens are signed, by its name in their header (RFC 7518 §3.1, RFC 8037).

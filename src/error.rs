@@ -49,6 +49,7 @@ codes! {
     InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, expired, not from this service, or its user is gone. Log in again.";
     InvalidCredentials "invalid_credentials" Some(401), "Invalid credentials", "No account with this identifier and this password. Which of the two is wrong is not told.";
     WrongPassword "wrong_password" Some(403), "Wrong password", "The field current_password is not the account's password.";
+    WrongCode "wrong_code" Some(403), "Wrong code", "The code is not the one that was sent last, has expired, was used, or was tried too often. Ask for a new one.";
     AdminsOnly "admins_only" Some(403), "Admins only", "The route is for users with the role admin.";
     NotYourPost "not_your_post" Some(403), "Not your post", "Only its author and admins may change or delete a post.";
     OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie must come from a page of this server or of a listed origin.";
@@ -56,12 +57,16 @@ codes! {
     UserNotFound "user_not_found" Some(404), "User not found", "No user has this id.";
     PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id.";
     SessionNotFound "session_not_found" Some(404), "Session not found", "You have no live session with this id.";
+    JobNotFound "job_not_found" Some(404), "Job not found", "No job has this id.";
     MethodNotAllowed "method_not_allowed" Some(405), "Method not allowed", "The path exists, but not with this method. The Allow header lists those it takes.";
     RequestTimeout "request_timeout" Some(408), "Request timeout", "The request did not arrive in time.";
     EmailTaken "email_taken" Some(409), "E-mail taken", "Another account has this e-mail address.";
     UsernameTaken "username_taken" Some(409), "Username taken", "Another account has this username.";
     MobileTaken "mobile_taken" Some(409), "Mobile taken", "Another account has this mobile number.";
     LastAdmin "last_admin" Some(409), "Last admin", "The last active admin can be neither demoted, deactivated nor deleted.";
+    AlreadyVerified "already_verified" Some(409), "Already verified", "The address or number is verified already.";
+    NoMobile "no_mobile" Some(409), "No mobile number", "The account has no mobile number to send a code to.";
+    JobNotRetryable "job_not_retryable" Some(409), "Job not retryable", "The job is running or done. Only one that is dead or waiting can be tried again.";
     IdempotencyKeyInUse "idempotency_key_in_use" Some(409), "Under way", "The first request with this Idempotency-Key is still under way. Repeat this one a little later.";
     PreconditionFailed "precondition_failed" Some(412), "Precondition failed", "The post has changed since the state that If-Match names. Read it again and decide.";
     BodyTooLarge "body_too_large" Some(413), "Body too large", "The body is larger than this route takes.";
@@ -94,6 +99,8 @@ codes! {
     PasswordAllDigits "password_all_digits" None, "Password of digits only", "A password may not consist of digits alone.";
     PasswordCommon "password_common" None, "Common password", "The password is one of those that are guessed first.";
     PasswordSimilar "password_similar" None, "Password too similar", "The password is too close to the account's e-mail address, name or username.";
+    ChannelInvalid "channel_invalid" None, "Invalid channel", "A channel is email or mobile.";
+    CodeMalformed "code_malformed" None, "Malformed code", "A code has six digits.";
     TitleEmpty "title_empty" None, "Empty title", "A title needs at least one visible character.";
     TitleTooLong "title_too_long" None, "Title too long", "A title has at most 256 characters.";
     StatusInvalid "status_invalid" None, "Invalid status", "A status is published or draft.";

@@ -13,6 +13,8 @@
 //! - [`notify`]: how a message leaves the house; knows neither accounts nor the database.
 //! - [`service`], [`openapi`]: the service about itself.
 //! - [`db`]: the only way to a connection; knows nothing of HTTP.
+//! - [`jobs`]: the durable queue of what must not happen inside a request; [`work`]: what its jobs do.
+//! - [`notify`]: how a message leaves the house.
 //! - [`company`]: whether other processes serve the same embedded database.
 //! - [`cache`]: finished answers, kept until what they were made of changes.
 //! - [`limits`]: how often one may try.
@@ -28,6 +30,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod http;
+pub mod jobs;
 pub mod limits;
 pub mod notify;
 pub mod openapi;
@@ -37,3 +40,4 @@ pub mod secret;
 pub mod server;
 pub mod service;
 pub mod telemetry;
+pub mod work;

@@ -27,8 +27,13 @@ fn main() -> ExitCode {
         Ok(log) => log,
         Err(why) => return refuse(&why),
     };
-    let done = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => return serve(cli.settings),
+    let command = cli.command.unwrap_or(Command::Serve { no_jobs: false });
+    let done = match command {
+        Command::Serve { no_jobs } => return serve(cli.settings, !no_jobs),
+        Command::Worker => return work(&cli.settings),
+        Command::Jobs { action } => {
+            command::jobs::run(action, &cli.settings, &mut std::io::stdout())
+        }
         Command::Migrate { action } => {
             command::migrate(action, &cli.settings, &mut std::io::stdout())
         }
@@ -50,7 +55,7 @@ fn refuse(why: &str) -> ExitCode {
     ExitCode::from(REFUSED)
 }
 
-fn serve(settings: Settings) -> ExitCode {
+fn serve(settings: Settings, does_jobs: bool) -> ExitCode {
     let database = settings.database().redacted();
     let data_dir = settings.data_dir.display().to_string();
     let prepared = match server::prepare(settings) {
@@ -58,7 +63,7 @@ fn serve(settings: Settings) -> ExitCode {
         Err(why) => return refuse(&why),
     };
     let system = actix_web::rt::System::new();
-    let bound = match system.block_on(async { server::bind(prepared) }) {
+    let bound = match system.block_on(async { server::bind(prepared, does_jobs) }) {
         Ok(bound) => bound,
         Err(why) => return refuse(&why),
     };
@@ -66,7 +71,22 @@ fn serve(settings: Settings) -> ExitCode {
     println!("database {database}");
     println!("data in {data_dir}");
     println!("listening on http://{}", bound.address);
-    match system.block_on(server::run(bound)) {
+    ended(system.block_on(server::run(bound)))
+}
+
+fn work(settings: &Settings) -> ExitCode {
+    let worker = match server::prepare_worker(settings) {
+        Ok(worker) => worker,
+        Err(why) => return refuse(&why),
+    };
+    println!("inkpot {}", env!("CARGO_PKG_VERSION"));
+    println!("database {}", settings.database().redacted());
+    println!("taking jobs");
+    ended(actix_web::rt::System::new().block_on(server::run_worker(worker)))
+}
+
+fn ended(outcome: std::io::Result<()>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("inkpot: {why}");

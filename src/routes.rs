@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
-use crate::{accounts, posts, service};
+use crate::{accounts, jobs, posts, service};
 
 /// Every endpoint. Fixed paths stand before patterns that would match them.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -14,6 +14,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         accounts::keys_routes::endpoints(),
         posts::routes::endpoints(),
         posts::feed_routes::endpoints(),
+        jobs::routes::endpoints(),
         service::endpoints(),
     ]
     .into_iter()

@@ -1,6 +1,8 @@
 //! From settings to a running server, and the order in which things stop.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -9,9 +11,13 @@ use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_confi
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
+use crate::accounts::codes::CodeKeys;
 use crate::accounts::keys;
+use crate::accounts::letters::Letters;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::company::Company;
@@ -20,8 +26,11 @@ use crate::db::{Db, migrations};
 use crate::http::edge;
 use crate::http::public_url::PublicUrl;
 use crate::http::wire::Wire;
+use crate::jobs::Waker;
+use crate::jobs::worker::Worker;
+use crate::notify::Notifier;
 use crate::posts::check;
-use crate::{routes, secret};
+use crate::{routes, secret, work};
 
 /// Seconds that requests in flight get to end when the server stops.
 const DRAIN_SECONDS: u64 = 10;
@@ -40,6 +49,8 @@ pub struct Bound {
     pub server: Server,
     app: Data<App>,
     company: Company,
+    /// `None` when jobs are left to other processes.
+    worker: Option<Worker>,
 }
 
 /// What a server needs, put together.
@@ -77,8 +88,35 @@ pub fn prepare(settings: Settings) -> Result<Prepared, String> {
     Ok(Prepared { app, company })
 }
 
-/// Takes the port. The error is one line.
-pub fn bind(prepared: Prepared) -> Result<Bound, String> {
+/// Puts together what does jobs and nothing else. Blocks. The error is one line.
+pub fn prepare_worker(settings: &Settings) -> Result<Worker, String> {
+    let db = open_database(settings)?;
+    let secrets = secret::load(settings)?;
+    let public_url =
+        (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(settings.listen));
+    let letters = Letters {
+        db,
+        clock: Clock::system(),
+        code_keys: Arc::new(CodeKeys::new(&secrets)?),
+        notifier: Notifier::new(settings, public_url)?,
+        waker: Waker::default(),
+    };
+    planned(letters)
+}
+
+/// A worker, and the job that repeats itself.
+fn planned(letters: Letters) -> Result<Worker, String> {
+    work::plan(&letters.db, &letters.clock)
+        .map_err(|error| format!("cannot plan jobs: {error:?}"))?;
+    for line in letters.notifier.describe() {
+        tracing::info!("{line}");
+    }
+    Ok(work::worker(letters))
+}
+
+/// Takes the port; with `does_jobs` the server is a worker as well. The error is one
+/// line.
+pub fn bind(prepared: Prepared, does_jobs: bool) -> Result<Bound, String> {
     let Prepared { mut app, company } = prepared;
     let listen = app.settings.listen;
     let listener =
@@ -87,6 +125,11 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
     if app.settings.public_url.is_none() {
         app.public_url = PublicUrl::of_address(address);
     }
+    let worker = if does_jobs {
+        Some(planned(app.letters()?)?)
+    } else {
+        None
+    };
     let workers = app.settings.worker_threads();
     let app = Data::new(app);
     let shared = app.clone();
@@ -131,6 +174,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         server,
         app,
         company,
+        worker,
     })
 }
 
@@ -174,24 +218,63 @@ fn index_pending(app: &App) {
     }
 }
 
-/// Runs until SIGTERM or Ctrl-C, then lets requests in flight end.
+/// SIGTERM or Ctrl-C.
+async fn signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(())
+}
+
+/// Runs until SIGTERM or Ctrl-C, then lets requests and jobs that are under way end.
 pub async fn run(bound: Bound) -> std::io::Result<()> {
     let handle = bound.handle;
     let indexed = bound.app.clone();
     // Ends with the process, in the middle of the work too: each step is whole.
     std::thread::spawn(move || index_pending(&indexed));
     let follower = actix_web::rt::spawn(follow(bound.app, bound.company));
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let stopper = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        tracing::info!("stopping: requests in flight have {DRAIN_SECONDS} seconds to end");
-        handle.stop(true).await;
+    let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
+    let jobs = match bound.worker {
+        Some(worker) => Some(start(worker, jobs_stop)?),
+        None => None,
     };
-    let (served, ()) = futures_util::future::join(bound.server, stopper).await;
+    let stopper = async move {
+        let signalled = signal().await;
+        tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
+        drop(stop_jobs);
+        handle.stop(true).await;
+        signalled
+    };
+    let (served, signalled) = futures_util::future::join(bound.server, stopper).await;
     follower.abort();
+    if let Some(jobs) = jobs {
+        ended(jobs).await?;
+    }
     tracing::info!("stopped");
-    served
+    served.and(signalled)
+}
+
+/// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.
+pub async fn run_worker(worker: Worker) -> std::io::Result<()> {
+    let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
+    let jobs = start(worker, jobs_stop)?;
+    let signalled = signal().await;
+    tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
+    drop(stop_jobs);
+    ended(jobs).await?;
+    tracing::info!("stopped");
+    signalled
+}
+
+fn start(worker: Worker, stop: oneshot::Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+    work::start(worker, stop.map(drop)).map_err(std::io::Error::other)
+}
+
+/// Waits for the worker's threads.
+async fn ended(jobs: JoinHandle<()>) -> std::io::Result<()> {
+    tokio::task::spawn_blocking(move || jobs.join())
+        .await?
+        .map_err(|_| std::io::Error::other("the worker panicked"))
 }

@@ -108,7 +108,11 @@ pub enum Refreshed {
     /// No live session has, or had, this token.
     Unknown,
     /// The token was used before: the session was ended.
-    Reused { user_id: i64, session_id: i64 },
+    Reused {
+        user_id: i64,
+        session_id: i64,
+        email: String,
+    },
 }
 
 /// Takes a refresh token for its successor.
@@ -187,6 +191,7 @@ pub fn refresh(
         return Ok(Refreshed::Reused {
             user_id: row.user_id,
             session_id: row.session_id,
+            email: owner.email,
         });
     }
     // Twice in one moment another was faster and changed the token, which no two
@@ -335,4 +340,31 @@ pub fn newest_event(conn: &mut Conn) -> QueryResult<i64> {
         .select(diesel::dsl::max(session_event::event_id))
         .first(conn)?;
     Ok(newest.unwrap_or(0))
+}
+
+/// Deletes some sessions that have expired; gives how many. Nobody has to be told: a
+/// token lives no longer than its session.
+pub fn delete_expired(conn: &mut Conn, now: NaiveDateTime, limit: i64) -> QueryResult<usize> {
+    let ids: Vec<i64> = session::table
+        .filter(session::expires.le(now))
+        .limit(limit)
+        .select(session::session_id)
+        .load(conn)?;
+    // Not one that was refreshed in this moment.
+    diesel::delete(
+        session::table
+            .filter(session::session_id.eq_any(ids))
+            .filter(session::expires.le(now)),
+    )
+    .execute(conn)
+}
+
+/// Deletes some events from before a time; gives how many.
+pub fn delete_events(conn: &mut Conn, before: NaiveDateTime, limit: i64) -> QueryResult<usize> {
+    let ids: Vec<i64> = session_event::table
+        .filter(session_event::at.lt(before))
+        .limit(limit)
+        .select(session_event::event_id)
+        .load(conn)?;
+    diesel::delete(session_event::table.filter(session_event::event_id.eq_any(ids))).execute(conn)
 }

@@ -5,6 +5,7 @@
 //! number no letter, a username a letter and no `@`. So one text is one of them at
 //! most, and one person's username can never be another's address or number.
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::error::Code;
@@ -132,7 +133,7 @@ impl Name {
 }
 
 /// What somebody who logs in says they are: any of the three identifiers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Account {
     Email(String),
     Username(String),

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use crate::http::body::Change;
 use crate::http::page::PageRequest;
 
+use super::codes::Purpose;
 use super::types::{Account, Email, Mobile, Name, Username};
 use crate::db::schema::user;
 use crate::db::{Conn, dialect};
@@ -213,6 +214,30 @@ pub fn change_profile(
     diesel::update(row())
         .set(user::updated.eq(now))
         .execute(conn)?;
+    find_user(conn, user_id)
+}
+
+/// Marks an address or number as verified, if it is still the user's; gives the row
+/// back, `None` when it is not.
+pub fn set_verified(
+    conn: &mut Conn,
+    user_id: i64,
+    (purpose, target): (Purpose, &str),
+    now: NaiveDateTime,
+) -> QueryResult<Option<User>> {
+    let row = user::table.find(user_id).filter(user::is_active.eq(true));
+    let changed = if purpose == Purpose::VerifyMobile {
+        diesel::update(row.filter(user::mobile_key.eq(target)))
+            .set((user::mobile_verified.eq(true), user::updated.eq(now)))
+            .execute(conn)?
+    } else {
+        diesel::update(row.filter(user::email.eq(target)))
+            .set((user::email_verified.eq(true), user::updated.eq(now)))
+            .execute(conn)?
+    };
+    if changed == 0 {
+        return Ok(None);
+    }
     find_user(conn, user_id)
 }
 

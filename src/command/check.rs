@@ -65,7 +65,8 @@ fn mend(db: &Db, missing: &[(counts::Block, i64)]) -> Result<(), String> {
         .map_err(|e| failed(&e))
 }
 
-fn failed(error: &DbError) -> String {
+/// What went wrong, as a line.
+pub fn failed(error: &DbError) -> String {
     match error {
         DbError::Unavailable(why) | DbError::Fault(why) | DbError::Unique(why) => why.clone(),
         DbError::ForeignKey => "a row that is referred to is gone".to_owned(),

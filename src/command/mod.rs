@@ -1,6 +1,7 @@
 //! The subcommands that print and end.
 
 pub mod check;
+pub mod jobs;
 pub mod users;
 
 use std::io::Write;

@@ -5,6 +5,7 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use crate::accounts::audit::{self, Action, Entry};
+use crate::accounts::letters;
 use crate::accounts::password::Password;
 use crate::accounts::routes::record;
 use crate::accounts::sessions;
@@ -18,6 +19,7 @@ use crate::error::Code;
 use crate::http::body::Fault;
 use crate::http::page::PageRequest;
 use crate::http::path::parse_id;
+use crate::notify::Language;
 use crate::server;
 
 /// Does it and says so in a line; the error is one line.
@@ -204,6 +206,7 @@ fn set_password(
             detail: "",
         };
         audit::insert(conn, entry, &visitor, now)?;
+        letters::password_changed(conn, &user, Language::English, now)?;
         sessions::end_all(conn, user.user_id, None, now)
     })
     .map_err(said)?;

@@ -128,12 +128,47 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    job (job_id) {
+        job_id -> BigInt,
+        kind -> Text,
+        lane -> Text,
+        state -> Text,
+        due -> Nullable<Timestamp>,
+        lease -> Nullable<Text>,
+        attempts -> Integer,
+        payload -> Text,
+        dedup_key -> Nullable<Text>,
+        user_id -> Nullable<BigInt>,
+        last_error -> Nullable<Text>,
+        created -> Timestamp,
+        finished -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    code (code_id) {
+        code_id -> BigInt,
+        user_id -> BigInt,
+        purpose -> Text,
+        target -> Text,
+        nonce -> Text,
+        code_hash -> Text,
+        tries -> Integer,
+        created -> Timestamp,
+        expires -> Timestamp,
+        used -> Nullable<Timestamp>,
+    }
+}
+
 diesel::joinable!(session -> user (user_id));
+diesel::joinable!(code -> user (user_id));
 diesel::joinable!(post -> user (author_id));
 diesel::joinable!(content -> post (post_id));
 diesel::joinable!(post_tag -> post (post_id));
 diesel::allow_tables_to_appear_in_same_query!(
     user,
+    code,
     post,
     post_tag,
     content,

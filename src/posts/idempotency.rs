@@ -165,6 +165,22 @@ pub fn forget(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult<()> {
         .map(drop)
 }
 
+/// Deletes some keys that are no longer kept; gives how many.
+pub fn delete_expired(conn: &mut Conn, now: NaiveDateTime, limit: i64) -> QueryResult<usize> {
+    let oldest: Vec<NaiveDateTime> = idempotency::table
+        .filter(idempotency::created.le(now - TimeDelta::hours(HOURS)))
+        .order(idempotency::created)
+        .limit(limit)
+        .select(idempotency::created)
+        .load(conn)?;
+    match oldest.last() {
+        Some(last) => {
+            diesel::delete(idempotency::table.filter(idempotency::created.le(last))).execute(conn)
+        }
+        None => Ok(0),
+    }
+}
+
 fn fault(error: std::io::Error) -> diesel::result::Error {
     diesel::result::Error::SerializationError(Box::new(error))
 }

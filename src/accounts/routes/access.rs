@@ -9,6 +9,7 @@ use super::views::{TokenAnswer, token_example};
 use super::{TAG, cookie, taken};
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::MaybeCaller;
+use crate::accounts::letters::{self, Notice};
 use crate::accounts::password::{Password, needs_rehash};
 use crate::accounts::refresh::{RefreshToken, new_nonce};
 use crate::accounts::sessions::{self, Opened, Refreshed};
@@ -21,6 +22,7 @@ use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::reply::{self, Keep};
 use crate::http::then::Then;
 use crate::limits::{self, Admitted, Standing};
+use crate::notify::Language;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -239,7 +241,7 @@ async fn refresh(
     _: Admitted<limits::Refresh>,
     req: HttpRequest,
     app: Data<App>,
-    visitor: Visitor,
+    (visitor, language): (Visitor, Language),
     body: Body<Refresh>,
 ) -> Result<HttpResponse, Error> {
     let (token, by_cookie) = match body.0.refresh_token {
@@ -260,9 +262,11 @@ async fn refresh(
         .write(move |conn| {
             let keys = &shared.refresh_keys;
             let outcome = sessions::refresh(conn, keys, &token, &visitor, (now, lifetimes))?;
-            if let Refreshed::Reused { user_id, .. } = outcome {
-                let entry = Entry::by_user(Action::RefreshReused, user_id);
+            if let Refreshed::Reused { user_id, email, .. } = &outcome {
+                let entry = Entry::by_user(Action::RefreshReused, *user_id);
                 audit::insert(conn, entry, &visitor, now)?;
+                let whom = (*user_id, email.as_str());
+                letters::enqueue_notice(conn, Notice::SessionEnded, whom, language, now)?;
             }
             Ok(outcome)
         })
@@ -275,8 +279,10 @@ async fn refresh(
         Refreshed::Reused {
             user_id,
             session_id,
+            ..
         } => {
             app.known.forget(user_id, Some(session_id));
+            app.jobs.wake();
             Err(Error::new(Code::InvalidToken))
         }
     }

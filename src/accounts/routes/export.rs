@@ -13,13 +13,16 @@ use utoipa::ToSchema;
 
 use super::own;
 use super::views::{
-    AuditView, SessionView, UserInfo, audit_example, session_example, userinfo_example,
+    AuditView, CodeView, SessionView, UserInfo, audit_example, code_example, session_example,
+    userinfo_example,
 };
 use crate::accounts::caller::Caller;
-use crate::accounts::{audit, sessions};
+use crate::accounts::{audit, codes, sessions};
 use crate::app::App;
 use crate::error::Error;
 use crate::http::reply::{self, Keep};
+use crate::jobs;
+use crate::jobs::views::{JobView, job_example};
 use crate::posts::store;
 use crate::posts::views::{Post, post_example};
 
@@ -29,19 +32,24 @@ use crate::posts::views::{Post, post_example};
 pub struct ExportAnswer {
     userinfo: UserInfo,
     sessions: Vec<SessionView>,
+    codes: Vec<CodeView>,
+    /// Messages that were sent to the user, or are to be, as far as they are still kept.
+    jobs: Vec<JobView>,
     audit: Vec<AuditView>,
     posts: Vec<Post>,
 }
 
 pub fn example() -> Value {
     json!({
-        "userinfo": userinfo_example(), "sessions": [session_example()], "audit": [audit_example()],
-        "posts": [post_example()],
+        "userinfo": userinfo_example(), "sessions": [session_example()], "codes": [code_example()],
+        "jobs": [job_example()], "audit": [audit_example()], "posts": [post_example()],
     })
 }
 
 /// What is to be written next.
 enum Step {
+    /// Jobs after this one.
+    Jobs(i64),
     /// Rows of the audit after this one.
     Audit(i64),
     /// Drafts or published posts after this place.
@@ -64,24 +72,29 @@ struct Writer {
 pub async fn export(caller: Caller, app: Data<App>) -> Result<HttpResponse, Error> {
     let user = own::load(&app, caller).await?;
     let now = app.clock.now();
-    let live = app
+    let (live, codes) = app
         .db
-        .read(move |conn| sessions::load_live(conn, caller.user_id, now))
+        .read(move |conn| {
+            let live = sessions::load_live(conn, caller.user_id, now)?;
+            Ok((live, codes::load_of_user(conn, caller.user_id)?))
+        })
         .await?;
+    let codes: Vec<CodeView> = codes.into_iter().map(Into::into).collect();
     let live: Vec<SessionView> = live
         .into_iter()
         .map(|session| SessionView::new(session, caller.session_id))
         .collect();
     let info: UserInfo = user.into();
     let head = format!(
-        "{{\"userinfo\":{},\"sessions\":{},\"audit\":[",
+        "{{\"userinfo\":{},\"sessions\":{},\"codes\":{},\"jobs\":[",
         text(&info)?,
-        text(&live)?
+        text(&live)?,
+        text(&codes)?
     );
     let writer = Writer {
         app,
         user_id: caller.user_id,
-        step: Some(Step::Audit(0)),
+        step: Some(Step::Jobs(0)),
         ready: VecDeque::from([Bytes::from(head)]),
         has_element: false,
     };
@@ -113,6 +126,25 @@ impl Writer {
     async fn write(&mut self, step: Step) -> Result<(), Error> {
         let user_id = self.user_id;
         self.step = match step {
+            Step::Jobs(after) => {
+                let db = &self.app.db;
+                let jobs = db
+                    .read(move |conn| jobs::store::load_of_user(conn, user_id, after))
+                    .await?;
+                match jobs.last().map(|job| job.job_id) {
+                    Some(last) => {
+                        for job in jobs {
+                            self.element(&JobView::from(job))?;
+                        }
+                        Some(Step::Jobs(last))
+                    }
+                    None => {
+                        self.ready.push_back(Bytes::from_static(b"],\"audit\":["));
+                        self.has_element = false;
+                        Some(Step::Audit(0))
+                    }
+                }
+            }
             Step::Audit(after) => {
                 let db = &self.app.db;
                 let records = db

@@ -1,9 +1,12 @@
 //! `/user…` and `/audit` over HTTP: `access` is coming and going, `own` what users
-//! do with their own account, `admin` what admins do with all.
+//! do with their own account, `codes` verifying and recovering, `admin` what admins do
+//! with all.
 
 mod access;
 mod access_bodies;
 mod admin;
+mod code_bodies;
+mod codes;
 mod cookie;
 mod export;
 mod fields;
@@ -21,10 +24,15 @@ const TAG: &str = "users";
 
 /// The endpoints of this module. Fixed paths stand before `/user/{id}`.
 pub fn endpoints() -> Vec<Endpoint> {
-    [access::endpoints(), own::endpoints(), admin::endpoints()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        access::endpoints(),
+        codes::endpoints(),
+        own::endpoints(),
+        admin::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The refusal for the unique index that an insert ran into.

@@ -15,19 +15,21 @@ use super::views::{
 use super::{TAG, taken};
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::Caller;
+use crate::accounts::letters;
 use crate::accounts::password::Password;
 use crate::accounts::sessions;
 use crate::accounts::types::{Email, Mobile, Name, Username};
 use crate::accounts::users::{self, ProfileChange, User};
 use crate::accounts::visitor::Visitor;
 use crate::app::{App, write_shown};
-use crate::db::Conn;
+use crate::db::{Conn, dialect};
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Change, Document, Fault, Field, Input};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
 use crate::http::reply::{self, Keep};
 use crate::http::then::Then;
+use crate::notify::Language;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -263,6 +265,7 @@ pub async fn load(app: &App, caller: Caller) -> Result<User, Error> {
 
 async fn change(
     Then(caller, body): Then<Caller, Body<ProfilePatch>>,
+    language: Language,
     app: Data<App>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
@@ -291,10 +294,16 @@ async fn change(
     let now = app.clock.now();
     let is_shown = change.name.is_some();
     let work = move |conn: &mut Conn| {
-        let user = users::change_profile(conn, caller.user_id, &change, now)?;
+        // Of two changes at once the second begins with what the first left.
+        dialect::lock_user(conn, caller.user_id)?;
+        let before = users::find_user(conn, caller.user_id)?;
+        let after = users::change_profile(conn, caller.user_id, &change, now)?;
+        if let (Some(before), Some(after)) = (&before, &after) {
+            letters::profile_changed(conn, (before, after), language, now)?;
+        }
         let entry = Entry::by_user(Action::ProfileChanged, caller.user_id);
         audit::insert(conn, entry, &visitor, now)?;
-        Ok(user)
+        Ok(after)
     };
     let done = if is_shown {
         write_shown(&app, work).await
@@ -304,6 +313,7 @@ async fn change(
     let user = done
         .map_err(taken)?
         .ok_or_else(|| Error::new(Code::InvalidToken))?;
+    app.jobs.wake();
     own_view(user)
 }
 
@@ -328,6 +338,7 @@ async fn check_password(
 
 async fn change_password(
     Then(caller, body): Then<Caller, Body<NewPassword>>,
+    language: Language,
     app: Data<App>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
@@ -355,6 +366,7 @@ async fn change_password(
             users::set_record(conn, user.user_id, &record, now)?;
             let entry = Entry::by_user(Action::PasswordChanged, user.user_id);
             audit::insert(conn, entry, &visitor, now)?;
+            letters::password_changed(conn, &user, language, now)?;
             sessions::end_all(conn, user.user_id, Some(caller.session_id), now)?;
             Ok(true)
         })
@@ -363,6 +375,7 @@ async fn change_password(
         return Err(Error::new(Code::WrongPassword));
     }
     app.known.forget(caller.user_id, None);
+    app.jobs.wake();
     Ok(nothing())
 }
 

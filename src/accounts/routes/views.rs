@@ -6,6 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::accounts::audit::Record;
+use crate::accounts::codes::CodeRow;
 use crate::accounts::sessions::Session;
 use crate::accounts::users::{ADMIN, PublicUser, User};
 use crate::clock;
@@ -233,6 +234,62 @@ impl From<PublicUser> for PublicView {
             posts: user.posts,
         }
     }
+}
+
+/// What was asked for will be done, outside of the request.
+#[derive(Serialize, ToSchema)]
+pub struct AcceptedAnswer {
+    pub status: Accepted,
+}
+
+/// The one state of what was accepted.
+#[derive(Serialize, ToSchema)]
+pub enum Accepted {
+    #[serde(rename = "accepted")]
+    Accepted,
+}
+
+pub fn accepted_example() -> serde_json::Value {
+    json!({ "status": "accepted" })
+}
+
+/// A code that was sent to the user; not the code itself, which is not stored.
+#[derive(Serialize, ToSchema)]
+pub struct CodeView {
+    #[schema(example = "email")]
+    purpose: String,
+    target: String,
+    #[schema(minimum = 0)]
+    tries: i32,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created: NaiveDateTime,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    expires: NaiveDateTime,
+    #[serde(serialize_with = "clock::serialize_option")]
+    #[schema(required = true, value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    used: Option<NaiveDateTime>,
+}
+
+impl From<CodeRow> for CodeView {
+    fn from(row: CodeRow) -> Self {
+        Self {
+            purpose: row.purpose,
+            target: row.target,
+            tries: row.tries,
+            created: row.created,
+            expires: row.expires,
+            used: row.used,
+        }
+    }
+}
+
+pub fn code_example() -> serde_json::Value {
+    json!({
+        "purpose": "email", "target": "ann@example.org", "tries": 1, "created": "2026-11-21T09:30:00Z",
+        "expires": "2026-11-21T09:40:00Z", "used": "2026-11-21T09:31:00Z",
+    })
 }
 
 pub fn userinfo_example() -> serde_json::Value {

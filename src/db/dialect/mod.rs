@@ -1,5 +1,6 @@
 //! Every place where MySQL and SQLite differ and Diesel does not hide it.
 
+use chrono::NaiveDateTime;
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
@@ -8,7 +9,7 @@ mod script;
 mod words;
 
 use super::connection::Conn;
-use super::schema::{idempotency, post, post_unindexed, user};
+use super::schema::{idempotency, job, post, post_unindexed, user};
 pub use script::Script;
 pub use words::{Wanted, delete_words, insert_words};
 
@@ -132,6 +133,48 @@ pub fn claim_unindexed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<i64>> {
         Conn::Sqlite(c) => some.load(c),
         Conn::Mysql(c) => some.for_update().skip_locked().load(c),
     }
+}
+
+/// Id, kind, state, attempts, payload and birth of a job.
+pub type JobRow = (i64, String, String, i32, String, NaiveDateTime);
+
+/// Some jobs of a lane that are due, the longest first, which nobody else takes until
+/// the transaction ends.
+pub fn claim_due_jobs(
+    conn: &mut Conn,
+    lane: &str,
+    now: NaiveDateTime,
+    limit: i64,
+) -> QueryResult<Vec<JobRow>> {
+    let due = job::table
+        .filter(job::lane.eq(lane))
+        .filter(job::due.le(now))
+        .order((job::due, job::job_id))
+        .limit(limit)
+        .select((
+            job::job_id,
+            job::kind,
+            job::state,
+            job::attempts,
+            job::payload,
+            job::created,
+        ));
+    match conn {
+        Conn::Sqlite(c) => due.load(c),
+        Conn::Mysql(c) => due.for_update().skip_locked().load(c),
+    }
+}
+
+/// Holds a user's row against change until the transaction ends; false when there is
+/// none.
+pub fn lock_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
+    let row = user::table.find(user_id).select(user::user_id);
+    let found: Option<i64> = match conn {
+        Conn::Sqlite(c) => row.first(c),
+        Conn::Mysql(c) => row.for_update().first(c),
+    }
+    .optional()?;
+    Ok(found.is_some())
 }
 
 /// Whether another transaction is just writing the row of this idempotency key.

@@ -1,0 +1,152 @@
+//! The bodies of routes that send and take codes.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::fields::{ACCOUNT, NEW_PASSWORD};
+use crate::accounts::letters::Channel;
+use crate::accounts::password::Password;
+use crate::accounts::types::Account;
+use crate::app::App;
+use crate::error::Code;
+use crate::http::body::{Document, Fault, Field, Input, Kind};
+
+const CHANNEL: Field = Field {
+    name: "channel",
+    required: true,
+    kind: Kind::Text {
+        min: 5,
+        max: Some(6),
+        pattern: Some("^(email|mobile)$"),
+        format: None,
+    },
+    description: "`email` or `mobile`.",
+    example: "email",
+};
+
+const CODE: Field = Field {
+    name: "code",
+    required: true,
+    kind: Kind::Text {
+        min: 6,
+        max: Some(6),
+        pattern: Some("^[0-9]{6}$"),
+        format: None,
+    },
+    description: "The six digits that were sent last.",
+    example: "271828",
+};
+
+const WHOSE: Field = Field {
+    name: "account",
+    required: true,
+    kind: ACCOUNT,
+    description: "E-mail address, username or mobile number.",
+    example: "ann@example.org",
+};
+
+fn channel(text: &str) -> Result<Channel, Fault> {
+    match text {
+        "email" => Ok(Channel::Email),
+        "mobile" => Ok(Channel::Mobile),
+        _ => Err(Fault(Code::ChannelInvalid, "is email or mobile")),
+    }
+}
+
+/// Six digits, as they come out of a message: white space around them and the wide
+/// digits of some keyboards are no mistakes.
+fn code(text: &str) -> Result<String, Fault> {
+    let code: String = text.trim().nfkc().collect();
+    if code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()) {
+        Ok(code)
+    } else {
+        Err(Fault(Code::CodeMalformed, "has six digits"))
+    }
+}
+
+/// Where a code is to be sent.
+pub struct VerificationOrder {
+    pub channel: Channel,
+}
+
+impl Document for VerificationOrder {
+    const NAME: &'static str = "VerificationOrder";
+    const FIELDS: &'static [Field] = &[CHANNEL];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        let channel = input.parse("channel", channel);
+        Some(Self { channel: channel? })
+    }
+}
+
+/// The code that was sent.
+pub struct Verification {
+    pub channel: Channel,
+    pub code: String,
+}
+
+impl Document for Verification {
+    const NAME: &'static str = "Verification";
+    const FIELDS: &'static [Field] = &[CHANNEL, CODE];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        let channel = input.parse("channel", channel);
+        let code = input.parse("code", code);
+        Some(Self {
+            channel: channel?,
+            code: code?,
+        })
+    }
+}
+
+/// Somebody who has lost a password.
+pub struct Forgotten {
+    pub account: Account,
+}
+
+impl Document for Forgotten {
+    const NAME: &'static str = "Forgotten";
+    const FIELDS: &'static [Field] = &[WHOSE];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        let account = input.parse("account", |text| Ok(Account::of(text)));
+        Some(Self { account: account? })
+    }
+}
+
+/// A new password, by a code.
+pub struct PasswordReset {
+    pub account: Account,
+    pub code: String,
+    /// Judged once more when the user's own data are known.
+    pub new_password: String,
+}
+
+impl Document for PasswordReset {
+    const NAME: &'static str = "PasswordReset";
+    const IS_COSTLY: bool = true;
+    const FIELDS: &'static [Field] = &[
+        WHOSE,
+        CODE,
+        Field {
+            name: "new_password",
+            required: true,
+            kind: NEW_PASSWORD,
+            description: "8 to 1024 bytes; not all digits, not a common one, not close to your own data.",
+            example: "another horse, another staple",
+        },
+    ];
+
+    fn read(input: &mut Input, _: &App) -> Option<Self> {
+        let account = input.parse("account", |text| Ok(Account::of(text)));
+        let code = input.parse("code", code);
+        // What can be said without knowing anybody is said before the code is tried.
+        let new_password = input.parse("new_password", |text| {
+            Password::choose(text, &[]).map(|_| text.to_owned())
+        });
+        Some(Self {
+            account: account?,
+            code: code?,
+            new_password: new_password?,
+        })
+    }
+}

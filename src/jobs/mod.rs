@@ -1,0 +1,68 @@
+//! What must not happen inside a request: rows of a table, written in the transaction
+//! of their cause, so that what was committed will be done and what was rolled back
+//! never. Knows how jobs are kept and run, not what they do.
+//!
+//! A job is done at least once. A worker takes it with a lease that it renews, works
+//! outside of any transaction, and writes down what came of it; when the worker is
+//! gone the lease ends and another takes the job.
+
+pub mod kind;
+pub mod policy;
+pub mod routes;
+pub mod store;
+pub mod views;
+pub mod worker;
+
+use std::sync::Arc;
+
+use chrono::NaiveDateTime;
+use tokio::sync::Notify;
+
+pub use kind::{Kind, Lane, State};
+
+/// A job that a worker has taken.
+#[derive(Clone, Debug)]
+pub struct Job {
+    pub job_id: i64,
+    pub kind: Kind,
+    /// How often it was begun, this time counted.
+    pub attempts: i32,
+    /// What to do, as JSON of the kind's own.
+    pub payload: String,
+    pub created: NaiveDateTime,
+}
+
+/// What came of a job that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// There was nothing left to do, and why.
+    NotNeeded(&'static str),
+    /// Done for now; to be done again then.
+    Again(NaiveDateTime),
+}
+
+/// Why a job was not done. The text is for admins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The same may succeed later.
+    Passing(String),
+    /// It never will.
+    Permanent(String),
+}
+
+/// Tells the worker of this process that there is something to do; elsewhere it is
+/// found within a second. Cloning is cheap.
+#[derive(Clone, Debug, Default)]
+pub struct Waker(Arc<Notify>);
+
+impl Waker {
+    /// To be called after the commit: before it there is nothing to see.
+    pub fn wake(&self) {
+        self.0.notify_one();
+    }
+
+    async fn woken(&self) {
+        self.0.notified().await;
+    }
+}
