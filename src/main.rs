@@ -58,12 +58,12 @@ fn refuse(why: &str) -> ExitCode {
 fn serve(settings: Settings, does_jobs: bool) -> ExitCode {
     let database = settings.database().redacted();
     let data_dir = settings.data_dir.display().to_string();
-    let prepared = match server::prepare(settings) {
+    let prepared = match server::prepare(settings, does_jobs) {
         Ok(prepared) => prepared,
         Err(why) => return refuse(&why),
     };
     let system = actix_web::rt::System::new();
-    let bound = match system.block_on(async { server::bind(prepared, does_jobs) }) {
+    let bound = match system.block_on(async { server::bind(prepared) }) {
         Ok(bound) => bound,
         Err(why) => return refuse(&why),
     };

@@ -57,6 +57,7 @@ pub struct Bound {
 pub struct Prepared {
     app: App,
     company: Company,
+    does_jobs: bool,
 }
 
 /// How often a process asks what others changed: what is ended elsewhere is refused
@@ -76,21 +77,29 @@ pub fn open_database(settings: &Settings) -> Result<Db, String> {
     Ok(db)
 }
 
-/// Puts everything together that a server needs. Blocks: call it outside of async
-/// tasks. The error is one line.
-pub fn prepare(settings: Settings) -> Result<Prepared, String> {
+/// Puts everything together that a server needs; with `does_jobs` it is a worker as
+/// well. Blocks: call it outside of async tasks. The error is one line.
+pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> {
     let db = open_database(&settings)?;
     let company = Company::join(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let app = App::new(settings, &secrets, db, Clock::system())?;
     keys::start(&app.db, &app.tokens)?;
     app.answers.others_write(company.has_others());
-    Ok(Prepared { app, company })
+    if does_jobs {
+        plan(&app.db)?;
+    }
+    Ok(Prepared {
+        app,
+        company,
+        does_jobs,
+    })
 }
 
 /// Puts together what does jobs and nothing else. Blocks. The error is one line.
 pub fn prepare_worker(settings: &Settings) -> Result<Worker, String> {
     let db = open_database(settings)?;
+    plan(&db)?;
     let secrets = secret::load(settings)?;
     let public_url =
         (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(settings.listen));
@@ -101,23 +110,28 @@ pub fn prepare_worker(settings: &Settings) -> Result<Worker, String> {
         notifier: Notifier::new(settings, public_url)?,
         waker: Waker::default(),
     };
-    planned(letters)
+    Ok(worker_of(letters))
 }
 
-/// A worker, and the job that repeats itself.
-fn planned(letters: Letters) -> Result<Worker, String> {
-    work::plan(&letters.db, &letters.clock)
-        .map_err(|error| format!("cannot plan jobs: {error:?}"))?;
+fn plan(db: &Db) -> Result<(), String> {
+    work::plan(db, &Clock::system()).map_err(|error| format!("cannot plan jobs: {error:?}"))
+}
+
+/// A worker, which says where what it sends goes.
+fn worker_of(letters: Letters) -> Worker {
     for line in letters.notifier.describe() {
         tracing::info!("{line}");
     }
-    Ok(work::worker(letters))
+    work::worker(letters)
 }
 
-/// Takes the port; with `does_jobs` the server is a worker as well. The error is one
-/// line.
-pub fn bind(prepared: Prepared, does_jobs: bool) -> Result<Bound, String> {
-    let Prepared { mut app, company } = prepared;
+/// Takes the port. The error is one line.
+pub fn bind(prepared: Prepared) -> Result<Bound, String> {
+    let Prepared {
+        mut app,
+        company,
+        does_jobs,
+    } = prepared;
     let listen = app.settings.listen;
     let listener =
         TcpListener::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
@@ -126,7 +140,7 @@ pub fn bind(prepared: Prepared, does_jobs: bool) -> Result<Bound, String> {
         app.public_url = PublicUrl::of_address(address);
     }
     let worker = if does_jobs {
-        Some(planned(app.letters()?)?)
+        Some(worker_of(app.letters()?))
     } else {
         None
     };

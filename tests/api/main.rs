@@ -10,6 +10,7 @@ mod accounts;
 mod admin;
 mod answers;
 mod authoring;
+mod codes;
 mod command;
 mod contract;
 mod counts;

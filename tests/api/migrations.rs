@@ -107,8 +107,8 @@ fn twins_make_the_same_tables() {
 fn the_code_sees_the_tables_as_they_are() {
     use diesel::sqlite::Sqlite;
     use inkpot::db::schema::{
-        audit, content, idempotency, post, post_count, post_tag, post_unindexed, session,
-        session_event, signing_key, user,
+        audit, code, content, idempotency, job, post, post_count, post_tag, post_unindexed,
+        session, session_event, signing_key, user,
     };
     let sqlite = TestDatabase::create(Backend::Sqlite).unwrap();
     let found: Vec<String> = sqlite
@@ -119,9 +119,11 @@ fn the_code_sees_the_tables_as_they_are() {
     // In the order of their names, as the database lists them.
     let expected: Vec<String> = [
         diesel::debug_query::<Sqlite, _>(&audit::table.select(audit::all_columns)).to_string(),
+        diesel::debug_query::<Sqlite, _>(&code::table.select(code::all_columns)).to_string(),
         diesel::debug_query::<Sqlite, _>(&content::table.select(content::all_columns)).to_string(),
         diesel::debug_query::<Sqlite, _>(&idempotency::table.select(idempotency::all_columns))
             .to_string(),
+        diesel::debug_query::<Sqlite, _>(&job::table.select(job::all_columns)).to_string(),
         diesel::debug_query::<Sqlite, _>(&post::table.select(post::all_columns)).to_string(),
         diesel::debug_query::<Sqlite, _>(&post_count::table.select(post_count::all_columns))
             .to_string(),

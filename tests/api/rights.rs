@@ -86,6 +86,32 @@ fn table() -> Vec<(&'static str, &'static str, Value, [u16; 5])> {
         ),
         ("GET", "/user", none.clone(), [401, 403, 403, 401, 200]),
         ("GET", "/audit", none.clone(), [401, 403, 403, 401, 200]),
+        ("GET", "/jobs", none.clone(), [401, 403, 403, 401, 200]),
+        (
+            "POST",
+            "/jobs/{id}/retry",
+            none.clone(),
+            [401, 403, 403, 401, 404],
+        ),
+        (
+            "POST",
+            "/user/me/verify/send",
+            json!({ "channel": "email" }),
+            [401, 202, 202, 401, 202],
+        ),
+        (
+            "POST",
+            "/user/me/verify",
+            json!({ "channel": "mobile", "code": "123456" }),
+            [401, 403, 403, 401, 403],
+        ),
+        (
+            "POST",
+            "/user/password/forgot",
+            json!({ "account": "nobody" }),
+            [202; 5],
+        ),
+        ("POST", "/user/password/reset", json!({}), [422; 5]),
         (
             "PATCH",
             "/user/{id}",
@@ -145,7 +171,7 @@ async fn every_route_for_everybody(app: TestApp) {
             } else {
                 clients["owner"].user_id
             };
-            let id = if pattern == "/user/me/sessions/{id}" {
+            let id = if matches!(pattern, "/user/me/sessions/{id}" | "/jobs/{id}/retry") {
                 999_999
             } else {
                 id

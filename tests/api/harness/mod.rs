@@ -5,15 +5,18 @@ pub mod answer;
 pub mod contract;
 pub mod database;
 pub mod left_out;
+pub mod outbox;
 pub mod posts;
 pub mod process;
 pub mod proxy;
 pub mod python;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use actix_http::Request;
 use actix_web::dev::{Service, ServiceResponse};
@@ -23,16 +26,22 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::web::{self, Data};
 use actix_web::{HttpResponse, body};
 use clap::Parser;
+use diesel::prelude::*;
 use inkpot::accounts::keys;
 use inkpot::accounts::users::{self, AdminChange};
 use inkpot::app::App;
 use inkpot::clock::Clock;
 use inkpot::config::Cli;
 use inkpot::db::Db;
+use inkpot::db::schema::job;
+use inkpot::jobs::State;
+use inkpot::jobs::worker::Worker;
+use inkpot::work;
 use serde_json::{Value, json};
 
 pub use answer::Answer;
 pub use database::{Backend, TestDatabase};
+pub use outbox::Sent;
 
 /// The secret of every test's service; the token tests forge with it.
 pub const SECRET: &str = "a-secret-for-tests-0123456789-abcdef";
@@ -48,6 +57,17 @@ pub struct TestApp {
     pub state: Data<App>,
     pub clock: Clock,
     pub database: TestDatabase,
+    // Dropped after the database's own field, which the last of its holders drops.
+    jobs: Jobs,
+}
+
+/// The jobs of a service. No one is forgotten: at the end what the test has caused
+/// must be possible.
+struct Jobs {
+    worker: Arc<Worker>,
+    database: TestDatabase,
+    /// Whether jobs that are not done at the end are what the test wants.
+    are_left: Cell<bool>,
 }
 
 /// Runs a test on one database; used through [`on_both_databases`].
@@ -91,7 +111,9 @@ impl TestApp {
 
     async fn start_at(database: TestDatabase, flags: &[&str], clock: Clock) -> Self {
         let url = database.url();
+        let data = database.directory.path().join("data").display().to_string();
         let own = [
+            ("--data-dir", data.as_str()),
             ("--database-url", url.as_str()),
             ("--bcrypt-cost", "4"),
             ("--jwt-secret", SECRET),
@@ -113,6 +135,7 @@ impl TestApp {
             .unwrap();
         let app = App::new(settings, &secrets, db, clock.clone()).unwrap();
         keys::catch_up(&app.db, &app.tokens).await.unwrap();
+        let worker = Arc::new(work::worker(app.letters().unwrap()));
         let state = Data::new(app);
         let service = init_service(
             actix_web::App::new()
@@ -126,8 +149,28 @@ impl TestApp {
             service: Rc::new(move |request| Box::pin(service.call(request))),
             state,
             clock,
+            jobs: Jobs {
+                worker,
+                database: database.shared(),
+                are_left: Cell::new(false),
+            },
             database,
         }
+    }
+
+    /// Does all jobs that are due, and gives how many there were.
+    pub async fn work(&self) -> usize {
+        self.jobs.worker.step().await.unwrap()
+    }
+
+    /// Says that jobs which are not done at the end are what the test wants.
+    pub fn leave_jobs(&self) {
+        self.jobs.are_left.set(true);
+    }
+
+    /// What was sent so far, in the order of the jobs.
+    pub fn outbox(&self) -> Vec<Sent> {
+        outbox::read(&self.state.settings.data_dir)
     }
 
     /// A client without a token.
@@ -199,6 +242,33 @@ impl TestApp {
         };
         contract::check(&answer);
         answer
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        if self.are_left.get() || std::thread::panicking() {
+            return;
+        }
+        let worker = Arc::clone(&self.worker);
+        let stepped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(worker.step()).map(drop)
+        });
+        let stepped = stepped.join().unwrap();
+        assert!(stepped.is_ok(), "the jobs of a test: {stepped:?}");
+        let open = self.database.with(|conn| {
+            let open: Vec<(i64, String, Option<String>)> = job::table
+                .filter(job::state.ne(State::Done.name()))
+                .select((job::job_id, job::kind, job::last_error))
+                .load(conn)
+                .unwrap();
+            open
+        });
+        assert!(open.is_empty(), "jobs that were not done: {open:?}");
     }
 }
 
