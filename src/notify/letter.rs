@@ -134,7 +134,7 @@ impl Letter {
             ("time", &escape(&time)),
             ("link", &format!("<a href=\"{link}\">{link}</a>")),
         ];
-        let paragraphs: String = body
+        let paragraphs: Vec<String> = body
             .trim_end()
             .split("\n\n")
             .map(|paragraph| format!("<p>{}</p>\n", fill(&escape(paragraph), &values)))
@@ -144,7 +144,7 @@ impl Letter {
             &[
                 ("lang", language.tag()),
                 ("subject", &escape(&subject)),
-                ("body", &paragraphs),
+                ("body", &paragraphs.concat()),
             ],
         );
         Self {

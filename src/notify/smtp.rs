@@ -277,7 +277,7 @@ impl Trouble {
     fn is_final(&self) -> bool {
         self.stage != Stage::Session
             && self.code.is_some_and(|code| {
-                code >= 500 && !matches!(code, 500..=504 | 523 | 530 | 534 | 535 | 538)
+                code >= 500 && !matches!(code, 503 | 523 | 530 | 534 | 535 | 538)
             })
     }
 }
@@ -322,6 +322,7 @@ mod tests {
             (Stage::Session, None, false),
             (Stage::Recipient, Some(550), true),
             (Stage::Recipient, Some(553), true),
+            (Stage::Recipient, Some(501), true),
             (Stage::Recipient, Some(521), true),
             (Stage::Recipient, Some(450), false),
             (Stage::Recipient, Some(421), false),

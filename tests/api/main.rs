@@ -15,6 +15,7 @@ mod command;
 mod contract;
 mod counts;
 mod crash;
+mod delivery;
 mod edge;
 mod feeds;
 mod idempotency;

@@ -183,29 +183,6 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
             "https://ann:hunter22@example.org",
             "INKPOT_PUBLIC_URL",
         ),
-        (
-            "INKPOT_SMTP_URL",
-            "smtps://postman:hunter22@",
-            "INKPOT_SMTP_URL",
-        ),
-        (
-            "INKPOT_SMTP_URL",
-            "smtp://postman:hunter22@mail.example.org?tls=none",
-            "everybody on the way",
-        ),
-        (
-            "INKPOT_SMTP_URL",
-            "smtps://postman:hunter22@mail.example.org",
-            "INKPOT_MAIL_FROM must be given",
-        ),
-        ("INKPOT_MAIL_FROM", "Inkpot", "Inkpot <blog@example.org>"),
-        (
-            "INKPOT_SMS_URL",
-            "https://ann:hunter22@sms.example.org",
-            "INKPOT_SMS_URL",
-        ),
-        ("INKPOT_SMS_TOKEN", "hunter22 \u{f6}", "INKPOT_SMS_TOKEN"),
-        ("INKPOT_CA_FILE", "/proc/inkpot/ca.pem", "No such file"),
         ("INKPOT_RATE_LIMITS", "maybe", "on, off"),
         ("INKPOT_COLOUR", "red", "INKPOT_COLOUR"),
         ("INKPOT_JWT_SECRET", "short", "at least 32 bytes"),
@@ -250,6 +227,62 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
     refused(inkpot(dir.path()).arg("fly"), &["fly"]);
     let leftovers = std::fs::read_dir(dir.path().join("data"));
     assert!(leftovers.is_err() || !dir.path().join("data/jwt-secret.new").exists());
+}
+
+#[test]
+fn ways_of_delivery_that_cannot_be_are_refused_without_the_password() {
+    let dir = directory();
+    for (name, value, says) in [
+        (
+            "INKPOT_SMTP_URL",
+            "smtps://postman:hunter22@",
+            "INKPOT_SMTP_URL",
+        ),
+        (
+            "INKPOT_SMTP_URL",
+            "smtp://postman:hunter22@mail.example.org?tls=none",
+            "everybody on the way",
+        ),
+        (
+            "INKPOT_SMTP_URL",
+            "smtps://postman:hunter22@mail.example.org",
+            "INKPOT_MAIL_FROM must be given",
+        ),
+        ("INKPOT_MAIL_FROM", "Inkpot", "Inkpot <blog@example.org>"),
+        (
+            "INKPOT_SMS_URL",
+            "https://ann:hunter22@sms.example.org",
+            "INKPOT_SMS_URL",
+        ),
+        ("INKPOT_SMS_TOKEN", "hunter22 \u{f6}", "INKPOT_SMS_TOKEN"),
+        ("INKPOT_CA_FILE", "/proc/inkpot/ca.pem", "No such file"),
+    ] {
+        let mut command = inkpot(dir.path());
+        let text = refused(command.env(name, value), &[says]);
+        assert!(!text.contains("hunter22"), "{text}");
+    }
+}
+
+#[test]
+fn settings_of_delivery_that_are_empty_are_not_given() {
+    let dir = directory();
+    let mut command = inkpot(dir.path());
+    for name in [
+        "INKPOT_SMTP_URL",
+        "INKPOT_MAIL_FROM",
+        "INKPOT_SMS_URL",
+        "INKPOT_SMS_TOKEN",
+        "INKPOT_CA_FILE",
+    ] {
+        command.env(name, "");
+    }
+    let server = Process::start(&mut command);
+    assert_eq!(server.call("GET", "/readyz", "", "").0, 200);
+    let mut command = inkpot(dir.path());
+    command
+        .env("INKPOT_SMTP_URL", "smtp://localhost")
+        .env("INKPOT_MAIL_FROM", "");
+    refused(&mut command, &["INKPOT_MAIL_FROM must be given"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod posts;
 pub mod process;
 pub mod proxy;
 pub mod python;
+pub mod sinks;
 
 use std::cell::Cell;
 use std::future::Future;
