@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_repeat_is_the_same_mail() {
-        let from = MailFrom::parse("Inkpot <blog@example.org>").unwrap();
+        let from = MailFrom::parse("墨水瓶 <blog@example.org>").unwrap();
         let make = |job_id, created| {
             let letter = Letter::new(&messages("481516")[0], Language::Chinese, &public_url());
             let origin = Origin { job_id, created };
@@ -338,7 +338,7 @@ mod tests {
         let first = make(7, at());
         assert_eq!(make(7, at()), first);
         for line in [
-            "From: Inkpot <blog@example.org>\r\n",
+            "From: =?utf-8?b?5aKo5rC055O2?= <blog@example.org>\r\n",
             "To: ann@example.net\r\n",
             "Message-ID: <inkpot-7-1795253459123456@example.org>\r\n",
             "Date: Sat, 21 Nov 2026 09:30:59 +0000\r\n",

@@ -117,7 +117,7 @@ fn a_sender_has_a_name_or_not() {
         ("<blog@example.org>", "blog@example.org", "example.org"),
         (
             "墨水瓶 <blog@bücher.example>",
-            "\"墨水瓶\" <blog@xn--bcher-kva.example>",
+            "墨水瓶 <blog@xn--bcher-kva.example>",
             "xn--bcher-kva.example",
         ),
         ("inkpot@localhost", "inkpot@localhost", "localhost"),
