@@ -356,8 +356,8 @@ pub struct Settings {
     smtp_url: Option<Given<SmtpUrl>>,
 
     /// Who mails are from, as in: Inkpot <blog@example.org>. Must be given with
-    /// INKPOT_SMTP_URL
-    /// [default: Inkpot <inkpot@localhost>]
+    /// INKPOT_SMTP_URL; the mails that are files are from Inkpot <inkpot@localhost>
+    /// without it
     #[arg(long, env = "INKPOT_MAIL_FROM", global = true, value_name = "SENDER",
           value_parser = optional(MailFrom::parse))]
     mail_from: Option<Given<MailFrom>>,
