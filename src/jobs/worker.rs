@@ -165,7 +165,7 @@ impl Worker {
         let mut begun = 0;
         loop {
             self.exchange(&mut settled, &mut running).await?;
-            if running.lanes.is_empty() {
+            if running.lanes.is_empty() && settled.is_empty() {
                 return Ok(begun);
             }
             begun += running.lanes.len();
