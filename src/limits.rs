@@ -66,8 +66,8 @@ impl Rate {
                 every: Duration::from_millis(500),
             },
             Route::Code => Self {
-                burst: 10,
-                every: Duration::from_secs(30),
+                burst: 20,
+                every: Duration::from_secs(15),
             },
         }
     }
@@ -402,7 +402,7 @@ mod tests {
             (Route::Login, 30, 2_000),
             (Route::Registration, 20, 30_000),
             (Route::Refresh, 120, 500),
-            (Route::Code, 10, 30_000),
+            (Route::Code, 20, 15_000),
         ] {
             let (limits, clock) = limits();
             let check = || limits.check_address(route, address(1));
@@ -427,7 +427,7 @@ mod tests {
     #[test]
     fn routes_do_not_share_their_buckets() {
         let (limits, _) = limits();
-        for _ in 0..10 {
+        for _ in 0..20 {
             limits.check_address(Route::Code, address(1)).unwrap();
         }
         limits.check_address(Route::Code, address(1)).unwrap_err();

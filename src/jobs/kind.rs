@@ -76,7 +76,8 @@ impl Kind {
     /// holds it.
     pub fn time_limit(self) -> Duration {
         match self {
-            Self::MailCode | Self::MailNotice => Duration::from_secs(60),
+            // Each step of a mail has a limit of its own; together they are within this.
+            Self::MailCode | Self::MailNotice => Duration::from_secs(90),
             Self::SmsCode | Self::Recover => Duration::from_secs(30),
             Self::Sweep => Duration::from_secs(600),
         }

@@ -166,7 +166,7 @@ fn settle(
             let mine = job::table.find(*job_id).filter(job::lease.eq(lease));
             diesel::update(mine)
         };
-        let none = None::<String>;
+        let no_lease = None::<String>;
         match verdict {
             Verdict::Done(note) => over.entry(*note).or_default().push(*job_id),
             Verdict::Again(due) => {
@@ -174,7 +174,7 @@ fn settle(
                     .set((
                         job::state.eq(State::Waiting.name()),
                         job::due.eq(Some(*due)),
-                        job::lease.eq(none),
+                        job::lease.eq(no_lease),
                         job::attempts.eq(0),
                         job::last_error.eq(None::<String>),
                     ))
@@ -185,7 +185,7 @@ fn settle(
                     .set((
                         job::state.eq(State::Waiting.name()),
                         job::due.eq(Some(*due)),
-                        job::lease.eq(none),
+                        job::lease.eq(no_lease),
                         job::last_error.eq(Some(shortened(error))),
                     ))
                     .execute(conn)?;
@@ -195,7 +195,7 @@ fn settle(
                     .set((
                         job::state.eq(State::Dead.name()),
                         job::due.eq(None::<NaiveDateTime>),
-                        job::lease.eq(none),
+                        job::lease.eq(no_lease),
                         job::dedup_key.eq(None::<String>),
                         job::last_error.eq(Some(shortened(error))),
                         job::finished.eq(Some(now)),
@@ -207,7 +207,7 @@ fn settle(
                     .set((
                         job::state.eq(State::Waiting.name()),
                         job::due.eq(Some(now)),
-                        job::lease.eq(none),
+                        job::lease.eq(no_lease),
                     ))
                     .execute(conn)?;
             }

@@ -372,3 +372,70 @@ fn settle(
     };
     Settled { job_id, verdict }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(kind: Kind) -> Job {
+        Job {
+            job_id: 1,
+            kind,
+            attempts: 1,
+            payload: String::new(),
+            created: chrono::NaiveDateTime::default(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_has_its_time() {
+        for (kind, seconds) in [
+            (Kind::SmsCode, 30),
+            (Kind::MailCode, 90),
+            (Kind::Sweep, 600),
+        ] {
+            let endless: Perform = Arc::new(|_| Box::pin(std::future::pending()));
+            let begun = tokio::time::Instant::now();
+            let came = do_one(endless, job(kind)).await;
+            let why = format!("the job did not end within {seconds} seconds");
+            assert_eq!(came, Err(Failure::Passing(why)));
+            assert_eq!(begun.elapsed().as_secs(), seconds);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure_wherever_it_comes() {
+        let at_once: Perform = Arc::new(|_| panic!("at once"));
+        let later: Perform = Arc::new(|_| {
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                panic!("later")
+            })
+        });
+        for perform in [at_once, later] {
+            let came = do_one(perform, job(Kind::Recover)).await;
+            assert_eq!(came, Err(Failure::Passing("the job panicked".to_owned())));
+        }
+    }
+
+    #[test]
+    fn the_last_try_of_all_but_periodic_jobs_is_the_last() {
+        let clock = Clock::by_hand(chrono::DateTime::UNIX_EPOCH);
+        let failed = |kind, attempts| {
+            let came = Err(Failure::Passing("no".to_owned()));
+            settle(&clock, 1, Some(kind), attempts, came).verdict
+        };
+        assert!(matches!(
+            failed(Kind::Recover, MAX_ATTEMPTS - 1),
+            Verdict::Later(..)
+        ));
+        assert!(matches!(
+            failed(Kind::Recover, MAX_ATTEMPTS),
+            Verdict::Dead(_)
+        ));
+        assert!(matches!(
+            failed(Kind::Sweep, MAX_ATTEMPTS),
+            Verdict::Later(..)
+        ));
+    }
+}

@@ -376,7 +376,7 @@ async fn every_job_is_taken_once_by_many_workers(app: TestApp) {
         Ok(())
     });
     filled.await.unwrap();
-    let done = Arc::new(Mutex::new(HashMap::new()));
+    let done = Arc::new(Mutex::new(HashMap::<String, usize>::new()));
     let workers: Vec<Worker> = (0..8)
         .map(|_| {
             let done = Arc::clone(&done);
@@ -395,7 +395,7 @@ async fn every_job_is_taken_once_by_many_workers(app: TestApp) {
         .map(Result::unwrap)
         .sum();
     assert_eq!(begun, 500);
-    let done = done.lock().unwrap();
+    let done = done.lock().unwrap().clone();
     assert_eq!(done.len(), 500);
     assert!(done.values().all(|times| *times == 1));
     assert!(states(&app).await.iter().all(|state| state == "done"));
@@ -581,12 +581,12 @@ async fn there_is_one_sweep_however_many_processes(app: TestApp) {
 }
 
 async fn a_stopping_worker_lets_its_jobs_end(app: TestApp) {
-    let (began, mut begun) = mpsc::unbounded_channel();
+    let (tell, mut begun) = mpsc::unbounded_channel();
     let (open, opened) = tokio::sync::watch::channel(false);
     let worker = worker(&app, move |_| {
-        let (began, mut opened) = (began.clone(), opened.clone());
+        let (tell, mut opened) = (tell.clone(), opened.clone());
         Box::pin(async move {
-            began.send(()).unwrap();
+            tell.send(()).unwrap();
             opened.wait_for(|is_open| *is_open).await.unwrap();
             Ok(Outcome::Done)
         })

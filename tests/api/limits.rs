@@ -19,6 +19,8 @@ on_both_databases!(
     a_forged_address_changes_nothing,
     behind_a_trusted_proxy_the_rightmost_hop_that_is_not_trusted_counts,
     ipv6_addresses_of_one_network_share_a_bucket,
+    an_address_has_twenty_calls_about_codes,
+    resets_count_with_the_logins_of_their_account,
     they_can_be_turned_off,
 );
 
@@ -102,6 +104,56 @@ async fn an_address_has_twenty_registrations(app: TestApp) {
     answer.expect(200);
     app.clock.advance(Duration::seconds(30));
     register(20).await.expect(201);
+}
+
+async fn an_address_has_twenty_calls_about_codes(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let ann = app.user("ann").await.at("192.0.2.1");
+    let forgot = json!({ "account": "nobody" });
+    for _ in 0..10 {
+        ann.post("/user/password/forgot", forgot.clone())
+            .await
+            .expect(202);
+        let body = json!({ "channel": "email", "code": "123456" });
+        ann.post("/user/me/verify", body)
+            .await
+            .problem("wrong_code");
+    }
+    for path in [
+        "/user/password/forgot",
+        "/user/password/reset",
+        "/user/me/verify",
+        "/user/me/verify/send",
+    ] {
+        waits(&ann.post(path, forgot.clone()).await, "15");
+    }
+    let other = app.anonymous().at("192.0.2.2");
+    other
+        .post("/user/password/forgot", forgot.clone())
+        .await
+        .expect(202);
+    app.clock.advance(Duration::seconds(15));
+    ann.post("/user/password/forgot", forgot.clone())
+        .await
+        .expect(202);
+}
+
+async fn resets_count_with_the_logins_of_their_account(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    let reset = async |from: usize, account: &str| {
+        let client = app.anonymous().at(&format!("203.0.113.{from}"));
+        let body = json!({ "account": account, "code": "123456", "new_password": PASSWORD });
+        client.post("/user/password/reset", body).await
+    };
+    for account in ["ann@example.org", "nobody@example.org"] {
+        for from in 0..10 {
+            reset(from, account).await.problem("wrong_code");
+        }
+        waits(&reset(10, account).await, "30");
+        let login = login(&app.anonymous().at("198.51.100.1"), account, PASSWORD).await;
+        waits(&login, "30");
+    }
 }
 
 async fn a_refusal_comes_before_the_body_is_read(app: TestApp) {
