@@ -10,6 +10,7 @@
 mod ask;
 mod client;
 mod insert;
+mod jobs;
 mod load;
 mod repeat;
 mod serve;
@@ -60,6 +61,10 @@ enum Role {
     Publish(repeat::Publish),
     /// Compare a password with its bcrypt hash, as fast as it goes
     Verify(repeat::Verify),
+    /// Have workers do jobs that are nothing, as fast as they go
+    Drain(jobs::Drain),
+    /// Time jobs from their commit to their beginning by an idle worker
+    Delay(jobs::Delay),
     /// What a MySQL server has done so far: rows read, and whose process that is
     Counters { database: String },
 }
@@ -73,6 +78,8 @@ fn main() -> ExitCode {
         Some(Role::Ask { address }) => ask::run(&address),
         Some(Role::Publish(options)) => repeat::publish(&options),
         Some(Role::Verify(options)) => repeat::verify(&options),
+        Some(Role::Drain(options)) => jobs::drain(&options),
+        Some(Role::Delay(options)) => jobs::delay(&options),
         Some(Role::Counters { database }) => counters(&database),
         None => {
             println!("measurements need two servers and a load: make bench");
