@@ -146,22 +146,29 @@ pub fn claim_due_jobs(
     now: NaiveDateTime,
     limit: i64,
 ) -> QueryResult<Vec<JobRow>> {
-    let due = job::table
-        .filter(job::lane.eq(lane))
-        .filter(job::due.le(now))
-        .order((job::due, job::job_id))
-        .limit(limit)
-        .select((
-            job::job_id,
-            job::kind,
-            job::state,
-            job::attempts,
-            job::payload,
-            job::created,
-        ));
+    let due = job::table.filter(job::due.le(now)).limit(limit).select((
+        job::job_id,
+        job::kind,
+        job::state,
+        job::attempts,
+        job::payload,
+        job::created,
+    ));
     match conn {
-        Conn::Sqlite(c) => due.load(c),
-        Conn::Mysql(c) => due.for_update().skip_locked().load(c),
+        Conn::Sqlite(c) => due
+            .filter(job::lane.eq(lane))
+            .order((job::due, job::job_id))
+            .load(c),
+        // With `lane = …` and much that is due the optimizer looks up the lane alone,
+        // and every claim reads all that was ever done, whose `due` is NULL and comes
+        // first. A range it follows to the end of the index.
+        Conn::Mysql(c) => due
+            .filter(job::lane.ge(lane))
+            .filter(job::lane.le(lane))
+            .order((job::lane, job::due, job::job_id))
+            .for_update()
+            .skip_locked()
+            .load(c),
     }
 }
 
