@@ -51,10 +51,18 @@ def private_mariadb(peer, _place, posts):
 KINDS = {"sqlite": sqlite, "mariadb": private_mariadb}
 
 
-def new_database(peer, server):
+def new_database(peer, server, name="inkpot_bench"):
     """Its URL."""
-    peer.run("create", server, "inkpot_bench")
-    return f"{server}inkpot_bench"
+    peer.run("create", server, name)
+    return f"{server}{name}"
+
+
+def beside(peer, database, name):
+    """The URL of an empty one, where that one is."""
+    where, _ = database.rsplit("/", 1)
+    if database.startswith("sqlite:"):
+        return f"{where}/{name}.db"
+    return new_database(peer, f"{where}/", f"inkpot_{name}")
 
 
 def load(peer, url, posts, texts=TEXTS):
