@@ -257,14 +257,13 @@ pub fn renew(conn: &mut Conn, lease: &str, ids: &[i64], now: NaiveDateTime) -> Q
 pub fn next_due(conn: &mut Conn, lanes: &[Lane]) -> QueryResult<Option<NaiveDateTime>> {
     let mut next = None;
     for lane in lanes {
-        let due: Option<Option<NaiveDateTime>> = job::table
+        // As the first of an order, MariaDB finds it at once the first time, and in each
+        // later execution of the same statement behind all that is done (`due` NULL).
+        let due: Option<NaiveDateTime> = job::table
             .filter(job::lane.eq(lane.name()))
-            .filter(job::due.is_not_null())
-            .order(job::due)
-            .select(job::due)
-            .first(conn)
-            .optional()?;
-        if let Some(due) = due.flatten() {
+            .select(diesel::dsl::min(job::due))
+            .first(conn)?;
+        if let Some(due) = due {
             next = Some(next.map_or(due, |next: NaiveDateTime| next.min(due)));
         }
     }
