@@ -19,6 +19,7 @@ mod delivery;
 mod edge;
 mod feeds;
 mod idempotency;
+mod job_crash;
 mod jobs;
 mod keys;
 mod limits;

@@ -4,8 +4,10 @@
 pub mod answer;
 pub mod contract;
 pub mod database;
+pub mod jobs;
 pub mod left_out;
 pub mod outbox;
+pub mod people;
 pub mod posts;
 pub mod process;
 pub mod proxy;

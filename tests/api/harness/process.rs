@@ -31,12 +31,12 @@ pub fn output(command: &mut Command) -> Output {
     command.output().unwrap()
 }
 
-/// A running server; killed when dropped.
+/// A running server or worker; killed when dropped.
 pub struct Process {
     child: Child,
-    /// What it printed up to the line with its address.
+    /// What it printed up to the line that says it is ready.
     pub banner: Vec<String>,
-    /// `127.0.0.1:port`.
+    /// `127.0.0.1:port`; nothing of a worker.
     pub address: String,
     log: Option<JoinHandle<String>>,
 }
@@ -53,6 +53,16 @@ impl Process {
 
     /// Starts `command`, which serves, and waits for its address.
     pub fn start(command: &mut Command) -> Self {
+        Self::start_until(command, "listening on http://")
+    }
+
+    /// Starts `command` as a worker and waits until it works.
+    pub fn start_worker(command: &mut Command) -> Self {
+        Self::start_until(command.arg("worker"), "taking jobs")
+    }
+
+    /// Waits for the line that begins with `ready`; what follows is the address.
+    fn start_until(command: &mut Command, ready: &str) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -69,10 +79,10 @@ impl Process {
         let mut banner = Vec::new();
         let address = loop {
             let Some(line) = lines.next() else {
-                panic!("the server did not start: {}", log.join().unwrap());
+                panic!("it did not start: {}", log.join().unwrap());
             };
             let line = line.unwrap();
-            let address = line.strip_prefix("listening on http://").map(str::to_owned);
+            let address = line.strip_prefix(ready).map(str::to_owned);
             banner.push(line);
             if let Some(address) = address {
                 break address;
@@ -169,7 +179,7 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(begun.elapsed() < PATIENCE, "the server does not end");
+            assert!(begun.elapsed() < PATIENCE, "the process does not end");
             std::thread::yield_now();
         };
         let log = self.log.take().unwrap().join().unwrap();

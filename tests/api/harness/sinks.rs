@@ -52,6 +52,25 @@ pub struct TextTaken {
     pub authorization: Option<String>,
 }
 
+/// A mail or text message, as far as repeats are told by it.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// What is the same in every repeat: `Message-ID` or `Idempotency-Key`.
+    pub key: String,
+    /// Address or number.
+    pub to: String,
+    /// Seconds since 1970.
+    pub at: f64,
+}
+
+impl Taken {
+    /// The job that sent it.
+    pub fn job_id(&self) -> i64 {
+        let id = self.key.split('-').nth(1).and_then(|id| id.parse().ok());
+        id.expect("a key with the number of a job")
+    }
+}
+
 #[derive(Default)]
 struct Seen {
     mails: Vec<MailTaken>,
@@ -165,6 +184,30 @@ impl Sinks {
     /// All text messages that were taken so far.
     pub fn texts(&self) -> Vec<TextTaken> {
         self.shared.seen.lock().unwrap().texts.clone()
+    }
+
+    /// How many mails and text messages were taken so far.
+    pub fn count(&self) -> usize {
+        let seen = self.shared.seen.lock().unwrap();
+        seen.mails.len() + seen.texts.len()
+    }
+
+    /// All mails and text messages that were taken so far, the oldest first.
+    pub fn taken(&self) -> Vec<Taken> {
+        let seen = self.shared.seen.lock().unwrap();
+        let mails = seen.mails.iter().map(|mail| Taken {
+            key: mail.message_id.clone(),
+            to: mail.to.clone(),
+            at: mail.at,
+        });
+        let texts = seen.texts.iter().map(|text| Taken {
+            key: text.idempotency_key.clone(),
+            to: text.to.clone(),
+            at: text.at,
+        });
+        let mut taken: Vec<Taken> = mails.chain(texts).collect();
+        taken.sort_by(|one, other| one.at.total_cmp(&other.at));
+        taken
     }
 
     /// Waits until something is so, looking whenever there is news.
