@@ -20,6 +20,7 @@ mod edge;
 mod feeds;
 mod idempotency;
 mod job_crash;
+mod job_pause;
 mod jobs;
 mod keys;
 mod limits;
