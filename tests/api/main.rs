@@ -21,6 +21,7 @@ mod feeds;
 mod idempotency;
 mod job_crash;
 mod job_pause;
+mod job_trouble;
 mod jobs;
 mod keys;
 mod limits;

@@ -8,7 +8,7 @@ use inkpot::accounts::letters::{Notice, enqueue_notice};
 use inkpot::clock::Clock;
 use inkpot::db::Conn;
 use inkpot::db::schema::job;
-use inkpot::jobs::{Kind, State};
+use inkpot::jobs::{Kind, Lane, State};
 use inkpot::notify::Language;
 
 use super::process::inkpot;
@@ -48,9 +48,15 @@ impl JobRow {
     pub fn is(&self, state: State) -> bool {
         self.state == state.name()
     }
+
+    /// Whether what it does is a mail.
+    pub fn is_mail(&self) -> bool {
+        Kind::named(&self.kind).is_some_and(|kind| kind.lane() == Lane::Mail)
+    }
 }
 
-fn load(conn: &mut Conn) -> Vec<JobRow> {
+/// All jobs but the one that repeats itself, the oldest first.
+pub fn load(conn: &mut Conn) -> Vec<JobRow> {
     job::table
         .filter(job::kind.ne(Kind::Sweep.name()))
         .order(job::job_id)
@@ -59,7 +65,7 @@ fn load(conn: &mut Conn) -> Vec<JobRow> {
         .unwrap()
 }
 
-/// All jobs but the one that repeats itself, the oldest first.
+/// [`load`] with a connection of its own.
 pub fn rows(database: &TestDatabase) -> Vec<JobRow> {
     database.with(load)
 }

@@ -6,7 +6,7 @@ use inkpot::accounts::refresh::{RefreshKeys, new_nonce};
 use inkpot::accounts::sessions::{self, Lifetimes};
 use inkpot::accounts::tokens::Tokens;
 use inkpot::accounts::types::{Email, Mobile, Name};
-use inkpot::accounts::users::{self, NewUser, User};
+use inkpot::accounts::users::{self, AdminChange, NewUser, User};
 use inkpot::accounts::visitor::Visitor;
 use inkpot::clock::Clock;
 use inkpot::db::Conn;
@@ -37,6 +37,19 @@ pub fn insert(database: &TestDatabase, count: usize) -> Vec<Person> {
         let inserted: QueryResult<Vec<Person>> =
             conn.transaction(|conn| (0..count).map(|n| insert_one(conn, n)).collect());
         inserted.unwrap()
+    })
+}
+
+/// Writes an admin beside all of them.
+pub fn insert_admin(database: &TestDatabase) -> Person {
+    database.with(|conn| {
+        let admin = insert_one(conn, 999_999).unwrap();
+        let change = AdminChange {
+            is_admin: Some(true),
+            ..AdminChange::default()
+        };
+        users::administer(conn, admin.user_id, &change, Clock::system().now()).unwrap();
+        admin
     })
 }
 
