@@ -277,10 +277,11 @@ fn killed_with_a_thousand_jobs(backend: Backend) {
     });
 
     // Their leases end first; that is most of the time of this test.
-    let last = |job_id| lost[&job_id].last().copied().unwrap_or_default();
+    let loss_of = |job_id| lost[&job_id].last().copied().unwrap_or_default();
     sinks.wait_until(|sinks| {
         let again = sinks.taken().into_iter();
-        let again = again.filter(|one| open.contains(&one.job_id()) && one.at > last(one.job_id()));
+        let again =
+            again.filter(|one| open.contains(&one.job_id()) && one.at > loss_of(one.job_id()));
         again.map(|one| one.job_id()).collect::<HashSet<_>>().len() == open.len()
     });
     let rows = jobs::wait_until(&database, |rows| rows.iter().all(|row| row.is(State::Done)));
