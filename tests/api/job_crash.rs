@@ -373,12 +373,12 @@ fn check_causes(told: &Told, rows: &[JobRow], people: &[Person], acknowledged: &
     assert!(acknowledged.len() >= people.len() - ROUNDS * CLIENTS);
 }
 
+/// Both at once, since most of the time goes by until leases end.
 #[test]
-fn a_thousand_jobs_survive_kills_on_mysql() {
-    killed_with_a_thousand_jobs(Backend::Mysql);
-}
-
-#[test]
-fn a_thousand_jobs_survive_kills_on_sqlite() {
-    killed_with_a_thousand_jobs(Backend::Sqlite);
+fn a_thousand_jobs_survive_kills() {
+    std::thread::scope(|scope| {
+        for backend in [Backend::Mysql, Backend::Sqlite] {
+            scope.spawn(move || killed_with_a_thousand_jobs(backend));
+        }
+    });
 }

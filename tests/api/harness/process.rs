@@ -172,6 +172,23 @@ impl Process {
         assert!(sent.success());
     }
 
+    /// Stops it where it is, until it gets CONT; returns when all its threads stand. On
+    /// a busy machine that is long after the signal was sent.
+    pub fn pause(&self) {
+        self.signal("STOP");
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let stands = |task: std::io::Result<std::fs::DirEntry>| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
+            // The name before it may have anything in it. One that has ended has no file.
+            stat.map_or(true, |stat| {
+                stat.rsplit_once(')').unwrap().1.starts_with(" T")
+            })
+        };
+        while !std::fs::read_dir(&tasks).unwrap().all(stands) {
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for the end: exit code, and everything it logged.
     pub fn wait(mut self) -> (Option<i32>, String) {
         let begun = Instant::now();
