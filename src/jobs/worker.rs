@@ -30,6 +30,9 @@ pub type Perform = Arc<dyn Fn(Job) -> Doing + Send + Sync>;
 /// How long jobs that are under way get to end when the worker stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long jobs that are due are left alone when another has their rows locked.
+const LOCKED_PAUSE: Duration = Duration::from_millis(100);
+
 /// Takes and does jobs under a lease of its own.
 pub struct Worker {
     db: Db,
@@ -85,6 +88,9 @@ enum Look {
     Now,
     /// Ask first, which locks nothing.
     Ask,
+    /// The same when nothing could be taken: if something is due, another has it locked,
+    /// perhaps for long, and meanwhile what ends here has to be written down.
+    AskPatiently,
     In(Duration),
 }
 
@@ -113,11 +119,11 @@ impl Worker {
         loop {
             let pause = match look {
                 Look::In(pause) => pause,
-                Look::Now | Look::Ask => {
-                    let looked = if matches!(look, Look::Now) {
-                        self.exchange(&mut settled, &mut running).await
-                    } else {
-                        self.ask(&running).await
+                Look::Now | Look::Ask | Look::AskPatiently => {
+                    let looked = match look {
+                        Look::AskPatiently => self.ask(&running, Look::In(LOCKED_PAUSE)).await,
+                        Look::Ask => self.ask(&running, Look::Now).await,
+                        _ => self.exchange(&mut settled, &mut running).await,
                     };
                     // Said once when it begins and once when it ends.
                     match looked {
@@ -196,15 +202,16 @@ impl Worker {
         }
         Ok(match count {
             _ if !settled.is_empty() => Look::Now,
+            0 => Look::AskPatiently,
             // Perhaps there are more of a lane that has places.
-            0 => Look::Ask,
             _ if count < free => Look::Ask,
             _ => Look::In(POLL),
         })
     }
 
-    /// Asks when something is due in lanes that have places.
-    async fn ask(&self, running: &Running) -> Result<Look, DbError> {
+    /// Asks when something is due in lanes that have places, and gives `if_due` when that
+    /// is now.
+    async fn ask(&self, running: &Running, if_due: Look) -> Result<Look, DbError> {
         let lanes: Vec<Lane> = running
             .places()
             .into_iter()
@@ -217,7 +224,7 @@ impl Worker {
             .await?;
         let wait = next.map(|due| (due - self.clock.now()).to_std().unwrap_or_default());
         Ok(match wait {
-            Some(Duration::ZERO) => Look::Now,
+            Some(Duration::ZERO) => if_due,
             Some(wait) => Look::In(wait.min(POLL)),
             None => Look::In(POLL),
         })

@@ -1,5 +1,5 @@
 //! A worker that stands still for longer than its leases: another does its jobs, and
-//! when it goes on it changes nothing.
+//! when it goes on it changes nothing. Even what it has locked holds up nothing else.
 
 use std::collections::HashMap;
 
@@ -91,4 +91,35 @@ fn a_worker_that_was_paused_changes_nothing_that_is_no_longer_its_own() {
     for (to, keys) in told {
         assert!(keys.len() == 2 && keys[0] == keys[1], "{to}: {keys:?}");
     }
+}
+
+#[test]
+fn a_job_that_somebody_has_locked_holds_up_neither_others_nor_the_end() {
+    let Some(sinks) = Sinks::start() else { return };
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    send(&database);
+    let (shared, mut inkpot) = (database.shared(), inkpot_sending(&database, &sinks));
+    database.with(move |conn| {
+        let undone: QueryResult<()> = conn.transaction(|conn| {
+            let locked =
+                dialect::claim_due_jobs(conn, Lane::Mail.name(), Clock::system().now(), 1)?;
+            assert_eq!(locked.len(), 1);
+            let locked = locked[0].0;
+            let worker = Process::start_worker(&mut inkpot);
+            let others_done = move |rows: &[jobs::JobRow]| {
+                let mut others = rows.iter().filter(|row| row.job_id != locked);
+                others.all(|row| row.is(State::Done))
+            };
+            jobs::wait_until(&shared, others_done);
+            worker.signal("TERM");
+            assert_eq!(worker.wait().0, Some(0));
+            let rows = jobs::rows(&shared);
+            let waits = |row: &&jobs::JobRow| row.is(State::Waiting) && row.job_id == locked;
+            assert_eq!(rows.iter().filter(waits).count(), 1, "{rows:?}");
+            Err(RollbackTransaction)
+        });
+        assert_eq!(undone, Err(RollbackTransaction));
+    });
 }
