@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::harness::jobs::{self, JobRow, enqueue_mail, inkpot_sending};
 use crate::harness::people::{self, Person};
-use crate::harness::process::Process;
+use crate::harness::process::{Process, shown};
 use crate::harness::sinks::{Sinks, Taken};
 use crate::harness::{Backend, TestDatabase};
 
@@ -38,11 +38,9 @@ fn now() -> f64 {
 struct Chance(u64);
 
 impl Chance {
-    // The test runner shows it when the test fails.
-    #[allow(clippy::print_stderr)]
     fn new() -> Self {
         let seed = getrandom::u64().unwrap();
-        eprintln!("seed {seed}");
+        shown(&format!("seed {seed}"));
         Self(seed)
     }
 
@@ -219,6 +217,7 @@ fn killed_with_a_thousand_jobs(backend: Backend) {
     let Some(database) = TestDatabase::create(backend) else {
         return;
     };
+    let _shown = jobs::ShowsJobs(database.shared());
     let mut chance = Chance::new();
     // What was taken and is not recorded: most of what is under way.
     sinks.switch("mail lag 0.02");

@@ -59,6 +59,7 @@ fn a_worker_that_was_paused_changes_nothing_that_is_no_longer_its_own() {
     let Some(database) = TestDatabase::create(Backend::Mysql) else {
         return;
     };
+    let _shown = jobs::ShowsJobs(database.shared());
     // All are taken, none is answered.
     sinks.switch("mail hold");
     send(&database);

@@ -26,6 +26,7 @@ const MESSAGES: usize = 200;
 struct Place {
     sinks: Sinks,
     database: TestDatabase,
+    _shown: jobs::ShowsJobs,
 }
 
 impl Place {
@@ -48,7 +49,11 @@ impl Place {
             });
             enqueued.unwrap();
         });
-        Some(Self { sinks, database })
+        Some(Self {
+            _shown: jobs::ShowsJobs(database.shared()),
+            sinks,
+            database,
+        })
     }
 
     fn inkpot(&self) -> Command {

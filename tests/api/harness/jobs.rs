@@ -11,7 +11,7 @@ use inkpot::db::schema::job;
 use inkpot::jobs::{Kind, Lane, State};
 use inkpot::notify::Language;
 
-use super::process::inkpot;
+use super::process::{inkpot, shown};
 use super::sinks::Sinks;
 use super::{SECRET, TestDatabase};
 
@@ -90,6 +90,19 @@ pub fn wait_until(
     let open: Vec<_> = rows.iter().filter(|row| !row.is(State::Done)).collect();
     assert!(is_so, "it did not come so within a minute: {open:?}");
     rows
+}
+
+/// Shows the jobs that are not done when the test fails.
+pub struct ShowsJobs(pub TestDatabase);
+
+impl Drop for ShowsJobs {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let rows = rows(&self.0).into_iter();
+            let open: Vec<_> = rows.filter(|row| !row.is(State::Done)).collect();
+            shown(&format!("jobs that are not done: {open:#?}"));
+        }
+    }
 }
 
 /// Has a mail sent to an address, in the transaction of the caller.

@@ -31,7 +31,14 @@ pub fn output(command: &mut Command) -> Output {
     command.output().unwrap()
 }
 
-/// A running server or worker; killed when dropped.
+/// Has the test runner show something of a test that fails.
+#[allow(clippy::print_stderr)]
+pub fn shown(text: &str) {
+    eprintln!("{text}");
+}
+
+/// A running server or worker; killed when dropped, and what it logged is shown when the
+/// test fails.
 pub struct Process {
     child: Child,
     /// What it printed up to the line that says it is ready.
@@ -209,5 +216,13 @@ impl Drop for Process {
         // Has ended already where the test waited for it.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking()
+            && let Some(log) = self.log.take()
+        {
+            shown(&format!(
+                "a process logged: {}",
+                log.join().unwrap_or_default()
+            ));
+        }
     }
 }

@@ -221,7 +221,11 @@ impl Sinks {
             }
             assert!(lines.is_some(), "tests/sinks has ended");
             let left = PATIENCE.saturating_sub(begun.elapsed());
-            assert!(!left.is_zero(), "it did not come so within a minute");
+            assert!(
+                !left.is_zero(),
+                "it did not come so within a minute; {} messages were taken",
+                self.count()
+            );
             let seen = self.shared.seen.lock().unwrap();
             drop(
                 self.shared
