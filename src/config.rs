@@ -16,6 +16,7 @@ use crate::http::client_address;
 use crate::http::public_url::PublicUrl;
 use crate::jobs::State;
 use crate::notify::settings::{Authorities, MailFrom, SmsToken, SmsUrl, SmtpUrl};
+use crate::redis_url::RedisUrl;
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
 const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
@@ -276,6 +277,14 @@ pub struct Settings {
           value_parser = optional(DatabaseUrl::parse))]
     database_url: Option<Given<DatabaseUrl>>,
 
+    /// Redis that several processes share their limits through:
+    /// redis://user:password@host:port/0, or rediss://… for TLS; while it is away, each
+    /// process goes by itself
+    /// [default: none]
+    #[arg(long, env = "REDIS_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(RedisUrl::parse))]
+    redis_url: Option<Given<RedisUrl>>,
+
     /// Address and port to listen on; port 0 takes a free one
     #[arg(
         long,
@@ -373,8 +382,8 @@ pub struct Settings {
           value_parser = optional(SmsToken::parse))]
     sms_token: Option<Given<SmsToken>>,
 
-    /// PEM file of further authorities that the servers for mails and text messages may
-    /// be certified by
+    /// PEM file of further authorities that the servers for mails and text messages and
+    /// Redis may be certified by
     #[arg(long, env = "INKPOT_CA_FILE", global = true, value_name = "PATH",
           value_parser = optional(|path| Authorities::load(path.as_ref())))]
     ca_file: Option<Given<Authorities>>,
@@ -444,6 +453,11 @@ impl Settings {
             .unwrap_or_else(|| DatabaseUrl::Sqlite(self.data_dir.join("inkpot.db")))
     }
 
+    /// The Redis that processes share.
+    pub fn redis_url(&self) -> Option<&RedisUrl> {
+        self.redis_url.as_ref()?.0.as_ref()
+    }
+
     /// The server that takes mails.
     pub fn smtp_url(&self) -> Option<&SmtpUrl> {
         self.smtp_url.as_ref()?.0.as_ref()
@@ -470,6 +484,17 @@ impl Settings {
     /// Further authorities for mails and text messages.
     pub fn authorities(&self) -> Option<&Authorities> {
         self.ca_file.as_ref()?.0.as_ref()
+    }
+
+    /// Has every service by TLS know the further authorities whose setting is a URL.
+    fn trust_authorities(&mut self) {
+        let (Some(Given(redis_url)), Some(authorities)) = (
+            &mut self.redis_url,
+            self.ca_file.as_ref().and_then(|file| file.0.clone()),
+        ) else {
+            return;
+        };
+        *redis_url = redis_url.take().map(|url| url.trusting(authorities));
     }
 
     /// How long sessions last.
@@ -579,7 +604,7 @@ fn read_from(
     args: impl Iterator<Item = std::ffi::OsString>,
     variables: impl Iterator<Item = std::ffi::OsString>,
 ) -> Result<Cli, Refusal> {
-    let cli = Cli::try_parse_from(args).map_err(refusal)?;
+    let mut cli = Cli::try_parse_from(args).map_err(refusal)?;
     let command = <Cli as clap::CommandFactory>::command();
     for name in variables {
         let name = name.to_string_lossy();
@@ -607,6 +632,8 @@ fn read_from(
             )));
         }
     }
+    cli.settings.trust_authorities();
+    let settings = &cli.settings;
     let has_sender = matches!(settings.mail_from, Some(Given(Some(_))));
     if settings.smtp_url().is_some() && !has_sender {
         return Err(Refusal::Line(

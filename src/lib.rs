@@ -6,7 +6,7 @@
 //! http (edge, body, endpoint) ─► accounts, posts, service ─► db ─► MySQL | SQLite
 //! ```
 //!
-//! - [`config`]: every setting; the only reader of the environment.
+//! - [`config`]: every setting; the only reader of the environment; [`redis_url`]: one of them.
 //! - [`server`], [`app`], [`routes`], [`secret`], [`telemetry`]: from settings to a running server.
 //! - [`http`]: what all routes share; knows nothing of the product.
 //! - [`accounts`], [`posts`]: what the product does; each has its types, its storage and its routes.
@@ -35,6 +35,7 @@ pub mod limits;
 pub mod notify;
 pub mod openapi;
 pub mod posts;
+pub mod redis_url;
 pub mod routes;
 pub mod secret;
 pub mod server;

@@ -203,6 +203,10 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
             "database",
         ),
         ("DATABASE_URL", "sqlite:", "path"),
+        ("REDIS_URL", "hunter22", "redis://user:password@"),
+        ("REDIS_URL", "redis://:hunter22@", "REDIS_URL (--redis-url)"),
+        ("REDIS_URL", "http://ann:hunter22@redis", "rediss://"),
+        ("REDIS_URL", "redis://redis/hunter22", "REDIS_URL"),
         ("DATABASE_URL", "sqlite:/proc/inkpot/x.db", "/proc/inkpot"),
     ] {
         let text = refused(&mut with(name, value), &[says]);
@@ -264,10 +268,11 @@ fn ways_of_delivery_that_cannot_be_are_refused_without_the_password() {
 }
 
 #[test]
-fn settings_of_delivery_that_are_empty_are_not_given() {
+fn settings_that_are_empty_are_not_given() {
     let dir = directory();
     let mut command = inkpot(dir.path());
     for name in [
+        "REDIS_URL",
         "INKPOT_SMTP_URL",
         "INKPOT_MAIL_FROM",
         "INKPOT_SMS_URL",
@@ -418,6 +423,7 @@ fn help_documents_every_setting() {
     let help = String::from_utf8(help.stdout).unwrap();
     for name in [
         "DATABASE_URL",
+        "REDIS_URL",
         "INKPOT_LISTEN",
         "INKPOT_PUBLIC_URL",
         "INKPOT_DATA_DIR",
