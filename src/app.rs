@@ -1,10 +1,11 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::Data;
 use diesel::result::QueryResult;
+use tokio::sync::mpsc;
 
 use crate::accounts::codes::CodeKeys;
 use crate::accounts::hasher::Hasher;
@@ -12,15 +13,18 @@ use crate::accounts::known::KnownSessions;
 use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::tokens::Tokens;
+use crate::bus::redis::Carrier;
+use crate::bus::{Bus, Event, Listeners, Said};
 use crate::clock::Clock;
 use crate::config::{Settings, Switch, processors};
-use crate::db::{Conn, DatabaseUrl, Db, DbError};
+use crate::db::{Conn, DatabaseUrl, Db, DbError, migrations};
 use crate::http::public_url::PublicUrl;
 use crate::jobs::Waker;
 use crate::limits::Limits;
 use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::answers::{self, Answers, Recalled};
+use crate::presence::Hub;
 
 /// How long finished answers are kept where other processes may write.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
@@ -33,12 +37,18 @@ pub struct App {
     pub tokens: Tokens,
     pub refresh_keys: RefreshKeys,
     pub code_keys: Arc<CodeKeys>,
-    pub known: KnownSessions,
-    /// To be woken when something was committed that has jobs.
+    pub known: Arc<KnownSessions>,
+    /// Woken by the bus when something was committed that has jobs.
     pub jobs: Waker,
+    /// Says what has happened, here and in other processes.
+    pub bus: Arc<Bus>,
+    /// What the carrier between processes is to say; its own once it runs.
+    said: Mutex<Option<mpsc::Receiver<Said>>>,
     /// Finished answers about posts.
-    pub answers: Answers,
+    pub answers: Arc<Answers>,
     pub limits: Limits,
+    /// Who is online.
+    pub presence: Arc<Hub>,
     pub clock: Clock,
     /// The base of absolute links.
     pub public_url: PublicUrl,
@@ -55,22 +65,36 @@ impl App {
         db: Db,
         clock: Clock,
     ) -> Result<Self, String> {
+        let others_write = match db.url() {
+            DatabaseUrl::Sqlite(_) => None,
+            DatabaseUrl::Mysql(_) => Some(OTHERS_WRITE),
+        };
+        let cache_bytes = u64::from(settings.cache_mb) << 20;
+        let answers = Arc::new(Answers::new(cache_bytes, others_write, clock.clone()));
+        let known = Arc::new(KnownSessions::default());
+        let jobs = Waker::default();
+        let limits_addresses = settings.rate_limits == Switch::On;
+        let presence = Hub::new(clock.clone(), limits_addresses);
+        let listeners = Listeners {
+            answers: Arc::clone(&answers),
+            known: Arc::clone(&known),
+            jobs: jobs.clone(),
+            presence: Arc::clone(&presence),
+        };
+        let has_carrier = settings.redis_url().is_some();
+        let (bus, said) = Bus::new(listeners, has_carrier, others_write.is_some());
         Ok(Self {
             hasher: Hasher::start(settings.bcrypt_cost, processors())?,
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?
                 .signing_with(settings.jwt_alg),
             refresh_keys: RefreshKeys::new(secrets)?,
             code_keys: Arc::new(CodeKeys::new(secrets)?),
-            known: KnownSessions::default(),
-            jobs: Waker::default(),
-            answers: Answers::new(
-                u64::from(settings.cache_mb) << 20,
-                match db.url() {
-                    DatabaseUrl::Sqlite(_) => None,
-                    DatabaseUrl::Mysql(_) => Some(OTHERS_WRITE),
-                },
-                clock.clone(),
-            ),
+            known,
+            jobs,
+            bus,
+            said: Mutex::new(said),
+            answers,
+            presence,
             limits: Limits::new(settings.rate_limits == Switch::On, &clock)?,
             description: openapi::render()?,
             public_url: (settings.public_url.clone())
@@ -83,6 +107,22 @@ impl App {
 }
 
 impl App {
+    /// What carries events between processes, if Redis is set up; once. Asks the
+    /// database: not in async tasks. The error is one line.
+    pub fn carrier(&self) -> Result<Option<Carrier>, String> {
+        let said = (self.said.lock())
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let (Some(url), Some(said)) = (self.settings.redis_url(), said) else {
+            return Ok(None);
+        };
+        let installation = self
+            .db
+            .read_now(&migrations::installation)
+            .map_err(|error| format!("cannot name the installation: {error:?}"))?;
+        Ok(Some(Carrier::new(url.client()?, &installation, said)))
+    }
+
     /// What does the jobs that this service writes. The error is one line.
     pub fn letters(&self) -> Result<Letters, String> {
         Ok(Letters {
@@ -101,14 +141,20 @@ impl App {
 }
 
 /// [`Db::write`] for a write that may change what any finished answer shows, such as
-/// the name of an author.
-pub async fn write_shown<T, F>(app: &Data<App>, work: F) -> Result<T, DbError>
+/// the name of an author; `also` gives what else has happened when it is done.
+pub async fn write_shown<T, F, A>(app: &Data<App>, work: F, also: A) -> Result<T, DbError>
 where
     T: Send + 'static,
     F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+    A: FnOnce(&T) -> Option<Event> + Send + 'static,
 {
-    let after = app.clone();
+    let bus = Arc::clone(&app.bus);
     app.db
-        .write_and(work, move |_| answers::anything_changed(&after.answers))
+        .write_and(work, move |done| {
+            bus.publish(Event::AnythingChanged);
+            if let Some(event) = done.as_ref().ok().and_then(also) {
+                bus.publish(event);
+            }
+        })
         .await
 }

@@ -77,6 +77,14 @@ pub fn serialize<S: serde::Serializer>(time: &NaiveDateTime, to: S) -> Result<S:
     to.serialize_str(&rfc3339(*time))
 }
 
+/// The reverse, for what was written so.
+pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<NaiveDateTime, D::Error> {
+    let text: String = serde::Deserialize::deserialize(from)?;
+    DateTime::parse_from_rfc3339(&text)
+        .map(|time| time.naive_utc())
+        .map_err(serde::de::Error::custom)
+}
+
 /// The same for times that may be absent.
 #[allow(clippy::ref_option)] // what serde calls it with
 pub fn serialize_option<S: serde::Serializer>(

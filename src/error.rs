@@ -75,6 +75,7 @@ codes! {
     ValidationFailed "validation_failed" Some(422), "Validation failed", "The body is JSON, but fields of it do not fit. The list errors names each of them.";
     IdempotencyKeyReused "idempotency_key_reused" Some(422), "Idempotency key reused", "The Idempotency-Key was used for another body within the last 24 hours.";
     RateLimited "rate_limited" Some(429), "Too many requests", "Too many tries from this address or at this account. Try again after the time in Retry-After.";
+    TooManySockets "too_many_sockets" Some(429), "Too many sockets", "The user has ten sockets open already, or the address very many. Close one first.";
     HeadersTooLarge "headers_too_large" Some(431), "Headers too large", "The request line and headers together are larger than the server reads.";
     Internal "internal" Some(500), "Internal error", "A fault of the server. Its log has the details under the request id.";
     Overloaded "overloaded" Some(503), "Overloaded", "Too much of this work is waiting already. Try again after the time in Retry-After.";

@@ -14,7 +14,8 @@
 //! - [`service`], [`openapi`]: the service about itself.
 //! - [`db`]: the only way to a connection; knows nothing of HTTP.
 //! - [`jobs`]: the durable queue of what must not happen inside a request; [`work`]: what its jobs do.
-//! - [`notify`]: how a message leaves the house.
+//! - [`bus`]: what happens in one process and matters in all.
+//! - [`presence`]: who is online, live.
 //! - [`company`]: whether other processes serve the same embedded database.
 //! - [`cache`]: finished answers, kept until what they were made of changes.
 //! - [`limits`]: how often one may try.
@@ -22,6 +23,7 @@
 
 pub mod accounts;
 pub mod app;
+pub mod bus;
 pub mod cache;
 pub mod clock;
 pub mod command;
@@ -35,6 +37,7 @@ pub mod limits;
 pub mod notify;
 pub mod openapi;
 pub mod posts;
+pub mod presence;
 pub mod redis_url;
 pub mod routes;
 pub mod secret;

@@ -284,7 +284,7 @@ impl Limits {
 
 /// What one subscriber has: an IPv4 address, or a /64 of IPv6 (RFC 6177), in which
 /// they can call from any address.
-fn subscriber(address: IpAddr) -> IpAddr {
+pub fn subscriber(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
             address.to_bits() & !u128::from(u64::MAX),

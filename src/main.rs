@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve { no_jobs: false });
     let done = match command {
         Command::Serve { no_jobs } => return serve(cli.settings, !no_jobs),
-        Command::Worker => return work(&cli.settings),
+        Command::Worker => return work(cli.settings),
         Command::Jobs { action } => {
             command::jobs::run(action, &cli.settings, &mut std::io::stdout())
         }
@@ -74,13 +74,14 @@ fn serve(settings: Settings, does_jobs: bool) -> ExitCode {
     ended(system.block_on(server::run(bound)))
 }
 
-fn work(settings: &Settings) -> ExitCode {
+fn work(settings: Settings) -> ExitCode {
+    let database = settings.database().redacted();
     let worker = match server::prepare_worker(settings) {
         Ok(worker) => worker,
         Err(why) => return refuse(&why),
     };
     println!("inkpot {}", env!("CARGO_PKG_VERSION"));
-    println!("database {}", settings.database().redacted());
+    println!("database {database}");
     println!("taking jobs");
     ended(actix_web::rt::System::new().block_on(server::run_worker(worker)))
 }

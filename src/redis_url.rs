@@ -45,7 +45,8 @@ impl RedisUrl {
             && url.port() != Some(0)
             // A user alone, or an empty password, is a slip; a password alone is that
             // of the user `default`.
-            && url.password().is_some_and(|password| !password.is_empty()) == text.contains('@');
+            && url.username().is_empty() >= url.password().is_none()
+            && url.password() != Some("");
         if !is_well_formed {
             return Err(wrong());
         }

@@ -5,11 +5,12 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
-use crate::{accounts, jobs, posts, service};
+use crate::{accounts, jobs, posts, presence, service};
 
 /// Every endpoint. Fixed paths stand before patterns that would match them.
 pub fn endpoints() -> Vec<Endpoint> {
     [
+        presence::routes::endpoints(),
         accounts::routes::endpoints(),
         accounts::keys_routes::endpoints(),
         posts::routes::endpoints(),

@@ -15,20 +15,20 @@ use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::accounts::codes::CodeKeys;
 use crate::accounts::keys;
 use crate::accounts::letters::Letters;
+use crate::accounts::sessions;
 use crate::app::App;
+use crate::bus::redis::Carrier;
+use crate::bus::{Bus, Event, Said};
 use crate::clock::Clock;
 use crate::company::Company;
 use crate::config::Settings;
-use crate::db::{Db, migrations};
+use crate::db::{DatabaseUrl, Db, DbError, migrations};
 use crate::http::edge;
 use crate::http::public_url::PublicUrl;
 use crate::http::wire::Wire;
-use crate::jobs::Waker;
 use crate::jobs::worker::Worker;
-use crate::notify::Notifier;
 use crate::posts::check;
 use crate::{routes, secret, work};
 
@@ -51,6 +51,7 @@ pub struct Bound {
     company: Company,
     /// `None` when jobs are left to other processes.
     worker: Option<Worker>,
+    carrier: Option<Carrier>,
 }
 
 /// What a server needs, put together.
@@ -58,6 +59,14 @@ pub struct Prepared {
     app: App,
     company: Company,
     does_jobs: bool,
+    carrier: Option<Carrier>,
+}
+
+/// What a worker needs, put together.
+pub struct PreparedWorker {
+    worker: Worker,
+    bus: Arc<Bus>,
+    carrier: Option<Carrier>,
 }
 
 /// How often a process asks what others changed: what is ended elsewhere is refused
@@ -85,32 +94,32 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let secrets = secret::load(&settings)?;
     let app = App::new(settings, &secrets, db, Clock::system())?;
     keys::start(&app.db, &app.tokens)?;
-    app.answers.others_write(company.has_others());
+    app.bus.others_write(others_write(&app.db, &company));
     if does_jobs {
         plan(&app.db)?;
     }
+    let carrier = app.carrier()?;
     Ok(Prepared {
         app,
         company,
         does_jobs,
+        carrier,
     })
 }
 
 /// Puts together what does jobs and nothing else. Blocks. The error is one line.
-pub fn prepare_worker(settings: &Settings) -> Result<Worker, String> {
-    let db = open_database(settings)?;
+pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
+    let db = open_database(&settings)?;
     plan(&db)?;
-    let secrets = secret::load(settings)?;
-    let public_url =
-        (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(settings.listen));
-    let letters = Letters {
-        db,
-        clock: Clock::system(),
-        code_keys: Arc::new(CodeKeys::new(&secrets)?),
-        notifier: Notifier::new(settings, public_url)?,
-        waker: Waker::default(),
-    };
-    Ok(worker_of(letters))
+    let secrets = secret::load(&settings)?;
+    // It serves nothing, and hears of jobs as servers do.
+    let app = App::new(settings, &secrets, db, Clock::system())?;
+    let carrier = app.carrier()?;
+    Ok(PreparedWorker {
+        worker: worker_of(app.letters()?),
+        bus: app.bus,
+        carrier,
+    })
 }
 
 fn plan(db: &Db) -> Result<(), String> {
@@ -131,6 +140,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         mut app,
         company,
         does_jobs,
+        carrier,
     } = prepared;
     let listen = app.settings.listen;
     let listener =
@@ -171,6 +181,9 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
                     async move { stopping.notified().await }
                 })
                 .local_addr(address)
+                .on_connect_ext(|wire: &Wire, data| {
+                    data.insert(wire.hang_up());
+                })
                 .h1(map_config(service, |()| AppConfig::default()));
             fn_service(|stream: TcpStream| async move {
                 // Answers are written whole; waiting for more would delay them.
@@ -189,7 +202,37 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         app,
         company,
         worker,
+        carrier,
     })
+}
+
+/// Whether other processes write to the database, as far as it is known.
+fn others_write(db: &Db, company: &Company) -> bool {
+    match db.url() {
+        DatabaseUrl::Sqlite(_) => company.has_others(),
+        DatabaseUrl::Mysql(_) => true,
+    }
+}
+
+/// Learns from the database what other processes changed, and tells them by it what
+/// they could not hear otherwise.
+async fn catch_up(app: &App) -> Result<(), DbError> {
+    for (_, user_id, session_id) in app.known.catch_up(&app.db).await? {
+        app.bus.hear(&match user_id {
+            sessions::ANYTHING => Event::AnythingChanged,
+            _ => Event::SessionEnded {
+                user_id,
+                session_id,
+            },
+        });
+    }
+    if app.bus.take_owed() {
+        let now = app.clock.now();
+        app.db
+            .write(move |conn| sessions::announce(conn, sessions::ANYTHING, None, now))
+            .await?;
+    }
+    keys::catch_up(&app.db, &app.tokens).await
 }
 
 /// Learns what other processes changed, again and again, for as long as the server
@@ -198,11 +241,8 @@ async fn follow(app: Data<App>, company: Company) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
-        app.answers.others_write(company.has_others());
-        let caught_up = match app.known.catch_up(&app.db).await {
-            Ok(()) => keys::catch_up(&app.db, &app.tokens).await,
-            error => error,
-        };
+        app.bus.others_write(others_write(&app.db, &company));
+        let caught_up = catch_up(&app).await;
         // Said once when it begins and once when it ends.
         match &caught_up {
             Ok(()) if is_lost => tracing::info!("the changes of other processes are seen again"),
@@ -248,6 +288,15 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     let indexed = bound.app.clone();
     // Ends with the process, in the middle of the work too: each step is whole.
     std::thread::spawn(move || index_pending(&indexed));
+    let (bus, presence) = (Arc::clone(&bound.app.bus), Arc::clone(&bound.app.presence));
+    let carried = bound
+        .carrier
+        .map(|carrier| actix_web::rt::spawn(carrier.run(Arc::clone(&bus))));
+    let (hub, said) = (Arc::clone(&presence), Arc::clone(&bus));
+    let told = actix_web::rt::spawn(async move {
+        hub.run(|version, delta| said.say(Said::Presence { version, delta }))
+            .await;
+    });
     let follower = actix_web::rt::spawn(follow(bound.app, bound.company));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = match bound.worker {
@@ -258,11 +307,17 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         let signalled = signal().await;
         tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
         drop(stop_jobs);
+        bus.say(Said::Bye);
+        presence.stop();
         handle.stop(true).await;
         signalled
     };
     let (served, signalled) = futures_util::future::join(bound.server, stopper).await;
     follower.abort();
+    told.abort();
+    if let Some(carried) = carried {
+        carried.abort();
+    }
     if let Some(jobs) = jobs {
         ended(jobs).await?;
     }
@@ -271,13 +326,23 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
 }
 
 /// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.
-pub async fn run_worker(worker: Worker) -> std::io::Result<()> {
+pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
+    let PreparedWorker {
+        worker,
+        bus,
+        carrier,
+    } = prepared;
+    let carried = carrier.map(|carrier| actix_web::rt::spawn(carrier.run(Arc::clone(&bus))));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = start(worker, jobs_stop)?;
     let signalled = signal().await;
     tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
     drop(stop_jobs);
+    bus.say(Said::Bye);
     ended(jobs).await?;
+    if let Some(carried) = carried {
+        carried.abort();
+    }
     tracing::info!("stopped");
     signalled
 }

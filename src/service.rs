@@ -31,9 +31,13 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new("/readyz").get(
             Operation::new("getReadiness", TAG, "The service can do its work")
+                .description(
+                    "`degraded` is ready all the same: Redis is away, so this process hears others \
+                     by the database only, and presence shows its own users.",
+                )
                 .answers::<ReadyAnswer>(
                     StatusCode::OK,
-                    json!({ "status": "ok", "database": "ok", "migrations": "ok" }),
+                    json!({ "status": "ok", "database": "ok", "migrations": "ok", "redis": "ok" }),
                 )
                 .refuses(&[Code::NotReady]),
             readyz,
@@ -80,9 +84,29 @@ struct LiveAnswer {
 
 #[derive(Serialize, ToSchema)]
 struct ReadyAnswer {
-    status: Ok,
+    status: Readiness,
     database: Ok,
     migrations: Ok,
+    /// Only where `REDIS_URL` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    redis: Option<Reach>,
+}
+
+/// How well the service can do its work.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Readiness {
+    Ok,
+    Degraded,
+}
+
+/// Whether something outside can be reached.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reach {
+    Ok,
+    Away,
 }
 
 /// The one state that is answered with 200.
@@ -128,10 +152,19 @@ async fn readyz(app: Data<App>) -> Result<HttpResponse, Error> {
         let cause = "migrations are pending".to_owned();
         return Err(not_ready("The database lacks migrations.", cause));
     }
+    let is_degraded = app.bus.has_carrier() && !app.bus.is_up();
     let answer = ReadyAnswer {
-        status: Ok::Ok,
+        status: if is_degraded {
+            Readiness::Degraded
+        } else {
+            Readiness::Ok
+        },
         database: Ok::Ok,
         migrations: Ok::Ok,
+        redis: app
+            .bus
+            .has_carrier()
+            .then_some(if is_degraded { Reach::Away } else { Reach::Ok }),
     };
     reply::json(StatusCode::OK, Keep::Never, &answer)
 }

@@ -80,7 +80,23 @@ pub async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
     let app = req
         .app_data::<Data<App>>()
         .ok_or_else(|| Error::internal("no application data"))?;
-    let subject = app.tokens.verify(token(req.headers())?)?;
+    let token = token(req.headers(), None)?;
+    identify_by(req, app, app.tokens.verify(token)?).await
+}
+
+/// Who calls, and when their token ends in seconds since the epoch, where it may have
+/// been offered in another place as well.
+pub async fn identify_offered(
+    req: &HttpRequest,
+    app: &App,
+    offered: Option<&str>,
+) -> Result<(Caller, i64), Error> {
+    let token = token(req.headers(), offered)?;
+    let (subject, expires) = app.tokens.verify_until(token)?;
+    Ok((identify_by(req, app, subject).await?, expires))
+}
+
+async fn identify_by(req: &HttpRequest, app: &App, subject: Subject) -> Result<Caller, Error> {
     let Subject {
         user_id,
         session_id,
@@ -99,8 +115,8 @@ pub async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
 }
 
 /// The one token of the request. Given twice it must be the same.
-fn token(headers: &HeaderMap) -> Result<&str, Error> {
-    let mut found = None;
+fn token<'a>(headers: &'a HeaderMap, offered: Option<&'a str>) -> Result<&'a str, Error> {
+    let mut found = offered;
     let bearers = headers.get_all(header::AUTHORIZATION).map(|v| (v, true));
     let plain = headers.get_all(JWT).map(|v| (v, false));
     for (value, has_scheme) in bearers.chain(plain) {

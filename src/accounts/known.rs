@@ -116,8 +116,8 @@ impl KnownSessions {
         }
     }
 
-    /// Applies what other processes did since the last time. One query.
-    pub async fn catch_up(&self, db: &Db) -> Result<(), DbError> {
+    /// Applies what other processes did since the last time, and gives it. One query.
+    pub async fn catch_up(&self, db: &Db) -> Result<Vec<Event>, DbError> {
         let from = {
             let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
             reading.marks.front().map(|(_, mark)| *mark)
@@ -133,10 +133,11 @@ impl KnownSessions {
                 Ok((events, newest))
             })
             .await?;
-        for (_, user_id, session_id) in self.fresh(events, newest) {
-            self.forget(user_id, session_id);
+        let fresh = self.fresh(events, newest);
+        for (_, user_id, session_id) in &fresh {
+            self.forget(*user_id, *session_id);
         }
-        Ok(())
+        Ok(fresh)
     }
 
     /// Those of `events` that were not applied yet.

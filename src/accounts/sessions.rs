@@ -318,6 +318,10 @@ pub fn find_owner(
     Ok(found.map(|(user_id, role)| (user_id, role == super::users::ADMIN)))
 }
 
+/// The user of an event that is about no user: anything may have changed, of which
+/// others could not be told in another way.
+pub const ANYTHING: i64 = 0;
+
 /// An event: its number, the user, and the session if it is about one only.
 pub type Event = (i64, i64, Option<i64>);
 

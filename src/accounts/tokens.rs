@@ -360,11 +360,16 @@ impl Tokens {
 
     /// Whom a token names. Every fault is the same refusal.
     pub fn verify(&self, token: &str) -> Result<Subject, Error> {
+        self.verify_until(token).map(|(subject, _)| subject)
+    }
+
+    /// The same, and when the token ends, in seconds since the epoch.
+    pub fn verify_until(&self, token: &str) -> Result<(Subject, i64), Error> {
         self.subject(token)
             .ok_or_else(|| Error::new(Code::InvalidToken))
     }
 
-    fn subject(&self, token: &str) -> Option<Subject> {
+    fn subject(&self, token: &str) -> Option<(Subject, i64)> {
         if token.len() > MAX_LENGTH {
             return None;
         }
@@ -395,10 +400,11 @@ impl Tokens {
         if !in_time || claims.jti.is_empty() {
             return None;
         }
-        Some(Subject {
+        let subject = Subject {
             user_id: parse_id(&claims.sub)?,
             session_id: parse_id(&claims.sid)?,
-        })
+        };
+        Some((subject, claims.exp))
     }
 }
 

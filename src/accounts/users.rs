@@ -3,6 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::bus::Event;
 use crate::http::body::Change;
 use crate::http::page::PageRequest;
 
@@ -29,6 +30,16 @@ pub struct User {
     pub mobile_verified: bool,
     pub created: NaiveDateTime,
     pub updated: NaiveDateTime,
+}
+
+impl User {
+    /// What is said when their name may be another one.
+    pub fn renamed(&self) -> Event {
+        Event::UserChanged {
+            user_id: self.user_id,
+            name: self.name.clone(),
+        }
+    }
 }
 
 /// The role that may do everything; any other may not.

@@ -1,8 +1,14 @@
 //! The schema's history, embedded: twin folders with the same names, one for each
 //! database.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use sha2::{Digest, Sha256};
 
 use super::connection::Conn;
 use super::dialect;
@@ -27,6 +33,30 @@ pub fn status(conn: &mut Conn) -> Outcome<Vec<Status>> {
         Conn::Sqlite(c) => status_of(c, &SQLITE),
         Conn::Mysql(c) => status_of(c, &MYSQL),
     }
+}
+
+#[derive(QueryableByName)]
+struct Birth {
+    #[diesel(sql_type = Text)]
+    birth: String,
+}
+
+/// What tells this database from others that share a server of another kind with it:
+/// its name, and when it got its first tables.
+pub fn installation(conn: &mut Conn) -> QueryResult<String> {
+    let sql = match conn {
+        Conn::Sqlite(_) => {
+            "SELECT CAST(MIN(run_on) AS TEXT) AS birth FROM __diesel_schema_migrations"
+        }
+        Conn::Mysql(_) => {
+            "SELECT CONCAT(DATABASE(), ' ', MIN(run_on)) AS birth FROM __diesel_schema_migrations"
+        }
+    };
+    let Birth { birth } = match conn {
+        Conn::Sqlite(c) => diesel::sql_query(sql).get_result(c),
+        Conn::Mysql(c) => diesel::sql_query(sql).get_result(c),
+    }?;
+    Ok(URL_SAFE_NO_PAD.encode(&Sha256::digest(birth)[..12]))
 }
 
 /// Applies what is missing, in order; gives the names of what was applied.

@@ -50,3 +50,17 @@ pub fn apply(
         }
     }
 }
+
+/// Whether a request says that it comes from a page of this server or of an origin on
+/// the list. Browsers say so with every `POST` and every WebSocket.
+pub fn is_from_page(headers: &HeaderMap, origins: &[String]) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = text(header::ORIGIN) else {
+        return false;
+    };
+    let host = text(header::HOST).filter(|host| !host.is_empty());
+    let is_own = origin
+        .split_once("://")
+        .is_some_and(|(_, authority)| Some(authority) == host);
+    is_own || origins.iter().any(|listed| listed == origin)
+}

@@ -8,6 +8,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -19,10 +21,44 @@ use crate::error::{Code, Error};
 /// Heads of the parser's own are shorter.
 const BARE_MAX: usize = 256;
 
+/// Has a connection end that was upgraded to a WebSocket. The server must close first
+/// (RFC 6455 §7.1.1), and the HTTP layer would wait for the client to do so, since for it
+/// there is a body that was never read to its end.
+#[derive(Clone, Debug, Default)]
+pub struct HangUp(Arc<AtomicU8>);
+
+/// It ends when the client has answered the last frame with a Close of its own.
+const PARTING: u8 = 1;
+/// It ends.
+const OVER: u8 = 2;
+
+impl HangUp {
+    /// To be called when the last frame, a Close, is on its way; `has_closed`: whether
+    /// the client sent one already.
+    pub fn part(&self, has_closed: bool) {
+        let state = if has_closed { OVER } else { PARTING };
+        self.0.store(state, Ordering::Release);
+    }
+}
+
+/// Whether one of these frames of a client is a Close.
+fn has_close(mut frames: &[u8]) -> bool {
+    while let [first, second, ..] = frames {
+        if first & 0x0f == 8 {
+            return true;
+        }
+        // Control frames, which is what comes here, are short (RFC 6455 §5.5) and masked.
+        let length = 2 + 4 + usize::from(second & 0x7f);
+        frames = frames.get(length..).unwrap_or_default();
+    }
+    false
+}
+
 /// A TCP connection that never says a bare error.
 #[derive(Debug)]
 pub struct Wire {
     stream: TcpStream,
+    hang_up: HangUp,
     /// A problem that takes a bare head's place, as far as it is not yet written.
     problem: Vec<u8>,
 }
@@ -31,8 +67,14 @@ impl Wire {
     pub fn new(stream: TcpStream) -> Self {
         Self {
             stream,
+            hang_up: HangUp::default(),
             problem: Vec::new(),
         }
+    }
+
+    /// What ends this connection.
+    pub fn hang_up(&self) -> HangUp {
+        self.hang_up.clone()
     }
 
     fn poll_problem(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -101,7 +143,18 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let state = self.hang_up.0.load(Ordering::Acquire);
+        if state == OVER {
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        if state == PARTING && has_close(&buffer.filled()[before..]) {
+            // As if it had closed: nothing it says now is heard.
+            buffer.set_filled(before);
+            self.hang_up.part(true);
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

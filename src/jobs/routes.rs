@@ -111,7 +111,7 @@ async fn retry(Then(_, id): Then<Admin, Id>, app: Data<App>) -> Result<HttpRespo
         .await?;
     match retried {
         Retried::Waiting(record) => {
-            app.jobs.wake();
+            app.bus.job_written();
             let answer = JobAnswer { job: record.into() };
             reply::json(StatusCode::OK, Keep::Never, &answer)
         }

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::lists::{Filter, Part};
@@ -99,16 +100,36 @@ pub fn sources_of_list(filter: &Filter) -> Vec<Source> {
     vec![Source::of(&list), Source::of(&Made::Anything)]
 }
 
+/// A state of a post, as far as answers depend on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostState {
+    post_id: i64,
+    author_id: i64,
+    published: bool,
+    tags: Vec<String>,
+}
+
+impl From<&PostHead> for PostState {
+    fn from(head: &PostHead) -> Self {
+        Self {
+            post_id: head.post_id,
+            author_id: head.author_id,
+            published: head.published,
+            tags: head.tags().into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
 /// Says that a post is not what it was, and so are the lists that it is or was in.
-pub fn post_changed(answers: &Answers, states: &[&PostHead]) {
+pub fn post_changed(answers: &Answers, states: &[PostState]) {
     let mut sources = Vec::new();
-    for head in states {
-        sources.push(Source::of(&Made::Post(head.post_id)));
+    for state in states {
+        sources.push(Source::of(&Made::Post(state.post_id)));
         // Drafts are in no answer that is kept.
-        if head.published {
+        if state.published {
             sources.push(Source::of(&Made::AllPosts));
-            sources.push(Source::of(&Made::PostsOf(head.author_id)));
-            for tag in head.tags() {
+            sources.push(Source::of(&Made::PostsOf(state.author_id)));
+            for tag in &state.tags {
                 sources.push(Source::of(&Made::PostsWith(tag)));
             }
         }
@@ -121,12 +142,12 @@ pub fn anything_changed(answers: &Answers) {
     answers.changed(&[Source::of(&Made::Anything)]);
 }
 
-/// Says so when it is not known whether a write happened: a `COMMIT` that was lost may
+/// Whether it is not known that a write did not happen: a `COMMIT` that was lost may
 /// have been done.
-pub fn perhaps_changed(answers: &Answers, error: &DbError) {
+pub fn is_perhaps_changed(error: &DbError) -> bool {
     match error {
-        DbError::Unavailable(_) | DbError::Fault(_) => anything_changed(answers),
-        DbError::Unique(_) | DbError::ForeignKey => {}
+        DbError::Unavailable(_) | DbError::Fault(_) => true,
+        DbError::Unique(_) | DbError::ForeignKey => false,
     }
 }
 

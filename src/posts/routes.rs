@@ -18,6 +18,7 @@ use super::types::{NewPost, PostChange};
 use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
 use crate::accounts::caller::{self, Caller};
 use crate::app::App;
+use crate::bus::{Bus, Event};
 use crate::cache::entry::Filled;
 use crate::db::{Conn, DbError};
 use crate::error::{Code, Error};
@@ -167,10 +168,10 @@ async fn publish(
     let after = app.clone();
     let settle = move |done: &Result<Published, DbError>| match done {
         Ok(Published::Now(head) | Published::WithKey(head, _)) => {
-            answers::post_changed(&after.answers, &[head]);
+            post_changed(&after.bus, &[head]);
         }
         Ok(_) => {}
-        Err(error) => answers::perhaps_changed(&after.answers, error),
+        Err(error) => perhaps_changed(&after.bus, error),
     };
     let answer = match app.db.write_and(work, settle).await {
         Ok(Published::Now(head)) => render(head, new.content.clone()).map_err(Error::internal)?,
@@ -294,10 +295,10 @@ async fn change(
         Ok(Edited::Done(Changed {
             before, after: now, ..
         })) => {
-            answers::post_changed(&after.answers, &[before, now]);
+            post_changed(&after.bus, &[before, now]);
         }
         Ok(_) => {}
-        Err(error) => answers::perhaps_changed(&after.answers, error),
+        Err(error) => perhaps_changed(&after.bus, error),
     };
     let changed = done(app.db.write_and(work, settle).await?)?;
     answer(changed.after, changed.text)
@@ -314,9 +315,9 @@ async fn delete(
     };
     let after = app.clone();
     let settle = move |done: &Result<Edited<PostHead>, DbError>| match done {
-        Ok(Edited::Done(head)) => answers::post_changed(&after.answers, &[head]),
+        Ok(Edited::Done(head)) => post_changed(&after.bus, &[head]),
         Ok(_) => {}
-        Err(error) => answers::perhaps_changed(&after.answers, error),
+        Err(error) => perhaps_changed(&after.bus, error),
     };
     done(app.db.write_and(work, settle).await?)?;
     Ok(HttpResponse::NoContent().finish())
@@ -340,4 +341,17 @@ fn done<T>(edited: Edited<T>) -> Result<T, Error> {
         Edited::NotYours => Code::NotYourPost,
         Edited::Stale => Code::PreconditionFailed,
     }))
+}
+
+/// Says that a post is, or is no more, what these states of it say.
+fn post_changed(bus: &Bus, states: &[&PostHead]) {
+    let states = states.iter().map(|head| (*head).into()).collect();
+    bus.publish(Event::PostChanged { states });
+}
+
+/// Says so when it is not known whether a write happened.
+fn perhaps_changed(bus: &Bus, error: &DbError) {
+    if answers::is_perhaps_changed(error) {
+        bus.publish(Event::AnythingChanged);
+    }
 }

@@ -281,8 +281,8 @@ async fn refresh(
             session_id,
             ..
         } => {
-            app.known.forget(user_id, Some(session_id));
-            app.jobs.wake();
+            app.bus.session_ended(user_id, Some(session_id));
+            app.bus.job_written();
             Err(Error::new(Code::InvalidToken))
         }
     }
@@ -329,8 +329,8 @@ async fn logout(
         })
         .await?;
     let (user_id, session_id) = ended.ok_or_else(|| Error::new(Code::InvalidToken))?;
-    app.known
-        .forget(user_id, (!everywhere).then_some(session_id));
+    app.bus
+        .session_ended(user_id, (!everywhere).then_some(session_id));
     Ok(HttpResponse::NoContent()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .cookie(cookie::without())

@@ -190,17 +190,21 @@ async fn change(
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0.0);
-    let outcome = write_shown(&app, move |conn| {
+    let work = move |conn: &mut Conn| {
         let outcome = users::administer(conn, id.0, &change, now)?;
         if let Administered::Done(before, after) = &outcome {
             record(conn, Some(admin.user_id), before, after, &visitor, now)?;
         }
         Ok(outcome)
-    })
-    .await?;
+    };
+    let renamed = |outcome: &Administered| match outcome {
+        Administered::Done(_, user) => Some(user.renamed()),
+        Administered::NotFound | Administered::LastAdmin => None,
+    };
+    let outcome = write_shown(&app, work, renamed).await?;
     match outcome {
         Administered::Done(_, user) => {
-            app.known.forget(user.user_id, None);
+            app.bus.session_ended(user.user_id, None);
             let answer = AdminUserAnswer {
                 userinfo: (*user).into(),
             };
@@ -286,14 +290,12 @@ async fn delete(
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
-    let refused = write_shown(&app, move |conn| {
-        remove(conn, id.0, admin.user_id, &visitor, now)
-    })
-    .await?;
+    let work = move |conn: &mut Conn| remove(conn, id.0, admin.user_id, &visitor, now);
+    let refused = write_shown(&app, work, |_| None).await?;
     if let Some(code) = refused {
         return Err(Error::new(code));
     }
-    app.known.forget(id.0, None);
+    app.bus.session_ended(id.0, None);
     Ok(own::nothing())
 }
 

@@ -129,7 +129,7 @@ async fn send(
         .map_err(Error::new)?;
     match ordered {
         Ordered::Made(_) => {
-            app.jobs.wake();
+            app.bus.job_written();
             accepted()
         }
         Ordered::TooSoon { wait, .. } => Err(Error {
@@ -186,7 +186,7 @@ async fn forgot(
     app.db
         .write(move |conn| letters::enqueue_recovery(conn, &account, language, now))
         .await?;
-    app.jobs.wake();
+    app.bus.job_written();
     accepted()
 }
 
@@ -243,8 +243,8 @@ async fn reset(
     if !is_done {
         return Err(Error::new(Code::WrongCode));
     }
-    app.known.forget(user_id, None);
-    app.jobs.wake();
+    app.bus.session_ended(user_id, None);
+    app.bus.job_written();
     app.limits.succeeded(&account);
     Ok(own::nothing())
 }

@@ -3,10 +3,10 @@
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
-use actix_web::http::header;
 
 use crate::app::App;
 use crate::error::{Code, Error};
+use crate::http::cors;
 
 /// The prefix makes browsers refuse it without `Secure`, with a domain or another
 /// path (RFC 6265bis §4.1.3.2).
@@ -37,22 +37,7 @@ pub fn token(req: &HttpRequest, app: &App) -> Result<Option<String>, Error> {
     let Some(cookie) = req.cookie(NAME).filter(|cookie| !cookie.value().is_empty()) else {
         return Ok(None);
     };
-    let origin = req
-        .headers()
-        .get(header::ORIGIN)
-        .and_then(|origin| origin.to_str().ok());
-    let is_listed = |origin: &str| app.settings.cors_origins.iter().any(|o| o == origin);
-    let host = req
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .filter(|host| !host.is_empty());
-    let is_own = |origin: &str| {
-        origin
-            .split_once("://")
-            .is_some_and(|(_, authority)| Some(authority) == host)
-    };
-    if !origin.is_some_and(|origin| is_listed(origin) || is_own(origin)) {
+    if !cors::is_from_page(req.headers(), &app.settings.cors_origins) {
         return Err(Error::new(Code::OriginRefused));
     }
     Ok(Some(cookie.value().to_owned()))

@@ -306,14 +306,14 @@ async fn change(
         Ok(after)
     };
     let done = if is_shown {
-        write_shown(&app, work).await
+        write_shown(&app, work, |user| user.as_ref().map(User::renamed)).await
     } else {
         app.db.write(work).await
     };
     let user = done
         .map_err(taken)?
         .ok_or_else(|| Error::new(Code::InvalidToken))?;
-    app.jobs.wake();
+    app.bus.job_written();
     own_view(user)
 }
 
@@ -374,8 +374,8 @@ async fn change_password(
     if !is_done {
         return Err(Error::new(Code::WrongPassword));
     }
-    app.known.forget(caller.user_id, None);
-    app.jobs.wake();
+    app.bus.session_ended(caller.user_id, None);
+    app.bus.job_written();
     Ok(nothing())
 }
 
@@ -395,14 +395,19 @@ async fn delete(
     check_password(&app, &user, body.0.current, &visitor).await?;
     let now = app.clock.now();
     let id = caller.user_id;
-    let refused = write_shown(&app, move |conn| remove(conn, id, id, &visitor, now)).await?;
+    let refused = write_shown(
+        &app,
+        move |conn| remove(conn, id, id, &visitor, now),
+        |_| None,
+    )
+    .await?;
     match refused {
         None => {}
         // Deleted by another request of theirs, or by an admin, a moment ago.
         Some(Code::UserNotFound) => return Err(Error::new(Code::InvalidToken)),
         Some(code) => return Err(Error::new(code)),
     }
-    app.known.forget(caller.user_id, None);
+    app.bus.session_ended(caller.user_id, None);
     Ok(nothing())
 }
 
@@ -441,7 +446,7 @@ async fn end_session(
     if !is_done {
         return Err(Error::new(Code::SessionNotFound));
     }
-    app.known.forget(caller.user_id, Some(id.0));
+    app.bus.session_ended(caller.user_id, Some(id.0));
     Ok(nothing())
 }
 
@@ -458,7 +463,7 @@ async fn end_other_sessions(
             sessions::end_all(conn, caller.user_id, Some(caller.session_id), now)
         })
         .await?;
-    app.known.forget(caller.user_id, None);
+    app.bus.session_ended(caller.user_id, None);
     Ok(nothing())
 }
 

@@ -1,0 +1,228 @@
+//! Events between processes, over Redis: publish and subscribe, nothing kept there.
+//!
+//! A process hears itself: when its own beat does not come back in time the way is
+//! closed, however healthy the connection looks. Each connection is a new beginning,
+//! since what was said in between is lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Client, Pipeline};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::{Bus, Event, Said};
+use crate::presence::hub::LEASE;
+
+/// Between two beats.
+const BEAT: Duration = Duration::from_millis(200);
+/// Without its own beat for so long a process hears nobody.
+const DEAF: Duration = Duration::from_millis(800);
+/// For a command, and for a connection.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// Before the next try to connect: doubling from the first to the second.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// Events that one round trip carries.
+const TOGETHER: usize = 256;
+
+/// A process on a server that others share.
+pub struct Carrier {
+    client: Client,
+    /// Who speaks.
+    process: String,
+    /// Where all who serve the same database hear.
+    all: String,
+    out: mpsc::Receiver<Said>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Message {
+    from: String,
+    #[serde(flatten)]
+    said: Said,
+}
+
+impl Carrier {
+    /// `installation` names the database: those who share it hear each other, and
+    /// nobody else on the same server.
+    pub fn new(client: Client, installation: &str, out: mpsc::Receiver<Said>) -> Self {
+        Self {
+            client,
+            process: ulid::Ulid::generate().to_string(),
+            all: format!("inkpot:{installation}"),
+            out,
+        }
+    }
+
+    fn of(&self, process: &str) -> String {
+        format!("{}:{process}", self.all)
+    }
+
+    /// Carries for as long as the server runs, with and without Redis.
+    pub async fn run(mut self, bus: Arc<Bus>) {
+        let mut pause = RETRY.0;
+        let mut is_told = false;
+        loop {
+            let why = match self.connect().await {
+                Ok((subscription, connection)) => {
+                    if is_told {
+                        tracing::info!("Redis is back");
+                    }
+                    is_told = false;
+                    pause = RETRY.0;
+                    let why = self.carry(&bus, subscription, connection).await;
+                    bus.down();
+                    why
+                }
+                Err(why) => why,
+            };
+            if !is_told {
+                tracing::warn!(why, "Redis is away; other processes are not heard");
+                is_told = true;
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(RETRY.1);
+        }
+    }
+
+    async fn connect(&self) -> Result<(redis::aio::PubSub, MultiplexedConnection), String> {
+        let connecting = async {
+            let mut subscription = self.client.get_async_pubsub().await?;
+            subscription.subscribe(&self.all).await?;
+            subscription.subscribe(self.of(&self.process)).await?;
+            let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+            let connection = self
+                .client
+                .get_multiplexed_async_connection_with_config(&config)
+                .await?;
+            redis::RedisResult::Ok((subscription, connection))
+        };
+        timeout(2 * PATIENCE, connecting)
+            .await
+            .map_err(|_| "no connection in time".to_owned())?
+            .map_err(|error| error.to_string())
+    }
+
+    /// Carries until the connection fails; gives why.
+    async fn carry(
+        &mut self,
+        bus: &Bus,
+        mut subscription: redis::aio::PubSub,
+        mut connection: MultiplexedConnection,
+    ) -> String {
+        // What waited here was lost for those who heard the others meanwhile.
+        while self.out.try_recv().is_ok() {}
+        bus.up();
+        let mut pipe = redis::pipe();
+        self.add(&mut pipe, &self.all, Said::Event(Event::AnythingChanged));
+        self.add(&mut pipe, &self.all, Said::Ask { of: None });
+        if let Err(why) = send(&mut connection, &pipe).await {
+            return why;
+        }
+        let mut heard = subscription.on_message();
+        let mut echo = Instant::now();
+        let mut beats = interval(BEAT);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let mut pipe = redis::pipe();
+            tokio::select! {
+                message = heard.next() => {
+                    let Some(message) = message else {
+                        return "the connection was closed".to_owned();
+                    };
+                    let message = serde_json::from_slice::<Message>(message.get_payload_bytes());
+                    // A newer program may say what this one does not understand.
+                    let Ok(Message { from, said }) = message else { continue };
+                    if from == self.process {
+                        if let Said::Beat { .. } = said {
+                            echo = Instant::now();
+                        }
+                        continue;
+                    }
+                    self.answer(bus, &from, said, &mut pipe);
+                }
+                said = self.out.recv() => {
+                    let Some(said) = said else {
+                        return "the server stops".to_owned();
+                    };
+                    self.add(&mut pipe, &self.all, said);
+                    for _ in 1..TOGETHER {
+                        let Ok(said) = self.out.try_recv() else { break };
+                        self.add(&mut pipe, &self.all, said);
+                    }
+                }
+                _ = beats.tick() => {
+                    if echo.elapsed() > DEAF {
+                        return "nothing comes back".to_owned();
+                    }
+                    bus.presence().hear(|roster, now| {
+                        roster.forget_silent(now.saturating_sub(LEASE));
+                    });
+                    let version = bus.presence().told();
+                    self.add(&mut pipe, &self.all, Said::Beat { version });
+                }
+            }
+            if !pipe.is_empty()
+                && let Err(why) = send(&mut connection, &pipe).await
+            {
+                return why;
+            }
+        }
+    }
+
+    fn add(&self, pipe: &mut Pipeline, channel: &str, said: Said) {
+        let message = Message {
+            from: self.process.clone(),
+            said,
+        };
+        // Strings and numbers only: writing them to memory cannot fail.
+        let text = serde_json::to_string(&message).unwrap_or_default();
+        pipe.publish(channel, text).ignore();
+    }
+
+    /// Acts on what another process says.
+    fn answer(&self, bus: &Bus, from: &str, said: Said, pipe: &mut Pipeline) {
+        let must_ask = match said {
+            Said::Event(event) => {
+                bus.hear(&event);
+                false
+            }
+            Said::Beat { version } => bus
+                .presence()
+                .hear(|roster, now| roster.beat(from, version, now)),
+            Said::Presence { version, delta } => bus
+                .presence()
+                .hear(|roster, now| roster.change(from, version, delta, now)),
+            Said::List { version, users } => {
+                bus.presence()
+                    .hear(|roster, now| roster.list(from, version, users, now));
+                false
+            }
+            Said::Ask { of } => {
+                if of.is_none_or(|of| of == self.process) {
+                    let (version, users) = bus.presence().own();
+                    self.add(pipe, &self.of(from), Said::List { version, users });
+                }
+                false
+            }
+            Said::Bye => {
+                bus.presence().hear(|roster, _| roster.forget(from));
+                false
+            }
+        };
+        if must_ask {
+            let of = Some(from.to_owned());
+            self.add(pipe, &self.of(from), Said::Ask { of });
+        }
+    }
+}
+
+async fn send(connection: &mut MultiplexedConnection, pipe: &Pipeline) -> Result<(), String> {
+    timeout(PATIENCE, pipe.query_async::<()>(connection))
+        .await
+        .map_err(|_| "no answer in time".to_owned())?
+        .map_err(|error| error.to_string())
+}

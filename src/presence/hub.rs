@@ -1,0 +1,390 @@
+//! The sockets of this process, and what they are told.
+//!
+//! Changes are gathered: the first is told at once, what comes within the next quarter
+//! of a second together. Each telling is serialized once for all sockets, and so is the
+//! list for all who came with it.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use serde::Serialize;
+use tokio::sync::{Notify, broadcast, oneshot};
+
+use super::roster::{Delta, Online, Roster};
+use crate::clock::Clock;
+use crate::error::{Code, Error};
+
+/// For how long changes are gathered.
+pub const GATHER: Duration = Duration::from_millis(250);
+/// How many of those who are online a list has.
+pub const LISTED: usize = 1000;
+/// Open sockets of one user, in all their tabs and devices.
+pub const MAX_OF_USER: usize = 10;
+/// Open sockets of one address, behind which may be many users.
+const MAX_OF_ADDRESS: usize = 500;
+/// Tellings that a socket may be behind: with a quarter of a second each, sixteen
+/// seconds at least.
+const BEHIND: usize = 64;
+/// A process that says nothing for so long is gone, and its users with it.
+pub const LEASE: Duration = Duration::from_secs(10);
+
+/// All sockets of a process.
+pub struct Hub {
+    state: Mutex<State>,
+    changed: Notify,
+    clock: Clock,
+    limits_addresses: bool,
+}
+
+struct State {
+    roster: Roster,
+    sockets: HashMap<u64, Socket>,
+    of_user: HashMap<i64, HashSet<u64>>,
+    of_address: HashMap<IpAddr, usize>,
+    next: u64,
+    /// What has changed since the last telling.
+    settled: HashMap<i64, Option<Online>>,
+    /// Who wait for their first list.
+    newcomers: Vec<oneshot::Sender<Joined>>,
+    /// `None` when the server stops.
+    frames: Option<broadcast::Sender<ByteString>>,
+    /// Users whose being here is to be told to other processes.
+    untold: HashSet<i64>,
+    /// How many changes other processes were told.
+    told: u64,
+    /// Whether other processes should be heard and are not.
+    is_partial: bool,
+    was_partial: bool,
+}
+
+struct Socket {
+    user_id: i64,
+    session_id: i64,
+    address: IpAddr,
+    look_again: Arc<Notify>,
+}
+
+/// What a socket hears: the list as it was, and every change from then on.
+pub struct Joined {
+    pub snapshot: ByteString,
+    pub frames: broadcast::Receiver<ByteString>,
+}
+
+/// A socket's place; it is given up by dropping it.
+pub struct Place {
+    hub: Arc<Hub>,
+    id: u64,
+    /// Asks the socket to look whether its session is still live.
+    pub look_again: Arc<Notify>,
+    pub joined: oneshot::Receiver<Joined>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.hub.leave(self.id);
+    }
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Frame<'a> {
+    Snapshot {
+        total: usize,
+        online: Vec<&'a Online>,
+        #[serde(skip_serializing_if = "is_false")]
+        partial: bool,
+    },
+    Change {
+        total: usize,
+        online: &'a [Online],
+        offline: &'a [i64],
+        #[serde(skip_serializing_if = "is_false")]
+        partial: bool,
+    },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // what serde calls it with
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn text(frame: &Frame<'_>) -> ByteString {
+    // Strings and numbers only: writing them to memory cannot fail.
+    serde_json::to_string(frame).unwrap_or_default().into()
+}
+
+impl Hub {
+    /// Without anybody. `limits_addresses`: whether one address may have so many
+    /// sockets only.
+    pub fn new(clock: Clock, limits_addresses: bool) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                roster: Roster::default(),
+                sockets: HashMap::new(),
+                of_user: HashMap::new(),
+                of_address: HashMap::new(),
+                next: 0,
+                settled: HashMap::new(),
+                newcomers: Vec::new(),
+                frames: Some(broadcast::Sender::new(BEHIND)),
+                untold: HashSet::new(),
+                told: 0,
+                is_partial: false,
+                was_partial: false,
+            }),
+            changed: Notify::new(),
+            clock,
+            limits_addresses,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No step of it leaves half of something behind.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a socket in.
+    pub fn enter(
+        self: &Arc<Self>,
+        (user_id, session_id): (i64, i64),
+        name: &str,
+        address: IpAddr,
+    ) -> Result<Place, Error> {
+        let mut state = self.lock();
+        if state.frames.is_none() {
+            return Err(Error::new(Code::Overloaded));
+        }
+        let of_user = state.of_user.get(&user_id).map_or(0, HashSet::len);
+        let of_address = state.of_address.get(&address).copied().unwrap_or(0);
+        if of_user >= MAX_OF_USER || (self.limits_addresses && of_address >= MAX_OF_ADDRESS) {
+            return Err(Error::new(Code::TooManySockets));
+        }
+        let id = state.next;
+        state.next += 1;
+        let look_again = Arc::new(Notify::new());
+        let (tell, joined) = oneshot::channel();
+        state.newcomers.push(tell);
+        state.sockets.insert(
+            id,
+            Socket {
+                user_id,
+                session_id,
+                address,
+                look_again: Arc::clone(&look_again),
+            },
+        );
+        state.of_user.entry(user_id).or_default().insert(id);
+        *state.of_address.entry(address).or_default() += 1;
+        // With a second tab only the name may be another one.
+        let since = state.roster.own(user_id).map(|user| user.since);
+        state.came(Online {
+            user_id,
+            name: name.to_owned(),
+            since: since.unwrap_or_else(|| self.clock.now()),
+        });
+        drop(state);
+        self.changed.notify_one();
+        Ok(Place {
+            hub: Arc::clone(self),
+            id,
+            look_again,
+            joined,
+        })
+    }
+
+    fn leave(&self, id: u64) {
+        let mut state = self.lock();
+        let Some(socket) = state.sockets.remove(&id) else {
+            return;
+        };
+        if let Some(count) = state.of_address.get_mut(&socket.address) {
+            *count -= 1;
+            if *count == 0 {
+                state.of_address.remove(&socket.address);
+            }
+        }
+        let is_last = state.of_user.get_mut(&socket.user_id).is_none_or(|ids| {
+            ids.remove(&id);
+            ids.is_empty()
+        });
+        if is_last {
+            state.of_user.remove(&socket.user_id);
+            state.roster.went(socket.user_id);
+            state.untold.insert(socket.user_id);
+            drop(state);
+            self.changed.notify_one();
+        }
+    }
+
+    /// How many sockets are open.
+    pub fn sockets(&self) -> usize {
+        self.lock().sockets.len()
+    }
+
+    /// Has sockets look whether their session is still live: those of one, or of a
+    /// user, or with user 0 all.
+    pub fn look_again(&self, user_id: i64, session_id: Option<i64>) {
+        let state = self.lock();
+        if user_id == 0 {
+            for socket in state.sockets.values() {
+                socket.look_again.notify_one();
+            }
+            return;
+        }
+        for id in state.of_user.get(&user_id).into_iter().flatten() {
+            if let Some(socket) = state.sockets.get(id)
+                && session_id.is_none_or(|session_id| socket.session_id == session_id)
+            {
+                socket.look_again.notify_one();
+            }
+        }
+    }
+
+    /// Somebody has another name.
+    pub fn rename(&self, user_id: i64, name: &str) {
+        let mut state = self.lock();
+        let Some(user) = state.roster.own(user_id).filter(|user| user.name != name) else {
+            return;
+        };
+        let user = Online {
+            name: name.to_owned(),
+            ..user.clone()
+        };
+        state.came(user);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// What other processes say.
+    pub fn hear<T>(&self, hear: impl FnOnce(&mut Roster, Duration) -> T) -> T {
+        let mut state = self.lock();
+        let heard = hear(&mut state.roster, self.clock.steady());
+        let is_changed = state.roster.is_touched();
+        drop(state);
+        if is_changed {
+            self.changed.notify_one();
+        }
+        heard
+    }
+
+    /// Whether other processes should be heard and are not.
+    pub fn set_partial(&self, is_partial: bool) {
+        let mut state = self.lock();
+        state.is_partial = is_partial;
+        if is_partial {
+            state.roster.forget_all();
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// How many changes other processes were told, and all who have sockets here.
+    pub fn own(&self) -> (u64, Vec<Online>) {
+        let state = self.lock();
+        (state.told, state.roster.all_own())
+    }
+
+    /// How many changes other processes were told.
+    pub fn told(&self) -> u64 {
+        self.lock().told
+    }
+
+    /// Who is online now: how many, the newest of them, and whether others are missing.
+    pub fn list<T>(&self, read: impl FnOnce(usize, Vec<&Online>, bool) -> T) -> T {
+        let mut state = self.lock();
+        // What nobody was told yet is true already.
+        state.settle();
+        let online = state.roster.newest(LISTED).collect();
+        read(state.roster.total(), online, state.is_partial)
+    }
+
+    /// Tells everybody what has changed; gives what other processes are to be told.
+    fn tell(&self) -> Option<(u64, Delta)> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.settle();
+        let mut delta = Delta::default();
+        for (user_id, now) in std::mem::take(&mut state.settled) {
+            match now {
+                Some(user) => delta.came.push(user),
+                None => delta.went.push(user_id),
+            }
+        }
+        let (total, partial) = (state.roster.total(), state.is_partial);
+        let frames = state.frames.as_ref()?;
+        if !delta.is_empty() || state.was_partial != partial {
+            state.was_partial = partial;
+            let frame = Frame::Change {
+                total,
+                online: &delta.came,
+                offline: &delta.went,
+                partial,
+            };
+            // Nobody may be there to hear it.
+            let _ = frames.send(text(&frame));
+        }
+        if !state.newcomers.is_empty() {
+            let snapshot = text(&Frame::Snapshot {
+                total,
+                online: state.roster.newest(LISTED).collect(),
+                partial,
+            });
+            for newcomer in std::mem::take(&mut state.newcomers) {
+                // It may have gone meanwhile.
+                let _ = newcomer.send(Joined {
+                    snapshot: snapshot.clone(),
+                    frames: frames.subscribe(),
+                });
+            }
+        }
+        let mut own = Delta::default();
+        for user_id in std::mem::take(&mut state.untold) {
+            match state.roster.own(user_id) {
+                Some(user) => own.came.push(user.clone()),
+                None => own.went.push(user_id),
+            }
+        }
+        if own.is_empty() {
+            return None;
+        }
+        state.told += 1;
+        Some((state.told, own))
+    }
+
+    /// Tells changes for as long as the server runs; `publish` has what other processes
+    /// are to be told.
+    pub async fn run(&self, publish: impl Fn(u64, Delta)) {
+        loop {
+            self.changed.notified().await;
+            if let Some((version, delta)) = self.tell() {
+                publish(version, delta);
+            }
+            tokio::time::sleep(GATHER).await;
+        }
+    }
+
+    /// Ends all sockets, and lets no more in: the server stops.
+    pub fn stop(&self) {
+        let mut state = self.lock();
+        state.frames = None;
+        state.newcomers.clear();
+    }
+}
+
+impl State {
+    /// Makes what has changed true for everybody, and keeps it for the next telling.
+    fn settle(&mut self) {
+        let Delta { came, went } = self.roster.settle();
+        let came = came.into_iter().map(|user| (user.user_id, Some(user)));
+        let went = went.into_iter().map(|user_id| (user_id, None));
+        self.settled.extend(came.chain(went));
+    }
+
+    fn came(&mut self, user: Online) {
+        self.untold.insert(user.user_id);
+        self.roster.came(user);
+    }
+}

@@ -1,0 +1,12 @@
+//! Who is online: everybody with at least one open socket, in any process.
+//!
+//! `roster` is who is online and since when, with what each process knows of the
+//! others; `hub` holds it for this process, gathers changes and tells all sockets;
+//! `socket` is one connection; `routes` speaks HTTP and lets sockets in.
+
+pub mod hub;
+pub mod roster;
+pub mod routes;
+mod socket;
+
+pub use hub::Hub;

@@ -1,0 +1,162 @@
+//! `/user/online` over HTTP: the list, and the live stream by WebSocket.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use super::roster::Online;
+use super::socket::{self, MAX_FRAME, Owner};
+use crate::accounts::caller::{Caller, identify_offered};
+use crate::accounts::tokens::Subject;
+use crate::accounts::users;
+use crate::app::App;
+use crate::error::{Code, Error};
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::reply::{self, Keep};
+use crate::http::wire::HangUp;
+use crate::http::{client_address, cors};
+use crate::limits::subscriber;
+
+const TAG: &str = "presence";
+/// The subprotocol that is spoken.
+const PROTOCOL: &str = "inkpot.v1";
+/// Before a token among the subprotocols, where a browser's page can put it.
+const BEARER: &str = "bearer.";
+
+/// The endpoints of this module.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new("/user/online").get(
+            Operation::new("listOnline", TAG, "Who is online")
+                .description(
+                    "The newest 1,000 of those who have a socket open, and how many there are. With \
+                     `Upgrade: websocket` the same URL is the live stream: frames of JSON, first \
+                     `{\"type\": \"snapshot\", \"total\", \"online\": […]}`, then \
+                     `{\"type\": \"change\", \"total\", \"online\": […], \"offline\": [user_id, …]}`, \
+                     gathered over at most 250 ms. The token is in a header or, from a page, among the \
+                     subprotocols: `new WebSocket(url, [\"inkpot.v1\", \"bearer.\" + token])`. \
+                     A server that should hear other processes and does not adds `\"partial\": true`. \
+                     Close codes: 4401 the token ended, 1001 the server stops or hears nothing, 1013 too \
+                     slow a reader.",
+                )
+                .token()
+                .database()
+                .answers::<OnlineAnswer>(StatusCode::OK, example())
+                .refuses(&[Code::OriginRefused, Code::TooManySockets, Code::MalformedRequest]),
+            online,
+        ),
+    ]
+}
+
+fn example() -> serde_json::Value {
+    json!({
+        "online": [{ "user_id": 1, "name": "Ann Smith", "since": "2026-11-21T09:30:00.123456Z" }],
+        "total": 1,
+    })
+}
+
+/// Somebody who is online.
+#[derive(Serialize, ToSchema)]
+struct OnlineView<'a> {
+    #[schema(minimum = 1)]
+    user_id: i64,
+    name: &'a str,
+    #[serde(serialize_with = "crate::clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    since: chrono::NaiveDateTime,
+}
+
+impl<'a> From<&'a Online> for OnlineView<'a> {
+    fn from(user: &'a Online) -> Self {
+        Self {
+            user_id: user.user_id,
+            name: &user.name,
+            since: user.since,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct OnlineAnswer<'a> {
+    /// The newest 1,000, the newest first.
+    online: Vec<OnlineView<'a>>,
+    #[schema(minimum = 0)]
+    total: usize,
+    /// Only there, and true, when other processes should be heard and are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    partial: Option<bool>,
+}
+
+async fn online(req: HttpRequest, payload: Payload, app: Data<App>) -> Result<HttpResponse, Error> {
+    let is_socket = req
+        .headers()
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
+    let offered = if is_socket { offered_token(&req) } else { None };
+    let (caller, expires) = identify_offered(&req, &app, offered).await?;
+    if is_socket {
+        return open(&req, payload, app, caller, expires).await;
+    }
+    app.presence.list(|total, online, is_partial| {
+        let answer = OnlineAnswer {
+            online: online.into_iter().map(Into::into).collect(),
+            total,
+            partial: is_partial.then_some(true),
+        };
+        reply::json(StatusCode::OK, Keep::Never, &answer)
+    })
+}
+
+/// The token among the subprotocols.
+fn offered_token(req: &HttpRequest) -> Option<&str> {
+    req.headers()
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|protocol| protocol.trim().strip_prefix(BEARER))
+}
+
+/// Lets a socket in, and leaves it to itself.
+async fn open(
+    req: &HttpRequest,
+    payload: Payload,
+    app: Data<App>,
+    caller: Caller,
+    expires: i64,
+) -> Result<HttpResponse, Error> {
+    let headers = req.headers();
+    // Only pages send it, and always do.
+    if headers.contains_key(header::ORIGIN)
+        && !cors::is_from_page(headers, &app.settings.cors_origins)
+    {
+        return Err(Error::new(Code::OriginRefused));
+    }
+    let user = app
+        .db
+        .read(move |conn| users::find_active(conn, caller.user_id))
+        .await?
+        .ok_or_else(|| Error::new(Code::InvalidToken))?;
+    let (response, session, stream) = actix_ws::handle_with_protocols(req, payload, &[PROTOCOL])
+        .map_err(|error| Error::with_detail(Code::MalformedRequest, error.to_string()))?;
+    let address = subscriber(client_address::of_request(req)?.0);
+    let whose = (caller.user_id, caller.session_id);
+    let place = app.presence.enter(whose, &user.name, address)?;
+    // What ended its session since it was looked at did not know of this socket.
+    place.look_again.notify_one();
+    let owner = Owner {
+        subject: Subject {
+            user_id: caller.user_id,
+            session_id: caller.session_id,
+        },
+        expires,
+    };
+    let stream = stream.max_frame_size(MAX_FRAME);
+    let hang_up = req.conn_data::<HangUp>().cloned();
+    actix_web::rt::spawn(socket::run(session, stream, place, owner, app, hang_up));
+    Ok(response)
+}
