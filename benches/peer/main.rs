@@ -14,6 +14,7 @@ mod jobs;
 mod load;
 mod repeat;
 mod serve;
+mod sockets;
 mod transaction;
 mod words;
 
@@ -65,6 +66,8 @@ enum Role {
     Drain(jobs::Drain),
     /// Time jobs from their commit to their beginning by an idle worker
     Delay(jobs::Delay),
+    /// Have many users online at a running server
+    Sockets(sockets::Sockets),
     /// What a MySQL server has done so far: rows read, and whose process that is
     Counters { database: String },
 }
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Some(Role::Verify(options)) => repeat::verify(&options),
         Some(Role::Drain(options)) => jobs::drain(&options),
         Some(Role::Delay(options)) => jobs::delay(&options),
+        Some(Role::Sockets(options)) => sockets::run(&options),
         Some(Role::Counters { database }) => counters(&database),
         None => {
             println!("measurements need two servers and a load: make bench");

@@ -118,12 +118,12 @@ async fn talk(
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     match message {
-                        Message::Ping(bytes) => {
-                            if timeout(PATIENCE, session.pong(&bytes)).await.is_err() {
-                                return End::TooSlow;
-                            }
-                        }
                         Message::Close(_) => return End::Closed,
+                        Message::Ping(bytes)
+                            if timeout(PATIENCE, session.pong(&bytes)).await.is_err() =>
+                        {
+                            return End::TooSlow;
+                        }
                         // There is nothing to say here; what is said is no harm.
                         _ => {}
                     }
