@@ -154,8 +154,23 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
     } else {
         None
     };
-    let workers = app.settings.worker_threads();
     let app = Data::new(app);
+    let server = serve(&app, listener).map_err(|e| e.to_string())?;
+    Ok(Bound {
+        address,
+        handle: server.handle(),
+        server,
+        app,
+        company,
+        worker,
+        carrier,
+    })
+}
+
+/// Serves HTTP on a port, for as long as the server is awaited.
+pub fn serve(app: &Data<App>, listener: TcpListener) -> std::io::Result<Server> {
+    let address = listener.local_addr()?;
+    let workers = app.settings.worker_threads();
     let shared = app.clone();
     let builder = Server::build();
     let stopping = builder.graceful_shutdown_signal();
@@ -182,7 +197,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
                 })
                 .local_addr(address)
                 .on_connect_ext(|wire: &Wire, data| {
-                    data.insert(wire.hang_up());
+                    data.insert(wire.takeover());
                 })
                 .h1(map_config(service, |()| AppConfig::default()));
             fn_service(|stream: TcpStream| async move {
@@ -192,18 +207,9 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
                 Ok((Wire::new(stream), peer))
             })
             .and_then(http)
-        })
-        .map_err(|e| e.to_string())?
+        })?
         .run();
-    Ok(Bound {
-        address,
-        handle: server.handle(),
-        server,
-        app,
-        company,
-        worker,
-        carrier,
-    })
+    Ok(server)
 }
 
 /// Whether other processes write to the database, as far as it is known.
@@ -308,7 +314,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
         drop(stop_jobs);
         bus.say(Said::Bye);
-        presence.stop();
+        presence.stop().await;
         handle.stop(true).await;
         signalled
     };

@@ -181,7 +181,10 @@ async fn measure(options: &Sockets, tokens: &[(i64, String)]) -> Outcome<()> {
 }
 
 /// Waits until every open socket has seen what is awaited.
-async fn hear(sights: &mut mpsc::UnboundedReceiver<Instant>, count: usize) -> Outcome<Vec<Instant>> {
+async fn hear(
+    sights: &mut mpsc::UnboundedReceiver<Instant>,
+    count: usize,
+) -> Outcome<Vec<Instant>> {
     let mut heard = Vec::with_capacity(count);
     while heard.len() < count {
         let at = timeout(PATIENCE, sights.recv()).await?;

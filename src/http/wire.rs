@@ -6,14 +6,18 @@
 //! by having no request id, and no body of ours can be taken for one: JSON has no
 //! raw line breaks.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep};
 
 use super::request_id::{self, RequestId};
 use crate::error::{Code, Error};
@@ -21,71 +25,126 @@ use crate::error::{Code, Error};
 /// Heads of the parser's own are shorter.
 const BARE_MAX: usize = 256;
 
-/// Has a connection end that was upgraded to a WebSocket. The server must close first
-/// (RFC 6455 §7.1.1), and the HTTP layer would wait for the client to do so, since for it
-/// there is a body that was never read to its end.
+/// How the answer to an upgrade begins.
+const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
+
+/// For how long the other side may take nothing of what is written to it. Who reads
+/// slowly goes on, who does not read at all would hold the connection for ever.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Takes the connection of a request that is upgraded away from the HTTP layer, as soon
+/// as the head of its answer is out. The layer sees the end of the connection and frees
+/// all that it holds for it, its buffers above all.
 #[derive(Clone, Debug, Default)]
-pub struct HangUp(Arc<AtomicU8>);
+pub struct Takeover(Arc<Asked>);
 
-/// It ends when the client has answered the last frame with a Close of its own.
-const PARTING: u8 = 1;
-/// It ends.
-const OVER: u8 = 2;
-
-impl HangUp {
-    /// To be called when the last frame, a Close, is on its way; `has_closed`: whether
-    /// the client sent one already.
-    pub fn part(&self, has_closed: bool) {
-        let state = if has_closed { OVER } else { PARTING };
-        self.0.store(state, Ordering::Release);
-    }
+#[derive(Debug, Default)]
+struct Asked {
+    is_asked: AtomicBool,
+    by: Mutex<Option<oneshot::Sender<TcpStream>>>,
 }
 
-/// Whether one of these frames of a client is a Close.
-fn has_close(mut frames: &[u8]) -> bool {
-    while let [first, second, ..] = frames {
-        if first & 0x0f == 8 {
-            return true;
-        }
-        // Control frames, which is what comes here, are short (RFC 6455 §5.5) and masked.
-        let length = 2 + 4 + usize::from(second & 0x7f);
-        frames = frames.get(length..).unwrap_or_default();
+impl Takeover {
+    /// Asks for the connection; to be called before the answer with status 101 is given
+    /// back. It stays with the thread that it is on.
+    pub fn ask(&self) -> oneshot::Receiver<TcpStream> {
+        let (give, taken) = oneshot::channel();
+        *self.0.by.lock().unwrap_or_else(PoisonError::into_inner) = Some(give);
+        self.0.is_asked.store(true, Ordering::Release);
+        taken
     }
-    false
+
+    fn is_asked(&self) -> bool {
+        self.0.is_asked.load(Ordering::Acquire)
+    }
+
+    fn give(&self, stream: TcpStream) {
+        let by = (self.0.by.lock().unwrap_or_else(PoisonError::into_inner)).take();
+        if let Some(by) = by {
+            // Nobody may want it any more; then it is closed.
+            let _ = by.send(stream);
+        }
+    }
 }
 
 /// A TCP connection that never says a bare error.
 #[derive(Debug)]
 pub struct Wire {
-    stream: TcpStream,
-    hang_up: HangUp,
+    /// `None` when it was taken over.
+    stream: Option<TcpStream>,
+    takeover: Takeover,
+    /// Whether the head of an upgrade is written.
+    is_upgraded: bool,
     /// A problem that takes a bare head's place, as far as it is not yet written.
     problem: Vec<u8>,
+    /// For how long a write may be stalled.
+    patience: Duration,
+    /// Ends when the write that is stalled now has been so for too long.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
     pub fn new(stream: TcpStream) -> Self {
+        Self::with_patience(stream, STALL)
+    }
+
+    fn with_patience(stream: TcpStream, patience: Duration) -> Self {
         Self {
-            stream,
-            hang_up: HangUp::default(),
+            patience,
+            stalled: None,
+            stream: Some(stream),
+            takeover: Takeover::default(),
+            is_upgraded: false,
             problem: Vec::new(),
         }
     }
 
-    /// What ends this connection.
-    pub fn hang_up(&self) -> HangUp {
-        self.hang_up.clone()
+    /// What takes this connection over.
+    pub fn takeover(&self) -> Takeover {
+        self.takeover.clone()
     }
 
     fn poll_problem(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.problem.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.problem))?;
+            let Some(stream) = &mut self.stream else {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            };
+            let written = Pin::new(stream).poll_write(cx, &self.problem);
+            let written = ready!(self.poll_patience(cx, written))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.problem.drain(..written);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The outcome of a write, or an error when writes are stalled for too long.
+    fn poll_patience(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let patience = self.patience;
+        let stalled = (self.stalled).get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        };
+        let written = Pin::new(stream).poll_write(cx, bytes);
+        let written = ready!(self.poll_patience(cx, written))?;
+        if written == bytes.len() && self.takeover.is_asked() && bytes.starts_with(SWITCHING) {
+            self.is_upgraded = true;
+        }
+        Poll::Ready(Ok(written))
     }
 }
 
@@ -143,18 +202,11 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let state = self.hang_up.0.load(Ordering::Acquire);
-        if state == OVER {
-            return Poll::Ready(Ok(()));
+        match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_read(cx, buffer),
+            // Its end, as far as this layer is concerned.
+            None => Poll::Ready(Ok(())),
         }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-        if state == PARTING && has_close(&buffer.filled()[before..]) {
-            // As if it had closed: nothing it says now is heard.
-            buffer.set_filled(before);
-            self.hang_up.part(true);
-        }
-        Poll::Ready(Ok(()))
     }
 }
 
@@ -166,29 +218,45 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_problem(cx))?;
         match bare_head(bytes) {
-            None => Pin::new(&mut self.stream).poll_write(cx, bytes),
+            None => self.poll_stream(cx, bytes),
             Some((0, status)) => {
                 self.problem = problem(status);
                 // Taken; goes out with the flush that follows every write.
                 Poll::Ready(Ok(bytes.len()))
             }
-            Some((earlier, _)) => Pin::new(&mut self.stream).poll_write(cx, &bytes[..earlier]),
+            Some((earlier, _)) => self.poll_stream(cx, &bytes[..earlier]),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_problem(cx))?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(Pin::new(stream).poll_flush(cx))?;
+        if self.is_upgraded
+            && let Some(stream) = self.stream.take()
+        {
+            self.takeover.give(stream);
+            // So that the end is seen.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_problem(cx))?;
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        match &mut self.stream {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -211,5 +279,48 @@ mod tests {
         assert_eq!(bare_head(head.as_bytes()), None);
         assert_eq!(bare_head(b"\r\n\r\n"), None);
         assert_eq!(bare_head(b""), None);
+    }
+
+    /// Both ends of a connection.
+    async fn connection(patience: Duration) -> (Wire, TcpStream) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = TcpStream::connect(address).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        (Wire::with_patience(server, patience), client)
+    }
+
+    #[tokio::test]
+    async fn a_write_that_nobody_takes_ends_the_connection() {
+        let (mut wire, client) = connection(Duration::from_millis(50)).await;
+        let endless = async { while wire.write_all(&[b'x'; 65_536]).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(30), endless)
+            .await
+            .expect("the write is given up");
+        let error = wire.write(b"x").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_gets_everything() {
+        const SIZE: usize = 20_000_000;
+        let (mut wire, mut client) = connection(Duration::from_secs(5)).await;
+        let write = async {
+            wire.write_all(&vec![b'x'; SIZE]).await.unwrap();
+            wire.shutdown().await.unwrap();
+        };
+        let read = async {
+            let (mut total, mut buffer) = (0, vec![0; 4096]);
+            loop {
+                match client.read(&mut buffer).await.unwrap() {
+                    0 => return total,
+                    length => total += length,
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let ((), total) = tokio::join!(write, read);
+        assert_eq!(total, SIZE);
     }
 }

@@ -6,13 +6,15 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytestring::ByteString;
+use actix_web::web::Bytes;
 use serde::Serialize;
 use tokio::sync::{Notify, broadcast, oneshot};
 
+use super::line;
 use super::roster::{Delta, Online, Roster};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
@@ -28,13 +30,39 @@ const MAX_OF_ADDRESS: usize = 500;
 /// Tellings that a socket may be behind: with a quarter of a second each, sixteen
 /// seconds at least.
 const BEHIND: usize = 64;
+/// How long the last frame may take.
+pub const PARTING: Duration = Duration::from_secs(2);
 /// A process that says nothing for so long is gone, and its users with it.
 pub const LEASE: Duration = Duration::from_secs(10);
+
+/// How long a socket waits for its client.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two pings.
+    pub ping: Duration,
+    /// Who says nothing for so long, not even a pong, is gone.
+    pub silence: Duration,
+    /// How long a frame may wait for a reader before it counts as too slow.
+    pub patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            ping: Duration::from_secs(15),
+            silence: Duration::from_secs(30),
+            patience: Duration::from_secs(10),
+        }
+    }
+}
 
 /// All sockets of a process.
 pub struct Hub {
     state: Mutex<State>,
     changed: Notify,
+    /// Connections that are open, those that part included.
+    open: AtomicUsize,
+    closed: Notify,
     clock: Clock,
     limits_addresses: bool,
 }
@@ -50,7 +78,8 @@ struct State {
     /// Who wait for their first list.
     newcomers: Vec<oneshot::Sender<Joined>>,
     /// `None` when the server stops.
-    frames: Option<broadcast::Sender<ByteString>>,
+    frames: Option<broadcast::Sender<Bytes>>,
+    pace: Pace,
     /// Users whose being here is to be told to other processes.
     untold: HashSet<i64>,
     /// How many changes other processes were told.
@@ -69,8 +98,8 @@ struct Socket {
 
 /// What a socket hears: the list as it was, and every change from then on.
 pub struct Joined {
-    pub snapshot: ByteString,
-    pub frames: broadcast::Receiver<ByteString>,
+    pub snapshot: Bytes,
+    pub frames: broadcast::Receiver<Bytes>,
 }
 
 /// A socket's place; it is given up by dropping it.
@@ -79,6 +108,7 @@ pub struct Place {
     id: u64,
     /// Asks the socket to look whether its session is still live.
     pub look_again: Arc<Notify>,
+    pub pace: Pace,
     pub joined: oneshot::Receiver<Joined>,
 }
 
@@ -111,9 +141,10 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-fn text(frame: &Frame<'_>) -> ByteString {
+/// As it goes through every socket.
+fn text(frame: &Frame<'_>) -> Bytes {
     // Strings and numbers only: writing them to memory cannot fail.
-    serde_json::to_string(frame).unwrap_or_default().into()
+    line::text(&serde_json::to_vec(frame).unwrap_or_default())
 }
 
 impl Hub {
@@ -130,12 +161,15 @@ impl Hub {
                 settled: HashMap::new(),
                 newcomers: Vec::new(),
                 frames: Some(broadcast::Sender::new(BEHIND)),
+                pace: Pace::default(),
                 untold: HashSet::new(),
                 told: 0,
                 is_partial: false,
                 was_partial: false,
             }),
             changed: Notify::new(),
+            open: AtomicUsize::new(0),
+            closed: Notify::new(),
             clock,
             limits_addresses,
         })
@@ -185,12 +219,14 @@ impl Hub {
             name: name.to_owned(),
             since: since.unwrap_or_else(|| self.clock.now()),
         });
+        let pace = state.pace;
         drop(state);
         self.changed.notify_one();
         Ok(Place {
             hub: Arc::clone(self),
             id,
             look_again,
+            pace,
             joined,
         })
     }
@@ -217,6 +253,11 @@ impl Hub {
             drop(state);
             self.changed.notify_one();
         }
+    }
+
+    /// Has sockets wait otherwise for their clients: those that come from now on.
+    pub fn set_pace(&self, pace: Pace) {
+        self.lock().pace = pace;
     }
 
     /// How many sockets are open.
@@ -366,11 +407,37 @@ impl Hub {
         }
     }
 
-    /// Ends all sockets, and lets no more in: the server stops.
-    pub fn stop(&self) {
-        let mut state = self.lock();
-        state.frames = None;
-        state.newcomers.clear();
+    /// Ends all sockets, and lets no more in: the server stops. Returns when they have
+    /// parted, or soon.
+    pub async fn stop(&self) {
+        {
+            let mut state = self.lock();
+            state.frames = None;
+            state.newcomers.clear();
+        }
+        let parted = async {
+            while self.open.load(Ordering::Acquire) > 0 {
+                self.closed.notified().await;
+            }
+        };
+        // Who has not parted by then is cut off.
+        let _ = tokio::time::timeout(PARTING, parted).await;
+    }
+
+    /// Counts a connection for as long as the guard lives.
+    pub fn opened(self: &Arc<Self>) -> Open {
+        self.open.fetch_add(1, Ordering::AcqRel);
+        Open(Arc::clone(self))
+    }
+}
+
+/// A connection that is open, with or without a place.
+pub struct Open(Arc<Hub>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.closed.notify_one();
     }
 }
 

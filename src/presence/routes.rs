@@ -1,14 +1,17 @@
 //! `/user/online` over HTTP: the list, and the live stream by WebSocket.
 
+use actix_http::ws;
+use actix_web::body::{BodyStream, MessageBody};
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
+use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::roster::Online;
-use super::socket::{self, MAX_FRAME, Owner};
+use super::socket::{self, Owner};
 use crate::accounts::caller::{Caller, identify_offered};
 use crate::accounts::tokens::Subject;
 use crate::accounts::users;
@@ -16,7 +19,7 @@ use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::reply::{self, Keep};
-use crate::http::wire::HangUp;
+use crate::http::wire::Takeover;
 use crate::http::{client_address, cors};
 use crate::limits::subscriber;
 
@@ -91,7 +94,7 @@ struct OnlineAnswer<'a> {
     partial: Option<bool>,
 }
 
-async fn online(req: HttpRequest, payload: Payload, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn online(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
     let is_socket = req
         .headers()
         .get(header::UPGRADE)
@@ -100,7 +103,7 @@ async fn online(req: HttpRequest, payload: Payload, app: Data<App>) -> Result<Ht
     let offered = if is_socket { offered_token(&req) } else { None };
     let (caller, expires) = identify_offered(&req, &app, offered).await?;
     if is_socket {
-        return open(&req, payload, app, caller, expires).await;
+        return open(&req, app, caller, expires).await;
     }
     app.presence.list(|total, online, is_partial| {
         let answer = OnlineAnswer {
@@ -112,19 +115,23 @@ async fn online(req: HttpRequest, payload: Payload, app: Data<App>) -> Result<Ht
     })
 }
 
-/// The token among the subprotocols.
-fn offered_token(req: &HttpRequest) -> Option<&str> {
+/// The subprotocols that the client offers.
+fn protocols(req: &HttpRequest) -> impl Iterator<Item = &str> {
     req.headers()
         .get_all(header::SEC_WEBSOCKET_PROTOCOL)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .find_map(|protocol| protocol.trim().strip_prefix(BEARER))
+        .map(str::trim)
+}
+
+/// The token among the subprotocols.
+fn offered_token(req: &HttpRequest) -> Option<&str> {
+    protocols(req).find_map(|protocol| protocol.strip_prefix(BEARER))
 }
 
 /// Lets a socket in, and leaves it to itself.
 async fn open(
     req: &HttpRequest,
-    payload: Payload,
     app: Data<App>,
     caller: Caller,
     expires: i64,
@@ -141,8 +148,14 @@ async fn open(
         .read(move |conn| users::find_active(conn, caller.user_id))
         .await?
         .ok_or_else(|| Error::new(Code::InvalidToken))?;
-    let (response, session, stream) = actix_ws::handle_with_protocols(req, payload, &[PROTOCOL])
+    let mut response = ws::handshake(req.head())
         .map_err(|error| Error::with_detail(Code::MalformedRequest, error.to_string()))?;
+    if protocols(req).any(|protocol| protocol == PROTOCOL) {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL));
+    }
+    let takeover = req
+        .conn_data::<Takeover>()
+        .ok_or_else(|| Error::internal("no connection to take over"))?;
     let address = subscriber(client_address::of_request(req)?.0);
     let whose = (caller.user_id, caller.session_id);
     let place = app.presence.enter(whose, &user.name, address)?;
@@ -155,8 +168,11 @@ async fn open(
         },
         expires,
     };
-    let stream = stream.max_frame_size(MAX_FRAME);
-    let hang_up = req.conn_data::<HangUp>().cloned();
-    actix_web::rt::spawn(socket::run(session, stream, place, owner, app, hang_up));
-    Ok(response)
+    actix_web::rt::spawn(socket::run(takeover.ask(), place, owner, app));
+    // Never read: the connection is taken over when the head is out.
+    let body = BodyStream::new(stream::pending::<Result<Bytes, Error>>());
+    let response = response
+        .message_body(body.boxed())
+        .map_err(Error::internal)?;
+    Ok(response.into())
 }

@@ -1,34 +1,22 @@
-//! One WebSocket (RFC 6455): it hears the list and the changes, and ends when its
-//! session does.
+//! One WebSocket: it hears the list and the changes, and ends when its session does.
 
 use std::time::Duration;
 
-use actix_web::web::Data;
-use actix_ws::{CloseCode, CloseReason, Message, MessageStream, ProtocolError, Session};
-use bytestring::ByteString;
+use actix_web::web::{Bytes, Data};
+use tokio::net::TcpStream;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::hub::Place;
+use super::hub::{PARTING, Place};
+use super::line::{self, Heard, Line, Unheard, Unsent};
 use crate::accounts::tokens::Subject;
 use crate::app::App;
-use crate::http::wire::HangUp;
 
-/// Between two pings.
-const PING: Duration = Duration::from_secs(15);
-/// Who says nothing for so long, not even a pong, is gone.
-const SILENCE: Duration = Duration::from_secs(30);
-/// How long a frame may wait for a reader before it counts as too slow.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the last frame may take.
-const PARTING: Duration = Duration::from_secs(2);
-/// Bytes of a frame that a client may send. It has nothing to say.
-pub const MAX_FRAME: usize = 4096;
+/// How long who was too slow has to read what was on its way, and why it is the last.
+const SLOW_PARTING: Duration = Duration::from_secs(30);
 /// Before a session is looked up again when the database could not be asked.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// The token ended: it expired, its session was ended, its user deactivated.
-const TOKEN_ENDED: u16 = 4401;
 
 /// Why a socket ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,27 +25,44 @@ enum End {
     Gone,
     /// It has closed.
     Closed,
+    /// The token expired, its session was ended, or its user deactivated.
     TokenEnded,
     ServerStops,
     TooSlow,
     /// It says nothing.
     Silent,
-    /// It broke the protocol.
-    Wrong(CloseCode),
+    /// It broke the protocol: the code that says how.
+    Wrong(u16),
 }
 
 impl End {
-    fn reason(self) -> Option<CloseReason> {
-        let (code, text) = match self {
-            Self::Gone => return None,
-            Self::Closed => (CloseCode::Normal, ""),
-            Self::TokenEnded => (CloseCode::from(TOKEN_ENDED), "the token has ended"),
-            Self::ServerStops => (CloseCode::Away, "the server stops"),
-            Self::TooSlow => (CloseCode::Again, "too slow a reader"),
-            Self::Silent => (CloseCode::Away, "no pong"),
-            Self::Wrong(code) => (code, "not understood"),
-        };
-        Some((code, text).into())
+    fn frame(self) -> Bytes {
+        match self {
+            Self::Gone | Self::Closed => line::close(1000, ""),
+            Self::TokenEnded => line::close(4401, "the token has ended"),
+            Self::ServerStops => line::close(1001, "the server stops"),
+            Self::TooSlow => line::close(1013, "too slow a reader"),
+            Self::Silent => line::close(1001, "no pong"),
+            Self::Wrong(code) => line::close(code, "not understood"),
+        }
+    }
+}
+
+impl From<Unheard> for End {
+    fn from(unheard: Unheard) -> Self {
+        match unheard {
+            Unheard::Gone => Self::Gone,
+            Unheard::Wrong(code) => Self::Wrong(code),
+        }
+    }
+}
+
+impl From<Unsent> for End {
+    fn from(unsent: Unsent) -> Self {
+        match unsent {
+            Unsent::Gone => Self::Gone,
+            Unsent::TooSlow => Self::TooSlow,
+        }
     }
 }
 
@@ -69,99 +74,78 @@ pub struct Owner {
     pub expires: i64,
 }
 
-/// Runs a socket until it ends; `hang_up` ends its connection.
+/// Runs a socket from when its connection is `taken` over until it ends.
 pub async fn run(
-    mut session: Session,
-    mut stream: MessageStream,
+    taken: oneshot::Receiver<TcpStream>,
     mut place: Place,
     owner: Owner,
     app: Data<App>,
-    hang_up: Option<HangUp>,
 ) {
-    let end = talk(&mut session, &mut stream, &mut place, owner, &app).await;
+    // It does not come when the client goes away before the answer.
+    let Ok(Ok(stream)) = timeout(place.pace.patience, taken).await else {
+        return;
+    };
+    let _open = app.presence.opened();
+    let mut line = Line::new(stream);
+    let Err(end) = talk(&mut line, &mut place, owner, &app).await;
     // From now on its user is not here, however long the parting takes.
     drop(place);
-    let Some(reason) = end.reason() else { return };
-    let parting = async {
-        let _ = session.close(Some(reason)).await;
-        // Ends when the last frame is on its way.
-        while let Some(Ok(_)) = stream.recv().await {}
-    };
-    let _ = timeout(PARTING, parting).await;
-    if let Some(hang_up) = hang_up {
-        hang_up.part(end == End::Closed);
+    match end {
+        End::Gone => {}
+        End::TooSlow => line.part(end.frame(), false, SLOW_PARTING).await,
+        _ => line.part(end.frame(), end == End::Closed, PARTING).await,
     }
 }
 
+/// What never comes back but with an end.
+enum Never {}
+
 async fn talk(
-    session: &mut Session,
-    stream: &mut MessageStream,
+    line: &mut Line,
     place: &mut Place,
     owner: Owner,
     app: &Data<App>,
-) -> End {
-    let Ok(joined) = (&mut place.joined).await else {
-        return End::ServerStops;
-    };
-    let mut frames = joined.frames;
-    if let Err(end) = say(session, joined.snapshot).await {
-        return end;
-    }
+) -> Result<Never, End> {
+    let joined = (&mut place.joined).await;
+    let mut joined = joined.map_err(|_| End::ServerStops)?;
+    let pace = place.pace;
+    line.say(joined.snapshot, pace.patience).await?;
+    // It is large, and others may be done with it.
+    joined.snapshot = Bytes::new();
     let mut heard = Instant::now();
-    let mut pings = interval_at(heard + PING, PING);
+    let mut pings = interval_at(heard + pace.ping, pace.ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let expiry = sleep(until(owner.expires, app));
     tokio::pin!(expiry);
     loop {
         tokio::select! {
-            message = stream.recv() => match message {
-                Some(Ok(message)) => {
-                    heard = Instant::now();
-                    match message {
-                        Message::Close(_) => return End::Closed,
-                        Message::Ping(bytes)
-                            if timeout(PATIENCE, session.pong(&bytes)).await.is_err() =>
-                        {
-                            return End::TooSlow;
-                        }
-                        // There is nothing to say here; what is said is no harm.
-                        _ => {}
-                    }
-                }
-                Some(Err(error)) => return wrong(&error),
-                None => return End::Gone,
-            },
-            frame = frames.recv() => match frame {
-                Ok(frame) => if let Err(end) = say(session, frame).await {
-                    return end;
-                },
-                Err(RecvError::Lagged(_)) => return End::TooSlow,
-                Err(RecvError::Closed) => return End::ServerStops,
-            },
-            _ = pings.tick() => {
-                if heard.elapsed() >= SILENCE {
-                    return End::Silent;
-                }
-                if timeout(PATIENCE, session.ping(b"")).await.is_err() {
-                    return End::TooSlow;
+            said = line.hear() => {
+                heard = Instant::now();
+                match said? {
+                    Heard::Close => return Err(End::Closed),
+                    Heard::Ping(payload) => line.say(line::pong(&payload), pace.patience).await?,
+                    // There is nothing to say here; what is said is no harm.
+                    Heard::Something => {}
                 }
             }
-            () = &mut expiry => return End::TokenEnded,
+            frame = joined.frames.recv() => match frame {
+                Ok(frame) => line.say(frame, pace.patience).await?,
+                Err(RecvError::Lagged(_)) => return Err(End::TooSlow),
+                Err(RecvError::Closed) => return Err(End::ServerStops),
+            },
+            _ = pings.tick() => {
+                if heard.elapsed() >= pace.silence {
+                    return Err(End::Silent);
+                }
+                line.say(line::PING, pace.patience).await?;
+            }
+            () = &mut expiry => return Err(End::TokenEnded),
             () = place.look_again.notified() => {
                 if !is_live(owner, app).await {
-                    return End::TokenEnded;
+                    return Err(End::TokenEnded);
                 }
             }
         }
-    }
-}
-
-/// Sends a frame; an error when it cannot be sent.
-async fn say(session: &mut Session, frame: ByteString) -> Result<(), End> {
-    match timeout(PATIENCE, session.text(frame)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(End::TooSlow),
     }
 }
 
@@ -181,17 +165,5 @@ async fn is_live(owner: Owner, app: &Data<App>) -> bool {
             Ok(found) => return found.is_some(),
             Err(_) => sleep(AGAIN).await,
         }
-    }
-}
-
-fn wrong(error: &ProtocolError) -> End {
-    match error {
-        ProtocolError::Overflow => End::Wrong(CloseCode::Size),
-        // Text that is not UTF-8 comes so, and so does a connection that broke.
-        ProtocolError::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            End::Wrong(CloseCode::Invalid)
-        }
-        ProtocolError::Io(_) => End::Gone,
-        _ => End::Wrong(CloseCode::Protocol),
     }
 }

@@ -1,0 +1,244 @@
+//! Frames of a WebSocket (RFC 6455 §5) over a connection that is ours alone.
+//!
+//! What a server sends is not masked, so a frame is the same bytes for every client:
+//! it is made once and written as it is. Nothing is held for a client but what it has
+//! begun to send, and what it has begun to be sent.
+
+use std::io::{Error, ErrorKind};
+use std::time::Duration;
+
+use actix_codec::Decoder;
+use actix_http::ws::{Codec, Frame, Item, ProtocolError};
+use actix_web::web::{Bytes, BytesMut};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+/// Bytes of a message that a client may send. It has nothing to say.
+const MAX_MESSAGE: usize = 4096;
+/// Bytes that are read at once.
+const CHUNK: usize = 512;
+/// Bytes that the system may hold for a client that does not read.
+const SEND_BUFFER: usize = 64 * 1024;
+
+const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
+const PONG: u8 = 0x8a;
+/// A ping without a payload.
+pub const PING: Bytes = Bytes::from_static(&[0x89, 0]);
+
+/// A frame of text.
+pub fn text(text: &[u8]) -> Bytes {
+    let mut frame = Vec::with_capacity(text.len() + 10);
+    frame.push(TEXT);
+    match (u8::try_from(text.len()), u16::try_from(text.len())) {
+        (Ok(length @ 0..=125), _) => frame.push(length),
+        (_, Ok(length)) => {
+            frame.push(126);
+            frame.extend_from_slice(&length.to_be_bytes());
+        }
+        _ => {
+            frame.push(127);
+            frame.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(text);
+    frame.into()
+}
+
+/// A short frame; `payload`: up to 125 bytes.
+fn short(opcode: u8, payload: &[u8]) -> Bytes {
+    let payload = &payload[..payload.len().min(125)];
+    let mut frame = vec![opcode, u8::try_from(payload.len()).unwrap_or(0)];
+    frame.extend_from_slice(payload);
+    frame.into()
+}
+
+/// The answer to a ping.
+pub fn pong(payload: &[u8]) -> Bytes {
+    short(PONG, payload)
+}
+
+/// The last frame.
+pub fn close(code: u16, reason: &str) -> Bytes {
+    short(CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+}
+
+/// What a client said.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    Ping(Bytes),
+    /// A pong, or a message: it is there.
+    Something,
+    Close,
+}
+
+/// Why nothing more is heard.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unheard {
+    /// The connection is closed or broken.
+    Gone,
+    /// It broke the protocol: the code to close with.
+    Wrong(u16),
+}
+
+/// Why a frame is not sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unsent {
+    Gone,
+    /// Nobody reads. The rest of the frame goes out before anything else.
+    TooSlow,
+}
+
+/// A connection, in frames.
+pub struct Line {
+    stream: TcpStream,
+    codec: Codec,
+    read: BytesMut,
+    /// The beginning of a message in several frames; whether it is text.
+    message: Option<(bool, Vec<u8>)>,
+    unsent: Bytes,
+}
+
+impl Line {
+    pub fn new(stream: TcpStream) -> Self {
+        // Its default grows to megabytes; a smaller one is no reason to go without.
+        let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
+        Self {
+            stream,
+            codec: Codec::new().max_size(MAX_MESSAGE),
+            read: BytesMut::new(),
+            message: None,
+            unsent: Bytes::new(),
+        }
+    }
+
+    /// The next thing that the client says. May be given up and begun again.
+    pub async fn hear(&mut self) -> Result<Heard, Unheard> {
+        loop {
+            match self.codec.decode(&mut self.read) {
+                Ok(Some(frame)) => return self.understand(frame),
+                Ok(None) => {}
+                Err(ProtocolError::Overflow) => return Err(Unheard::Wrong(1009)),
+                Err(_) => return Err(Unheard::Wrong(1002)),
+            }
+            if self.read.is_empty() {
+                self.read = BytesMut::new();
+            }
+            if self.stream.readable().await.is_err() {
+                return Err(Unheard::Gone);
+            }
+            let mut chunk = [0; CHUNK];
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return Err(Unheard::Gone),
+                Ok(length) => self.read.extend_from_slice(&chunk[..length]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return Err(Unheard::Gone),
+            }
+        }
+    }
+
+    fn understand(&mut self, frame: Frame) -> Result<Heard, Unheard> {
+        match frame {
+            Frame::Ping(payload) => return Ok(Heard::Ping(payload)),
+            Frame::Close(_) => return Ok(Heard::Close),
+            Frame::Pong(_) | Frame::Binary(_) => {}
+            Frame::Text(text) => check_text(&text)?,
+            Frame::Continuation(Item::FirstText(part)) => {
+                self.message = Some((true, part.to_vec()));
+            }
+            Frame::Continuation(Item::FirstBinary(part)) => {
+                self.message = Some((false, part.to_vec()));
+            }
+            Frame::Continuation(Item::Continue(part)) => self.go_on(&part)?,
+            Frame::Continuation(Item::Last(part)) => {
+                self.go_on(&part)?;
+                if let Some((true, text)) = self.message.take() {
+                    check_text(&text)?;
+                }
+            }
+        }
+        Ok(Heard::Something)
+    }
+
+    fn go_on(&mut self, part: &[u8]) -> Result<(), Unheard> {
+        let (_, message) = self.message.as_mut().ok_or(Unheard::Wrong(1002))?;
+        message.extend_from_slice(part);
+        if message.len() > MAX_MESSAGE {
+            return Err(Unheard::Wrong(1009));
+        }
+        Ok(())
+    }
+
+    /// Sends a frame within a time.
+    pub async fn say(&mut self, frame: Bytes, within: Duration) -> Result<(), Unsent> {
+        let end = Instant::now() + within;
+        self.write(end).await?;
+        self.unsent = frame;
+        self.write(end).await
+    }
+
+    /// Writes what is unsent.
+    async fn write(&mut self, end: Instant) -> Result<(), Unsent> {
+        while !self.unsent.is_empty() {
+            let written = match timeout_at(end, self.stream.write(&self.unsent)).await {
+                Err(_) => return Err(Unsent::TooSlow),
+                Ok(Ok(0)) => Err(Error::from(ErrorKind::WriteZero)),
+                Ok(written) => written,
+            };
+            let written = written.map_err(|_| Unsent::Gone)?;
+            let _ = self.unsent.split_to(written);
+        }
+        Ok(())
+    }
+
+    /// Sends the last frame and waits for the client to close, all within a time. What
+    /// it still says is read: else the system would tell it of an error, and not what it
+    /// was told.
+    pub async fn part(mut self, frame: Bytes, has_closed: bool, within: Duration) {
+        let end = Instant::now() + within;
+        if self.say(frame, within).await.is_err() || self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut chunk = [0; CHUNK];
+        while !has_closed {
+            let Ok(Ok(())) = timeout_at(end, self.stream.readable()).await else {
+                return;
+            };
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return,
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn check_text(text: &[u8]) -> Result<(), Unheard> {
+    match std::str::from_utf8(text) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Unheard::Wrong(1007)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_as_long_as_they_say() {
+        for (length, head) in [
+            (0, vec![0x81, 0]),
+            (125, vec![0x81, 125]),
+            (126, vec![0x81, 126, 0, 126]),
+            (65_535, vec![0x81, 126, 0xff, 0xff]),
+            (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+        ] {
+            let frame = text(&vec![b'x'; length]);
+            assert_eq!(frame[..head.len()], head);
+            assert_eq!(frame.len(), head.len() + length);
+        }
+        assert_eq!(close(4401, "no"), &b"\x88\x04\x11\x31no"[..]);
+        assert_eq!(pong(&[b'x'; 200]).len(), 127);
+    }
+}
