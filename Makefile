@@ -35,7 +35,7 @@ deps: ## install what the tests need (Debian, Ubuntu; elsewhere it is named)
 	@tests/python-venv
 
 .PHONY: test
-test: deps ## all tests, on SQLite and on a private MariaDB (or that of INKPOT_TEST_MYSQL_URL)
+test: deps ## all tests, on SQLite, a private MariaDB (or that of INKPOT_TEST_MYSQL_URL), private Redis
 	INKPOT_TEST_REQUIRE_ALL=1 $(CARGO) test --locked
 
 .PHONY: fmt-check

@@ -12,6 +12,7 @@ pub mod posts;
 pub mod process;
 pub mod proxy;
 pub mod python;
+pub mod redis;
 pub mod sinks;
 
 use std::cell::Cell;
