@@ -95,7 +95,12 @@ impl App {
             said: Mutex::new(said),
             answers,
             presence,
-            limits: Limits::new(settings.rate_limits == Switch::On, &clock)?,
+            limits: Limits::new(
+                settings.rate_limits == Switch::On,
+                &clock,
+                settings.redis_url(),
+                secrets.first().ok_or("there is no secret")?,
+            )?,
             description: openapi::render()?,
             public_url: (settings.public_url.clone())
                 .unwrap_or_else(|| PublicUrl::of_address(settings.listen)),

@@ -61,6 +61,13 @@ impl Clock {
         }
     }
 
+    /// Microseconds since the epoch, of a clock that is moved by hand; `None` for the
+    /// system's, beside which there may be a better one.
+    pub fn set_by_hand(&self) -> Option<i64> {
+        let micros = self.by_hand.as_ref()?;
+        Some(micros.load(Ordering::SeqCst))
+    }
+
     /// Seconds since the epoch, as JWTs count (RFC 7519 §2, `NumericDate`).
     pub fn timestamp(&self) -> i64 {
         self.now().and_utc().timestamp()

@@ -36,6 +36,7 @@ mod process;
 mod readme;
 mod rights;
 mod sessions;
+mod shared_limits;
 mod text;
 mod tokens;
 mod validation;

@@ -88,10 +88,9 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn register(
-    _: Admitted<limits::Registration>,
+    Then(_, body): Then<Admitted<limits::Registration>, Body<Registration>>,
     app: Data<App>,
     visitor: Visitor,
-    body: Body<Registration>,
 ) -> Result<HttpResponse, Error> {
     let Registration {
         email,
@@ -132,10 +131,9 @@ async fn register(
 }
 
 async fn login(
-    from: Admitted<limits::Login>,
+    Then(from, body): Then<Admitted<limits::Login>, Body<Login>>,
     app: Data<App>,
     visitor: Visitor,
-    body: Body<Login>,
 ) -> Result<HttpResponse, Error> {
     let Login {
         account,
@@ -143,7 +141,8 @@ async fn login(
         remembered,
         cookie,
     } = body.0;
-    if let Standing::Exhausted(exhausted) = app.limits.check_account(&account, from.address) {
+    let standing = app.limits.check_account(&account, from.address).await;
+    if let Standing::Exhausted(exhausted) = standing {
         let (named, ip, now) = (account.clone(), visitor.ip.clone(), app.clock.now());
         // Asked for accounts that do not exist as well: the refusal tells nothing.
         let is_owner_here = app
@@ -153,7 +152,7 @@ async fn login(
         if !is_owner_here {
             return Err(exhausted.into());
         }
-        app.limits.excuse(&exhausted);
+        app.limits.excuse(&exhausted).await;
     }
     let named = account.clone();
     let found = app
@@ -185,7 +184,7 @@ async fn login(
             .await?;
         return Err(Error::new(Code::InvalidCredentials));
     };
-    app.limits.succeeded(&account);
+    app.limits.succeeded(&account).await;
     token_answer(&app, StatusCode::OK, user, opened, cookie)
 }
 
@@ -238,11 +237,10 @@ async fn rehash(app: &App, user: &User, password: Password) -> Result<String, Er
 }
 
 async fn refresh(
-    _: Admitted<limits::Refresh>,
+    Then(_, body): Then<Admitted<limits::Refresh>, Body<Refresh>>,
     req: HttpRequest,
     app: Data<App>,
     (visitor, language): (Visitor, Language),
-    body: Body<Refresh>,
 ) -> Result<HttpResponse, Error> {
     let (token, by_cookie) = match body.0.refresh_token {
         Some(token) => (token, false),

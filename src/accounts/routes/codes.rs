@@ -100,8 +100,7 @@ fn purpose_of(channel: Channel) -> Purpose {
 }
 
 async fn send(
-    _: Admitted<UseOfCode>,
-    Then(caller, body): Then<Caller, Body<VerificationOrder>>,
+    Then(_, Then(caller, body)): Then<Admitted<UseOfCode>, Then<Caller, Body<VerificationOrder>>>,
     language: Language,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
@@ -140,8 +139,7 @@ async fn send(
 }
 
 async fn verify(
-    _: Admitted<UseOfCode>,
-    Then(caller, body): Then<Caller, Body<Verification>>,
+    Then(_, Then(caller, body)): Then<Admitted<UseOfCode>, Then<Caller, Body<Verification>>>,
     app: Data<App>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
@@ -177,8 +175,7 @@ async fn verify(
 
 /// Looks nobody up: a job does, so that there is nothing to see or to time here.
 async fn forgot(
-    _: Admitted<UseOfCode>,
-    body: Body<Forgotten>,
+    Then(_, body): Then<Admitted<UseOfCode>, Body<Forgotten>>,
     language: Language,
     app: Data<App>,
 ) -> Result<HttpResponse, Error> {
@@ -191,8 +188,7 @@ async fn forgot(
 }
 
 async fn reset(
-    Admitted { address, .. }: Admitted<UseOfCode>,
-    body: Body<PasswordReset>,
+    Then(from, body): Then<Admitted<UseOfCode>, Body<PasswordReset>>,
     language: Language,
     app: Data<App>,
     visitor: Visitor,
@@ -202,7 +198,8 @@ async fn reset(
         code,
         new_password,
     } = body.0;
-    if let Standing::Exhausted(exhausted) = app.limits.check_account(&account, address) {
+    let standing = app.limits.check_account(&account, from.address).await;
+    if let Standing::Exhausted(exhausted) = standing {
         return Err(exhausted.into());
     }
     let (user, code_id) = try_reset(&app, account.clone(), code, visitor.clone()).await?;
@@ -245,7 +242,7 @@ async fn reset(
     }
     app.bus.session_ended(user_id, None);
     app.bus.job_written();
-    app.limits.succeeded(&account);
+    app.limits.succeeded(&account).await;
     Ok(own::nothing())
 }
 

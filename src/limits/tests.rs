@@ -1,0 +1,237 @@
+use std::net::Ipv4Addr;
+
+use futures_util::FutureExt;
+
+use super::local::{KEPT_BUCKETS, KEPT_REFUSALS};
+use super::*;
+
+const OWNER: &str = "ann@example.org";
+
+fn limits() -> (Limits, Clock) {
+    let clock = Clock::by_hand(chrono::Utc::now());
+    (Limits::new(true, &clock, None, b"").unwrap(), clock)
+}
+
+/// Without Redis nothing waits for anything.
+fn at_once<T>(checked: impl Future<Output = T>) -> T {
+    checked.now_or_never().unwrap()
+}
+
+fn address(number: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from_bits(number))
+}
+
+fn parsed(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// How long a try has to wait; zero when it may go on.
+fn wait(limits: &Limits, from: u32) -> u64 {
+    match at_once(limits.check_account(&OWNER, address(from))) {
+        Standing::Free => 0,
+        Standing::Exhausted(exhausted) => exhausted.retry_after.as_secs(),
+    }
+}
+
+/// One try from each of two hundred addresses.
+fn hammer(limits: &Limits) {
+    for from in 1000..1200 {
+        wait(limits, from);
+    }
+}
+
+fn seconds(number: i64) -> chrono::Duration {
+    chrono::Duration::seconds(number)
+}
+
+#[test]
+fn each_route_has_its_burst_and_its_pace() {
+    for (route, burst, pace) in [
+        (Route::Login, 30, 2_000),
+        (Route::Registration, 20, 30_000),
+        (Route::Refresh, 120, 500),
+        (Route::Code, 20, 15_000),
+    ] {
+        let (limits, clock) = limits();
+        let check = || at_once(limits.check_address(route, address(1)));
+        for _ in 0..burst {
+            check().unwrap();
+        }
+        let refused = check().unwrap_err();
+        assert_eq!(refused.code, Code::RateLimited);
+        assert_eq!(refused.retry_after, Some(Duration::from_millis(pace)));
+        // A refused try costs nothing.
+        clock.advance(chrono::Duration::milliseconds(
+            i64::try_from(pace).unwrap() - 1,
+        ));
+        check().unwrap_err();
+        clock.advance(chrono::Duration::milliseconds(1));
+        check().unwrap();
+        check().unwrap_err();
+        at_once(limits.check_address(route, address(2))).unwrap();
+    }
+}
+
+#[test]
+fn routes_do_not_share_their_buckets() {
+    let (limits, _) = limits();
+    for _ in 0..20 {
+        at_once(limits.check_address(Route::Code, address(1))).unwrap();
+    }
+    at_once(limits.check_address(Route::Code, address(1))).unwrap_err();
+    at_once(limits.check_address(Route::Login, address(1))).unwrap();
+}
+
+#[test]
+fn a_subscriber_is_an_ipv4_address_or_a_64_of_ipv6() {
+    for (one, other, same) in [
+        ("192.0.2.1", "192.0.2.2", false),
+        ("192.0.2.1", "::ffff:192.0.2.1", true),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff", true),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+        ("::ffff:192.0.2.1", "::ffff:192.0.2.2", false),
+    ] {
+        assert_eq!(
+            subscriber(parsed(one)) == subscriber(parsed(other)),
+            same,
+            "{one} {other}"
+        );
+    }
+}
+
+#[test]
+fn an_account_can_be_tried_ten_times_and_then_ten_times_a_minute() {
+    let (limits, clock) = limits();
+    for number in 0..10 {
+        assert_eq!(wait(&limits, number), 0);
+    }
+    assert_eq!(wait(&limits, 10), 30);
+    clock.advance(seconds(6));
+    assert_eq!(wait(&limits, 11), 0);
+    assert_eq!(wait(&limits, 11), 30);
+    assert!(matches!(
+        at_once(limits.check_account(&"ben@example.org", address(11))),
+        Standing::Free
+    ));
+}
+
+#[test]
+fn an_owner_whose_account_is_hammered_waits_half_a_minute_at_most() {
+    let (limits, clock) = limits();
+    let hammer = || hammer(&limits);
+    hammer();
+    assert_eq!(wait(&limits, 1), 30);
+    for left in [20, 10] {
+        clock.advance(seconds(10));
+        hammer();
+        assert_eq!(wait(&limits, 1), left);
+    }
+    clock.advance(seconds(10));
+    hammer();
+    assert_eq!(wait(&limits, 1), 0);
+    // Once; then its wait begins anew.
+    assert_eq!(wait(&limits, 1), 30);
+}
+
+#[test]
+fn an_attacker_gets_a_try_a_half_minute_from_each_address() {
+    let (limits, clock) = limits();
+    let tries = || {
+        (1000..1200)
+            .filter(|from| wait(&limits, *from) == 0)
+            .count()
+    };
+    assert_eq!(tries(), 10);
+    assert_eq!(tries(), 0);
+    // Two minutes at a request a second from each of the 200.
+    let mut all = 0;
+    for _ in 0..120 {
+        clock.advance(seconds(1));
+        all += tries();
+    }
+    assert!(all <= 20 + 4 * 200, "{all}");
+    // An address that was never refused is not let through at once.
+    assert_eq!(wait(&limits, 1), 30);
+}
+
+#[test]
+fn a_wait_that_is_over_for_long_begins_anew() {
+    let (limits, clock) = limits();
+    for (pause, expected) in [(120, 0), (121, 30)] {
+        hammer(&limits);
+        let from = u32::try_from(pause).unwrap();
+        assert_eq!(wait(&limits, from), 30);
+        clock.advance(seconds(pause));
+        hammer(&limits);
+        assert_eq!(wait(&limits, from), expected, "{pause}");
+    }
+}
+
+#[test]
+fn a_success_fills_the_bucket() {
+    let (limits, _) = limits();
+    for _ in 0..9 {
+        assert_eq!(wait(&limits, 1), 0);
+    }
+    at_once(limits.succeeded(&OWNER));
+    for _ in 0..10 {
+        assert_eq!(wait(&limits, 1), 0);
+    }
+    assert_eq!(wait(&limits, 1), 30);
+    at_once(limits.succeeded(&"ben@example.org"));
+    assert_eq!(wait(&limits, 1), 30);
+}
+
+#[test]
+fn who_is_excused_was_not_refused() {
+    let (limits, clock) = limits();
+    for _ in 0..10 {
+        assert_eq!(wait(&limits, 1), 0);
+    }
+    let Standing::Exhausted(exhausted) = at_once(limits.check_account(&OWNER, address(1))) else {
+        panic!("the bucket is empty");
+    };
+    at_once(limits.excuse(&exhausted));
+    clock.advance(seconds(5));
+    assert_eq!(wait(&limits, 1), 30);
+    let error: Error = exhausted.into();
+    assert_eq!(error.code, Code::RateLimited);
+    assert_eq!(error.retry_after, Some(WAIT));
+}
+
+#[test]
+fn when_they_are_off_nothing_is_limited() {
+    let clock = Clock::by_hand(chrono::Utc::now());
+    let limits = Limits::new(false, &clock, None, b"").unwrap();
+    for _ in 0..1000 {
+        at_once(limits.check_address(Route::Code, address(1))).unwrap();
+        assert_eq!(wait(&limits, 1), 0);
+    }
+    at_once(limits.succeeded(&OWNER));
+}
+
+#[test]
+fn a_million_addresses_take_no_more_memory_than_the_bound() {
+    let (limits, _) = limits();
+    let kinds = &limits.0.as_ref().unwrap().local;
+    for number in 0..1_000_000 {
+        at_once(limits.check_address(Route::Login, address(number))).unwrap();
+    }
+    for number in 0..300_000 {
+        wait(&limits, number);
+    }
+    kinds.logins.states.run_pending_tasks();
+    kinds.refusals.run_pending_tasks();
+    assert_eq!(kinds.logins.states.entry_count(), KEPT_BUCKETS);
+    assert_eq!(kinds.refusals.entry_count(), KEPT_REFUSALS);
+    // What was used last is what was kept.
+    assert!(kinds.logins.states.contains_key(&address(999_999)));
+    assert!(!kinds.logins.states.contains_key(&address(0)));
+    // However many addresses one subscriber has.
+    for number in 0..100_000_u128 {
+        let inside = Ipv6Addr::from_bits((0x2001_0db8 << 96) | number);
+        let _ = at_once(limits.check_address(Route::Registration, IpAddr::V6(inside)));
+    }
+    kinds.registrations.states.run_pending_tasks();
+    assert_eq!(kinds.registrations.states.entry_count(), 1);
+}
