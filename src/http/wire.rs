@@ -41,17 +41,31 @@ pub struct Takeover(Arc<Asked>);
 #[derive(Debug, Default)]
 struct Asked {
     is_asked: AtomicBool,
-    by: Mutex<Option<oneshot::Sender<TcpStream>>>,
+    by: Mutex<Option<By>>,
+}
+
+/// Who asked.
+#[derive(Debug)]
+struct By {
+    give: oneshot::Sender<TcpStream>,
+    /// Dropped when it is given.
+    _answer: oneshot::Sender<()>,
 }
 
 impl Takeover {
     /// Asks for the connection; to be called before the answer with status 101 is given
-    /// back. It stays with the thread that it is on.
-    pub fn ask(&self) -> oneshot::Receiver<TcpStream> {
+    /// back, whose body must end when the second of the two does. The connection stays
+    /// with the thread that it is on.
+    pub fn ask(&self) -> (oneshot::Receiver<TcpStream>, oneshot::Receiver<()>) {
         let (give, taken) = oneshot::channel();
-        *self.0.by.lock().unwrap_or_else(PoisonError::into_inner) = Some(give);
+        let (answer, answered) = oneshot::channel();
+        let by = By {
+            give,
+            _answer: answer,
+        };
+        *self.0.by.lock().unwrap_or_else(PoisonError::into_inner) = Some(by);
         self.0.is_asked.store(true, Ordering::Release);
-        taken
+        (taken, answered)
     }
 
     fn is_asked(&self) -> bool {
@@ -62,7 +76,7 @@ impl Takeover {
         let by = (self.0.by.lock().unwrap_or_else(PoisonError::into_inner)).take();
         if let Some(by) = by {
             // Nobody may want it any more; then it is closed.
-            let _ = by.send(stream);
+            let _ = by.give.send(stream);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `/user/online` over HTTP: the list, and the live stream by WebSocket.
 
+use std::future::ready;
+
 use actix_http::ws;
 use actix_web::body::{BodyStream, MessageBody};
 use actix_web::http::{StatusCode, header};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -168,9 +170,11 @@ async fn open(
         },
         expires,
     };
-    actix_web::rt::spawn(socket::run(takeover.ask(), place, owner, app));
-    // Never read: the connection is taken over when the head is out.
-    let body = BodyStream::new(stream::pending::<Result<Bytes, Error>>());
+    let (taken, answered) = takeover.ask();
+    actix_web::rt::spawn(socket::run(taken, place, owner, app));
+    // Nothing, until the connection is taken over.
+    let nothing = stream::once(answered).filter_map(|_| ready(None::<Result<Bytes, Error>>));
+    let body = BodyStream::new(nothing);
     let response = response
         .message_body(body.boxed())
         .map_err(Error::internal)?;

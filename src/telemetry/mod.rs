@@ -25,7 +25,13 @@ const GATHERED_MAX: usize = 1 << 20;
 pub fn start(settings: &Settings) -> Result<Log, String> {
     let filter = tracing_subscriber::EnvFilter::builder()
         .parse(&settings.log)
-        .map_err(|e| e.to_string())?;
+        .map_err(|e| e.to_string())?
+        // It calls it an error when a client breaks the protocol.
+        .add_directive(
+            "actix_http::ws::codec=off"
+                .parse()
+                .map_err(|_| "a directive")?,
+        );
     let lines = Lines(Arc::default());
     let writer = lines.clone();
     std::thread::Builder::new()

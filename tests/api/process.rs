@@ -59,7 +59,7 @@ fn it_starts_on_nothing_and_says_where_it_is() {
     assert_eq!(server.wait().0, Some(0));
 }
 
-fn register(server: &Process, name: &str) -> String {
+pub fn register(server: &Process, name: &str) -> String {
     let body =
         json!({ "email": format!("{name}@example.org"), "name": name, "password": PASSWORD });
     let json = "Content-Type: application/json\r\n";

@@ -16,10 +16,16 @@ const WHO: [&str; 5] = ["anonymous", "owner", "other", "deactivated", "admin"];
 /// Method, path, body, and what each of [`WHO`] is answered.
 type Row = (&'static str, &'static str, Value, [u16; 5]);
 
-/// The routes of codes and of jobs.
+/// The routes of codes, presence and jobs.
 fn codes_and_jobs() -> Vec<Row> {
     let none = Value::Null;
     vec![
+        (
+            "GET",
+            "/user/online",
+            none.clone(),
+            [401, 200, 200, 401, 200],
+        ),
         ("GET", "/jobs", none.clone(), [401, 403, 403, 401, 200]),
         (
             "POST",

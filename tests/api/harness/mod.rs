@@ -13,7 +13,9 @@ pub mod process;
 pub mod proxy;
 pub mod python;
 pub mod redis;
+pub mod serving;
 pub mod sinks;
+pub mod socket;
 
 use std::cell::Cell;
 use std::future::Future;

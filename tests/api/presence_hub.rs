@@ -1,0 +1,81 @@
+//! The sockets of a process as its parts see them: more of them than a test can open.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use inkpot::clock::Clock;
+use inkpot::error::Code;
+use inkpot::presence::Hub;
+use inkpot::presence::hub::Place;
+use serde_json::Value;
+
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+fn enter(hub: &Arc<Hub>, user_id: i64, address: IpAddr) -> Result<Place, Code> {
+    let entered = hub.enter((user_id, user_id), &format!("user {user_id}"), address);
+    entered.map_err(|error| error.code)
+}
+
+fn hub(limits_addresses: bool) -> (Arc<Hub>, Clock) {
+    let clock = Clock::by_hand(chrono::Utc::now());
+    let hub = Hub::new(clock.clone(), limits_addresses);
+    let told = Arc::clone(&hub);
+    actix_web::rt::spawn(async move { told.run(|_, _| {}).await });
+    (hub, clock)
+}
+
+#[actix_web::test]
+async fn a_list_has_the_newest_thousand_and_how_many_there_are() {
+    let (hub, clock) = hub(false);
+    let mut places = Vec::new();
+    for user_id in 1..=1500 {
+        places.push(enter(&hub, user_id, HERE).unwrap());
+        clock.advance(chrono::Duration::seconds(1));
+    }
+    let mut last = places.pop().unwrap();
+    let frame = (&mut last.joined).await.unwrap().snapshot;
+    // Behind the head of a frame of that length: two bytes and a length of eight.
+    let snapshot: Value = serde_json::from_slice(&frame[10..]).unwrap();
+    assert_eq!(
+        (&snapshot["type"], &snapshot["total"]),
+        (&"snapshot".into(), &1500.into())
+    );
+    let ids = snapshot["online"].as_array().unwrap().iter();
+    let ids: Vec<i64> = ids.map(|user| user["user_id"].as_i64().unwrap()).collect();
+    assert_eq!(ids, (501..=1500).rev().collect::<Vec<_>>());
+    let listed = hub.list(|total, online, _| (total, online.len()));
+    assert_eq!(listed, (1500, 1000));
+}
+
+#[actix_web::test]
+async fn an_address_has_five_hundred_sockets_and_others_their_own() {
+    let (limited, _) = hub(true);
+    let mut places: Vec<_> = (1..=500)
+        .map(|id| enter(&limited, id, HERE).unwrap())
+        .collect();
+    let refused = enter(&limited, 501, HERE).err();
+    assert_eq!(refused, Some(Code::TooManySockets));
+    let other = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    assert!(enter(&limited, 501, other).is_ok());
+    places.pop();
+    assert!(enter(&limited, 501, HERE).is_ok());
+    // Where an operator wants no limits there are none.
+    let (open, _) = hub(false);
+    let all: Vec<_> = (1..=600).map(|id| enter(&open, id, HERE)).collect();
+    assert!(all.iter().all(Result::is_ok));
+}
+
+#[actix_web::test]
+async fn a_hub_that_stops_ends_those_who_wait_and_lets_nobody_in() {
+    let (hub, _) = hub(false);
+    let mut joined = enter(&hub, 1, HERE).unwrap();
+    let waits = enter(&hub, 2, HERE).unwrap();
+    let mut frames = (&mut joined.joined).await.unwrap().frames;
+    drop(waits);
+    let mut waits = enter(&hub, 2, HERE).unwrap();
+    hub.stop().await;
+    assert!((&mut waits.joined).await.is_err());
+    // What was told before, and then the end.
+    while frames.recv().await.is_ok() {}
+    assert_eq!(enter(&hub, 3, HERE).err(), Some(Code::Overloaded));
+}
