@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::accounts::keys;
 use crate::accounts::letters::Letters;
-use crate::accounts::sessions;
+use crate::accounts::{sessions, users};
 use crate::app::App;
 use crate::bus::redis::Carrier;
 use crate::bus::{Bus, Event, Said};
@@ -225,7 +225,10 @@ fn others_write(db: &Db, company: &Company) -> bool {
 async fn catch_up(app: &App) -> Result<(), DbError> {
     for (_, user_id, session_id) in app.known.catch_up(&app.db).await? {
         app.bus.hear(&match user_id {
-            sessions::ANYTHING => Event::AnythingChanged,
+            sessions::ANYTHING => {
+                app.bus.doubt_names();
+                Event::AnythingChanged
+            }
             _ => Event::SessionEnded {
                 user_id,
                 session_id,
@@ -238,7 +241,29 @@ async fn catch_up(app: &App) -> Result<(), DbError> {
             .write(move |conn| sessions::announce(conn, sessions::ANYTHING, None, now))
             .await?;
     }
+    if app.bus.take_doubt()
+        && let Err(error) = correct_names(app).await
+    {
+        app.bus.doubt_names();
+        return Err(error);
+    }
     keys::catch_up(&app.db, &app.tokens).await
+}
+
+/// Looks up the names of all who have sockets here: a change of one may have been
+/// missed, or have come after a later one.
+async fn correct_names(app: &App) -> Result<(), DbError> {
+    let (_, online) = app.presence.own();
+    for some in online.chunks(500) {
+        let ids: Vec<i64> = some.iter().map(|user| user.user_id).collect();
+        let names = app.db.read(move |conn| users::names_of(conn, &ids)).await?;
+        for user in some {
+            if let Some(name) = names.get(&user.user_id) {
+                app.presence.correct(user, name);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Learns what other processes changed, again and again, for as long as the server
@@ -313,8 +338,10 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         let signalled = signal().await;
         tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
         drop(stop_jobs);
+        // First nobody is here any more, or who asks after the good-bye would hear of them.
+        presence.stop();
         bus.say(Said::Bye);
-        presence.stop().await;
+        presence.parted().await;
         handle.stop(true).await;
         signalled
     };

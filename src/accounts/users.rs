@@ -1,5 +1,7 @@
 //! Users as they are stored.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
@@ -121,6 +123,15 @@ pub fn find_active(conn: &mut Conn, user_id: i64) -> QueryResult<Option<User>> {
         .select(User::as_select())
         .first(conn)
         .optional()
+}
+
+/// The names of these users, by id.
+pub fn names_of(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<HashMap<i64, String>> {
+    let names: Vec<(i64, String)> = user::table
+        .filter(user::user_id.eq_any(user_ids))
+        .select((user::user_id, user::name))
+        .load(conn)?;
+    Ok(names.into_iter().collect())
 }
 
 /// The public view, whether active or not: their posts stay readable.

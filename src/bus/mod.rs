@@ -69,6 +69,19 @@ pub enum Said {
     Bye,
 }
 
+impl Said {
+    /// Whether others must learn of it in another way when it is lost. Of sessions they
+    /// read in the database anyway, jobs are asked for, and presence is told anew.
+    fn is_owed(&self) -> bool {
+        matches!(
+            self,
+            Self::Event(
+                Event::PostChanged { .. } | Event::AnythingChanged | Event::UserChanged { .. }
+            )
+        )
+    }
+}
+
 /// Who hears events in this process.
 #[derive(Clone)]
 pub struct Listeners {
@@ -107,6 +120,8 @@ pub struct Bus {
     others_write: AtomicBool,
     /// Whether an event was lost that others must make good, told by the database.
     is_owed: AtomicBool,
+    /// Whether the names that presence shows are to be looked up.
+    is_name_doubtful: AtomicBool,
 }
 
 impl Bus {
@@ -131,6 +146,7 @@ impl Bus {
             is_up: AtomicBool::new(false),
             others_write: AtomicBool::new(others_write),
             is_owed: AtomicBool::new(false),
+            is_name_doubtful: AtomicBool::new(false),
         });
         (bus, rest)
     }
@@ -163,9 +179,26 @@ impl Bus {
     /// Says something to other processes.
     pub fn say(&self, said: Said) {
         let Some(out) = &self.out else { return };
-        if !self.is_up() || out.try_send(said).is_err() {
+        let is_owed = said.is_owed();
+        if (!self.is_up() || out.try_send(said).is_err()) && is_owed {
             self.is_owed.store(true, Ordering::Release);
         }
+    }
+
+    /// A process is gone, and with it perhaps what it had to say.
+    fn lost(&self) {
+        self.hear(&Event::AnythingChanged);
+        self.doubt_names();
+    }
+
+    /// Says that somebody's name may be another one than presence shows.
+    pub fn doubt_names(&self) {
+        self.is_name_doubtful.store(true, Ordering::Release);
+    }
+
+    /// Whether names are to be looked up; asked by who does it.
+    pub fn take_doubt(&self) -> bool {
+        self.is_name_doubtful.swap(false, Ordering::AcqRel)
     }
 
     /// Whether there is a carrier between processes, be it away.
@@ -192,7 +225,7 @@ impl Bus {
     /// The carrier works from now on. What happened in the gap is unknown, so nothing
     /// that was kept is trusted.
     fn up(&self) {
-        self.hear(&Event::AnythingChanged);
+        self.lost();
         self.is_up.store(true, Ordering::Release);
         self.settle();
         self.listeners.presence.set_partial(false);

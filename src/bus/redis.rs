@@ -158,9 +158,13 @@ impl Carrier {
                     if echo.elapsed() > DEAF {
                         return "nothing comes back".to_owned();
                     }
-                    bus.presence().hear(|roster, now| {
-                        roster.forget_silent(now.saturating_sub(LEASE));
+                    let is_one_lost = bus.presence().hear(|roster, now| {
+                        roster.forget_silent(now.saturating_sub(LEASE))
                     });
+                    if is_one_lost {
+                        // It may have been killed between a commit and its event.
+                        bus.lost();
+                    }
                     let version = bus.presence().told();
                     self.add(&mut pipe, &self.all, Said::Beat { version });
                 }

@@ -299,6 +299,25 @@ impl Hub {
         self.changed.notify_one();
     }
 
+    /// Gives somebody the name that the database has, unless theirs is another one by now
+    /// than before it was asked.
+    pub fn correct(&self, before: &Online, name: &str) {
+        let mut state = self.lock();
+        let Some(user) = state.roster.own(before.user_id) else {
+            return;
+        };
+        if user.name != before.name || user.name == name {
+            return;
+        }
+        let user = Online {
+            name: name.to_owned(),
+            ..user.clone()
+        };
+        state.came(user);
+        drop(state);
+        self.changed.notify_one();
+    }
+
     /// What other processes say.
     pub fn hear<T>(&self, hear: impl FnOnce(&mut Roster, Duration) -> T) -> T {
         let mut state = self.lock();
@@ -322,10 +341,15 @@ impl Hub {
         self.changed.notify_one();
     }
 
-    /// How many changes other processes were told, and all who have sockets here.
+    /// How many changes other processes were told, and all who have sockets here: nobody
+    /// when the server stops, since others will not be told when they go.
     pub fn own(&self) -> (u64, Vec<Online>) {
         let state = self.lock();
-        (state.told, state.roster.all_own())
+        let own = match state.frames {
+            Some(_) => state.roster.all_own(),
+            None => Vec::new(),
+        };
+        (state.told, own)
     }
 
     /// How many changes other processes were told.
@@ -407,14 +431,15 @@ impl Hub {
         }
     }
 
-    /// Ends all sockets, and lets no more in: the server stops. Returns when they have
-    /// parted, or soon.
-    pub async fn stop(&self) {
-        {
-            let mut state = self.lock();
-            state.frames = None;
-            state.newcomers.clear();
-        }
+    /// Ends all sockets, and lets no more in: the server stops.
+    pub fn stop(&self) {
+        let mut state = self.lock();
+        state.frames = None;
+        state.newcomers.clear();
+    }
+
+    /// Returns when all sockets have parted, or after [`PARTING`].
+    pub async fn parted(&self) {
         let parted = async {
             while self.open.load(Ordering::Acquire) > 0 {
                 self.closed.notified().await;

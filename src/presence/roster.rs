@@ -140,17 +140,18 @@ impl Roster {
         peer
     }
 
-    /// Forgets processes that were last heard before `before`.
-    pub fn forget_silent(&mut self, before: Duration) {
+    /// Forgets processes that were last heard before `before`; whether there were any.
+    pub fn forget_silent(&mut self, before: Duration) -> bool {
         let silent: Vec<String> = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.heard < before)
             .map(|(process, _)| process.clone())
             .collect();
-        for process in silent {
-            self.forget(&process);
+        for process in &silent {
+            self.forget(process);
         }
+        !silent.is_empty()
     }
 
     /// Forgets a process, which has said good-bye.
@@ -306,7 +307,8 @@ mod tests {
         roster.list("a", 1, vec![user(1, 1)], at(0));
         roster.list("b", 1, vec![user(2, 2)], at(8));
         roster.settle();
-        roster.forget_silent(at(5));
+        assert!(roster.forget_silent(at(5)));
+        assert!(!roster.forget_silent(at(5)));
         assert_eq!(roster.settle().went, [1]);
         assert!(roster.beat("a", 1, at(20)));
         roster.list("a", 1, vec![user(1, 1)], at(20));
