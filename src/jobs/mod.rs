@@ -62,7 +62,8 @@ impl Waker {
         self.0.notify_one();
     }
 
-    async fn woken(&self) {
+    /// Waits until there may be something to do.
+    pub async fn woken(&self) {
         self.0.notified().await;
     }
 }

@@ -10,6 +10,7 @@ mod accounts;
 mod admin;
 mod answers;
 mod authoring;
+mod bus;
 mod codes;
 mod command;
 mod contract;

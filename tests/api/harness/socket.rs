@@ -1,5 +1,5 @@
 //! A client of the live stream, over a real connection: another implementation of
-//! WebSockets than the server's, and a rude one that writes bytes as it likes.
+//! that protocol than the server's, and a rude one that writes bytes as it likes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -182,7 +182,7 @@ impl Rude {
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         );
         for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
+            request.extend([*name, ": ", *value, "\r\n"]);
         }
         request.push_str("\r\n");
         let mut client = Self {
