@@ -37,6 +37,7 @@ mod presence;
 mod presence_ends;
 mod presence_hub;
 mod presence_rude;
+mod presence_storm;
 mod process;
 mod readme;
 mod rights;

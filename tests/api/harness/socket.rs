@@ -69,9 +69,13 @@ impl Socket {
     /// The next frame, which the view has taken in; `Err` with the close code, or none
     /// when the connection has ended without.
     pub async fn next(&mut self) -> Result<Value, Option<u16>> {
+        timeout(PATIENCE, self.quiet()).await.expect("a frame")
+    }
+
+    /// The same where nothing may come for however long.
+    pub async fn quiet(&mut self) -> Result<Value, Option<u16>> {
         loop {
-            let message = timeout(PATIENCE, self.stream.next()).await;
-            match message.expect("a frame") {
+            match self.stream.next().await {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
                     self.apply(&frame);
