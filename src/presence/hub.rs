@@ -286,29 +286,21 @@ impl Hub {
 
     /// Somebody has another name.
     pub fn rename(&self, user_id: i64, name: &str) {
-        let mut state = self.lock();
-        let Some(user) = state.roster.own(user_id).filter(|user| user.name != name) else {
-            return;
-        };
-        let user = Online {
-            name: name.to_owned(),
-            ..user.clone()
-        };
-        state.came(user);
-        drop(state);
-        self.changed.notify_one();
+        self.call(user_id, name, |_| true);
     }
 
     /// Gives somebody the name that the database has, unless theirs is another one by now
     /// than before it was asked.
     pub fn correct(&self, before: &Online, name: &str) {
+        self.call(before.user_id, name, |user| user.name == before.name);
+    }
+
+    fn call(&self, user_id: i64, name: &str, may: impl Fn(&Online) -> bool) {
         let mut state = self.lock();
-        let Some(user) = state.roster.own(before.user_id) else {
+        let own = state.roster.own(user_id);
+        let Some(user) = own.filter(|user| user.name != name && may(user)) else {
             return;
         };
-        if user.name != before.name || user.name == name {
-            return;
-        }
         let user = Online {
             name: name.to_owned(),
             ..user.clone()
