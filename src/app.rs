@@ -25,6 +25,7 @@ use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::answers::{self, Answers, Recalled};
 use crate::presence::Hub;
+use crate::redis_health::RedisHealth;
 
 /// How long finished answers are kept where other processes may write.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
@@ -42,6 +43,8 @@ pub struct App {
     pub jobs: Waker,
     /// Says what has happened, here and in other processes.
     pub bus: Arc<Bus>,
+    /// Whether Redis is away; `None` where it is not set up.
+    pub redis_health: Option<Arc<RedisHealth>>,
     /// What the carrier between processes is to say; its own once it runs.
     said: Mutex<Option<mpsc::Receiver<Said>>>,
     /// Finished answers about posts.
@@ -81,8 +84,12 @@ impl App {
             jobs: jobs.clone(),
             presence: Arc::clone(&presence),
         };
-        let has_carrier = settings.redis_url().is_some();
+        let redis_health = settings.redis_url().map(RedisHealth::new);
+        let has_carrier = redis_health.is_some();
         let (bus, said) = Bus::new(listeners, has_carrier, others_write.is_some());
+        let redis = settings.redis_url().zip(redis_health.as_ref());
+        let secret = secrets.first().ok_or("there is no secret")?;
+        let limits = Limits::new(settings.rate_limits == Switch::On, &clock, redis, secret)?;
         Ok(Self {
             hasher: Hasher::start(settings.bcrypt_cost, processors())?,
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?
@@ -93,14 +100,10 @@ impl App {
             jobs,
             bus,
             said: Mutex::new(said),
+            redis_health,
             answers,
             presence,
-            limits: Limits::new(
-                settings.rate_limits == Switch::On,
-                &clock,
-                settings.redis_url(),
-                secrets.first().ok_or("there is no secret")?,
-            )?,
+            limits,
             description: openapi::render()?,
             public_url: (settings.public_url.clone())
                 .unwrap_or_else(|| PublicUrl::of_address(settings.listen)),
@@ -118,14 +121,20 @@ impl App {
         let said = (self.said.lock())
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let (Some(url), Some(said)) = (self.settings.redis_url(), said) else {
+        let redis = self.settings.redis_url().zip(self.redis_health.clone());
+        let (Some((url, health)), Some(said)) = (redis, said) else {
             return Ok(None);
         };
         let installation = self
             .db
             .read_now(&migrations::installation)
             .map_err(|error| format!("cannot name the installation: {error:?}"))?;
-        Ok(Some(Carrier::new(url.client()?, &installation, said)))
+        Ok(Some(Carrier::new(
+            url.client()?,
+            health,
+            &installation,
+            said,
+        )))
     }
 
     /// What does the jobs that this service writes. The error is one line.

@@ -7,6 +7,7 @@
 //! ```
 //!
 //! - [`config`]: every setting; the only reader of the environment; [`redis_url`]: one of them.
+//! - [`redis_health`]: whether Redis can be reached, by the word of all who use it.
 //! - [`server`], [`app`], [`routes`], [`secret`], [`telemetry`]: from settings to a running server.
 //! - [`http`]: what all routes share; knows nothing of the product.
 //! - [`accounts`], [`posts`]: what the product does; each has its types, its storage and its routes.
@@ -38,6 +39,7 @@ pub mod notify;
 pub mod openapi;
 pub mod posts;
 pub mod presence;
+pub mod redis_health;
 pub mod redis_url;
 pub mod routes;
 pub mod secret;

@@ -45,8 +45,7 @@ impl RedisUrl {
             && url.port() != Some(0)
             // A user alone, or an empty password, is a slip; a password alone is that
             // of the user `default`.
-            && url.username().is_empty() >= url.password().is_none()
-            && url.password() != Some("");
+            && text.contains('@') == url.password().is_some_and(|password| !password.is_empty());
         if !is_well_formed {
             return Err(wrong());
         }

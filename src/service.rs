@@ -152,7 +152,10 @@ async fn readyz(app: Data<App>) -> Result<HttpResponse, Error> {
         let cause = "migrations are pending".to_owned();
         return Err(not_ready("The database lacks migrations.", cause));
     }
-    let is_degraded = app.bus.has_carrier() && !app.bus.is_up();
+    let is_degraded = app
+        .redis_health
+        .as_ref()
+        .is_some_and(|health| health.is_away() || !app.bus.is_up());
     let answer = ReadyAnswer {
         status: if is_degraded {
             Readiness::Degraded

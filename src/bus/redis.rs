@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Bus, Event, Said};
 use crate::presence::hub::LEASE;
+use crate::redis_health::{RedisHealth, User};
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_millis(200);
@@ -31,6 +32,7 @@ const TOGETHER: usize = 256;
 /// A process on a server that others share.
 pub struct Carrier {
     client: Client,
+    health: Arc<RedisHealth>,
     /// Who speaks.
     process: String,
     /// Where all who serve the same database hear.
@@ -48,9 +50,15 @@ struct Message {
 impl Carrier {
     /// `installation` names the database: those who share it hear each other, and
     /// nobody else on the same server.
-    pub fn new(client: Client, installation: &str, out: mpsc::Receiver<Said>) -> Self {
+    pub fn new(
+        client: Client,
+        health: Arc<RedisHealth>,
+        installation: &str,
+        out: mpsc::Receiver<Said>,
+    ) -> Self {
         Self {
             client,
+            health,
             process: ulid::Ulid::generate().to_string(),
             all: format!("inkpot:{installation}"),
             out,
@@ -64,14 +72,9 @@ impl Carrier {
     /// Carries for as long as the server runs, with and without Redis.
     pub async fn run(mut self, bus: Arc<Bus>) {
         let mut pause = RETRY.0;
-        let mut is_told = false;
         loop {
             let why = match self.connect().await {
                 Ok((subscription, connection)) => {
-                    if is_told {
-                        tracing::info!("Redis is back");
-                    }
-                    is_told = false;
                     pause = RETRY.0;
                     let why = self.carry(&bus, subscription, connection).await;
                     bus.down();
@@ -79,10 +82,7 @@ impl Carrier {
                 }
                 Err(why) => why,
             };
-            if !is_told {
-                tracing::warn!(why, "Redis is away; other processes are not heard");
-                is_told = true;
-            }
+            self.health.lost(User::Bus, &why);
             sleep(pause).await;
             pause = (pause * 2).min(RETRY.1);
         }
@@ -115,6 +115,7 @@ impl Carrier {
     ) -> String {
         // What waited here was lost for those who heard the others meanwhile.
         while self.out.try_recv().is_ok() {}
+        self.health.reached(User::Bus);
         bus.up();
         let mut pipe = redis::pipe();
         self.add(&mut pipe, &self.all, Said::Event(Event::AnythingChanged));

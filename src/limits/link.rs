@@ -13,6 +13,8 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::redis_health::{RedisHealth, User};
+
 /// What Redis does not answer within this time is not waited for.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// What making a connection may take.
@@ -50,8 +52,7 @@ impl Patience {
 pub struct Link {
     state: State,
     patience: Patience,
-    /// For the log.
-    name: String,
+    health: Arc<RedisHealth>,
     /// The connection's own, so that no thread that serves requests holds it up; `None`
     /// only while this is being dropped.
     runtime: Option<Runtime>,
@@ -61,7 +62,7 @@ impl Link {
     /// Connects, and goes on trying for as long as this lives. A connection counts when
     /// `probe` was answered on it. Waits for the end of the first attempt, a little more
     /// than a second at most. The error is one line.
-    pub fn open(client: Client, name: String, probe: Probe) -> Result<Self, String> {
+    pub fn open(client: Client, health: Arc<RedisHealth>, probe: Probe) -> Result<Self, String> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("inkpot-redis")
@@ -74,7 +75,7 @@ impl Link {
         let (attempted, first) = sync_channel(1);
         let keeper = Keeper {
             client,
-            name: name.clone(),
+            health: Arc::clone(&health),
             state: Arc::clone(&state),
             patience: patience.clone(),
             probe,
@@ -85,7 +86,7 @@ impl Link {
         Ok(Self {
             state,
             patience,
-            name,
+            health,
             runtime: Some(runtime),
         })
     }
@@ -121,7 +122,7 @@ impl Link {
             is_this
         });
         if was_up {
-            say_away(&self.name, &why);
+            self.health.lost(User::Limits, &why);
         }
         None
     }
@@ -143,7 +144,7 @@ type Probe =
 /// What holds the connection.
 struct Keeper {
     client: Client,
-    name: String,
+    health: Arc<RedisHealth>,
     state: State,
     patience: Patience,
     probe: Probe,
@@ -153,29 +154,35 @@ struct Keeper {
 
 impl Keeper {
     async fn keep(self) {
-        let mut is_lost = false;
         for number in 0.. {
+            let losses = self.health.losses();
             match self.connect().await {
                 Ok(connection) => {
-                    if is_lost {
-                        tracing::info!("{} is back: limits are shared again", self.name);
-                    }
+                    self.health.reached(User::Limits);
                     self.state.send_replace(Some(Open { number, connection }));
                     // Nobody may be waiting any more.
                     let _ = self.attempted.try_send(());
-                    // The sender is our own, so this ends with a loss alone.
-                    let _ = self.state.subscribe().wait_for(Option::is_none).await;
+                    tokio::select! {
+                        () = self.wait_for_loss() => {}
+                        // Else whoever tries first after an outage would wait in vain.
+                        () = self.health.lost_since(losses) => {
+                            self.state.send_replace(None);
+                            self.health.lost(User::Limits, "the bus has lost it");
+                        }
+                    }
                 }
                 Err(why) => {
-                    if !is_lost {
-                        say_away(&self.name, &why);
-                    }
+                    self.health.lost(User::Limits, &why);
                     let _ = self.attempted.try_send(());
                 }
             }
-            is_lost = true;
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    async fn wait_for_loss(&self) {
+        // The sender is our own, so this ends with a loss alone.
+        let _ = self.state.subscribe().wait_for(Option::is_none).await;
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection, String> {
@@ -206,8 +213,4 @@ fn await_first(first: &Receiver<()>) {
 
 fn too_slow() -> String {
     "it does not answer in time".to_owned()
-}
-
-fn say_away(name: &str, why: &str) {
-    tracing::warn!("{name} is away, limits are each process's own: {why}");
 }

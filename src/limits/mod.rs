@@ -14,6 +14,7 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv6Addr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
@@ -27,6 +28,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::http::client_address;
+use crate::redis_health::RedisHealth;
 use crate::redis_url::RedisUrl;
 
 /// An address that was refused because others emptied the account's bucket is let
@@ -205,7 +207,7 @@ impl Limits {
     pub fn new(
         is_on: bool,
         clock: &Clock,
-        redis: Option<&RedisUrl>,
+        redis: Option<(&RedisUrl, &Arc<RedisHealth>)>,
         secret: &[u8],
     ) -> Result<Self, String> {
         if !is_on {
@@ -214,7 +216,7 @@ impl Limits {
         Ok(Self(Some(Buckets {
             local: Local::new(clock)?,
             shared: redis
-                .map(|url| Shared::open(url, secret, clock))
+                .map(|redis| Shared::open(redis, secret, clock))
                 .transpose()?,
         })))
     }

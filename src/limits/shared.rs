@@ -15,6 +15,7 @@ use sha2::Sha256;
 use super::link::Link;
 use super::{Exhausted, Pair, Rate, Route, Standing, WAIT, WAIT_ENDS};
 use crate::clock::Clock;
+use crate::redis_health::RedisHealth;
 use crate::redis_url::RedisUrl;
 
 /// Who else uses the same Redis sees by it whose these are.
@@ -33,7 +34,11 @@ pub struct Shared {
 
 impl Shared {
     /// Connects; see [`Link::open`]. `secret` is the service's. The error is one line.
-    pub fn open(url: &RedisUrl, secret: &[u8], clock: &Clock) -> Result<Self, String> {
+    pub fn open(
+        (url, health): (&RedisUrl, &Arc<RedisHealth>),
+        secret: &[u8],
+        clock: &Clock,
+    ) -> Result<Self, String> {
         let new = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map_err(|e| e.to_string());
         let mut derived = new(secret)?;
         derived.update(b"inkpot limits key");
@@ -51,7 +56,7 @@ impl Shared {
             }) as _
         });
         Ok(Self {
-            link: Link::open(url.client()?, format!("Redis at {}", url.redacted()), probe)?,
+            link: Link::open(url.client()?, Arc::clone(health), probe)?,
             script,
             keyed,
             clock: clock.clone(),

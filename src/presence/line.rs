@@ -200,8 +200,11 @@ impl Line {
         if self.say(frame, within).await.is_err() || self.stream.shutdown().await.is_err() {
             return;
         }
+        if has_closed {
+            return;
+        }
         let mut chunk = [0; CHUNK];
-        while !has_closed {
+        loop {
             let Ok(Ok(())) = timeout_at(end, self.stream.readable()).await else {
                 return;
             };

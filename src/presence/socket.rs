@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::hub::{PARTING, Place};
+use super::hub::{PARTING, Pace, Place};
 use super::line::{self, Heard, Line, Unheard, Unsent};
 use crate::accounts::tokens::Subject;
 use crate::app::App;
@@ -108,36 +108,40 @@ async fn talk(
 ) -> Result<Never, End> {
     let joined = (&mut place.joined).await;
     let mut joined = joined.map_err(|_| End::ServerStops)?;
-    let pace = place.pace;
-    line.say(joined.snapshot, pace.patience).await?;
+    let Pace {
+        ping,
+        silence,
+        patience,
+    } = place.pace;
+    line.say(joined.snapshot, patience).await?;
     // It is large, and others may be done with it.
     joined.snapshot = Bytes::new();
-    let mut heard = Instant::now();
-    let mut pings = interval_at(heard + pace.ping, pace.ping);
+    let mut last_heard = Instant::now();
+    let mut pings = interval_at(last_heard + ping, ping);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let expiry = sleep(until(owner.expires, app));
     tokio::pin!(expiry);
     loop {
         tokio::select! {
             said = line.hear() => {
-                heard = Instant::now();
+                last_heard = Instant::now();
                 match said? {
                     Heard::Close => return Err(End::Closed),
-                    Heard::Ping(payload) => line.say(line::pong(&payload), pace.patience).await?,
+                    Heard::Ping(payload) => line.say(line::pong(&payload), patience).await?,
                     // There is nothing to say here; what is said is no harm.
                     Heard::Something => {}
                 }
             }
             frame = joined.frames.recv() => match frame {
-                Ok(frame) => line.say(frame, pace.patience).await?,
+                Ok(frame) => line.say(frame, patience).await?,
                 Err(RecvError::Lagged(_)) => return Err(End::TooSlow),
                 Err(RecvError::Closed) => return Err(End::ServerStops),
             },
             _ = pings.tick() => {
-                if heard.elapsed() >= pace.silence {
+                if last_heard.elapsed() >= silence {
                     return Err(End::Silent);
                 }
-                line.say(line::PING, pace.patience).await?;
+                line.say(line::PING, patience).await?;
             }
             () = &mut expiry => return Err(End::TokenEnded),
             () = place.look_again.notified() => {

@@ -237,7 +237,7 @@ async fn nothing_is_stale_after_redis_was_away() {
         let (code, log) = process.wait();
         assert_eq!(code, Some(0), "{log}");
         let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
-        let (away, back) = (lines("Redis is away"), lines("Redis is back"));
+        let (away, back) = (lines("is away"), lines("is back"));
         // Once each time, and a machine that is very busy may be deaf once more.
         assert!((3..=5).contains(&away) && away == back, "{log}");
         assert!(!log.contains("ERROR"), "{log}");

@@ -73,7 +73,8 @@ async fn a_hub_that_stops_ends_those_who_wait_and_lets_nobody_in() {
     let mut frames = (&mut joined.joined).await.unwrap().frames;
     drop(waits);
     let mut waits = enter(&hub, 2, HERE).unwrap();
-    hub.stop().await;
+    hub.stop();
+    hub.parted().await;
     assert!((&mut waits.joined).await.is_err());
     // What was told before, and then the end.
     while frames.recv().await.is_ok() {}

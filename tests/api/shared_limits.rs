@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use inkpot::clock::Clock;
 use inkpot::error::Error;
 use inkpot::limits::{Limits, Route, Standing};
+use inkpot::redis_health::RedisHealth;
 use inkpot::redis_url::RedisUrl;
 use serde_json::{Value, json};
 
@@ -381,7 +382,9 @@ fn address(number: u32) -> IpAddr {
 /// Limits without a service.
 async fn limits(redis: Option<&Redis>, clock: &Clock, secret: &str) -> Limits {
     let url = redis.map(|redis| RedisUrl::parse(&redis.url()).unwrap());
-    let limits = Limits::new(true, clock, url.as_ref(), secret.as_bytes()).unwrap();
+    let health = url.as_ref().map(RedisHealth::new);
+    let redis = url.as_ref().zip(health.as_ref());
+    let limits = Limits::new(true, clock, redis, secret.as_bytes()).unwrap();
     limits.wait_for_redis(PATIENCE);
     until(|| limits.is_shared() == redis.is_some()).await;
     limits
