@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::accounts::keys;
 use crate::accounts::letters::Letters;
-use crate::accounts::{sessions, users};
+use crate::accounts::sessions;
 use crate::app::App;
 use crate::bus::redis::Carrier;
 use crate::bus::{Bus, Event, Said};
@@ -30,6 +30,7 @@ use crate::http::public_url::PublicUrl;
 use crate::http::wire::Wire;
 use crate::jobs::worker::Worker;
 use crate::posts::check;
+use crate::presence::names;
 use crate::{routes, secret, work};
 
 /// Seconds that requests in flight get to end when the server stops.
@@ -224,16 +225,17 @@ fn others_write(db: &Db, company: &Company) -> bool {
 /// they could not hear otherwise.
 async fn catch_up(app: &App) -> Result<(), DbError> {
     for (_, user_id, session_id) in app.known.catch_up(&app.db).await? {
-        app.bus.hear(&match user_id {
-            sessions::ANYTHING => {
-                app.bus.doubt_names();
-                Event::AnythingChanged
-            }
-            _ => Event::SessionEnded {
-                user_id,
-                session_id,
-            },
+        if user_id == sessions::ANYTHING {
+            app.bus.hear(&Event::AnythingChanged);
+            continue;
+        }
+        app.bus.hear(&Event::SessionEnded {
+            user_id,
+            session_id,
         });
+        if session_id.is_none() {
+            app.bus.hear(&Event::UserChanged { user_id });
+        }
     }
     if app.bus.take_owed() {
         let now = app.clock.now();
@@ -241,29 +243,7 @@ async fn catch_up(app: &App) -> Result<(), DbError> {
             .write(move |conn| sessions::announce(conn, sessions::ANYTHING, None, now))
             .await?;
     }
-    if app.bus.take_doubt()
-        && let Err(error) = correct_names(app).await
-    {
-        app.bus.doubt_names();
-        return Err(error);
-    }
     keys::catch_up(&app.db, &app.tokens).await
-}
-
-/// Looks up the names of all who have sockets here: a change of one may have been
-/// missed, or have come after a later one.
-async fn correct_names(app: &App) -> Result<(), DbError> {
-    let (_, online) = app.presence.own();
-    for some in online.chunks(500) {
-        let ids: Vec<i64> = some.iter().map(|user| user.user_id).collect();
-        let names = app.db.read(move |conn| users::names_of(conn, &ids)).await?;
-        for user in some {
-            if let Some(name) = names.get(&user.user_id) {
-                app.presence.correct(user, name);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Learns what other processes changed, again and again, for as long as the server
@@ -328,6 +308,9 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         hub.run(|version, delta| said.say(Said::Presence { version, delta }))
             .await;
     });
+    let named = bound.app.clone();
+    let named =
+        actix_web::rt::spawn(async move { names::follow(&named.presence, &named.db).await });
     let follower = actix_web::rt::spawn(follow(bound.app, bound.company));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = match bound.worker {
@@ -348,6 +331,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     let (served, signalled) = futures_util::future::join(bound.server, stopper).await;
     follower.abort();
     told.abort();
+    named.abort();
     if let Some(carried) = carried {
         carried.abort();
     }

@@ -39,7 +39,6 @@ impl User {
     pub fn renamed(&self) -> Event {
         Event::UserChanged {
             user_id: self.user_id,
-            name: self.name.clone(),
         }
     }
 }

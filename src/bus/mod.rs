@@ -18,7 +18,7 @@ use crate::accounts::known::KnownSessions;
 use crate::jobs::Waker;
 use crate::posts::answers::{self, Answers, PostState};
 use crate::presence::Hub;
-use crate::presence::roster::{Delta, Online};
+use crate::presence::roster::{Delta, Member};
 
 /// Events that wait to be sent; more are as lost as if the carrier were away.
 const QUEUE: usize = 16_384;
@@ -37,7 +37,7 @@ pub enum Event {
         session_id: Option<i64>,
     },
     /// A user has another name, perhaps. The answers that show it are another event's.
-    UserChanged { user_id: i64, name: String },
+    UserChanged { user_id: i64 },
     /// There is a job to do.
     JobWritten,
 }
@@ -54,7 +54,7 @@ pub enum Said {
     /// Who came and who went here.
     Presence {
         version: u64,
-        delta: Delta,
+        delta: Delta<Member>,
     },
     /// Tell me who is at yours; with an addressee only that one.
     Ask {
@@ -63,21 +63,20 @@ pub enum Said {
     /// Who is at mine.
     List {
         version: u64,
-        users: Vec<Online>,
+        users: Vec<Member>,
     },
     /// I stop.
     Bye,
 }
 
 impl Said {
-    /// Whether others must learn of it in another way when it is lost. Of sessions they
-    /// read in the database anyway, jobs are asked for, and presence is told anew.
+    /// Whether others must learn of it in another way when it is lost. Of sessions and
+    /// names they read in the database anyway, jobs are asked for, and presence is told
+    /// anew.
     fn is_owed(&self) -> bool {
         matches!(
             self,
-            Self::Event(
-                Event::PostChanged { .. } | Event::AnythingChanged | Event::UserChanged { .. }
-            )
+            Self::Event(Event::PostChanged { .. } | Event::AnythingChanged)
         )
     }
 }
@@ -104,7 +103,7 @@ impl Listeners {
                 self.known.forget(*user_id, *session_id);
                 self.presence.look_again(*user_id, *session_id);
             }
-            Event::UserChanged { user_id, name } => self.presence.rename(*user_id, name),
+            Event::UserChanged { user_id } => self.presence.doubt_name(*user_id),
             Event::JobWritten => self.jobs.wake(),
         }
     }
@@ -120,8 +119,6 @@ pub struct Bus {
     others_write: AtomicBool,
     /// Whether an event was lost that others must make good, told by the database.
     is_owed: AtomicBool,
-    /// Whether the names that presence shows are to be looked up.
-    is_name_doubtful: AtomicBool,
 }
 
 impl Bus {
@@ -146,7 +143,6 @@ impl Bus {
             is_up: AtomicBool::new(false),
             others_write: AtomicBool::new(others_write),
             is_owed: AtomicBool::new(false),
-            is_name_doubtful: AtomicBool::new(false),
         });
         (bus, rest)
     }
@@ -185,22 +181,6 @@ impl Bus {
         }
     }
 
-    /// A process is gone, and with it perhaps what it had to say.
-    fn lost(&self) {
-        self.hear(&Event::AnythingChanged);
-        self.doubt_names();
-    }
-
-    /// Says that somebody's name may be another one than presence shows.
-    pub fn doubt_names(&self) {
-        self.is_name_doubtful.store(true, Ordering::Release);
-    }
-
-    /// Whether names are to be looked up; asked by who does it.
-    pub fn take_doubt(&self) -> bool {
-        self.is_name_doubtful.swap(false, Ordering::AcqRel)
-    }
-
     /// Whether there is a carrier between processes, be it away.
     pub fn has_carrier(&self) -> bool {
         self.out.is_some()
@@ -225,7 +205,7 @@ impl Bus {
     /// The carrier works from now on. What happened in the gap is unknown, so nothing
     /// that was kept is trusted.
     fn up(&self) {
-        self.lost();
+        self.hear(&Event::AnythingChanged);
         self.is_up.store(true, Ordering::Release);
         self.settle();
         self.listeners.presence.set_partial(false);

@@ -164,7 +164,7 @@ impl Carrier {
                     });
                     if is_one_lost {
                         // It may have been killed between a commit and its event.
-                        bus.lost();
+                        bus.hear(&Event::AnythingChanged);
                     }
                     let version = bus.presence().told();
                     self.add(&mut pipe, &self.all, Said::Beat { version });

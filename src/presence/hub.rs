@@ -11,11 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
-use serde::Serialize;
 use tokio::sync::{Notify, broadcast, oneshot};
 
-use super::line;
-use super::roster::{Delta, Online, Roster};
+use super::roster::{Delta, Member, Online, Roster};
+use super::socket::Pace;
+use super::telling;
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 
@@ -35,31 +35,11 @@ pub const PARTING: Duration = Duration::from_secs(2);
 /// A process that says nothing for so long is gone, and its users with it.
 pub const LEASE: Duration = Duration::from_secs(10);
 
-/// How long a socket waits for its client.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// Between two pings.
-    pub ping: Duration,
-    /// Who says nothing for so long, not even a pong, is gone.
-    pub silence: Duration,
-    /// How long a frame may wait for a reader before it counts as too slow.
-    pub patience: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            ping: Duration::from_secs(15),
-            silence: Duration::from_secs(30),
-            patience: Duration::from_secs(10),
-        }
-    }
-}
-
 /// All sockets of a process.
 pub struct Hub {
     state: Mutex<State>,
-    changed: Notify,
+    pub(super) changed: Notify,
+    pub(super) doubted: Notify,
     /// Connections that are open, those that part included.
     open: AtomicUsize,
     closed: Notify,
@@ -67,10 +47,10 @@ pub struct Hub {
     limits_addresses: bool,
 }
 
-struct State {
-    roster: Roster,
+pub(super) struct State {
+    pub(super) roster: Roster,
     sockets: HashMap<u64, Socket>,
-    of_user: HashMap<i64, HashSet<u64>>,
+    pub(super) of_user: HashMap<i64, HashSet<u64>>,
     of_address: HashMap<IpAddr, usize>,
     next: u64,
     /// What has changed since the last telling.
@@ -81,9 +61,12 @@ struct State {
     frames: Option<broadcast::Sender<Bytes>>,
     pace: Pace,
     /// Users whose being here is to be told to other processes.
-    untold: HashSet<i64>,
+    pub(super) untold: HashSet<i64>,
     /// How many changes other processes were told.
     told: u64,
+    /// How many names were doubted, and whose are to be looked up.
+    pub(super) renames: u64,
+    pub(super) doubted: HashSet<i64>,
     /// Whether other processes should be heard and are not.
     is_partial: bool,
     was_partial: bool,
@@ -118,35 +101,6 @@ impl Drop for Place {
     }
 }
 
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Frame<'a> {
-    Snapshot {
-        total: usize,
-        online: Vec<&'a Online>,
-        #[serde(skip_serializing_if = "is_false")]
-        partial: bool,
-    },
-    Change {
-        total: usize,
-        online: &'a [Online],
-        offline: &'a [i64],
-        #[serde(skip_serializing_if = "is_false")]
-        partial: bool,
-    },
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // what serde calls it with
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// As it goes through every socket.
-fn text(frame: &Frame<'_>) -> Bytes {
-    // Strings and numbers only: writing them to memory cannot fail.
-    line::text(&serde_json::to_vec(frame).unwrap_or_default())
-}
-
 impl Hub {
     /// Without anybody. `limits_addresses`: whether one address may have so many
     /// sockets only.
@@ -164,10 +118,13 @@ impl Hub {
                 pace: Pace::default(),
                 untold: HashSet::new(),
                 told: 0,
+                renames: 0,
+                doubted: HashSet::new(),
                 is_partial: false,
                 was_partial: false,
             }),
             changed: Notify::new(),
+            doubted: Notify::new(),
             open: AtomicUsize::new(0),
             closed: Notify::new(),
             clock,
@@ -175,26 +132,30 @@ impl Hub {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No step of it leaves half of something behind.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a socket in.
+    /// Lets a socket in. `renames` were counted before the name was read; `None` when it
+    /// may be another one since, and is to be read again.
     pub fn enter(
         self: &Arc<Self>,
         (user_id, session_id): (i64, i64),
-        name: &str,
+        (name, renames): (&str, u64),
         address: IpAddr,
-    ) -> Result<Place, Error> {
+    ) -> Result<Option<Place>, Error> {
         let mut state = self.lock();
         if state.frames.is_none() {
             return Err(Error::new(Code::Overloaded));
         }
-        let of_user = state.of_user.get(&user_id).map_or(0, HashSet::len);
+        let of_user = state.sockets_of(user_id) + state.roster.sockets_elsewhere(user_id);
         let of_address = state.of_address.get(&address).copied().unwrap_or(0);
         if of_user >= MAX_OF_USER || (self.limits_addresses && of_address >= MAX_OF_ADDRESS) {
             return Err(Error::new(Code::TooManySockets));
+        }
+        if state.renames != renames {
+            return Ok(None);
         }
         let id = state.next;
         state.next += 1;
@@ -214,21 +175,22 @@ impl Hub {
         *state.of_address.entry(address).or_default() += 1;
         // With a second tab only the name may be another one.
         let since = state.roster.own(user_id).map(|user| user.since);
-        state.came(Online {
+        state.roster.came(Online {
             user_id,
             name: name.to_owned(),
             since: since.unwrap_or_else(|| self.clock.now()),
         });
+        state.untold.insert(user_id);
         let pace = state.pace;
         drop(state);
         self.changed.notify_one();
-        Ok(Place {
+        Ok(Some(Place {
             hub: Arc::clone(self),
             id,
             look_again,
             pace,
             joined,
-        })
+        }))
     }
 
     fn leave(&self, id: u64) {
@@ -249,10 +211,11 @@ impl Hub {
         if is_last {
             state.of_user.remove(&socket.user_id);
             state.roster.went(socket.user_id);
-            state.untold.insert(socket.user_id);
-            drop(state);
-            self.changed.notify_one();
         }
+        // Other processes count the sockets that are left.
+        state.untold.insert(socket.user_id);
+        drop(state);
+        self.changed.notify_one();
     }
 
     /// Has sockets wait otherwise for their clients: those that come from now on.
@@ -284,32 +247,6 @@ impl Hub {
         }
     }
 
-    /// Somebody has another name.
-    pub fn rename(&self, user_id: i64, name: &str) {
-        self.call(user_id, name, |_| true);
-    }
-
-    /// Gives somebody the name that the database has, unless theirs is another one by now
-    /// than before it was asked.
-    pub fn correct(&self, before: &Online, name: &str) {
-        self.call(before.user_id, name, |user| user.name == before.name);
-    }
-
-    fn call(&self, user_id: i64, name: &str, may: impl Fn(&Online) -> bool) {
-        let mut state = self.lock();
-        let own = state.roster.own(user_id);
-        let Some(user) = own.filter(|user| user.name != name && may(user)) else {
-            return;
-        };
-        let user = Online {
-            name: name.to_owned(),
-            ..user.clone()
-        };
-        state.came(user);
-        drop(state);
-        self.changed.notify_one();
-    }
-
     /// What other processes say.
     pub fn hear<T>(&self, hear: impl FnOnce(&mut Roster, Duration) -> T) -> T {
         let mut state = self.lock();
@@ -335,10 +272,14 @@ impl Hub {
 
     /// How many changes other processes were told, and all who have sockets here: nobody
     /// when the server stops, since others will not be told when they go.
-    pub fn own(&self) -> (u64, Vec<Online>) {
+    pub fn own(&self) -> (u64, Vec<Member>) {
         let state = self.lock();
         let own = match state.frames {
-            Some(_) => state.roster.all_own(),
+            Some(_) => state
+                .roster
+                .all_own()
+                .map(|user| state.member(user))
+                .collect(),
             None => Vec::new(),
         };
         (state.told, own)
@@ -359,11 +300,11 @@ impl Hub {
     }
 
     /// Tells everybody what has changed; gives what other processes are to be told.
-    fn tell(&self) -> Option<(u64, Delta)> {
+    fn tell(&self) -> Option<(u64, Delta<Member>)> {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.settle();
-        let mut delta = Delta::default();
+        let mut delta: Delta<Online> = Delta::default();
         for (user_id, now) in std::mem::take(&mut state.settled) {
             match now {
                 Some(user) => delta.came.push(user),
@@ -374,21 +315,12 @@ impl Hub {
         let frames = state.frames.as_ref()?;
         if !delta.is_empty() || state.was_partial != partial {
             state.was_partial = partial;
-            let frame = Frame::Change {
-                total,
-                online: &delta.came,
-                offline: &delta.went,
-                partial,
-            };
             // Nobody may be there to hear it.
-            let _ = frames.send(text(&frame));
+            let _ = frames.send(telling::change(total, &delta, partial));
         }
         if !state.newcomers.is_empty() {
-            let snapshot = text(&Frame::Snapshot {
-                total,
-                online: state.roster.newest(LISTED).collect(),
-                partial,
-            });
+            let newest = state.roster.newest(LISTED).collect();
+            let snapshot = telling::snapshot(total, newest, partial);
             for newcomer in std::mem::take(&mut state.newcomers) {
                 // It may have gone meanwhile.
                 let _ = newcomer.send(Joined {
@@ -400,7 +332,7 @@ impl Hub {
         let mut own = Delta::default();
         for user_id in std::mem::take(&mut state.untold) {
             match state.roster.own(user_id) {
-                Some(user) => own.came.push(user.clone()),
+                Some(user) => own.came.push(state.member(user)),
                 None => own.went.push(user_id),
             }
         }
@@ -413,7 +345,7 @@ impl Hub {
 
     /// Tells changes for as long as the server runs; `publish` has what other processes
     /// are to be told.
-    pub async fn run(&self, publish: impl Fn(u64, Delta)) {
+    pub async fn run(&self, publish: impl Fn(u64, Delta<Member>)) {
         loop {
             self.changed.notified().await;
             if let Some((version, delta)) = self.tell() {
@@ -467,8 +399,15 @@ impl State {
         self.settled.extend(came.chain(went));
     }
 
-    fn came(&mut self, user: Online) {
-        self.untold.insert(user.user_id);
-        self.roster.came(user);
+    fn sockets_of(&self, user_id: i64) -> usize {
+        self.of_user.get(&user_id).map_or(0, HashSet::len)
+    }
+
+    /// Somebody who has sockets here, as other processes are told.
+    fn member(&self, user: &Online) -> Member {
+        Member {
+            user: user.clone(),
+            sockets: self.sockets_of(user.user_id),
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! Who is online: everybody with at least one open socket, in any process.
 //!
 //! `roster` is who is online and since when, with what each process knows of the
-//! others; `hub` holds it for this process, gathers changes and tells all sockets;
-//! `socket` is one of them, `line` its frames; `routes` speaks HTTP and lets sockets in.
+//! others; `hub` holds it for this process, gathers changes and tells all sockets what
+//! `telling` makes of them; `names` looks up who has another one; `socket` is one of the
+//! sockets, `line` its frames; `routes` speaks HTTP and lets sockets in.
 
 pub mod hub;
 mod line;
+pub mod names;
 pub mod roster;
 pub mod routes;
-mod socket;
+pub mod socket;
+mod telling;
 
 pub use hub::Hub;

@@ -22,14 +22,32 @@ pub struct Online {
     pub since: NaiveDateTime,
 }
 
-/// A change of what one process says.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delta {
-    pub came: Vec<Online>,
+/// Somebody who has sockets in a process, as it tells others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    #[serde(flatten)]
+    pub user: Online,
+    /// How many.
+    pub sockets: usize,
+}
+
+/// Who came, or is another than before, and who went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delta<T> {
+    pub came: Vec<T>,
     pub went: Vec<i64>,
 }
 
-impl Delta {
+impl<T> Default for Delta<T> {
+    fn default() -> Self {
+        Self {
+            came: Vec::new(),
+            went: Vec::new(),
+        }
+    }
+}
+
+impl<T> Delta<T> {
     pub fn is_empty(&self) -> bool {
         self.came.is_empty() && self.went.is_empty()
     }
@@ -38,7 +56,7 @@ impl Delta {
 /// Another process, as far as it was heard.
 #[derive(Debug)]
 struct Peer {
-    users: HashMap<i64, Online>,
+    users: HashMap<i64, Member>,
     /// How many changes it has told; `None` while its list is not known.
     version: Option<u64>,
     /// By the steady clock: when it was heard last.
@@ -79,8 +97,14 @@ impl Roster {
     }
 
     /// All who have sockets here.
-    pub fn all_own(&self) -> Vec<Online> {
-        self.own.values().cloned().collect()
+    pub fn all_own(&self) -> impl Iterator<Item = &Online> {
+        self.own.values()
+    }
+
+    /// How many sockets somebody has in other processes, as far as they were heard.
+    pub fn sockets_elsewhere(&self, user_id: i64) -> usize {
+        let peers = self.peers.values().filter_map(|p| p.users.get(&user_id));
+        peers.map(|member| member.sockets).sum()
     }
 
     /// A process says that it is there and how many changes it has told; whether its
@@ -92,7 +116,13 @@ impl Roster {
 
     /// A process tells its `version`-th change; whether its list must be asked for,
     /// since others before it were missed.
-    pub fn change(&mut self, process: &str, version: u64, delta: Delta, now: Duration) -> bool {
+    pub fn change(
+        &mut self,
+        process: &str,
+        version: u64,
+        delta: Delta<Member>,
+        now: Duration,
+    ) -> bool {
         let peer = self.peer(process, now);
         match peer.version {
             Some(known) if known + 1 == version => peer.version = Some(version),
@@ -104,9 +134,9 @@ impl Roster {
             }
         }
         let mut touched = Vec::new();
-        for user in delta.came {
-            touched.push(user.user_id);
-            peer.users.insert(user.user_id, user);
+        for member in delta.came {
+            touched.push(member.user.user_id);
+            peer.users.insert(member.user.user_id, member);
         }
         for user_id in delta.went {
             touched.push(user_id);
@@ -117,14 +147,16 @@ impl Roster {
     }
 
     /// A process tells its whole list, as it is after its `version`-th change.
-    pub fn list(&mut self, process: &str, version: u64, users: Vec<Online>, now: Duration) {
+    pub fn list(&mut self, process: &str, version: u64, users: Vec<Member>, now: Duration) {
         let peer = self.peer(process, now);
         if peer.version.is_some_and(|known| known > version) {
             return;
         }
         peer.version = Some(version);
         let before = std::mem::take(&mut peer.users);
-        peer.users = users.into_iter().map(|user| (user.user_id, user)).collect();
+        peer.users = (users.into_iter())
+            .map(|member| (member.user.user_id, member))
+            .collect();
         let now: Vec<i64> = peer.users.keys().copied().collect();
         self.touched.extend(before.into_keys());
         self.touched.extend(now);
@@ -175,7 +207,7 @@ impl Roster {
 
     /// What has changed for everybody since the last time. Its cost goes with how many
     /// were touched, not with how many there are.
-    pub fn settle(&mut self) -> Delta {
+    pub fn settle(&mut self) -> Delta<Online> {
         let mut delta = Delta::default();
         for user_id in std::mem::take(&mut self.touched) {
             let now = self.as_seen(user_id);
@@ -205,7 +237,7 @@ impl Roster {
     fn as_seen(&self, user_id: i64) -> Option<Online> {
         let own = self.own.get(&user_id);
         let peers = self.peers.values().filter_map(|p| p.users.get(&user_id));
-        let mut all = own.into_iter().chain(peers);
+        let mut all = own.into_iter().chain(peers.map(|member| &member.user));
         let first = all.next()?.clone();
         Some(all.fold(first, |seen, other| Online {
             since: seen.since.min(other.since),
@@ -243,7 +275,14 @@ mod tests {
         Duration::from_secs(second)
     }
 
-    fn came(users: &[Online]) -> Delta {
+    fn member(user_id: i64, second: i64) -> Member {
+        Member {
+            user: user(user_id, second),
+            sockets: 2,
+        }
+    }
+
+    fn came<T: Clone>(users: &[T]) -> Delta<T> {
         Delta {
             came: users.to_vec(),
             went: Vec::new(),
@@ -267,12 +306,20 @@ mod tests {
     fn somebody_is_online_while_any_process_says_so() {
         let mut roster = Roster::default();
         roster.came(user(1, 5));
-        roster.list("a", 7, vec![user(1, 3), user(2, 4)], at(0));
+        roster.list("a", 7, vec![member(1, 3), member(2, 4)], at(0));
         roster.settle();
         let seen: Vec<_> = roster.newest(10).cloned().collect();
         assert_eq!(seen, [user(2, 4), user(1, 3)]);
         roster.went(1);
         assert!(roster.settle().is_empty());
+        roster.list("b", 1, vec![member(1, 3)], at(0));
+        assert_eq!(roster.sockets_elsewhere(1), 4);
+        roster.forget("b");
+        assert!(roster.settle().is_empty());
+        assert_eq!(
+            (roster.sockets_elsewhere(1), roster.sockets_elsewhere(3)),
+            (2, 0)
+        );
         roster.forget("a");
         let mut gone = roster.settle().went;
         gone.sort_unstable();
@@ -283,17 +330,17 @@ mod tests {
     fn a_change_that_was_missed_is_asked_for() {
         let mut roster = Roster::default();
         assert!(roster.beat("a", 3, at(0)));
-        assert!(roster.change("a", 4, came(&[user(1, 1)]), at(0)));
-        roster.list("a", 4, vec![user(1, 1)], at(0));
+        assert!(roster.change("a", 4, came(&[member(1, 1)]), at(0)));
+        roster.list("a", 4, vec![member(1, 1)], at(0));
         assert!(!roster.beat("a", 4, at(0)));
-        assert!(!roster.change("a", 5, came(&[user(2, 2)]), at(0)));
+        assert!(!roster.change("a", 5, came(&[member(2, 2)]), at(0)));
         // The list was on its way when this was told.
-        assert!(!roster.change("a", 5, came(&[user(3, 3)]), at(0)));
-        assert!(roster.change("a", 7, came(&[user(4, 4)]), at(0)));
+        assert!(!roster.change("a", 5, came(&[member(3, 3)]), at(0)));
+        assert!(roster.change("a", 7, came(&[member(4, 4)]), at(0)));
         assert!(roster.beat("a", 7, at(0)));
         roster.settle();
         assert_eq!(roster.total(), 2);
-        roster.list("a", 7, vec![user(4, 4)], at(0));
+        roster.list("a", 7, vec![member(4, 4)], at(0));
         roster.settle();
         assert_eq!(roster.newest(10).cloned().collect::<Vec<_>>(), [user(4, 4)]);
         // An older list that comes late says nothing.
@@ -304,14 +351,14 @@ mod tests {
     #[test]
     fn who_is_silent_is_forgotten_with_its_users_and_comes_back() {
         let mut roster = Roster::default();
-        roster.list("a", 1, vec![user(1, 1)], at(0));
-        roster.list("b", 1, vec![user(2, 2)], at(8));
+        roster.list("a", 1, vec![member(1, 1)], at(0));
+        roster.list("b", 1, vec![member(2, 2)], at(8));
         roster.settle();
         assert!(roster.forget_silent(at(5)));
         assert!(!roster.forget_silent(at(5)));
         assert_eq!(roster.settle().went, [1]);
         assert!(roster.beat("a", 1, at(20)));
-        roster.list("a", 1, vec![user(1, 1)], at(20));
+        roster.list("a", 1, vec![member(1, 1)], at(20));
         assert_eq!(roster.settle(), came(&[user(1, 1)]));
         roster.forget_all();
         assert_eq!(roster.settle().went.len(), 2);

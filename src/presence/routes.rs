@@ -145,11 +145,6 @@ async fn open(
     {
         return Err(Error::new(Code::OriginRefused));
     }
-    let user = app
-        .db
-        .read(move |conn| users::find_active(conn, caller.user_id))
-        .await?
-        .ok_or_else(|| Error::new(Code::InvalidToken))?;
     let mut response = ws::handshake(req.head())
         .map_err(|error| Error::with_detail(Code::MalformedRequest, error.to_string()))?;
     if protocols(req).any(|protocol| protocol == PROTOCOL) {
@@ -160,7 +155,18 @@ async fn open(
         .ok_or_else(|| Error::internal("no connection to take over"))?;
     let address = subscriber(client_address::of_request(req)?.0);
     let whose = (caller.user_id, caller.session_id);
-    let place = app.presence.enter(whose, &user.name, address)?;
+    let place = loop {
+        let renames = app.presence.renames();
+        let user = app
+            .db
+            .read(move |conn| users::find_active(conn, caller.user_id))
+            .await?
+            .ok_or_else(|| Error::new(Code::InvalidToken))?;
+        let entered = (app.presence).enter(whose, (&user.name, renames), address)?;
+        if let Some(place) = entered {
+            break place;
+        }
+    };
     // What ended its session since it was looked at did not know of this socket.
     place.look_again.notify_one();
     let owner = Owner {

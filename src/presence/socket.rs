@@ -8,7 +8,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
-use super::hub::{PARTING, Pace, Place};
+use super::hub::{PARTING, Place};
 use super::line::{self, Heard, Line, Unheard, Unsent};
 use crate::accounts::tokens::Subject;
 use crate::app::App;
@@ -17,6 +17,27 @@ use crate::app::App;
 const SLOW_PARTING: Duration = Duration::from_secs(30);
 /// Before a session is looked up again when the database could not be asked.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a socket waits for its client.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Between two pings.
+    pub ping: Duration,
+    /// Who says nothing for so long, not even a pong, is gone.
+    pub silence: Duration,
+    /// How long a frame may wait for a reader before it counts as too slow.
+    pub patience: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            ping: Duration::from_secs(15),
+            silence: Duration::from_secs(30),
+            patience: Duration::from_secs(10),
+        }
+    }
+}
 
 /// Why a socket ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

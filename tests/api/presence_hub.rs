@@ -7,13 +7,15 @@ use inkpot::clock::Clock;
 use inkpot::error::Code;
 use inkpot::presence::Hub;
 use inkpot::presence::hub::Place;
+use inkpot::presence::roster::{Delta, Member, Online};
 use serde_json::Value;
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn enter(hub: &Arc<Hub>, user_id: i64, address: IpAddr) -> Result<Place, Code> {
-    let entered = hub.enter((user_id, user_id), &format!("user {user_id}"), address);
-    entered.map_err(|error| error.code)
+    let name = format!("user {user_id}");
+    let entered = hub.enter((user_id, user_id), (&name, hub.renames()), address);
+    entered.map(Option::unwrap).map_err(|error| error.code)
 }
 
 fn hub(limits_addresses: bool) -> (Arc<Hub>, Clock) {
@@ -79,4 +81,49 @@ async fn a_hub_that_stops_ends_those_who_wait_and_lets_nobody_in() {
     // What was told before, and then the end.
     while frames.recv().await.is_ok() {}
     assert_eq!(enter(&hub, 3, HERE).err(), Some(Code::Overloaded));
+}
+
+#[actix_web::test]
+async fn who_read_a_name_before_it_was_another_one_reads_it_again() {
+    let (hub, _) = hub(false);
+    let before = hub.renames();
+    hub.doubt_name(1);
+    let enters = |renames| hub.enter((1, 1), ("Ann", renames), HERE).unwrap();
+    assert!(enters(before).is_none());
+    assert_eq!(hub.sockets(), 0);
+    let _place = enters(hub.renames()).unwrap();
+    // Nobody was here whose name was to be looked up; now there is.
+    hub.doubt_name(1);
+    assert_eq!(hub.doubted().await, [1]);
+    hub.name(1, "Ann II");
+    assert_eq!(hub.list(|_, online, _| online[0].name.clone()), "Ann II");
+}
+
+#[actix_web::test]
+async fn sockets_in_other_processes_count() {
+    let (hub, _) = hub(false);
+    let mut places: Vec<_> = (0..6).map(|_| enter(&hub, 1, HERE).unwrap()).collect();
+    let member = |sockets| Member {
+        user: Online {
+            user_id: 1,
+            name: "Ann".to_owned(),
+            since: chrono::DateTime::UNIX_EPOCH.naive_utc(),
+        },
+        sockets,
+    };
+    hub.hear(|roster, now| roster.list("other", 1, vec![member(4)], now));
+    assert_eq!(enter(&hub, 1, HERE).err(), Some(Code::TooManySockets));
+    places.push(enter(&hub, 2, HERE).unwrap());
+    let one_less = Delta {
+        came: vec![member(3)],
+        went: Vec::new(),
+    };
+    hub.hear(|roster, now| roster.change("other", 2, one_less, now));
+    places.push(enter(&hub, 1, HERE).unwrap());
+    assert_eq!(enter(&hub, 1, HERE).err(), Some(Code::TooManySockets));
+    // Other processes are told how many are left here.
+    let mut told = hub.own().1;
+    told.sort_unstable_by_key(|member| member.user.user_id);
+    let told: Vec<_> = told.iter().map(|m| (m.user.user_id, m.sockets)).collect();
+    assert_eq!(told, [(1, 7), (2, 1)]);
 }

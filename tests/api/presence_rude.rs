@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use inkpot::presence::hub::Pace;
+use inkpot::presence::socket::Pace;
 
 use crate::harness::process::{Process, inkpot};
 use crate::harness::serving::Serving;
@@ -118,14 +118,14 @@ async fn who_does_not_read_is_closed_and_slows_nobody() {
     let mut stopped = Rude::open(&serving.address, Serving::token(&ben)).await;
     let someone = (4711, 4711);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let _place = presence.enter(someone, "Somebody", address).unwrap();
+    let _place = presence.enter(someone, ("Somebody", 0), address).unwrap();
     let mut told = 0;
     while presence.sockets() == 3 {
         told += 1;
         assert!(told < 100, "it is never closed");
         // Long enough to fill what the connection buffers.
         let name = format!("{told} {}", "x".repeat(1_000_000));
-        presence.rename(someone.0, &name);
+        presence.name(someone.0, &name);
         let is_told = |socket: &Socket| socket.view.get(&4711).is_some_and(|user| user.0 == name);
         anns.until("told every change", is_told).await;
     }

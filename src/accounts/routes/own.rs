@@ -300,6 +300,9 @@ async fn change(
         let after = users::change_profile(conn, caller.user_id, &change, now)?;
         if let (Some(before), Some(after)) = (&before, &after) {
             letters::profile_changed(conn, (before, after), language, now)?;
+            if before.name != after.name {
+                sessions::announce(conn, caller.user_id, None, now)?;
+            }
         }
         let entry = Entry::by_user(Action::ProfileChanged, caller.user_id);
         audit::insert(conn, entry, &visitor, now)?;

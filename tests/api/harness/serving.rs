@@ -2,6 +2,7 @@
 //! hand, and clients connect as to the program.
 
 use actix_server::ServerHandle;
+use inkpot::presence::names;
 use inkpot::server;
 use tokio::task::JoinHandle;
 
@@ -23,9 +24,13 @@ impl Serving {
         let server = server::serve(&app.state, listener).unwrap();
         let handle = server.handle();
         actix_web::rt::spawn(server);
-        let presence = std::sync::Arc::clone(&app.state.presence);
-        // There is no other process to tell.
-        let told = actix_web::rt::spawn(async move { presence.run(|_, _| {}).await });
+        let state = app.state.clone();
+        let told = actix_web::rt::spawn(async move {
+            // There is no other process to tell.
+            let told = state.presence.run(|_, _| {});
+            let named = names::follow(&state.presence, &state.db);
+            futures_util::future::join(told, named).await;
+        });
         Self {
             app,
             address,
