@@ -20,7 +20,8 @@ use crate::redis_health::{RedisHealth, User};
 
 /// Between two beats.
 const BEAT: Duration = Duration::from_millis(200);
-/// Without its own beat for so long a process hears nobody.
+/// Without its own beat for so long a process hears nobody, and without that of another
+/// one misses it.
 const DEAF: Duration = Duration::from_millis(800);
 /// For a command, and for a connection.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -159,10 +160,11 @@ impl Carrier {
                     if echo.elapsed() > DEAF {
                         return "nothing comes back".to_owned();
                     }
-                    let is_one_lost = bus.presence().hear(|roster, now| {
-                        roster.forget_silent(now.saturating_sub(LEASE))
+                    let is_one_missed = bus.presence().hear(|roster, now| {
+                        roster.forget_silent(now.saturating_sub(LEASE));
+                        roster.miss(now.saturating_sub(DEAF))
                     });
-                    if is_one_lost {
+                    if is_one_missed {
                         // It may have been killed between a commit and its event.
                         bus.hear(&Event::AnythingChanged);
                     }

@@ -61,6 +61,8 @@ struct Peer {
     version: Option<u64>,
     /// By the steady clock: when it was heard last.
     heard: Duration,
+    /// Whether it was missed since.
+    is_missed: bool,
 }
 
 /// All who are online, from this process and from others.
@@ -167,23 +169,37 @@ impl Roster {
             users: HashMap::new(),
             version: None,
             heard: now,
+            is_missed: false,
         });
         peer.heard = now;
+        peer.is_missed = false;
         peer
     }
 
-    /// Forgets processes that were last heard before `before`; whether there were any.
-    pub fn forget_silent(&mut self, before: Duration) -> bool {
+    /// Whether there is a process that was last heard before `before`, and was not missed
+    /// yet.
+    pub fn miss(&mut self, before: Duration) -> bool {
+        let mut is_one_missed = false;
+        for peer in self.peers.values_mut() {
+            if peer.heard < before && !peer.is_missed {
+                peer.is_missed = true;
+                is_one_missed = true;
+            }
+        }
+        is_one_missed
+    }
+
+    /// Forgets processes that were last heard before `before`, and their users.
+    pub fn forget_silent(&mut self, before: Duration) {
         let silent: Vec<String> = self
             .peers
             .iter()
             .filter(|(_, peer)| peer.heard < before)
             .map(|(process, _)| process.clone())
             .collect();
-        for process in &silent {
-            self.forget(process);
+        for process in silent {
+            self.forget(&process);
         }
-        !silent.is_empty()
     }
 
     /// Forgets a process, which has said good-bye.
@@ -354,8 +370,9 @@ mod tests {
         roster.list("a", 1, vec![member(1, 1)], at(0));
         roster.list("b", 1, vec![member(2, 2)], at(8));
         roster.settle();
-        assert!(roster.forget_silent(at(5)));
-        assert!(!roster.forget_silent(at(5)));
+        assert!(roster.miss(at(5)));
+        assert!(!roster.miss(at(5)));
+        roster.forget_silent(at(5));
         assert_eq!(roster.settle().went, [1]);
         assert!(roster.beat("a", 1, at(20)));
         roster.list("a", 1, vec![member(1, 1)], at(20));

