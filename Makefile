@@ -95,7 +95,7 @@ trial: deps build ## publish and read back the READMEs of all dependencies on bo
 	tests/trial $(ARGS)
 
 .PHONY: bench
-bench: ## compare the server with bare ones, and measure jobs; ARGS='--only hot,jobs --databases sqlite'
+bench: ## compare the server with bare ones; measure jobs, sockets, the bus; ARGS='--only hot,jobs --databases sqlite'
 	@tests/install-deps bench
 	benches/compare $(ARGS)
 

@@ -77,8 +77,8 @@ def serving(command, **options):
 
 
 @contextlib.contextmanager
-def inkpot(database, directory, log, level="info"):
-    """The server as it is shipped, with `level` as INKPOT_LOG and its log in the file `log`. Yields its process."""
+def inkpot(database, directory, log, level="info", extra=None):
+    """The server as it is shipped, with `level` as INKPOT_LOG, its log in the file `log`, and `extra` settings. Yields its process."""
     settings = {
         "DATABASE_URL": database,
         "INKPOT_LISTEN": "127.0.0.1:0",
@@ -89,7 +89,7 @@ def inkpot(database, directory, log, level="info"):
         "INKPOT_DB_POOL": str(POOL),
         "INKPOT_LOG": level,
     }
-    with log.open("ab") as errors, serving([INKPOT], stderr=errors, env={**clean_environment(), **settings}) as server:
+    with log.open("ab") as errors, serving([INKPOT], stderr=errors, env={**clean_environment(), **settings, **(extra or {})}) as server:
         yield server
 
 
@@ -116,6 +116,24 @@ def mariadb():
         yield url
     finally:
         # The end of its input stops it. Killed, it could not wait for the database server's end.
+        server.stdin.close()
+        server.wait(60)
+        server.stdout.close()
+
+
+@contextlib.contextmanager
+def redis():
+    """A private server. Yields its URL."""
+    script = ROOT / "tests" / "private-redis"
+    server = subprocess.Popen([script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
+    try:
+        server.stdin.write("start\n")
+        server.stdin.flush()
+        port = server.stdout.readline().strip()
+        if not port.isdigit():
+            raise Trouble("no Redis")
+        yield f"redis://127.0.0.1:{port}"
+    finally:
         server.stdin.close()
         server.wait(60)
         server.stdout.close()

@@ -25,8 +25,11 @@ use crate::error::{Code, Error};
 /// Heads of the parser's own are shorter.
 const BARE_MAX: usize = 256;
 
-/// How the answer to an upgrade begins.
+/// How an answer begins, and that to an upgrade.
+const ANSWER: &[u8] = b"HTTP/1.1 ";
 const SWITCHING: &[u8] = b"HTTP/1.1 101 ";
+/// The head of an answer to an upgrade is shorter.
+const SWITCHING_MAX: usize = 2048;
 
 /// For how long the other side may take nothing of what is written to it. Who reads
 /// slowly goes on, who does not read at all would hold the connection for ever.
@@ -87,6 +90,8 @@ pub struct Wire {
     /// `None` when it was taken over.
     stream: Option<TcpStream>,
     takeover: Takeover,
+    /// The end of what was written since the connection was asked for.
+    tail: Vec<u8>,
     /// Whether the head of an upgrade is written.
     is_upgraded: bool,
     /// A problem that takes a bare head's place, as far as it is not yet written.
@@ -108,6 +113,7 @@ impl Wire {
             stalled: None,
             stream: Some(stream),
             takeover: Takeover::default(),
+            tail: Vec::new(),
             is_upgraded: false,
             problem: Vec::new(),
         }
@@ -155,10 +161,24 @@ impl Wire {
         };
         let written = Pin::new(stream).poll_write(cx, bytes);
         let written = ready!(self.poll_patience(cx, written))?;
-        if written == bytes.len() && self.takeover.is_asked() && bytes.starts_with(SWITCHING) {
-            self.is_upgraded = true;
+        if self.takeover.is_asked() && !self.is_upgraded {
+            self.look_for_upgrade(&bytes[..written]);
         }
         Poll::Ready(Ok(written))
+    }
+
+    /// Whether the last that was written is the whole head of an upgrade: in pieces, it may
+    /// be, and behind answers to requests that came with it.
+    fn look_for_upgrade(&mut self, written: &[u8]) {
+        self.tail.extend_from_slice(written);
+        let cut = self.tail.len().saturating_sub(SWITCHING_MAX);
+        self.tail.drain(..cut);
+        let last = self.tail.windows(ANSWER.len()).rposition(|at| at == ANSWER);
+        self.is_upgraded = last.is_some_and(|at| self.tail[at..].starts_with(SWITCHING))
+            && self.tail.ends_with(b"\r\n\r\n");
+        if self.is_upgraded {
+            self.tail = Vec::new();
+        }
     }
 }
 
@@ -314,6 +334,31 @@ mod tests {
         let error = wire.write(b"x").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_given_away_when_the_head_of_the_upgrade_is_out() {
+        let (mut wire, mut client) = connection(Duration::from_secs(5)).await;
+        let (mut taken, answered) = wire.takeover().ask();
+        // Behind another answer, and cut anywhere.
+        for piece in [
+            "HTTP/1.1 200 OK\r\n\r\n{}HTT",
+            "P/1.1 101 Sw\r\nx: y\r\n",
+            "\r\n",
+        ] {
+            assert!(taken.try_recv().is_err());
+            wire.write_all(piece.as_bytes()).await.unwrap();
+            wire.flush().await.unwrap();
+        }
+        let mut stream = taken.await.unwrap();
+        answered.await.unwrap_err();
+        stream.write_all(b"frame").await.unwrap();
+        drop(stream);
+        // For the layer above the connection has ended.
+        assert_eq!(wire.read(&mut [0; 9]).await.unwrap(), 0);
+        let mut all = String::new();
+        client.read_to_string(&mut all).await.unwrap();
+        assert!(all.ends_with("x: y\r\n\r\nframe"), "{all}");
     }
 
     #[tokio::test]

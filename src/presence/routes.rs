@@ -4,12 +4,13 @@ use std::future::ready;
 
 use actix_http::ws;
 use actix_web::body::{BodyStream, MessageBody};
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{StatusCode, Version, header};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::roster::Online;
@@ -145,6 +146,10 @@ async fn open(
     {
         return Err(Error::new(Code::OriginRefused));
     }
+    if req.version() < Version::HTTP_11 {
+        let detail = "An upgrade needs HTTP/1.1.";
+        return Err(Error::with_detail(Code::MalformedRequest, detail));
+    }
     let mut response = ws::handshake(req.head())
         .map_err(|error| Error::with_detail(Code::MalformedRequest, error.to_string()))?;
     if protocols(req).any(|protocol| protocol == PROTOCOL) {
@@ -176,9 +181,11 @@ async fn open(
         },
         expires,
     };
+    let patience = place.pace.patience;
     let (taken, answered) = takeover.ask();
     actix_web::rt::spawn(socket::run(taken, place, owner, app));
-    // Nothing, until the connection is taken over.
+    // Nothing, until the connection is taken over, or the client went away before.
+    let answered = timeout(patience, answered);
     let nothing = stream::once(answered).filter_map(|_| ready(None::<Result<Bytes, Error>>));
     let body = BodyStream::new(nothing);
     let response = response

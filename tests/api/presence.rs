@@ -1,9 +1,12 @@
 //! Who is online, by the list and by the live stream of one process.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::harness::serving::Serving;
-use crate::harness::socket::{Rude, Socket, bearer};
+use crate::harness::socket::{PATIENCE, Rude, Socket, bearer};
 use crate::harness::{Backend, Client, TestApp, TestDatabase};
 
 /// A service at a port.
@@ -232,6 +235,47 @@ async fn only_a_get_with_a_whole_handshake_opens_a_stream() {
         .await
         .problem("token_missing");
     assert_eq!(serving.app.state.presence.sockets(), 0);
+}
+
+/// What comes, until it has `last` or ends.
+async fn raw(address: &str, sent: &str, last: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(sent.as_bytes()).await.unwrap();
+    let mut got = Vec::new();
+    let reading = async {
+        while !String::from_utf8_lossy(&got).contains(last) {
+            if stream.read_buf(&mut got).await.unwrap() == 0 {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, reading).await.expect("what is awaited");
+    String::from_utf8_lossy(&got).into_owned()
+}
+
+#[actix_web::test]
+async fn an_upgrade_may_follow_other_requests_but_not_of_the_older_protocol() {
+    let serving = serving(&[]).await;
+    let ann = serving.app.user("ann").await;
+    let upgrade = |version: &str| {
+        format!(
+            "GET /user/online HTTP/{version}\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Authorization: Bearer {}\r\n\r\n",
+            Serving::token(&ann)
+        )
+    };
+    let other = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let sent = format!("{other}{other}{}", upgrade("1.1"));
+    let got = raw(&serving.address, &sent, "snapshot").await;
+    assert_eq!(got.matches("HTTP/1.1 200 OK").count(), 2, "{got}");
+    assert_eq!(got.matches("HTTP/1.1 101 ").count(), 1, "{got}");
+    assert!(got.contains("snapshot"), "{got}");
+    let got = raw(&serving.address, &upgrade("1.0"), "malformed_request").await;
+    assert!(
+        got.contains(" 400 ") && got.contains("malformed_request"),
+        "{got}"
+    );
 }
 
 #[actix_web::test]

@@ -562,6 +562,14 @@ fn the_log_says_once_that_redis_is_away_and_once_that_it_is_back() {
         .env("REDIS_URL", url)
         .env("INKPOT_RATE_LIMITS", "on");
     let server = Process::start(&mut command);
+    // It starts without Redis, and says so.
+    let (status, ready) = server.call("GET", "/readyz", "", "");
+    let ready: Value = serde_json::from_str(&ready).unwrap();
+    assert_eq!(status, 200);
+    assert_eq!(
+        (&ready["status"], &ready["redis"]),
+        (&json!("degraded"), &json!("away"))
+    );
     let refresh = || {
         let body = r#"{"refresh_token": "x"}"#;
         let json = "Content-Type: application/json\r\n";
