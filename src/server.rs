@@ -12,6 +12,7 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use futures_util::FutureExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -137,6 +138,7 @@ fn worker_of(letters: Letters) -> Worker {
 
 /// Takes the port. The error is one line.
 pub fn bind(prepared: Prepared) -> Result<Bound, String> {
+    allow_open_files();
     let Prepared {
         mut app,
         company,
@@ -166,6 +168,18 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         worker,
         carrier,
     })
+}
+
+/// Has as many files open at once as the system lets this process: each connection is
+/// one, and what shells give to start with is often a thousand.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Some systems want a number where there is no limit: then it stays as it was.
+    let _ = setrlimit(Resource::Nofile, all);
 }
 
 /// Serves HTTP on a port, for as long as the server is awaited.

@@ -53,8 +53,6 @@ pub(super) struct State {
     pub(super) of_user: HashMap<i64, HashSet<u64>>,
     of_address: HashMap<IpAddr, usize>,
     next: u64,
-    /// What has changed since the last telling.
-    settled: HashMap<i64, Option<Online>>,
     /// Who wait for their first list.
     newcomers: Vec<oneshot::Sender<Joined>>,
     /// `None` when the server stops.
@@ -112,7 +110,6 @@ impl Hub {
                 of_user: HashMap::new(),
                 of_address: HashMap::new(),
                 next: 0,
-                settled: HashMap::new(),
                 newcomers: Vec::new(),
                 frames: Some(broadcast::Sender::new(BEHIND)),
                 pace: Pace::default(),
@@ -294,7 +291,7 @@ impl Hub {
     pub fn list<T>(&self, read: impl FnOnce(usize, Vec<&Online>, bool) -> T) -> T {
         let mut state = self.lock();
         // What nobody was told yet is true already.
-        state.settle();
+        state.roster.refresh();
         let online = state.roster.newest(LISTED).collect();
         read(state.roster.total(), online, state.is_partial)
     }
@@ -303,14 +300,7 @@ impl Hub {
     fn tell(&self) -> Option<(u64, Delta<Member>)> {
         let mut guard = self.lock();
         let state = &mut *guard;
-        state.settle();
-        let mut delta: Delta<Online> = Delta::default();
-        for (user_id, now) in std::mem::take(&mut state.settled) {
-            match now {
-                Some(user) => delta.came.push(user),
-                None => delta.went.push(user_id),
-            }
-        }
+        let delta = state.roster.tell();
         let (total, partial) = (state.roster.total(), state.is_partial);
         let frames = state.frames.as_ref()?;
         if !delta.is_empty() || state.was_partial != partial {
@@ -391,14 +381,6 @@ impl Drop for Open {
 }
 
 impl State {
-    /// Makes what has changed true for everybody, and keeps it for the next telling.
-    fn settle(&mut self) {
-        let Delta { came, went } = self.roster.settle();
-        let came = came.into_iter().map(|user| (user.user_id, Some(user)));
-        let went = went.into_iter().map(|user_id| (user_id, None));
-        self.settled.extend(came.chain(went));
-    }
-
     fn sockets_of(&self, user_id: i64) -> usize {
         self.of_user.get(&user_id).map_or(0, HashSet::len)
     }

@@ -75,8 +75,10 @@ pub struct Roster {
     seen: HashMap<i64, Online>,
     /// The same, the newest first.
     order: BTreeSet<(Reverse<NaiveDateTime>, i64)>,
-    /// Whose place is to be looked at again before the next telling.
+    /// Whose place is to be looked at again before the list is read.
     touched: HashSet<i64>,
+    /// Who changed since the last telling, as they were told then.
+    changed: HashMap<i64, Option<Online>>,
 }
 
 impl Roster {
@@ -103,10 +105,12 @@ impl Roster {
         self.own.values()
     }
 
-    /// How many sockets somebody has in other processes, as far as they were heard.
+    /// How many sockets somebody has in other processes, as far as they are heard: who lost
+    /// theirs with a process that was killed may open others at once.
     pub fn sockets_elsewhere(&self, user_id: i64) -> usize {
-        let peers = self.peers.values().filter_map(|p| p.users.get(&user_id));
-        peers.map(|member| member.sockets).sum()
+        let heard = self.peers.values().filter(|peer| !peer.is_missed);
+        let members = heard.filter_map(|peer| peer.users.get(&user_id));
+        members.map(|member| member.sockets).sum()
     }
 
     /// A process says that it is there and how many changes it has told; whether its
@@ -221,29 +225,36 @@ impl Roster {
         !self.touched.is_empty()
     }
 
-    /// What has changed for everybody since the last time. Its cost goes with how many
-    /// were touched, not with how many there are.
-    pub fn settle(&mut self) -> Delta<Online> {
-        let mut delta = Delta::default();
+    /// Makes true for everybody what was said since the last time. Its cost goes with how
+    /// many were touched, not with how many there are.
+    pub fn refresh(&mut self) {
         for user_id in std::mem::take(&mut self.touched) {
             let now = self.as_seen(user_id);
-            let before = self.seen.get(&user_id);
-            if now.as_ref() == before {
+            if now.as_ref() == self.seen.get(&user_id) {
                 continue;
             }
-            if let Some(before) = before {
+            let before = self.seen.remove(&user_id);
+            if let Some(before) = &before {
                 self.order.remove(&(Reverse(before.since), user_id));
             }
-            match now {
-                Some(user) => {
-                    self.order.insert((Reverse(user.since), user_id));
-                    self.seen.insert(user_id, user.clone());
-                    delta.came.push(user);
-                }
-                None => {
-                    self.seen.remove(&user_id);
-                    delta.went.push(user_id);
-                }
+            if let Some(user) = now {
+                self.order.insert((Reverse(user.since), user_id));
+                self.seen.insert(user_id, user);
+            }
+            self.changed.entry(user_id).or_insert(before);
+        }
+    }
+
+    /// The same, and what has changed since the last telling, which is this.
+    pub fn tell(&mut self) -> Delta<Online> {
+        self.refresh();
+        let mut delta = Delta::default();
+        for (user_id, before) in std::mem::take(&mut self.changed) {
+            match (before, self.seen.get(&user_id)) {
+                // Who came and went meanwhile, and the other way round.
+                (before, now) if before.as_ref() == now => {}
+                (_, Some(user)) => delta.came.push(user.clone()),
+                (_, None) => delta.went.push(user_id),
             }
         }
         delta
@@ -311,10 +322,16 @@ mod tests {
         roster.came(user(1, 1));
         roster.came(user(2, 2));
         roster.went(2);
-        assert_eq!(roster.settle(), came(&[user(1, 1)]));
+        assert_eq!(roster.tell(), came(&[user(1, 1)]));
         roster.went(1);
         roster.came(user(1, 1));
-        assert!(roster.settle().is_empty());
+        assert!(roster.tell().is_empty());
+        // The list was read meanwhile.
+        roster.came(user(2, 2));
+        roster.refresh();
+        assert_eq!(roster.total(), 2);
+        roster.went(2);
+        assert!(roster.tell().is_empty());
         assert_eq!(roster.total(), 1);
     }
 
@@ -323,21 +340,21 @@ mod tests {
         let mut roster = Roster::default();
         roster.came(user(1, 5));
         roster.list("a", 7, vec![member(1, 3), member(2, 4)], at(0));
-        roster.settle();
+        roster.tell();
         let seen: Vec<_> = roster.newest(10).cloned().collect();
         assert_eq!(seen, [user(2, 4), user(1, 3)]);
         roster.went(1);
-        assert!(roster.settle().is_empty());
+        assert!(roster.tell().is_empty());
         roster.list("b", 1, vec![member(1, 3)], at(0));
         assert_eq!(roster.sockets_elsewhere(1), 4);
         roster.forget("b");
-        assert!(roster.settle().is_empty());
+        assert!(roster.tell().is_empty());
         assert_eq!(
             (roster.sockets_elsewhere(1), roster.sockets_elsewhere(3)),
             (2, 0)
         );
         roster.forget("a");
-        let mut gone = roster.settle().went;
+        let mut gone = roster.tell().went;
         gone.sort_unstable();
         assert_eq!((gone, roster.total()), (vec![1, 2], 0));
     }
@@ -354,14 +371,14 @@ mod tests {
         assert!(!roster.change("a", 5, came(&[member(3, 3)]), at(0)));
         assert!(roster.change("a", 7, came(&[member(4, 4)]), at(0)));
         assert!(roster.beat("a", 7, at(0)));
-        roster.settle();
+        roster.tell();
         assert_eq!(roster.total(), 2);
         roster.list("a", 7, vec![member(4, 4)], at(0));
-        roster.settle();
+        roster.tell();
         assert_eq!(roster.newest(10).cloned().collect::<Vec<_>>(), [user(4, 4)]);
         // An older list that comes late says nothing.
         roster.list("a", 6, vec![], at(0));
-        assert!(roster.settle().is_empty());
+        assert!(roster.tell().is_empty());
     }
 
     #[test]
@@ -369,16 +386,21 @@ mod tests {
         let mut roster = Roster::default();
         roster.list("a", 1, vec![member(1, 1)], at(0));
         roster.list("b", 1, vec![member(2, 2)], at(8));
-        roster.settle();
+        roster.tell();
+        assert_eq!(roster.sockets_elsewhere(1), 2);
         assert!(roster.miss(at(5)));
+        assert_eq!(
+            (roster.sockets_elsewhere(1), roster.sockets_elsewhere(2)),
+            (0, 2)
+        );
         assert!(!roster.miss(at(5)));
         roster.forget_silent(at(5));
-        assert_eq!(roster.settle().went, [1]);
+        assert_eq!(roster.tell().went, [1]);
         assert!(roster.beat("a", 1, at(20)));
         roster.list("a", 1, vec![member(1, 1)], at(20));
-        assert_eq!(roster.settle(), came(&[user(1, 1)]));
+        assert_eq!(roster.tell(), came(&[user(1, 1)]));
         roster.forget_all();
-        assert_eq!(roster.settle().went.len(), 2);
+        assert_eq!(roster.tell().went.len(), 2);
     }
 
     #[test]
@@ -387,7 +409,7 @@ mod tests {
         for n in 0..2000 {
             roster.came(user(n, n));
         }
-        roster.settle();
+        roster.tell();
         let newest: Vec<i64> = roster.newest(1000).map(|user| user.user_id).collect();
         assert_eq!(newest, (1000..2000).rev().collect::<Vec<_>>());
         assert_eq!(roster.total(), 2000);

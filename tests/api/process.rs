@@ -537,6 +537,29 @@ fn two_processes_on_an_embedded_database_see_each_others_writes() {
     }
 }
 
+/// A shell gives few to start with, and each client is one.
+#[test]
+#[cfg(target_os = "linux")]
+fn as_many_files_may_be_open_as_the_system_lets_it() {
+    let directory = directory();
+    let program = inkpot(directory.path());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 200; exec \"$0\""]);
+    shell.arg(program.get_program()).env_clear();
+    for (name, value) in program.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    let server = Process::start(&mut shell);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{line}");
+    assert_ne!(numbers[0], "200", "{line}");
+}
+
 #[test]
 fn the_description_is_printed() {
     let dir = directory();

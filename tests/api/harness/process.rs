@@ -170,10 +170,14 @@ impl Process {
         (announced == Some(body.len())).then(|| (status, body.to_owned()))
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal by name, such as TERM.
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill")
-            .args([&format!("-{name}"), &self.child.id().to_string()])
+            .args([&format!("-{name}"), &self.id().to_string()])
             .status()
             .unwrap();
         assert!(sent.success());
@@ -183,7 +187,7 @@ impl Process {
     /// a busy machine that is long after the signal was sent.
     pub fn pause(&self) {
         self.signal("STOP");
-        let tasks = format!("/proc/{}/task", self.child.id());
+        let tasks = format!("/proc/{}/task", self.id());
         let stands = |task: std::io::Result<std::fs::DirEntry>| {
             let stat = std::fs::read_to_string(task.unwrap().path().join("stat"));
             // The name before it may have anything in it. One that has ended has no file.
