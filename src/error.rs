@@ -52,7 +52,7 @@ codes! {
     WrongCode "wrong_code" Some(403), "Wrong code", "The code is not the one that was sent last, has expired, was used, or was tried too often. Ask for a new one.";
     AdminsOnly "admins_only" Some(403), "Admins only", "The route is for users with the role admin.";
     NotYourPost "not_your_post" Some(403), "Not your post", "Only its author and admins may change or delete a post.";
-    OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie must come from a page of this server or of a listed origin.";
+    OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie, or opens a live stream, must come from a page of this server or of a listed origin.";
     NotFound "not_found" Some(404), "Not found", "Nothing is served under this path.";
     UserNotFound "user_not_found" Some(404), "User not found", "No user has this id.";
     PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id.";

@@ -63,12 +63,11 @@ impl RedisHealth {
             }
         });
         if is_news {
-            tracing::warn!(
-                why,
-                "Redis at {} is away: other processes are heard by the database, presence shows \
-                 this process alone, limits are each process's own",
-                self.name
-            );
+            let so = match user {
+                User::Bus => "other processes are heard by the database alone",
+                User::Limits => "limits are this process's own",
+            };
+            tracing::warn!(why, "Redis at {} is away: {so}", self.name);
         }
     }
 

@@ -116,7 +116,7 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     let secrets = secret::load(&settings)?;
     // It serves nothing, and hears of jobs as servers do.
     let app = App::new(settings, &secrets, db, Clock::system())?;
-    let carrier = app.carrier()?;
+    let carrier = app.carrier()?.map(Carrier::without_presence);
     Ok(PreparedWorker {
         worker: worker_of(app.letters()?),
         bus: app.bus,

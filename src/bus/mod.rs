@@ -203,12 +203,11 @@ impl Bus {
     }
 
     /// The carrier works from now on. What happened in the gap is unknown, so nothing
-    /// that was kept is trusted.
+    /// that was kept is trusted. Who is online elsewhere is still to be asked.
     fn up(&self) {
         self.hear(&Event::AnythingChanged);
         self.is_up.store(true, Ordering::Release);
         self.settle();
-        self.listeners.presence.set_partial(false);
         self.listeners.presence.look_again(0, None);
     }
 

@@ -27,6 +27,9 @@ const DEAF: Duration = Duration::from_millis(800);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Before the next try to connect: doubling from the first to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// From the connection until every other process is connected too, and was heard: before
+/// that a list of who is online may lack whole processes.
+const GATHERED: Duration = Duration::from_millis(1500);
 /// Events that one round trip carries.
 const TOGETHER: usize = 256;
 
@@ -39,6 +42,17 @@ pub struct Carrier {
     /// Where all who serve the same database hear.
     all: String,
     out: mpsc::Receiver<Said>,
+    /// Whether who is online is of interest here.
+    shows_presence: bool,
+    /// Whether this process has said good-bye: others hear what happens in its last
+    /// requests, and do not take it up again.
+    has_parted: bool,
+}
+
+/// A connection that carries.
+struct Connection {
+    heard: redis::aio::PubSub,
+    said: MultiplexedConnection,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -63,6 +77,16 @@ impl Carrier {
             process: ulid::Ulid::generate().to_string(),
             all: format!("inkpot:{installation}"),
             out,
+            shows_presence: true,
+            has_parted: false,
+        }
+    }
+
+    /// The same for a process that nobody asks who is online.
+    pub fn without_presence(self) -> Self {
+        Self {
+            shows_presence: false,
+            ..self
         }
     }
 
@@ -75,9 +99,9 @@ impl Carrier {
         let mut pause = RETRY.0;
         loop {
             let why = match self.connect().await {
-                Ok((subscription, connection)) => {
+                Ok(connection) => {
                     pause = RETRY.0;
-                    let why = self.carry(&bus, subscription, connection).await;
+                    let why = self.carry(&bus, connection).await;
                     bus.down();
                     why
                 }
@@ -89,38 +113,63 @@ impl Carrier {
         }
     }
 
-    async fn connect(&self) -> Result<(redis::aio::PubSub, MultiplexedConnection), String> {
+    /// A connection that has carried: what was said on it came back.
+    async fn connect(&self) -> Result<Connection, String> {
         let connecting = async {
-            let mut subscription = self.client.get_async_pubsub().await?;
-            subscription.subscribe(&self.all).await?;
-            subscription.subscribe(self.of(&self.process)).await?;
+            let mut heard = self.client.get_async_pubsub().await?;
+            heard.subscribe(&self.all).await?;
+            heard.subscribe(self.of(&self.process)).await?;
             let config = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
-            let connection = self
+            let said = self
                 .client
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
-            redis::RedisResult::Ok((subscription, connection))
+            redis::RedisResult::Ok(Connection { heard, said })
         };
-        timeout(2 * PATIENCE, connecting)
+        let mut connection = timeout(2 * PATIENCE, connecting)
             .await
             .map_err(|_| "no connection in time".to_owned())?
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        let mut pipe = redis::pipe();
+        self.add(
+            &mut pipe,
+            &self.of(&self.process),
+            Said::Beat { version: 0 },
+        );
+        send(&mut connection.said, &pipe).await?;
+        let echo = async {
+            let mut heard = connection.heard.on_message();
+            while let Some(message) = heard.next().await {
+                if read(&message).is_some_and(|(from, _)| from == self.process) {
+                    return true;
+                }
+            }
+            false
+        };
+        match timeout(DEAF, echo).await {
+            Ok(true) => Ok(connection),
+            Ok(false) => Err("the connection was closed".to_owned()),
+            Err(_) => Err("nothing comes back".to_owned()),
+        }
     }
 
     /// Carries until the connection fails; gives why.
-    async fn carry(
-        &mut self,
-        bus: &Bus,
-        mut subscription: redis::aio::PubSub,
-        mut connection: MultiplexedConnection,
-    ) -> String {
+    async fn carry(&mut self, bus: &Bus, connection: Connection) -> String {
+        let Connection {
+            heard: mut subscription,
+            said: mut connection,
+        } = connection;
         // What waited here was lost for those who heard the others meanwhile.
         while self.out.try_recv().is_ok() {}
         self.health.reached(User::Bus);
         bus.up();
+        let mut is_whole = false;
+        let begun = Instant::now();
         let mut pipe = redis::pipe();
         self.add(&mut pipe, &self.all, Said::Event(Event::AnythingChanged));
-        self.add(&mut pipe, &self.all, Said::Ask { of: None });
+        if self.shows_presence {
+            self.add(&mut pipe, &self.all, Said::Ask { of: None });
+        }
         if let Err(why) = send(&mut connection, &pipe).await {
             return why;
         }
@@ -135,9 +184,7 @@ impl Carrier {
                     let Some(message) = message else {
                         return "the connection was closed".to_owned();
                     };
-                    let message = serde_json::from_slice::<Message>(message.get_payload_bytes());
-                    // A newer program may say what this one does not understand.
-                    let Ok(Message { from, said }) = message else { continue };
+                    let Some((from, said)) = read(&message) else { continue };
                     if from == self.process {
                         if let Said::Beat { .. } = said {
                             echo = Instant::now();
@@ -150,26 +197,32 @@ impl Carrier {
                     let Some(said) = said else {
                         return "the server stops".to_owned();
                     };
-                    self.add(&mut pipe, &self.all, said);
+                    self.tell(&mut pipe, said);
                     for _ in 1..TOGETHER {
                         let Ok(said) = self.out.try_recv() else { break };
-                        self.add(&mut pipe, &self.all, said);
+                        self.tell(&mut pipe, said);
                     }
                 }
                 _ = beats.tick() => {
                     if echo.elapsed() > DEAF {
                         return "nothing comes back".to_owned();
                     }
-                    let is_one_missed = bus.presence().hear(|roster, now| {
+                    let (is_one_missed, is_all_known) = bus.presence().hear(|roster, now| {
                         roster.forget_silent(now.saturating_sub(LEASE));
-                        roster.miss(now.saturating_sub(DEAF))
+                        (roster.miss(now.saturating_sub(DEAF)), roster.is_all_known())
                     });
                     if is_one_missed {
                         // It may have been killed between a commit and its event.
                         bus.hear(&Event::AnythingChanged);
                     }
+                    if !is_whole && is_all_known && begun.elapsed() > GATHERED {
+                        is_whole = true;
+                        bus.presence().set_partial(false);
+                    }
                     let version = bus.presence().told();
-                    self.add(&mut pipe, &self.all, Said::Beat { version });
+                    // Its own beat alone, when nobody else is to take it for one that lives.
+                    let channel = if self.has_parted { self.of(&self.process) } else { self.all.clone() };
+                    self.add(&mut pipe, &channel, Said::Beat { version });
                 }
             }
             if !pipe.is_empty()
@@ -178,6 +231,12 @@ impl Carrier {
                 return why;
             }
         }
+    }
+
+    /// Tells all others.
+    fn tell(&mut self, pipe: &mut Pipeline, said: Said) {
+        self.has_parted |= matches!(said, Said::Bye);
+        self.add(pipe, &self.all, said);
     }
 
     fn add(&self, pipe: &mut Pipeline, channel: &str, said: Said) {
@@ -192,6 +251,10 @@ impl Carrier {
 
     /// Acts on what another process says.
     fn answer(&self, bus: &Bus, from: &str, said: Said, pipe: &mut Pipeline) {
+        let is_presence = !matches!(said, Said::Event(_));
+        if is_presence && (self.has_parted || !self.shows_presence) {
+            return;
+        }
         let must_ask = match said {
             Said::Event(event) => {
                 bus.hear(&event);
@@ -232,4 +295,11 @@ async fn send(connection: &mut MultiplexedConnection, pipe: &Pipeline) -> Result
         .await
         .map_err(|_| "no answer in time".to_owned())?
         .map_err(|error| error.to_string())
+}
+
+/// Who says what; `None` for what a newer program may say and this one does not
+/// understand.
+fn read(message: &redis::Msg) -> Option<(String, Said)> {
+    let Message { from, said } = serde_json::from_slice(message.get_payload_bytes()).ok()?;
+    Some((from, said))
 }

@@ -1,17 +1,14 @@
 //! The schema's history, embedded: twin folders with the same names, one for each
 //! database.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
-use sha2::{Digest, Sha256};
 
 use super::connection::Conn;
 use super::dialect;
+use super::schema::installation;
 
 const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -35,28 +32,9 @@ pub fn status(conn: &mut Conn) -> Outcome<Vec<Status>> {
     }
 }
 
-#[derive(QueryableByName)]
-struct Birth {
-    #[diesel(sql_type = Text)]
-    birth: String,
-}
-
-/// What tells this database from others that share a server of another kind with it:
-/// its name, and when it got its first tables.
+/// What tells this database from all others that share a server of another kind with it.
 pub fn installation(conn: &mut Conn) -> QueryResult<String> {
-    let sql = match conn {
-        Conn::Sqlite(_) => {
-            "SELECT CAST(MIN(run_on) AS TEXT) AS birth FROM __diesel_schema_migrations"
-        }
-        Conn::Mysql(_) => {
-            "SELECT CONCAT(DATABASE(), ' ', MIN(run_on)) AS birth FROM __diesel_schema_migrations"
-        }
-    };
-    let Birth { birth } = match conn {
-        Conn::Sqlite(c) => diesel::sql_query(sql).get_result(c),
-        Conn::Mysql(c) => diesel::sql_query(sql).get_result(c),
-    }?;
-    Ok(URL_SAFE_NO_PAD.encode(&Sha256::digest(birth)[..12]))
+    installation::table.select(installation::name).first(conn)
 }
 
 /// Applies what is missing, in order; gives the names of what was applied.

@@ -129,6 +129,12 @@ diesel::table! {
 }
 
 diesel::table! {
+    installation (name) {
+        name -> Text,
+    }
+}
+
+diesel::table! {
     job (job_id) {
         job_id -> BigInt,
         kind -> Text,

@@ -13,8 +13,8 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use tokio::sync::{Notify, broadcast, oneshot};
 
+use super::pulse::Pace;
 use super::roster::{Delta, Member, Online, Roster};
-use super::socket::Pace;
 use super::telling;
 use crate::clock::Clock;
 use crate::error::{Code, Error};
@@ -23,6 +23,9 @@ use crate::error::{Code, Error};
 pub const GATHER: Duration = Duration::from_millis(250);
 /// How many of those who are online a list has.
 pub const LISTED: usize = 1000;
+/// Of how many who went at once a change tells; with more, or more than a list has who
+/// came, the list is told anew instead: a socket costs no more however many there are.
+const GONE: usize = 10_000;
 /// Open sockets of one user, in all their tabs and devices.
 pub const MAX_OF_USER: usize = 10;
 /// Open sockets of one address, behind which may be many users.
@@ -303,14 +306,20 @@ impl Hub {
         let delta = state.roster.tell();
         let (total, partial) = (state.roster.total(), state.is_partial);
         let frames = state.frames.as_ref()?;
-        if !delta.is_empty() || state.was_partial != partial {
-            state.was_partial = partial;
+        let is_news = !delta.is_empty() || state.was_partial != partial;
+        state.was_partial = partial;
+        let is_large = delta.came.len() > LISTED || delta.went.len() > GONE;
+        let snapshot = || telling::snapshot(total, state.roster.newest(LISTED).collect(), partial);
+        let snapshot = (is_large || !state.newcomers.is_empty()).then(snapshot);
+        if is_news {
+            let frame = match &snapshot {
+                Some(snapshot) if is_large => snapshot.clone(),
+                _ => telling::change(total, &delta, partial),
+            };
             // Nobody may be there to hear it.
-            let _ = frames.send(telling::change(total, &delta, partial));
+            let _ = frames.send(frame);
         }
-        if !state.newcomers.is_empty() {
-            let newest = state.roster.newest(LISTED).collect();
-            let snapshot = telling::snapshot(total, newest, partial);
+        if let Some(snapshot) = snapshot {
             for newcomer in std::mem::take(&mut state.newcomers) {
                 // It may have gone meanwhile.
                 let _ = newcomer.send(Joined {

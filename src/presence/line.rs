@@ -12,12 +12,15 @@ use actix_http::ws::{Codec, Frame, Item, ProtocolError};
 use actix_web::web::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, timeout_at};
 
 /// Bytes of a message that a client may send. It has nothing to say.
 const MAX_MESSAGE: usize = 4096;
 /// Bytes that are read at once.
 const CHUNK: usize = 512;
+/// So many of them are read after the last frame.
+const LAST_CHUNKS: usize = 4096;
 /// Bytes that the system may hold for a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -116,6 +119,9 @@ impl Line {
     /// The next thing that the client says. May be given up and begun again.
     pub async fn hear(&mut self) -> Result<Heard, Unheard> {
         loop {
+            // Who sends without a pause would hold the thread: being readable is not
+            // counted, unlike most that is waited for.
+            consume_budget().await;
             match self.codec.decode(&mut self.read) {
                 Ok(Some(frame)) => return self.understand(frame),
                 Ok(None) => {}
@@ -204,7 +210,8 @@ impl Line {
             return;
         }
         let mut chunk = [0; CHUNK];
-        loop {
+        for _ in 0..LAST_CHUNKS {
+            consume_budget().await;
             let Ok(Ok(())) = timeout_at(end, self.stream.readable()).await else {
                 return;
             };

@@ -193,6 +193,11 @@ impl Roster {
         is_one_missed
     }
 
+    /// Whether every process that was heard has told its list.
+    pub fn is_all_known(&self) -> bool {
+        self.peers.values().all(|peer| peer.version.is_some())
+    }
+
     /// Forgets processes that were last heard before `before`, and their users.
     pub fn forget_silent(&mut self, before: Duration) {
         let silent: Vec<String> = self

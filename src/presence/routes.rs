@@ -42,11 +42,12 @@ pub fn endpoints() -> Vec<Endpoint> {
                      `Upgrade: websocket` the same URL is the live stream: frames of JSON, first \
                      `{\"type\": \"snapshot\", \"total\", \"online\": […]}`, then \
                      `{\"type\": \"change\", \"total\", \"online\": […], \"offline\": [user_id, …]}`, \
-                     gathered over at most 250 ms. The token is in a header or, from a page, among the \
+                     gathered over at most 250 ms; another snapshot, which begins anew, when very \
+                     much has changed. The token is in a header or, from a page, among the \
                      subprotocols: `new WebSocket(url, [\"inkpot.v1\", \"bearer.\" + token])`. \
                      A server that should hear other processes and does not adds `\"partial\": true`. \
                      Close codes: 4401 the token ended, 1001 the server stops or hears nothing, 1013 too \
-                     slow a reader.",
+                     slow a reader, 1002, 1007, 1008 and 1009 what the client sent.",
                 )
                 .token()
                 .database()

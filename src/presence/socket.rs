@@ -1,15 +1,19 @@
 //! One WebSocket: it hears the list and the changes, and ends when its session does.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::web::{Bytes, Data};
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{sleep, sleep_until, timeout};
 
 use super::hub::{PARTING, Place};
 use super::line::{self, Heard, Line, Unheard, Unsent};
+use super::pulse::Pulse;
 use crate::accounts::tokens::Subject;
 use crate::app::App;
 
@@ -17,27 +21,6 @@ use crate::app::App;
 const SLOW_PARTING: Duration = Duration::from_secs(30);
 /// Before a session is looked up again when the database could not be asked.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// How long a socket waits for its client.
-#[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    /// Between two pings.
-    pub ping: Duration,
-    /// Who says nothing for so long, not even a pong, is gone.
-    pub silence: Duration,
-    /// How long a frame may wait for a reader before it counts as too slow.
-    pub patience: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self {
-            ping: Duration::from_secs(15),
-            silence: Duration::from_secs(30),
-            patience: Duration::from_secs(10),
-        }
-    }
-}
 
 /// Why a socket ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,48 +112,74 @@ async fn talk(
 ) -> Result<Never, End> {
     let joined = (&mut place.joined).await;
     let mut joined = joined.map_err(|_| End::ServerStops)?;
-    let Pace {
-        ping,
-        silence,
-        patience,
-    } = place.pace;
+    let patience = place.pace.patience;
     line.say(joined.snapshot, patience).await?;
     // It is large, and others may be done with it.
     joined.snapshot = Bytes::new();
-    let mut last_heard = Instant::now();
-    let mut pings = interval_at(last_heard + ping, ping);
-    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pulse = Pulse::new(place.pace);
     let expiry = sleep(until(owner.expires, app));
     tokio::pin!(expiry);
+    let mut look = None;
     loop {
         tokio::select! {
-            said = line.hear() => {
-                last_heard = Instant::now();
-                match said? {
-                    Heard::Close => return Err(End::Closed),
-                    Heard::Ping(payload) => line.say(line::pong(&payload), patience).await?,
-                    // There is nothing to say here; what is said is no harm.
-                    Heard::Something => {}
-                }
-            }
+            said = line.hear() => answer(line, said, &mut pulse, patience).await?,
             frame = joined.frames.recv() => match frame {
                 Ok(frame) => line.say(frame, patience).await?,
                 Err(RecvError::Lagged(_)) => return Err(End::TooSlow),
                 Err(RecvError::Closed) => return Err(End::ServerStops),
             },
-            _ = pings.tick() => {
-                if last_heard.elapsed() >= silence {
-                    return Err(End::Silent);
+            () = sleep_until(pulse.due()) => {
+                if pulse.is_over() {
+                    // What came while this process stood still was not heard yet.
+                    let said = line.hear().now_or_never().ok_or(End::Silent)?;
+                    answer(line, said, &mut pulse, patience).await?;
+                } else {
+                    pulse.ping();
+                    line.say(line::PING, patience).await?;
                 }
-                line.say(line::PING, patience).await?;
             }
             () = &mut expiry => return Err(End::TokenEnded),
-            () = place.look_again.notified() => {
-                if !is_live(owner, app).await {
+            // While it is looked, all else goes on: the database may not answer for long.
+            () = place.look_again.notified(), if look.is_none() => {
+                look = Some(Box::pin(is_live(owner, app.clone())) as Look);
+            }
+            is_live = end_of(&mut look) => {
+                look = None;
+                if !is_live {
                     return Err(End::TokenEnded);
                 }
             }
         }
+    }
+}
+
+/// Acts on what the client says.
+async fn answer(
+    line: &mut Line,
+    said: Result<Heard, Unheard>,
+    pulse: &mut Pulse,
+    patience: Duration,
+) -> Result<(), End> {
+    let said = said?;
+    if !pulse.beats() {
+        return Err(End::Wrong(1008));
+    }
+    match said {
+        Heard::Close => Err(End::Closed),
+        Heard::Ping(payload) => Ok(line.say(line::pong(&payload), patience).await?),
+        // There is nothing to say here; what is said is no harm.
+        Heard::Something => Ok(()),
+    }
+}
+
+/// A session that is looked at.
+type Look = Pin<Box<dyn Future<Output = bool>>>;
+
+/// What comes of it; waits for ever when there is none.
+async fn end_of(look: &mut Option<Look>) -> bool {
+    match look {
+        Some(look) => look.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -181,7 +190,7 @@ fn until(expires: i64, app: &App) -> Duration {
 
 /// Whether the session is live and the token has not expired. Without the database it
 /// is asked until there is an answer: what is known goes on.
-async fn is_live(owner: Owner, app: &Data<App>) -> bool {
+async fn is_live(owner: Owner, app: Data<App>) -> bool {
     if owner.expires <= app.clock.timestamp() {
         return false;
     }

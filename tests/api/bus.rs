@@ -244,6 +244,40 @@ async fn nothing_is_stale_after_redis_was_away() {
     }
 }
 
+/// Connections are made, and nothing can be said on them.
+#[test]
+fn a_redis_that_carries_nothing_is_away_and_stays_so() {
+    let Some(redis) = Redis::start() else { return };
+    let mut connection = redis.connection();
+    let mut order = redis::cmd("ACL");
+    order.arg("SETUSER").arg("mute").arg("on").arg(">hunter22");
+    order.arg("~*").arg("&*").arg("+@all").arg("-publish");
+    order.exec(&mut connection).unwrap();
+    let mut connections = || {
+        let stats: String = redis::cmd("INFO")
+            .arg("stats")
+            .query(&mut connection)
+            .unwrap();
+        let mut lines = stats.lines();
+        let line = lines.find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = inkpot(dir.path());
+    let url = redis.url().replace("://", "://mute:hunter22@");
+    let server = Process::start(command.env("REDIS_URL", url));
+    let before = connections();
+    until("tried again", || connections() > before + 6);
+    let (status, ready) = server.call("GET", "/readyz", "", "");
+    assert!(status == 200 && ready.contains("degraded"), "{ready}");
+    server.signal("TERM");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    let lines = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!((lines("is away"), lines("is back")), (1, 0), "{log}");
+    assert!(!log.contains("hunter22"), "{log}");
+}
+
 fn get_with(process: &Process, path: &str, token: &str) -> Value {
     let (status, answer) = process.call("GET", path, &headers(token), "");
     assert_eq!(status, 200, "{answer}");

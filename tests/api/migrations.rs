@@ -107,8 +107,8 @@ fn twins_make_the_same_tables() {
 fn the_code_sees_the_tables_as_they_are() {
     use diesel::sqlite::Sqlite;
     use inkpot::db::schema::{
-        audit, code, content, idempotency, job, post, post_count, post_tag, post_unindexed,
-        session, session_event, signing_key, user,
+        audit, code, content, idempotency, installation, job, post, post_count, post_tag,
+        post_unindexed, session, session_event, signing_key, user,
     };
     let sqlite = TestDatabase::create(Backend::Sqlite).unwrap();
     let found: Vec<String> = sqlite
@@ -122,6 +122,8 @@ fn the_code_sees_the_tables_as_they_are() {
         diesel::debug_query::<Sqlite, _>(&code::table.select(code::all_columns)).to_string(),
         diesel::debug_query::<Sqlite, _>(&content::table.select(content::all_columns)).to_string(),
         diesel::debug_query::<Sqlite, _>(&idempotency::table.select(idempotency::all_columns))
+            .to_string(),
+        diesel::debug_query::<Sqlite, _>(&installation::table.select(installation::all_columns))
             .to_string(),
         diesel::debug_query::<Sqlite, _>(&job::table.select(job::all_columns)).to_string(),
         diesel::debug_query::<Sqlite, _>(&post::table.select(post::all_columns)).to_string(),
@@ -243,4 +245,22 @@ fn eight_that_start_at_once_on_sqlite() {
 #[test]
 fn eight_that_start_at_once_on_mysql() {
     at_once(Backend::Mysql);
+}
+
+/// Made in the same second, by the same steps.
+#[test]
+fn every_database_has_a_name_of_its_own() {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        // Not a copy of one that is kept for tests.
+        let make = || {
+            let database = TestDatabase::create_empty(backend, true)?;
+            Some(database.with(migrations::installation))
+        };
+        let (Some(one), Some(other)) = (make(), make()) else {
+            return;
+        };
+        let (one, other) = (one.unwrap(), other.unwrap());
+        assert_eq!((one.len(), other.len()), (32, 32));
+        assert_ne!(one, other);
+    }
 }

@@ -100,6 +100,38 @@ async fn who_read_a_name_before_it_was_another_one_reads_it_again() {
 }
 
 #[actix_web::test]
+async fn whatever_changes_at_once_a_frame_stays_small() {
+    let (hub, _) = hub(false);
+    let mut place = enter(&hub, 1, HERE).unwrap();
+    let mut frames = (&mut place.joined).await.unwrap().frames;
+    let members = |ids: std::ops::Range<i64>| {
+        let member = |user_id| Member {
+            user: Online {
+                user_id,
+                name: format!("user {user_id}"),
+                since: chrono::DateTime::UNIX_EPOCH.naive_utc(),
+            },
+            sockets: 1,
+        };
+        ids.map(member).collect::<Vec<_>>()
+    };
+    for (version, users, kind, online, total) in [
+        (1, 2..902, "change", 900, 901),
+        (2, 2..50_002, "snapshot", 1000, 50_001),
+        (3, 2..49_002, "change", 0, 49_001),
+        (4, 2..12, "snapshot", 11, 11),
+    ] {
+        hub.hear(|roster, now| roster.list("other", version, members(users), now));
+        let frame = frames.recv().await.unwrap();
+        let text = &frame[frame.iter().position(|byte| *byte == b'{').unwrap()..];
+        let told: Value = serde_json::from_slice(text).unwrap();
+        let listed = told["online"].as_array().unwrap().len();
+        assert_eq!((&told["type"], listed), (&kind.into(), online));
+        assert_eq!(told["total"], total);
+    }
+}
+
+#[actix_web::test]
 async fn sockets_in_other_processes_count() {
     let (hub, _) = hub(false);
     let mut places: Vec<_> = (0..6).map(|_| enter(&hub, 1, HERE).unwrap()).collect();

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use inkpot::presence::socket::Pace;
+use inkpot::presence::pulse::Pace;
 
 use crate::harness::process::{Process, inkpot};
 use crate::harness::serving::Serving;
@@ -76,6 +76,38 @@ async fn whatever_bytes_come_the_socket_ends_fittingly_and_others_go_on() {
     for level in ["ERROR", "WARN", "panic"] {
         assert!(!log.contains(level), "{log}");
     }
+}
+
+/// More sockets than threads, each sending without a pause what is no fault by itself.
+#[actix_web::test]
+async fn who_sends_without_a_pause_is_closed_and_holds_up_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Process::start(inkpot(dir.path()).env("INKPOT_WORKERS", "1"));
+    let (ann, ben) = (register(&server, "ann"), register(&server, "ben"));
+    let mut anns = Socket::open(&server.address, &ann).await;
+    let mut floods = Vec::new();
+    for frame in [
+        Rude::frame(TEXT, b"x"),
+        Rude::frame(0x8a, b""),
+        Rude::frame(PING, b""),
+    ] {
+        let mut rude = Rude::open(&server.address, &ben).await;
+        floods.push(actix_web::rt::spawn(async move {
+            let many = frame.repeat(10_000);
+            // Until the server has closed, whatever it says.
+            while rude.try_write(&many).await {}
+        }));
+    }
+    anns.until_online(&[1, 2]).await;
+    assert_eq!(server.call("GET", "/livez", "", "").0, 200);
+    anns.until_online(&[1]).await;
+    for flood in floods {
+        flood.await.unwrap();
+    }
+    let mut rude = Rude::open(&server.address, &ben).await;
+    rude.write(&Rude::frame(TEXT, b"x").repeat(300)).await;
+    assert_eq!(rude.close_code().await, Some(1008));
+    anns.close().await;
 }
 
 #[actix_web::test]

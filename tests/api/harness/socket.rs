@@ -237,6 +237,12 @@ impl Rude {
             .expect("the server takes what is written");
     }
 
+    /// Writes; whether the server takes it still.
+    pub async fn try_write(&mut self, bytes: &[u8]) -> bool {
+        let writing = timeout(PATIENCE, self.stream.write_all(bytes)).await;
+        writing.expect("the server takes it or closes").is_ok()
+    }
+
     /// A frame of a client: first byte with the opcode, masked with zeros.
     pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let length = u8::try_from(payload.len()).unwrap();
