@@ -220,8 +220,9 @@ impl Carrier {
                         bus.presence().set_partial(false);
                     }
                     let version = bus.presence().told();
-                    // Its own beat alone, when nobody else is to take it for one that lives.
-                    let channel = if self.has_parted { self.of(&self.process) } else { self.all.clone() };
+                    // For itself alone, where nobody is to wait for its list or to miss it.
+                    let is_alone = self.has_parted || !self.shows_presence;
+                    let channel = if is_alone { self.of(&self.process) } else { self.all.clone() };
                     self.add(&mut pipe, &channel, Said::Beat { version });
                 }
             }

@@ -278,6 +278,33 @@ fn a_redis_that_carries_nothing_is_away_and_stays_so() {
     assert!(!log.contains("hunter22"), "{log}");
 }
 
+/// A worker shows nobody who is online, so nobody waits for its list.
+#[test]
+fn a_list_is_whole_beside_a_worker() {
+    let Some(redis) = Redis::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let with_redis = || {
+        let mut command = inkpot(dir.path());
+        command.env("REDIS_URL", redis.url());
+        command
+    };
+    let server = Process::start(&mut with_redis());
+    let ann = register(&server, "ann");
+    let worker = Process::start_worker(&mut with_redis());
+    // The channel of all, and one of each.
+    let mut connection = redis.connection();
+    until("both on the bus", || {
+        let mut order = redis::cmd("PUBSUB");
+        order.arg("CHANNELS").arg("inkpot:*");
+        order.query::<Vec<String>>(&mut connection).unwrap().len() == 3
+    });
+    let whole = |process: &Process| get_with(process, "/user/online", &ann)["partial"].is_null();
+    until("whole", || whole(&server));
+    let other = Process::start(&mut with_redis());
+    until("whole in a server that came later", || whole(&other));
+    drop(worker);
+}
+
 fn get_with(process: &Process, path: &str, token: &str) -> Value {
     let (status, answer) = process.call("GET", path, &headers(token), "");
     assert_eq!(status, 200, "{answer}");
