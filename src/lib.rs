@@ -23,27 +23,17 @@
 //! - [`error`], [`clock`]: the closed table of refusals; the only source of now.
 
 pub mod accounts;
-pub mod app;
-pub mod bus;
-pub mod cache;
-pub mod clock;
-pub mod command;
-pub mod company;
-pub mod config;
-pub mod db;
+pub mod cli;
+pub mod core;
 pub mod error;
 pub mod http;
 pub mod jobs;
-pub mod limits;
+pub mod meta;
 pub mod notify;
 pub mod openapi;
 pub mod posts;
 pub mod presence;
-pub mod redis_health;
-pub mod redis_url;
 pub mod routes;
-pub mod secret;
 pub mod server;
-pub mod service;
-pub mod telemetry;
+pub mod state;
 pub mod work;

@@ -5,16 +5,18 @@
 
 use std::process::ExitCode;
 
-use inkpot::command::users;
-use inkpot::config::{self, Command, Refusal, Settings};
-use inkpot::{command, server, telemetry};
+use inkpot::cli::args::{self, Command, Refusal};
+use inkpot::cli::users;
+use inkpot::core::settings::Settings;
+use inkpot::core::telemetry;
+use inkpot::{cli, server};
 
 /// The start was refused.
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = match config::read() {
-        Ok(cli) => cli,
+    let given = match args::read() {
+        Ok(given) => given,
         Err(Refusal::Help(help)) => {
             // Help that nobody reads any more is no failure.
             let _ = help.print();
@@ -23,26 +25,24 @@ fn main() -> ExitCode {
         Err(Refusal::Line(line)) => return refuse(&line),
     };
     // Its end writes the last lines of the log.
-    let _log = match telemetry::start(&cli.settings) {
+    let _log = match telemetry::start(&given.settings) {
         Ok(log) => log,
         Err(why) => return refuse(&why),
     };
-    let command = cli.command.unwrap_or(Command::Serve { no_jobs: false });
+    let command = given.command.unwrap_or(Command::Serve { no_jobs: false });
     let done = match command {
-        Command::Serve { no_jobs } => return serve(cli.settings, !no_jobs),
-        Command::Worker => return work(cli.settings),
-        Command::Jobs { action } => {
-            command::jobs::run(action, &cli.settings, &mut std::io::stdout())
-        }
+        Command::Serve { no_jobs } => return serve(given.settings, !no_jobs),
+        Command::Worker => return work(given.settings),
+        Command::Jobs { action } => cli::jobs::run(action, &given.settings, &mut std::io::stdout()),
         Command::Migrate { action } => {
-            command::migrate(action, &cli.settings, &mut std::io::stdout())
+            cli::migrate(action, &given.settings, &mut std::io::stdout())
         }
-        Command::User { action } => users::run(action, &cli.settings, &mut std::io::stdout()),
-        Command::Keys { action } => command::keys(&action, &cli.settings, &mut std::io::stdout()),
+        Command::User { action } => users::run(action, &given.settings, &mut std::io::stdout()),
+        Command::Keys { action } => cli::keys(&action, &given.settings, &mut std::io::stdout()),
         Command::Check { repair } => {
-            command::check::run(repair, &cli.settings, &mut std::io::stdout())
+            cli::check::run(repair, &given.settings, &mut std::io::stdout())
         }
-        Command::Openapi => command::openapi(&mut std::io::stdout()),
+        Command::Openapi => cli::openapi(&mut std::io::stdout()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
-use crate::{accounts, jobs, posts, presence, service};
+use crate::{accounts, jobs, meta, posts, presence};
 
 /// Every endpoint. Fixed paths stand before patterns that would match them.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -16,7 +16,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         posts::routes::endpoints(),
         posts::feed_routes::endpoints(),
         jobs::routes::endpoints(),
-        service::endpoints(),
+        meta::endpoints(),
     ]
     .into_iter()
     .flatten()

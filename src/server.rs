@@ -19,20 +19,21 @@ use tokio::sync::oneshot;
 use crate::accounts::keys;
 use crate::accounts::letters::Letters;
 use crate::accounts::sessions;
-use crate::app::App;
-use crate::bus::redis::Carrier;
-use crate::bus::{Bus, Event, Said};
-use crate::clock::Clock;
-use crate::company::Company;
-use crate::config::Settings;
-use crate::db::{DatabaseUrl, Db, DbError, migrations};
-use crate::http::edge;
-use crate::http::public_url::PublicUrl;
-use crate::http::wire::Wire;
+use crate::core::bus::redis::Carrier;
+use crate::core::bus::{Bus, Event, Said};
+use crate::core::clock::Clock;
+use crate::core::db::{DatabaseUrl, Db, DbError, migrations};
+use crate::core::process_lock::Company;
+use crate::core::secret;
+use crate::core::settings::Settings;
+use crate::core::settings::public_url::PublicUrl;
+use crate::http::middleware;
+use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
 use crate::posts::check;
 use crate::presence::names;
-use crate::{routes, secret, work};
+use crate::state::AppState;
+use crate::{routes, work};
 
 /// Seconds that requests in flight get to end when the server stops.
 const DRAIN_SECONDS: u64 = 10;
@@ -49,7 +50,7 @@ pub struct Bound {
     pub address: SocketAddr,
     pub handle: ServerHandle,
     pub server: Server,
-    app: Data<App>,
+    app: Data<AppState>,
     company: Company,
     /// `None` when jobs are left to other processes.
     worker: Option<Worker>,
@@ -58,7 +59,7 @@ pub struct Bound {
 
 /// What a server needs, put together.
 pub struct Prepared {
-    app: App,
+    app: AppState,
     company: Company,
     does_jobs: bool,
     carrier: Option<Carrier>,
@@ -94,7 +95,7 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let db = open_database(&settings)?;
     let company = Company::join(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
-    let app = App::new(settings, &secrets, db, Clock::system())?;
+    let app = AppState::new(settings, &secrets, db, Clock::system())?;
     keys::start(&app.db, &app.tokens)?;
     app.bus.others_write(others_write(&app.db, &company));
     if does_jobs {
@@ -115,7 +116,7 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     plan(&db)?;
     let secrets = secret::load(&settings)?;
     // It serves nothing, and hears of jobs as servers do.
-    let app = App::new(settings, &secrets, db, Clock::system())?;
+    let app = AppState::new(settings, &secrets, db, Clock::system())?;
     let carrier = app.carrier()?.map(Carrier::without_presence);
     Ok(PreparedWorker {
         worker: worker_of(app.letters()?),
@@ -183,7 +184,7 @@ fn allow_open_files() {
 }
 
 /// Serves HTTP on a port, for as long as the server is awaited.
-pub fn serve(app: &Data<App>, listener: TcpListener) -> std::io::Result<Server> {
+pub fn serve(app: &Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let workers = app.settings.worker_threads();
     let shared = app.clone();
@@ -198,7 +199,7 @@ pub fn serve(app: &Data<App>, listener: TcpListener) -> std::io::Result<Server> 
             let stopping = stopping.clone();
             let service = actix_web::App::new()
                 .app_data(app)
-                .wrap(from_fn(edge::handle))
+                .wrap(from_fn(middleware::handle))
                 .configure(routes::register)
                 .into_factory()
                 .map_err(|error| error.error_response());
@@ -237,7 +238,7 @@ fn others_write(db: &Db, company: &Company) -> bool {
 
 /// Learns from the database what other processes changed, and tells them by it what
 /// they could not hear otherwise.
-async fn catch_up(app: &App) -> Result<(), DbError> {
+async fn catch_up(app: &AppState) -> Result<(), DbError> {
     for (_, user_id, session_id) in app.known.catch_up(&app.db).await? {
         if user_id == sessions::ANYTHING {
             app.bus.hear(&Event::AnythingChanged);
@@ -262,7 +263,7 @@ async fn catch_up(app: &App) -> Result<(), DbError> {
 
 /// Learns what other processes changed, again and again, for as long as the server
 /// runs. Each reading is two queries, the first of which is empty nearly always.
-async fn follow(app: Data<App>, company: Company) {
+async fn follow(app: Data<AppState>, company: Company) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
@@ -281,7 +282,7 @@ async fn follow(app: Data<App>, company: Company) {
 }
 
 /// Indexes posts from before there was a search, beside the requests.
-fn index_pending(app: &App) {
+fn index_pending(app: &AppState) {
     let done = check::index_pending(&app.db, &|done| {
         if done % 1024 == 0 {
             tracing::info!(done, "indexing posts for the search");

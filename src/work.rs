@@ -9,8 +9,8 @@ use diesel::result::QueryResult;
 
 use crate::accounts::letters::Letters;
 use crate::accounts::{codes, sessions};
-use crate::clock::Clock;
-use crate::db::{Conn, Db, DbError};
+use crate::core::clock::Clock;
+use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{self, NewJob};
 use crate::jobs::worker::{Doing, Worker};
 use crate::jobs::{Failure, Job, Kind, Outcome, State};

@@ -13,7 +13,7 @@ TEXTS = (2048, 4096)
 AUTHORS = 1000
 
 # What decides what is in a loaded file.
-INGREDIENTS = ("migrations/sqlite", "src/posts", "src/accounts", "src/db", "benches/peer")
+INGREDIENTS = ("migrations/sqlite", "src/posts", "src/accounts", "src/core", "benches/peer")
 
 
 @contextlib.contextmanager

@@ -6,8 +6,8 @@ use diesel::prelude::*;
 use inkpot::accounts::password::Password;
 use inkpot::accounts::types::{Email, Name};
 use inkpot::accounts::users::{self, NewUser};
-use inkpot::db::Conn;
-use inkpot::db::schema::{post, user};
+use inkpot::core::db::Conn;
+use inkpot::core::db::schema::{post, user};
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
 use inkpot::posts::{search, store};
 

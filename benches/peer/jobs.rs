@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use diesel::prelude::*;
-use inkpot::clock::Clock;
-use inkpot::db::schema::job;
-use inkpot::db::{Conn, DatabaseUrl, Db, migrations};
+use inkpot::core::clock::Clock;
+use inkpot::core::db::schema::job;
+use inkpot::core::db::{Conn, DatabaseUrl, Db, migrations};
 use inkpot::jobs::store::{self, NewJob};
 use inkpot::jobs::worker::{Doing, Worker};
 use inkpot::jobs::{Job, Kind, Lane, Outcome as Came, State, Waker};

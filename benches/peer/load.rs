@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use diesel::connection::SimpleConnection;
-use inkpot::db::{Conn, migrations};
+use inkpot::core::db::{Conn, migrations};
 
 use crate::{Outcome, insert, open};
 

@@ -26,7 +26,7 @@ use clap::{Parser, Subcommand};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use inkpot::db::{Conn, DatabaseUrl, connection};
+use inkpot::core::db::{Conn, DatabaseUrl, connection};
 
 /// Any failure; it ends the program with one line.
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;

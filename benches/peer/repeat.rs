@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use inkpot::accounts::password::Password;
-use inkpot::clock::Clock;
-use inkpot::config::processors;
-use inkpot::db::{DatabaseUrl, Db};
+use inkpot::core::clock::Clock;
+use inkpot::core::db::{DatabaseUrl, Db};
+use inkpot::core::settings::processors;
 use inkpot::posts::search;
 use serde::Deserialize;
 use serde_json::json;

@@ -8,7 +8,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::web::{self, Bytes, Data};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
 use clap::Args;
-use inkpot::config::processors;
+use inkpot::core::settings::processors;
 
 use crate::Outcome;
 use crate::client::{Client, Reply};

@@ -3,9 +3,9 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use inkpot::db::dialect::Script;
-use inkpot::db::schema::{content, post, user};
-use inkpot::db::{Conn, dialect};
+use inkpot::core::db::dialect::Script;
+use inkpot::core::db::schema::{content, post, user};
+use inkpot::core::db::{Conn, dialect};
 
 /// A post whose words for the search are made already.
 pub struct Ready<'a> {

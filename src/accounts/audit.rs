@@ -5,8 +5,8 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::visitor::Visitor;
-use crate::db::Conn;
-use crate::db::schema::audit;
+use crate::core::db::Conn;
+use crate::core::db::schema::audit;
 use crate::http::page::PageRequest;
 
 /// What was done. The names are kept and shown: never changed.

@@ -11,9 +11,9 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use super::known::Owner;
 use super::tokens::Subject;
-use crate::app::App;
 use crate::error::{Code, Error};
-use crate::http::edge::LoggedUser;
+use crate::http::middleware::LoggedUser;
+use crate::state::AppState;
 
 /// The header of the older design, with the bare token.
 const JWT: &str = "jwt";
@@ -78,7 +78,7 @@ impl FromRequest for MaybeCaller {
 /// Who calls; the refusals of a guarded route otherwise.
 pub async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
     let app = req
-        .app_data::<Data<App>>()
+        .app_data::<Data<AppState>>()
         .ok_or_else(|| Error::internal("no application data"))?;
     let token = token(req.headers(), None)?;
     identify_by(req, app, app.tokens.verify(token)?).await
@@ -88,7 +88,7 @@ pub async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
 /// been offered in another place as well.
 pub async fn identify_offered(
     req: &HttpRequest,
-    app: &App,
+    app: &AppState,
     offered: Option<&str>,
 ) -> Result<(Caller, i64), Error> {
     let token = token(req.headers(), offered)?;
@@ -96,7 +96,7 @@ pub async fn identify_offered(
     Ok((identify_by(req, app, subject).await?, expires))
 }
 
-async fn identify_by(req: &HttpRequest, app: &App, subject: Subject) -> Result<Caller, Error> {
+async fn identify_by(req: &HttpRequest, app: &AppState, subject: Subject) -> Result<Caller, Error> {
     let Subject {
         user_id,
         session_id,

@@ -14,8 +14,8 @@ use diesel::prelude::*;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
-use crate::db::schema::{code, user};
-use crate::db::{Conn, dialect};
+use crate::core::db::schema::{code, user};
+use crate::core::db::{Conn, dialect};
 
 /// How long a code can be used.
 pub const LIFETIME: TimeDelta = TimeDelta::minutes(10);

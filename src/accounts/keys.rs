@@ -7,9 +7,9 @@ use diesel::prelude::*;
 
 use super::signing::{self, Pair, PublicPart};
 use super::tokens::{LEEWAY, Tokens};
-use crate::config::{JwtAlg, MAX_TOKEN_TTL};
-use crate::db::schema::signing_key;
-use crate::db::{Conn, Db, DbError, dialect};
+use crate::core::db::schema::signing_key;
+use crate::core::db::{Conn, Db, DbError, dialect};
+use crate::core::settings::{JwtAlg, MAX_TOKEN_TTL};
 
 /// How long before it signs a key is told: every process reads the table twice in
 /// that time, and what verifiers keep of the public keys has ended.

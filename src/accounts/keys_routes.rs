@@ -8,10 +8,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::tokens::{KeyInfo, Use};
-use crate::app::App;
 use crate::error::Error;
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
+use crate::state::AppState;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -81,12 +81,12 @@ impl JsonWebKey {
     }
 }
 
-async fn keys(app: Data<App>) -> Result<HttpResponse, Error> {
+async fn keys(app: Data<AppState>) -> Result<HttpResponse, Error> {
     let keys = app.tokens.list();
-    let rendered = reply::render(&JsonWebKeys {
+    let rendered = response::render(&JsonWebKeys {
         keys: keys.into_iter().filter_map(JsonWebKey::of).collect(),
     })?;
-    Ok(reply::builder(StatusCode::OK, Keep::Briefly)
+    Ok(response::builder(StatusCode::OK, Keep::Briefly)
         .insert_header((header::ETAG, rendered.etag))
         .body(rendered.body))
 }

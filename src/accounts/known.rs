@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::sessions::{self, Event};
 use super::tokens::Subject;
-use crate::clock::Clock;
-use crate::db::{Db, DbError};
+use crate::core::clock::Clock;
+use crate::core::db::{Db, DbError};
 
 /// Sessions that are remembered; with more all are looked up anew.
 const MAX_KNOWN: usize = 200_000;

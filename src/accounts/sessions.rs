@@ -10,8 +10,9 @@ use super::refresh::{RefreshKeys, RefreshToken, hash_of};
 use super::types::Account;
 use super::users::{User, find_by_account};
 use super::visitor::Visitor;
-use crate::db::schema::{session, session_event, user};
-use crate::db::{Conn, dialect};
+use crate::core::db::schema::{session, session_event, user};
+use crate::core::db::{Conn, dialect};
+use crate::core::settings::Lifetimes;
 
 /// How long after its use a refresh token still gets the same successor: two tabs
 /// of one browser refresh at once.
@@ -33,23 +34,6 @@ pub struct Session {
     /// When its refresh token was last changed, which is its last use.
     pub rotated: NaiveDateTime,
     pub expires: NaiveDateTime,
-}
-
-/// How long sessions last from their last refresh.
-#[derive(Clone, Copy, Debug)]
-pub struct Lifetimes {
-    pub plain: Duration,
-    pub remembered: Duration,
-}
-
-impl Lifetimes {
-    pub fn of(&self, remembered: bool) -> Duration {
-        if remembered {
-            self.remembered
-        } else {
-            self.plain
-        }
-    }
 }
 
 /// A session with the refresh token that goes to the client.

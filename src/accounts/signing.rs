@@ -12,7 +12,7 @@ use hkdf::Hkdf;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use sha2::Sha256;
 
-use crate::config::JwtAlg;
+use crate::core::settings::JwtAlg;
 
 /// Bytes of a secret part: an HMAC key, a seed of Ed25519, a scalar of P-256.
 const SECRET: usize = 32;

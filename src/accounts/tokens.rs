@@ -20,8 +20,8 @@ use sha2::Sha256;
 
 use super::keys::StoredKey;
 use super::signing::{Pair, PublicPart, Vault};
-use crate::clock::{self, Clock};
-use crate::config::JwtAlg;
+use crate::core::clock::{self, Clock};
+use crate::core::settings::JwtAlg;
 use crate::error::{Code, Error};
 use crate::http::path::parse_id;
 

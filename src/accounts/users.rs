@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::bus::Event;
+use crate::core::bus::Event;
 use crate::http::body::Change;
 use crate::http::page::PageRequest;
 
 use super::codes::Purpose;
 use super::types::{Account, Email, Mobile, Name, Username};
-use crate::db::schema::user;
-use crate::db::{Conn, dialect};
+use crate::core::db::schema::user;
+use crate::core::db::{Conn, dialect};
 use crate::posts::counts::{self, List};
 use crate::posts::store;
 

@@ -17,9 +17,9 @@ use utoipa::openapi::schema::{
     SchemaType, Type,
 };
 
-use super::members::{Members, Scalar};
-use crate::app::App;
+use super::json::{Members, Scalar};
 use crate::error::{Code, Error, FieldError};
+use crate::state::AppState;
 
 /// What every body but a post's may be long.
 const LIMIT: usize = 64 * 1024;
@@ -130,10 +130,10 @@ pub trait Document: Sized + Send + 'static {
 
     /// Takes the fields out of `input`, reporting there what does not fit; `None`
     /// only after a report.
-    fn read(input: &mut Input, app: &App) -> Option<Self>;
+    fn read(input: &mut Input, app: &AppState) -> Option<Self>;
 
     /// Bytes that the body may be long.
-    fn limit(_app: &App) -> usize {
+    fn limit(_app: &AppState) -> usize {
         LIMIT
     }
 
@@ -352,7 +352,7 @@ impl Input {
 }
 
 /// Reads `bytes` as `T`.
-pub fn read<T: Document>(bytes: &[u8], app: &App) -> Result<T, Error> {
+pub fn read<T: Document>(bytes: &[u8], app: &AppState) -> Result<T, Error> {
     let mut input = Input::new(Members::parse(bytes)?, T::FIELDS);
     let value = T::read(&mut input, app);
     input.finish(value)
@@ -369,7 +369,7 @@ impl<T: Document> FromRequest for Body<T> {
         let (req, payload) = (req.clone(), payload.take());
         Box::pin(async move {
             let app = req
-                .app_data::<Data<App>>()
+                .app_data::<Data<AppState>>()
                 .ok_or_else(|| Error::internal("no application data"))?;
             let bytes = if T::MAY_BE_ABSENT && is_absent(&req) {
                 BytesMut::from("{}")

@@ -8,10 +8,10 @@ use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
-use crate::app::App;
 use crate::error::Error;
+use crate::state::AppState;
 
 /// RFC 7239.
 const FORWARDED: &str = "forwarded";
@@ -54,7 +54,7 @@ impl FromRequest for ClientAddress {
 /// The same outside of a handler's arguments.
 pub fn of_request(req: &HttpRequest) -> Result<ClientAddress, Error> {
     let app = req
-        .app_data::<Data<App>>()
+        .app_data::<Data<AppState>>()
         .ok_or_else(|| Error::internal("no application data"))?;
     // Without a connection, as in tests, it is the machine itself that calls.
     let peer = req
@@ -205,29 +205,12 @@ fn is_hidden(text: &str) -> bool {
     text.strip_prefix('_').is_some_and(is_token)
 }
 
-/// An address or a network in CIDR notation, as settings have them.
-pub fn network(text: &str) -> Result<IpNet, String> {
-    let text = text.trim();
-    let network = text
-        .parse::<IpNet>()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| {
-            "a proxy is an address or a network such as 10.0.0.7 or 10.0.0.0/8".to_owned()
-        })?;
-    // Addresses are compared as IPv4 where they can be, so networks are as well.
-    Ok(match (network, network.addr().to_canonical()) {
-        (IpNet::V6(_), IpAddr::V4(address)) if network.prefix_len() >= 96 => {
-            Ipv4Net::new(address, network.prefix_len() - 96).map_or(network, IpNet::V4)
-        }
-        _ => network,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::http::header::{HeaderName, HeaderValue};
 
     use super::*;
+    use crate::core::settings::trusted_proxies::network;
 
     const PROXIES: [&str; 2] = ["10.0.0.0/8", "fd00::/8"];
 
@@ -417,38 +400,5 @@ mod tests {
         assert_eq!(with("for=1.1.1.1", "198.51.100.7"), "10.0.0.1");
         assert_eq!(with("for=198.51.100.7", "1.1.1.1"), "10.0.0.1");
         assert_eq!(with("", "1.1.1.1"), "10.0.0.1");
-    }
-
-    #[test]
-    fn proxies_are_given_by_address_or_by_network() {
-        for (text, inside, outside) in [
-            ("10.0.0.7", "10.0.0.7", "10.0.0.8"),
-            ("10.0.0.7/8", "10.200.0.1", "11.0.0.1"),
-            (" 0.0.0.0/0 ", "1.2.3.4", "::1"),
-            ("fd00::1", "fd00::1", "fd00::2"),
-            ("fd00::/8", "fdff::1", "fe00::1"),
-            ("::ffff:10.0.0.7", "10.0.0.7", "10.0.0.8"),
-            ("::ffff:10.0.0.0/104", "10.200.0.1", "11.0.0.1"),
-        ] {
-            let network = network(text).unwrap();
-            assert!(
-                network.contains(&inside.parse::<IpAddr>().unwrap()),
-                "{text}"
-            );
-            assert!(
-                !network.contains(&outside.parse::<IpAddr>().unwrap()),
-                "{text}"
-            );
-        }
-        for text in [
-            "",
-            "proxy.example.org",
-            "10.0.0",
-            "10.0.0.0/33",
-            "10.0.0.1:80",
-            "*",
-        ] {
-            assert!(network(text).is_err(), "{text}");
-        }
     }
 }

@@ -2,18 +2,16 @@
 //! and the edge that every answer leaves through. Knows nothing of the product.
 
 pub mod body;
+pub mod cached_response;
 pub mod client_address;
-pub mod condition;
 pub mod cors;
-pub mod edge;
-pub mod encoding;
 pub mod endpoint;
-pub mod finished;
-mod members;
+pub mod if_match;
+mod json;
+pub mod middleware;
 pub mod page;
 pub mod path;
-pub mod public_url;
-pub mod reply;
 pub mod request_id;
+pub mod response;
 pub mod then;
-pub mod wire;
+pub mod transport;

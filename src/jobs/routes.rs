@@ -11,13 +11,13 @@ use super::State;
 use super::store::{self, Retried};
 use super::views::{JobAnswer, JobsAnswer, job_example};
 use crate::accounts::caller::Admin;
-use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::Id;
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
 use crate::http::then::Then;
+use crate::state::AppState;
 
 const TAG: &str = "jobs";
 
@@ -74,7 +74,7 @@ async fn list(
     _: Admin,
     request: PageRequest,
     req: HttpRequest,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let given = query_value(req.query_string(), "state").filter(|state| !state.is_empty());
     let state = match &given {
@@ -97,13 +97,13 @@ async fn list(
         jobs: records.into_iter().map(Into::into).collect(),
         pagination,
     };
-    let mut response = reply::json(StatusCode::OK, Keep::Never, &answer)?;
+    let mut response = response::json(StatusCode::OK, Keep::Never, &answer)?;
     let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)
 }
 
-async fn retry(Then(_, id): Then<Admin, Id>, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn retry(Then(_, id): Then<Admin, Id>, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     let retried = app
         .db
@@ -113,7 +113,7 @@ async fn retry(Then(_, id): Then<Admin, Id>, app: Data<App>) -> Result<HttpRespo
         Retried::Waiting(record) => {
             app.bus.job_written();
             let answer = JobAnswer { job: record.into() };
-            reply::json(StatusCode::OK, Keep::Never, &answer)
+            response::json(StatusCode::OK, Keep::Never, &answer)
         }
         Retried::NotRetryable => Err(Error::new(Code::JobNotRetryable)),
         Retried::NotFound => Err(Error::new(Code::JobNotFound)),

@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use super::kind::{Kind, Lane, State};
 use super::policy::LEASE;
 use super::{Failure, Job};
-use crate::db::schema::job;
-use crate::db::{Conn, dialect};
+use crate::core::db::schema::job;
+use crate::core::db::{Conn, dialect};
 use crate::http::page::PageRequest;
 
 /// Characters of an error that are kept.

@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::store::Record;
-use crate::clock;
+use crate::core::clock;
 use crate::http::page::Pagination;
 
 /// A job, without what it is to do: that may be a person's address.

@@ -19,8 +19,8 @@ use super::kind::{Kind, Lane, State};
 use super::policy::{HEARTBEAT, LEASE, MAX_ATTEMPTS, POLL, delay};
 use super::store::{self, Settled, Taken, Verdict};
 use super::{Failure, Job, Outcome, Waker};
-use crate::clock::Clock;
-use crate::db::{Db, DbError};
+use crate::core::clock::Clock;
+use crate::core::db::{Db, DbError};
 
 /// What came of a job, on its way.
 pub type Doing = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::settings::{Authorities, SmsToken, SmsUrl};
 use super::{Failure, Limits, told};
+use crate::core::settings::messages::{SmsToken, SmsUrl};
+use crate::core::tls_roots::Authorities;
 
 /// Bytes of an answer that are read, so that the gateway can say all it has to.
 const ANSWER_MAX: u64 = 64 * 1024;

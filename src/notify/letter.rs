@@ -10,9 +10,9 @@ use chrono::NaiveDateTime;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 
-use super::settings::{self, MailFrom};
 use super::{Failure, Language, Message, Origin};
-use crate::http::public_url::PublicUrl;
+use crate::core::settings::messages::{self, MailFrom};
+use crate::core::settings::public_url::PublicUrl;
 
 const FRAME: &str = include_str!("templates/frame.html");
 
@@ -162,7 +162,7 @@ impl Letter {
         origin: &Origin,
     ) -> Result<lettre::Message, Failure> {
         // The address itself is not told: this gets into logs.
-        let to = settings::address(to)
+        let to = messages::address(to)
             .ok_or_else(|| Failure::Permanent("no mail can go to such an address".to_owned()))?;
         let key = origin.key();
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");

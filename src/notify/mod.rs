@@ -5,7 +5,7 @@ mod gateway;
 mod language;
 mod letter;
 mod outbox;
-pub mod settings;
+
 mod smtp;
 
 use std::fmt;
@@ -20,8 +20,9 @@ pub use self::language::Language;
 use self::letter::Letter;
 use self::outbox::Outbox;
 use self::smtp::Smtp;
-use crate::config::Settings;
-use crate::http::public_url::PublicUrl;
+use crate::core::settings::Settings;
+use crate::core::settings::messages::MailFrom;
+use crate::core::settings::public_url::PublicUrl;
 
 /// What is said to somebody. Times in UTC.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +149,7 @@ pub struct Notifier {
     mail: MailWay,
     text: TextWay,
     outbox: Arc<Outbox>,
-    from: settings::MailFrom,
+    from: MailFrom,
     public_url: PublicUrl,
 }
 

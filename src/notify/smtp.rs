@@ -18,9 +18,10 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::settings::{Authorities, SmtpUrl, Tls};
 use super::{Failure, Limits, told};
-use crate::http::public_url::PublicUrl;
+use crate::core::settings::messages::{SmtpUrl, Tls};
+use crate::core::settings::public_url::PublicUrl;
+use crate::core::tls_roots::Authorities;
 
 /// Connections that are kept.
 const KEPT: usize = 2;

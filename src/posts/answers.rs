@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use super::lists::{Filter, Part};
 use super::store::PostHead;
-use crate::cache::Cache;
-use crate::cache::changes::Source;
-use crate::cache::entry::Entry;
-use crate::db::DbError;
+use crate::core::cache::Cache;
+use crate::core::cache::changes::Source;
+use crate::core::cache::entry::Entry;
+use crate::core::db::DbError;
 use crate::http::page::PageRequest;
 use crate::http::path::parse_id;
 

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 
 use super::counts::{Additions, Block};
 use super::store;
-use crate::db::dialect::{self, Script};
-use crate::db::schema::{post, post_count, post_unindexed};
-use crate::db::{Conn, Db, DbError};
+use crate::core::db::dialect::{self, Script};
+use crate::core::db::schema::{post, post_count, post_unindexed};
+use crate::core::db::{Conn, Db, DbError};
 
 /// Posts that are read at once, and counts.
 const SOME: i64 = 5000;

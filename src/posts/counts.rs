@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 
-use crate::db::schema::post_count;
-use crate::db::{Conn, dialect::Script};
+use crate::core::db::schema::post_count;
+use crate::core::db::{Conn, dialect::Script};
 
 /// Bits of a place that a small block leaves out: 256 places.
 const SMALL: u32 = 8;

@@ -8,7 +8,7 @@ use chrono::NaiveDateTime;
 use super::lists::Filter;
 use super::store::PostHead;
 use super::{feed_atom, feed_json};
-use crate::http::public_url::PublicUrl;
+use crate::core::settings::public_url::PublicUrl;
 
 /// Posts of a feed.
 pub const SIZE: u32 = 20;

@@ -5,7 +5,7 @@
 //! feed of.
 
 use super::feed::{Cut, Feed, Format};
-use crate::clock::rfc3339;
+use crate::core::clock::rfc3339;
 
 /// `updated` of a feed without entries, which must have one.
 const NEVER: &str = "1970-01-01T00:00:00Z";

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::feed::{Cut, Entry, Feed, Format};
-use crate::clock;
+use crate::core::clock;
 
 const VERSION: &str = "https://jsonfeed.org/version/1.1";
 /// Bytes of the summary of a post that is cut: a sentence or two.

@@ -9,11 +9,11 @@ use super::feed::{self, Feed, Format};
 use super::feed_json::{self, JsonFeed};
 use super::list_routes::{author_and_tag, take_author_and_tag};
 use super::lists::{self, Filter, Part};
-use crate::app::App;
-use crate::cache::entry::{Filled, Parts};
+use crate::core::cache::entry::{Filled, Parts};
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::{finished, reply};
+use crate::http::{cached_response, response};
+use crate::state::AppState;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -23,10 +23,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         .answers::<JsonFeed>(StatusCode::OK, feed_json::example())
         .called(Format::Json.content_type());
     vec![
-        Endpoint::new(Format::Atom.path()).get(atom, |req: HttpRequest, app: Data<App>| {
+        Endpoint::new(Format::Atom.path()).get(atom, |req: HttpRequest, app: Data<AppState>| {
             answer(req, app, Format::Atom)
         }),
-        Endpoint::new(Format::Json.path()).get(json, |req: HttpRequest, app: Data<App>| {
+        Endpoint::new(Format::Json.path()).get(json, |req: HttpRequest, app: Data<AppState>| {
             answer(req, app, Format::Json)
         }),
     ]
@@ -43,7 +43,11 @@ fn operation(id: &'static str, summary: &'static str) -> Operation {
         .refuses(&[Code::QueryInvalid])
 }
 
-async fn answer(req: HttpRequest, app: Data<App>, format: Format) -> Result<HttpResponse, Error> {
+async fn answer(
+    req: HttpRequest,
+    app: Data<AppState>,
+    format: Format,
+) -> Result<HttpResponse, Error> {
     let filter = author_and_tag(req.query_string())?;
     let newest = Part::Below {
         place: None,
@@ -59,12 +63,12 @@ async fn answer(req: HttpRequest, app: Data<App>, format: Format) -> Result<Http
     let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
         return Err(Error::internal("a feed was absent"));
     };
-    Ok(finished::answer(&app.answers, &key, &entry, req.headers()).await)
+    Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await)
 }
 
 /// Makes the feed of the published posts that `filter` takes. Nothing of the request is
 /// in it beyond the two.
-async fn make(app: Data<App>, filter: Filter, format: Format) -> Result<Parts, Error> {
+async fn make(app: Data<AppState>, filter: Filter, format: Format) -> Result<Parts, Error> {
     let wanted = filter.clone();
     let posts = app
         .db
@@ -75,7 +79,7 @@ async fn make(app: Data<App>, filter: Filter, format: Format) -> Result<Parts, E
         let body = Feed::new(&app.public_url, &filter, &posts)
             .write(format)
             .map_err(Error::internal)?;
-        reply::finish_bytes(body, format.content_type(), None)
+        response::finish_bytes(body, format.content_type(), None)
     };
     tokio::task::spawn_blocking(work)
         .await

@@ -13,8 +13,8 @@ use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::types::{NewPost, Status};
-use crate::db::schema::idempotency;
-use crate::db::{Conn, dialect};
+use crate::core::db::schema::idempotency;
+use crate::core::db::{Conn, dialect};
 use crate::error::{Code, Error};
 
 /// The header of the request.

@@ -13,16 +13,16 @@ use super::search::Query;
 use super::types::{Status, TAG_MAX, Tag};
 use super::views::{PostsAnswer, PostsPagination, page_example};
 use crate::accounts::caller;
-use crate::app::App;
-use crate::cache::entry::Filled;
-use crate::db::Conn;
+use crate::core::cache::entry::Filled;
+use crate::core::db::Conn;
 use crate::error::{Code, Error};
 use crate::http::body::Fault;
+use crate::http::cached_response;
 use crate::http::endpoint::Operation;
-use crate::http::finished;
 use crate::http::page::{self, PageRequest, Pagination, query_value};
 use crate::http::path::parse_id;
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
+use crate::state::AppState;
 
 /// How it is described.
 pub fn operation() -> Operation {
@@ -214,7 +214,7 @@ impl ListRequest {
 }
 
 /// Answers with a part of a list.
-pub async fn list(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
+pub async fn list(req: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let query = req.query_string();
     let drafts_of = if wants_drafts(query)? {
         Some(caller::identify(&req).await?.user_id)
@@ -224,7 +224,7 @@ pub async fn list(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Erro
     let request = ListRequest::of_query(query, drafts_of)?;
     if drafts_of.is_some() {
         let (answer, link) = request.answer(load(&app, &request).await?);
-        let mut response = reply::read_and_keep(Keep::Never, &answer)?;
+        let mut response = response::read_and_keep(Keep::Never, &answer)?;
         response.headers_mut().insert(
             header::LINK,
             header::HeaderValue::try_from(link).map_err(Error::internal)?,
@@ -235,17 +235,17 @@ pub async fn list(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Erro
     let fill = async || {
         let (answer, link) = request.answer(load(&app, &request).await?);
         Ok(Filled::Found {
-            parts: reply::finish(&answer, Some(&link))?,
+            parts: response::finish(&answer, Some(&link))?,
             sources: answers::sources_of_list(&request.filter),
         })
     };
     let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
         return Err(Error::internal("a list was absent"));
     };
-    Ok(finished::answer(&app.answers, &key, &entry, req.headers()).await)
+    Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await)
 }
 
-async fn load(app: &App, request: &ListRequest) -> Result<Listed, Error> {
+async fn load(app: &AppState, request: &ListRequest) -> Result<Listed, Error> {
     let (filter, part) = (request.filter.clone(), request.part);
     let load = move |conn: &mut Conn| lists::load(conn, &filter, part);
     Ok(app.db.snapshot(load).await?)

@@ -11,9 +11,9 @@ use super::counts::{self, List, Start};
 use super::search::Query;
 use super::store::{PostHead, head_columns};
 use super::types::Tag;
-use crate::db::Conn;
-use crate::db::dialect::Wanted;
-use crate::db::schema::{content, post, post_tag, user};
+use crate::core::db::Conn;
+use crate::core::db::dialect::Wanted;
+use crate::core::db::schema::{content, post, post_tag, user};
 use crate::http::page::PageRequest;
 
 /// Which posts.

@@ -17,18 +17,18 @@ use super::store::{self, Changed, Edited, PostHead};
 use super::types::{NewPost, PostChange};
 use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
 use crate::accounts::caller::{self, Caller};
-use crate::app::App;
-use crate::bus::{Bus, Event};
-use crate::cache::entry::Filled;
-use crate::db::{Conn, DbError};
+use crate::core::bus::{Bus, Event};
+use crate::core::cache::entry::Filled;
+use crate::core::db::{Conn, DbError};
 use crate::error::{Code, Error};
 use crate::http::body::Body;
-use crate::http::condition::IfMatch;
+use crate::http::cached_response;
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::finished;
+use crate::http::if_match::IfMatch;
 use crate::http::path::Id;
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
 use crate::http::then::Then;
+use crate::state::AppState;
 
 pub const TAG: &str = "posts";
 
@@ -138,7 +138,7 @@ enum Published {
 
 async fn publish(
     Then(caller, Then(key, body)): Then<Caller, Then<Key, Body<NewPost>>>,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let (now, author, key) = (app.clock.now(), caller.user_id, key.0);
     let new = Arc::new(body.0);
@@ -187,7 +187,7 @@ async fn publish(
         }
         Err(other) => return Err(other.into()),
     };
-    Ok(reply::builder(StatusCode::CREATED, Keep::Revalidate)
+    Ok(response::builder(StatusCode::CREATED, Keep::Revalidate)
         .insert_header((header::LOCATION, format!("/post/{}", answer.post_id)))
         .insert_header((header::ETAG, answer.etag))
         .body(answer.body))
@@ -220,12 +220,12 @@ fn render(head: PostHead, text: String) -> serde_json::Result<Answer> {
     })?;
     Ok(Answer {
         post_id,
-        etag: reply::etag_of(&own),
+        etag: response::etag_of(&own),
         body,
     })
 }
 
-async fn read(id: Id, req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn read(id: Id, req: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let find = || app.db.read(move |conn| store::find_post(conn, id.0));
     let fill = async || {
         let sources = answers::sources_of_post(id.0);
@@ -233,12 +233,12 @@ async fn read(id: Id, req: HttpRequest, app: Data<App>) -> Result<HttpResponse, 
             return Ok(Filled::Absent { sources });
         };
         let post = Post::new(head, text);
-        let parts = reply::finish(&PostAnswer { post: &post }, None)?;
+        let parts = response::finish(&PostAnswer { post: &post }, None)?;
         Ok(Filled::Found { parts, sources })
     };
     let key = AnswerKey::Post(id.0);
     if let Some(entry) = app.answers.find_or_fill(&key, fill).await? {
-        return Ok(finished::answer(&app.answers, &key, &entry, req.headers()).await);
+        return Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await);
     }
     // What is not there at all asks for a token as a draft does, so that a bad one does
     // not tell the two apart.
@@ -274,7 +274,7 @@ fn answer(head: PostHead, text: String) -> Result<HttpResponse, Error> {
         Keep::Never
     };
     let post = Post::new(head, text);
-    reply::read_and_keep(keep, &PostAnswer { post: &post })
+    response::read_and_keep(keep, &PostAnswer { post: &post })
 }
 
 async fn change(
@@ -282,7 +282,7 @@ async fn change(
         Caller,
         Then<Id, Then<IfMatch, Body<PostChange>>>,
     >,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0);
     let editor = (caller.user_id, caller.is_admin);
@@ -306,7 +306,7 @@ async fn change(
 
 async fn delete(
     Then(caller, Then(id, condition)): Then<Caller, Then<Id, IfMatch>>,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let editor = (caller.user_id, caller.is_admin);
     let work = move |conn: &mut Conn| {
@@ -331,7 +331,7 @@ fn fits(condition: &IfMatch, head: &PostHead, text: &str) -> bool {
     let post = Post::new(head.clone(), text.to_owned());
     // Strings and numbers only: writing them to memory cannot fail.
     let body = serde_json::to_vec(&PostAnswer { post: &post }).unwrap_or_default();
-    condition.fits(&reply::etag_of(&body))
+    condition.fits(&response::etag_of(&body))
 }
 
 fn done<T>(edited: Edited<T>) -> Result<T, Error> {

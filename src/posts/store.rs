@@ -9,9 +9,9 @@ use super::counts::{Additions, List};
 use super::lists::WINDOWS;
 use super::search;
 use super::types::{NewPost, PostChange, Status, Tag};
-use crate::db::Conn;
-use crate::db::dialect::{self, Script};
-use crate::db::schema::{content, post, user};
+use crate::core::db::Conn;
+use crate::core::db::dialect::{self, Script};
+use crate::core::db::schema::{content, post, user};
 
 /// A post without its text.
 #[derive(Clone, Debug, Queryable)]

@@ -4,9 +4,9 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
-use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Fault, Field, Input, Kind, VISIBLE};
+use crate::state::AppState;
 
 /// Characters of a title.
 pub const TITLE_MAX: usize = 256;
@@ -182,11 +182,11 @@ impl Document for PostChange {
         },
     ];
 
-    fn limit(app: &App) -> usize {
+    fn limit(app: &AppState) -> usize {
         NewPost::limit(app)
     }
 
-    fn read(input: &mut Input, app: &App) -> Option<Self> {
+    fn read(input: &mut Input, app: &AppState) -> Option<Self> {
         for name in ["title", "content", "status", "tags"] {
             if input.is_null(name) {
                 input.fault(name, Code::FieldNotClearable, "cannot be null");
@@ -209,11 +209,11 @@ impl Document for NewPost {
     const NAME: &'static str = "NewPost";
     const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS];
 
-    fn limit(app: &App) -> usize {
+    fn limit(app: &AppState) -> usize {
         max_content(app) * ESCAPED + REST
     }
 
-    fn read(input: &mut Input, app: &App) -> Option<Self> {
+    fn read(input: &mut Input, app: &AppState) -> Option<Self> {
         let title = input.parse("title", Title::parse);
         let content = content(input, app);
         let status = input.parse("status", Status::parse);
@@ -232,7 +232,7 @@ fn tags(input: &mut Input) -> Option<Vec<Tag>> {
 }
 
 /// Takes the content, with its own limit.
-fn content(input: &mut Input, app: &App) -> Option<String> {
+fn content(input: &mut Input, app: &AppState) -> Option<String> {
     let content = input.text("content", &['\n', '\r', '\t']);
     if content.as_ref().is_some_and(String::is_empty) {
         input.fault("content", Code::ContentEmpty, "has at least one byte");
@@ -252,6 +252,6 @@ fn content(input: &mut Input, app: &App) -> Option<String> {
     content
 }
 
-fn max_content(app: &App) -> usize {
+fn max_content(app: &AppState) -> usize {
     usize::try_from(app.settings.max_content).unwrap_or(usize::MAX / (2 * ESCAPED))
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::store::PostHead;
 use super::types::Status;
-use crate::clock;
+use crate::core::clock;
 use crate::http::page::{PageRequest, Pagination};
 
 /// A post in a list: everything but its content.

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, broadcast, oneshot};
 use super::pulse::Pace;
 use super::roster::{Delta, Member, Online, Roster};
 use super::telling;
-use crate::clock::Clock;
+use crate::core::clock::Clock;
 use crate::error::{Code, Error};
 
 /// For how long changes are gathered.

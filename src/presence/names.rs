@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Hub;
 use super::roster::Online;
 use crate::accounts::users;
-use crate::db::Db;
+use crate::core::db::Db;
 
 /// Names that one query looks up.
 const TOGETHER: usize = 500;

@@ -18,13 +18,13 @@ use super::socket::{self, Owner};
 use crate::accounts::caller::{Caller, identify_offered};
 use crate::accounts::tokens::Subject;
 use crate::accounts::users;
-use crate::app::App;
+use crate::core::rate_limits::subscriber;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::reply::{self, Keep};
-use crate::http::wire::Takeover;
+use crate::http::response::{self, Keep};
+use crate::http::transport::Takeover;
 use crate::http::{client_address, cors};
-use crate::limits::subscriber;
+use crate::state::AppState;
 
 const TAG: &str = "presence";
 /// The subprotocol that is spoken.
@@ -71,7 +71,7 @@ struct OnlineView<'a> {
     #[schema(minimum = 1)]
     user_id: i64,
     name: &'a str,
-    #[serde(serialize_with = "crate::clock::serialize")]
+    #[serde(serialize_with = "crate::core::clock::serialize")]
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     since: chrono::NaiveDateTime,
 }
@@ -98,7 +98,7 @@ struct OnlineAnswer<'a> {
     partial: Option<bool>,
 }
 
-async fn online(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn online(req: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let is_socket = req
         .headers()
         .get(header::UPGRADE)
@@ -115,7 +115,7 @@ async fn online(req: HttpRequest, app: Data<App>) -> Result<HttpResponse, Error>
             total,
             partial: is_partial.then_some(true),
         };
-        reply::json(StatusCode::OK, Keep::Never, &answer)
+        response::json(StatusCode::OK, Keep::Never, &answer)
     })
 }
 
@@ -136,7 +136,7 @@ fn offered_token(req: &HttpRequest) -> Option<&str> {
 /// Lets a socket in, and leaves it to itself.
 async fn open(
     req: &HttpRequest,
-    app: Data<App>,
+    app: Data<AppState>,
     caller: Caller,
     expires: i64,
 ) -> Result<HttpResponse, Error> {

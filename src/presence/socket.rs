@@ -15,7 +15,7 @@ use super::hub::{PARTING, Place};
 use super::line::{self, Heard, Line, Unheard, Unsent};
 use super::pulse::Pulse;
 use crate::accounts::tokens::Subject;
-use crate::app::App;
+use crate::state::AppState;
 
 /// How long who was too slow has to read what was on its way, and why it is the last.
 const SLOW_PARTING: Duration = Duration::from_secs(30);
@@ -83,7 +83,7 @@ pub async fn run(
     taken: oneshot::Receiver<TcpStream>,
     mut place: Place,
     owner: Owner,
-    app: Data<App>,
+    app: Data<AppState>,
 ) {
     // It does not come when the client goes away before the answer.
     let Ok(Ok(stream)) = timeout(place.pace.patience, taken).await else {
@@ -108,7 +108,7 @@ async fn talk(
     line: &mut Line,
     place: &mut Place,
     owner: Owner,
-    app: &Data<App>,
+    app: &Data<AppState>,
 ) -> Result<Never, End> {
     let joined = (&mut place.joined).await;
     let mut joined = joined.map_err(|_| End::ServerStops)?;
@@ -183,14 +183,14 @@ async fn end_of(look: &mut Option<Look>) -> bool {
     }
 }
 
-fn until(expires: i64, app: &App) -> Duration {
+fn until(expires: i64, app: &AppState) -> Duration {
     let left = expires - app.clock.timestamp();
     Duration::from_secs(u64::try_from(left).unwrap_or(0))
 }
 
 /// Whether the session is live and the token has not expired. Without the database it
 /// is asked until there is an answer: what is known goes on.
-async fn is_live(owner: Owner, app: Data<App>) -> bool {
+async fn is_live(owner: Owner, app: Data<AppState>) -> bool {
     if owner.expires <= app.clock.timestamp() {
         return false;
     }

@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::db::schema::user;
+use inkpot::core::db::schema::user;
 use serde_json::json;
 
 use crate::harness::{PASSWORD, TestApp, on_both_databases};

@@ -113,7 +113,7 @@ async fn a_draft_is_published_later(app: TestApp) {
         .patch(&path, json!({ "status": "published" }))
         .await
         .expect(200);
-    let now = inkpot::clock::rfc3339(app.clock.now());
+    let now = inkpot::core::clock::rfc3339(app.clock.now());
     assert_eq!(published["post"]["date"], now);
     assert_eq!(published["post"]["status"], "published");
     assert_eq!(app.anonymous().get(&path).await.expect(200), published);
@@ -156,7 +156,7 @@ async fn an_unpublished_post_is_a_draft_again(app: TestApp) {
         .expect(200);
     assert_eq!(
         again["post"]["date"],
-        inkpot::clock::rfc3339(app.clock.now())
+        inkpot::core::clock::rfc3339(app.clock.now())
     );
     for query in ["", "?before=", "?tag=x", "?q=words", "?author=1"] {
         assert_eq!(titles(&ann, query).await, ["Public"], "{query}");
@@ -315,7 +315,7 @@ async fn a_change_leaves_the_rest(app: TestApp) {
         app.clock.advance(Duration::seconds(1));
         let changed = ann.patch(&path, change).await.expect(200);
         post[field] = value;
-        post["updated"] = json!(inkpot::clock::rfc3339(app.clock.now()));
+        post["updated"] = json!(inkpot::core::clock::rfc3339(app.clock.now()));
         assert_eq!(changed["post"], post);
         assert_eq!(app.anonymous().get(&path).await.expect(200)["post"], post);
     }

@@ -555,7 +555,7 @@ async fn no_code_is_stored_or_shown(app: TestApp) {
     let text = |app: &TestApp| {
         app.database.with(|conn| {
             use diesel::prelude::*;
-            use inkpot::db::schema::{code, job};
+            use inkpot::core::db::schema::{code, job};
             let codes: Vec<(String, String, String)> = code::table
                 .select((code::target, code::nonce, code::code_hash))
                 .load(conn)
@@ -578,7 +578,7 @@ async fn no_code_is_stored_or_shown(app: TestApp) {
     assert!(!shown.contains("ann@example.org"));
     let payloads = app.database.with(|conn| {
         use diesel::prelude::*;
-        use inkpot::db::schema::job;
+        use inkpot::core::db::schema::job;
         let payloads: Vec<String> = job::table.select(job::payload).load(conn).unwrap();
         payloads
     });

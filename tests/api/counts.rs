@@ -3,8 +3,8 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::db::schema::{content, post, post_tag};
-use inkpot::db::{Conn, DatabaseUrl, connection};
+use inkpot::core::db::schema::{content, post, post_tag};
+use inkpot::core::db::{Conn, DatabaseUrl, connection};
 use inkpot::posts::check;
 use inkpot::posts::counts::Block;
 use inkpot::posts::store;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveDateTime};
 use clap::Parser;
-use inkpot::config::Cli;
-use inkpot::http::public_url::PublicUrl;
+use inkpot::cli::args::Cli;
+use inkpot::core::settings::public_url::PublicUrl;
 use inkpot::notify::{Failure, Language, Limits, Message, Notifier, Origin};
 
 use crate::harness::sinks::Sinks;

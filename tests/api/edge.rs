@@ -337,8 +337,11 @@ async fn the_service_says_how_it_is(app: TestApp) {
 
 async fn a_database_without_its_tables_is_not_ready(app: TestApp) {
     app.leave_jobs();
-    app.database
-        .with(|conn| inkpot::db::migrations::revert(conn).map(drop).unwrap());
+    app.database.with(|conn| {
+        inkpot::core::db::migrations::revert(conn)
+            .map(drop)
+            .unwrap()
+    });
     let answer = app.anonymous().get("/readyz").await;
     answer.expect(503);
     let problem = answer.problem("not_ready");

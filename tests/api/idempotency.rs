@@ -5,7 +5,7 @@ use chrono::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::db::schema::{idempotency, post};
+use inkpot::core::db::schema::{idempotency, post};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, TestApp, on_both_databases};

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
-use inkpot::clock::Clock;
-use inkpot::db::dialect;
+use inkpot::core::clock::Clock;
+use inkpot::core::db::dialect;
 use inkpot::jobs::{Lane, State};
 
 use crate::harness::jobs::{self, enqueue_mail, inkpot_sending};

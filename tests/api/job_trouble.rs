@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use inkpot::accounts::codes::{CodeKeys, Purpose};
 use inkpot::accounts::letters::{Channel, order_code};
 use inkpot::accounts::refresh::new_nonce;
-use inkpot::clock::Clock;
+use inkpot::core::clock::Clock;
 use inkpot::jobs::{State, store};
 use inkpot::notify::Language;
 use serde_json::Value;

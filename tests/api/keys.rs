@@ -10,8 +10,8 @@ use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use inkpot::accounts::keys::{self, Rotated};
 use inkpot::accounts::tokens::{Tokens, Use};
-use inkpot::config::JwtAlg;
-use inkpot::db::schema::signing_key;
+use inkpot::core::db::schema::signing_key;
+use inkpot::core::settings::JwtAlg;
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot, output};

@@ -337,8 +337,8 @@ async fn they_can_be_turned_off(app: TestApp) {
 #[actix_web::test]
 async fn they_are_on_unless_they_are_turned_off() {
     use clap::Parser;
-    let settings = inkpot::config::Cli::parse_from(["inkpot"]).settings;
-    assert_eq!(settings.rate_limits, inkpot::config::Switch::On);
+    let settings = inkpot::cli::args::Cli::parse_from(["inkpot"]).settings;
+    assert_eq!(settings.rate_limits, inkpot::core::settings::Switch::On);
     assert!(settings.trusted_proxies.is_empty());
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use inkpot::db::{Conn, migrations};
+use inkpot::core::db::{Conn, migrations};
 
 use crate::harness::{Backend, TestDatabase};
 
@@ -106,7 +106,7 @@ fn twins_make_the_same_tables() {
 #[test]
 fn the_code_sees_the_tables_as_they_are() {
     use diesel::sqlite::Sqlite;
-    use inkpot::db::schema::{
+    use inkpot::core::db::schema::{
         audit, code, content, idempotency, installation, job, post, post_count, post_tag,
         post_unindexed, session, session_event, signing_key, user,
     };

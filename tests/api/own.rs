@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::db::schema::{content, post, session, user};
+use inkpot::core::db::schema::{content, post, session, user};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, PASSWORD, TestApp, on_both_databases};

@@ -1,7 +1,7 @@
 //! Passwords from end to end: what is stored, and what opens it.
 
 use diesel::prelude::*;
-use inkpot::db::schema::user;
+use inkpot::core::db::schema::user;
 use serde_json::json;
 
 use crate::harness::{TestApp, on_both_databases, python};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use inkpot::db::{Conn, connection, connection::DatabaseUrl};
+use inkpot::core::db::{Conn, connection, connection::DatabaseUrl};
 use inkpot::http::page::PageRequest;
 use inkpot::jobs::Lane;
 use inkpot::jobs::store as jobs;

@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::db::schema::{content, post};
+use inkpot::core::db::schema::{content, post};
 use serde_json::{Value, json};
 
 use crate::harness::{TestApp, on_both_databases};
@@ -47,7 +47,7 @@ async fn a_published_post_can_be_read_by_anyone(app: TestApp) {
     assert_eq!(post["date"], post["updated"]);
     assert_eq!(
         post["date"],
-        inkpot::clock::rfc3339(app.clock.now()),
+        inkpot::core::clock::rfc3339(app.clock.now()),
         "to the microsecond, on both databases"
     );
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use inkpot::clock::Clock;
+use inkpot::core::clock::Clock;
 use inkpot::error::Code;
 use inkpot::presence::Hub;
 use inkpot::presence::hub::Place;

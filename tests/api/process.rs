@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use inkpot::db::{Conn, DatabaseUrl, connection};
+use inkpot::core::db::{Conn, DatabaseUrl, connection};
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot, output};

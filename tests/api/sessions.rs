@@ -4,7 +4,7 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::db::schema::{audit, session};
+use inkpot::core::db::schema::{audit, session};
 use serde_json::{Value, json};
 
 use crate::harness::process::Process;

@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use inkpot::clock::Clock;
+use inkpot::core::clock::Clock;
+use inkpot::core::rate_limits::{Limits, Route, Standing};
+use inkpot::core::redis::health::RedisHealth;
+use inkpot::core::redis::url::RedisUrl;
 use inkpot::error::Error;
-use inkpot::limits::{Limits, Route, Standing};
-use inkpot::redis_health::RedisHealth;
-use inkpot::redis_url::RedisUrl;
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot};

@@ -15,14 +15,14 @@ use crate::accounts::refresh::{RefreshToken, new_nonce};
 use crate::accounts::sessions::{self, Opened, Refreshed};
 use crate::accounts::users::{self, NewUser, User};
 use crate::accounts::visitor::Visitor;
-use crate::app::App;
+use crate::core::rate_limits::{self, Admitted, Standing};
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
 use crate::http::then::Then;
-use crate::limits::{self, Admitted, Standing};
 use crate::notify::Language;
+use crate::state::AppState;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -88,8 +88,8 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn register(
-    Then(_, body): Then<Admitted<limits::Registration>, Body<Registration>>,
-    app: Data<App>,
+    Then(_, body): Then<Admitted<rate_limits::Registration>, Body<Registration>>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let Registration {
@@ -131,8 +131,8 @@ async fn register(
 }
 
 async fn login(
-    Then(from, body): Then<Admitted<limits::Login>, Body<Login>>,
-    app: Data<App>,
+    Then(from, body): Then<Admitted<rate_limits::Login>, Body<Login>>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let Login {
@@ -191,7 +191,7 @@ async fn login(
 /// Opens a session for a user whose password was right; `None` when the password
 /// or the user's being active has changed meanwhile.
 async fn open(
-    app: &Data<App>,
+    app: &Data<AppState>,
     user: User,
     remembered: bool,
     visitor: Visitor,
@@ -226,7 +226,7 @@ async fn open(
 
 /// Brings a record to the present cost, now that the password is at hand; gives the
 /// new one.
-async fn rehash(app: &App, user: &User, password: Password) -> Result<String, Error> {
+async fn rehash(app: &AppState, user: &User, password: Password) -> Result<String, Error> {
     let (user_id, old) = (user.user_id, user.password.clone());
     let new = app.hasher.hash(password).await?;
     let record = new.clone();
@@ -237,9 +237,9 @@ async fn rehash(app: &App, user: &User, password: Password) -> Result<String, Er
 }
 
 async fn refresh(
-    Then(_, body): Then<Admitted<limits::Refresh>, Body<Refresh>>,
+    Then(_, body): Then<Admitted<rate_limits::Refresh>, Body<Refresh>>,
     req: HttpRequest,
-    app: Data<App>,
+    app: Data<AppState>,
     (visitor, language): (Visitor, Language),
 ) -> Result<HttpResponse, Error> {
     let (token, by_cookie) = match body.0.refresh_token {
@@ -288,7 +288,7 @@ async fn refresh(
 
 async fn logout(
     req: HttpRequest,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
     Then(MaybeCaller(caller), body): Then<MaybeCaller, Body<Logout>>,
 ) -> Result<HttpResponse, Error> {
@@ -338,7 +338,7 @@ async fn logout(
 /// The answer with a session's tokens; with `by_cookie` the refresh token goes into
 /// the cookie only.
 fn token_answer(
-    app: &App,
+    app: &AppState,
     status: StatusCode,
     user: User,
     opened: Opened,
@@ -354,7 +354,7 @@ fn token_answer(
         refresh_expires_in: remaining,
     };
     let body = serde_json::to_vec(&answer).map_err(Error::internal)?;
-    let mut response = reply::builder(status, Keep::Never);
+    let mut response = response::builder(status, Keep::Never);
     if by_cookie {
         let max_age = opened.remembered.then_some(remaining);
         response.cookie(cookie::with(opened.refresh_token, max_age));

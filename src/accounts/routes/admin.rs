@@ -17,15 +17,15 @@ use crate::accounts::sessions;
 use crate::accounts::types::Name;
 use crate::accounts::users::{self, AdminChange, Administered, User};
 use crate::accounts::visitor::Visitor;
-use crate::app::{App, write_shown};
-use crate::db::Conn;
+use crate::core::db::Conn;
 use crate::error::{Code, Error};
 use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::{Id, parse_id};
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
 use crate::http::then::Then;
+use crate::state::{AppState, write_shown};
 
 /// The endpoints of this module, and with them the public view, which shares its
 /// path.
@@ -140,7 +140,7 @@ impl Document for UserPatch {
         },
     ];
 
-    fn read(input: &mut Input, _: &App) -> Option<Self> {
+    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
         let is_active = input.boolean("is_active");
         let is_admin = input.parse("role", |role| match role {
             "admin" => Ok(true),
@@ -160,7 +160,7 @@ async fn list(
     _: Admin,
     request: PageRequest,
     req: HttpRequest,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let words = query_value(req.query_string(), "q").filter(|words| !words.is_empty());
     let kept: Vec<_> = words.iter().map(|words| ("q", words.clone())).collect();
@@ -178,7 +178,7 @@ async fn list(
 }
 
 fn page<T: serde::Serialize>(answer: &T, link: String) -> Result<HttpResponse, Error> {
-    let mut response = reply::json(StatusCode::OK, Keep::Never, answer)?;
+    let mut response = response::json(StatusCode::OK, Keep::Never, answer)?;
     let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)
@@ -186,7 +186,7 @@ fn page<T: serde::Serialize>(answer: &T, link: String) -> Result<HttpResponse, E
 
 async fn change(
     Then(Admin(admin), Then(id, body)): Then<Admin, Then<Id, Body<UserPatch>>>,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0.0);
@@ -208,7 +208,7 @@ async fn change(
             let answer = AdminUserAnswer {
                 userinfo: (*user).into(),
             };
-            reply::json(StatusCode::OK, Keep::Never, &answer)
+            response::json(StatusCode::OK, Keep::Never, &answer)
         }
         Administered::NotFound => Err(Error::new(Code::UserNotFound)),
         Administered::LastAdmin => Err(Error::new(Code::LastAdmin)),
@@ -286,7 +286,7 @@ pub fn remove(
 
 async fn delete(
     Then(Admin(admin), id): Then<Admin, Id>,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
@@ -303,7 +303,7 @@ async fn list_audit(
     _: Admin,
     request: PageRequest,
     req: HttpRequest,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let user = query_value(req.query_string(), "user");
     // What is no id is nobody's.

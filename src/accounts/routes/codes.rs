@@ -18,14 +18,14 @@ use crate::accounts::refresh::new_nonce;
 use crate::accounts::users::{self, User};
 use crate::accounts::visitor::Visitor;
 use crate::accounts::{sessions, types::Account};
-use crate::app::App;
+use crate::core::rate_limits::{Admitted, Standing, UseOfCode};
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Fault};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
 use crate::http::then::Then;
-use crate::limits::{Admitted, Standing, UseOfCode};
 use crate::notify::Language;
+use crate::state::AppState;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -89,7 +89,7 @@ fn accepted() -> Result<HttpResponse, Error> {
     let answer = AcceptedAnswer {
         status: Accepted::Accepted,
     };
-    reply::json(StatusCode::ACCEPTED, Keep::Never, &answer)
+    response::json(StatusCode::ACCEPTED, Keep::Never, &answer)
 }
 
 fn purpose_of(channel: Channel) -> Purpose {
@@ -102,7 +102,7 @@ fn purpose_of(channel: Channel) -> Purpose {
 async fn send(
     Then(_, Then(caller, body)): Then<Admitted<UseOfCode>, Then<Caller, Body<VerificationOrder>>>,
     language: Language,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let (channel, now) = (body.0.channel, app.clock.now());
     let nonce = new_nonce().map_err(Error::internal)?;
@@ -140,7 +140,7 @@ async fn send(
 
 async fn verify(
     Then(_, Then(caller, body)): Then<Admitted<UseOfCode>, Then<Caller, Body<Verification>>>,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let Verification { channel, code } = body.0;
@@ -170,14 +170,14 @@ async fn verify(
     let answer = OwnUserAnswer {
         userinfo: verified.ok_or_else(|| Error::new(Code::WrongCode))?.into(),
     };
-    reply::json(StatusCode::OK, Keep::Never, &answer)
+    response::json(StatusCode::OK, Keep::Never, &answer)
 }
 
 /// Looks nobody up: a job does, so that there is nothing to see or to time here.
 async fn forgot(
     Then(_, body): Then<Admitted<UseOfCode>, Body<Forgotten>>,
     language: Language,
-    app: Data<App>,
+    app: Data<AppState>,
 ) -> Result<HttpResponse, Error> {
     let (account, now) = (body.0.account, app.clock.now());
     app.db
@@ -190,7 +190,7 @@ async fn forgot(
 async fn reset(
     Then(from, body): Then<Admitted<UseOfCode>, Body<PasswordReset>>,
     language: Language,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let PasswordReset {
@@ -249,7 +249,7 @@ async fn reset(
 /// Whose the code is, and its id, if it is right. The same work for every refusal, and
 /// the same row of the audit.
 async fn try_reset(
-    app: &Data<App>,
+    app: &Data<AppState>,
     account: Account,
     code: String,
     visitor: Visitor,

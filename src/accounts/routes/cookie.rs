@@ -4,9 +4,9 @@
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 
-use crate::app::App;
 use crate::error::{Code, Error};
 use crate::http::cors;
+use crate::state::AppState;
 
 /// The prefix makes browsers refuse it without `Secure`, with a domain or another
 /// path (RFC 6265bis §4.1.3.2).
@@ -33,7 +33,7 @@ pub fn without() -> Cookie<'static> {
 /// The token in the request's cookie, if it has one; refused when the request does
 /// not come from a page of this server or of a listed origin. Browsers send
 /// `Origin` with every `POST`.
-pub fn token(req: &HttpRequest, app: &App) -> Result<Option<String>, Error> {
+pub fn token(req: &HttpRequest, app: &AppState) -> Result<Option<String>, Error> {
     let Some(cookie) = req.cookie(NAME).filter(|cookie| !cookie.value().is_empty()) else {
         return Ok(None);
     };

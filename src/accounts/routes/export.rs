@@ -18,13 +18,13 @@ use super::views::{
 };
 use crate::accounts::caller::Caller;
 use crate::accounts::{audit, codes, sessions};
-use crate::app::App;
 use crate::error::Error;
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
 use crate::jobs;
 use crate::jobs::views::{JobView, job_example};
 use crate::posts::store;
 use crate::posts::views::{Post, post_example};
+use crate::state::AppState;
 
 /// Everything stored about a user, but for the hash of their password.
 #[derive(ToSchema)]
@@ -61,7 +61,7 @@ enum Step {
 }
 
 struct Writer {
-    app: Data<App>,
+    app: Data<AppState>,
     user_id: i64,
     step: Option<Step>,
     ready: VecDeque<Bytes>,
@@ -69,7 +69,7 @@ struct Writer {
     has_element: bool,
 }
 
-pub async fn export(caller: Caller, app: Data<App>) -> Result<HttpResponse, Error> {
+pub async fn export(caller: Caller, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let user = own::load(&app, caller).await?;
     let now = app.clock.now();
     let (live, codes) = app
@@ -110,7 +110,7 @@ pub async fn export(caller: Caller, app: Data<App>) -> Result<HttpResponse, Erro
         }
         Ok::<_, Error>(writer.ready.pop_front().map(|bytes| (bytes, writer)))
     });
-    Ok(reply::builder(StatusCode::OK, Keep::Never)
+    Ok(response::builder(StatusCode::OK, Keep::Never)
         .insert_header((
             header::CONTENT_DISPOSITION,
             "attachment; filename=\"inkpot-export.json\"",

@@ -14,7 +14,7 @@ mod own;
 mod views;
 
 use crate::accounts::users;
-use crate::db::{DbError, dialect};
+use crate::core::db::{DbError, dialect};
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
 

@@ -21,15 +21,15 @@ use crate::accounts::sessions;
 use crate::accounts::types::{Email, Mobile, Name, Username};
 use crate::accounts::users::{self, ProfileChange, User};
 use crate::accounts::visitor::Visitor;
-use crate::app::{App, write_shown};
-use crate::db::{Conn, dialect};
+use crate::core::db::{Conn, dialect};
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Change, Document, Fault, Field, Input};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
-use crate::http::reply::{self, Keep};
+use crate::http::response::{self, Keep};
 use crate::http::then::Then;
 use crate::notify::Language;
+use crate::state::{AppState, write_shown};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -167,7 +167,7 @@ impl Document for ProfilePatch {
         },
     ];
 
-    fn read(input: &mut Input, _: &App) -> Option<Self> {
+    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
         let name = needed(input, "name", Name::parse);
         let email = needed(input, "email", Email::parse);
         Some(Self {
@@ -218,7 +218,7 @@ impl Document for NewPassword {
         },
     ];
 
-    fn read(input: &mut Input, _: &App) -> Option<Self> {
+    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
         let current = input.parse("current_password", |text| Ok(Password::attempt(text)));
         let new = input.text("new_password", &[]);
         Some(Self {
@@ -237,13 +237,13 @@ impl Document for Confirmation {
     const NAME: &'static str = "Confirmation";
     const FIELDS: &'static [Field] = &[CURRENT_PASSWORD];
 
-    fn read(input: &mut Input, _: &App) -> Option<Self> {
+    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
         let current = input.parse("current_password", |text| Ok(Password::attempt(text)));
         Some(Self { current: current? })
     }
 }
 
-async fn read(caller: Caller, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn read(caller: Caller, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let user = load(&app, caller).await?;
     own_view(user)
 }
@@ -252,11 +252,11 @@ fn own_view(user: User) -> Result<HttpResponse, Error> {
     let answer = OwnUserAnswer {
         userinfo: user.into(),
     };
-    reply::json(StatusCode::OK, Keep::Never, &answer)
+    response::json(StatusCode::OK, Keep::Never, &answer)
 }
 
 /// The caller's row; a token whose user is gone is none.
-pub async fn load(app: &App, caller: Caller) -> Result<User, Error> {
+pub async fn load(app: &AppState, caller: Caller) -> Result<User, Error> {
     app.db
         .read(move |conn| users::find_active(conn, caller.user_id))
         .await?
@@ -266,7 +266,7 @@ pub async fn load(app: &App, caller: Caller) -> Result<User, Error> {
 async fn change(
     Then(caller, body): Then<Caller, Body<ProfilePatch>>,
     language: Language,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let ProfilePatch {
@@ -322,7 +322,7 @@ async fn change(
 
 /// Refuses with 403 when `password` is not the user's, and leaves a trace of it.
 async fn check_password(
-    app: &App,
+    app: &AppState,
     user: &User,
     password: Password,
     visitor: &Visitor,
@@ -342,7 +342,7 @@ async fn check_password(
 async fn change_password(
     Then(caller, body): Then<Caller, Body<NewPassword>>,
     language: Language,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let NewPassword { current, new } = body.0;
@@ -391,7 +391,7 @@ pub fn nothing() -> HttpResponse {
 
 async fn delete(
     Then(caller, body): Then<Caller, Body<Confirmation>>,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let user = load(&app, caller).await?;
@@ -414,7 +414,7 @@ async fn delete(
     Ok(nothing())
 }
 
-async fn list_sessions(caller: Caller, app: Data<App>) -> Result<HttpResponse, Error> {
+async fn list_sessions(caller: Caller, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     let live = app
         .db
@@ -426,12 +426,12 @@ async fn list_sessions(caller: Caller, app: Data<App>) -> Result<HttpResponse, E
             .map(|session| SessionView::new(session, caller.session_id))
             .collect(),
     };
-    reply::json(StatusCode::OK, Keep::Never, &answer)
+    response::json(StatusCode::OK, Keep::Never, &answer)
 }
 
 async fn end_session(
     Then(caller, id): Then<Caller, Id>,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
@@ -455,7 +455,7 @@ async fn end_session(
 
 async fn end_other_sessions(
     caller: Caller,
-    app: Data<App>,
+    app: Data<AppState>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
@@ -471,11 +471,11 @@ async fn end_other_sessions(
 }
 
 /// `GET /user/{id}`.
-pub async fn read_public(id: Id, app: Data<App>) -> Result<HttpResponse, Error> {
+pub async fn read_public(id: Id, app: Data<AppState>) -> Result<HttpResponse, Error> {
     let user = app
         .db
         .read(move |conn| users::find_public(conn, id.0))
         .await?
         .ok_or_else(|| Error::new(Code::UserNotFound))?;
-    reply::read(&PublicUserAnswer { user: user.into() })
+    response::read(&PublicUserAnswer { user: user.into() })
 }

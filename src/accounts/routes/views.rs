@@ -9,7 +9,7 @@ use crate::accounts::audit::Record;
 use crate::accounts::codes::CodeRow;
 use crate::accounts::sessions::Session;
 use crate::accounts::users::{ADMIN, PublicUser, User};
-use crate::clock;
+use crate::core::clock;
 use crate::http::page::Pagination;
 
 /// The own view of a user.

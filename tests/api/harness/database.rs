@@ -13,7 +13,7 @@ use super::left_out;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use inkpot::db::{Conn, DatabaseUrl, connection, migrations};
+use inkpot::core::db::{Conn, DatabaseUrl, connection, migrations};
 
 /// Names of the databases of tests: this, seconds since the epoch, process, number.
 const PREFIX: &str = "inkpot_t_";

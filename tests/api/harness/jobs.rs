@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use inkpot::accounts::letters::{Notice, enqueue_notice};
-use inkpot::clock::Clock;
-use inkpot::db::Conn;
-use inkpot::db::schema::job;
+use inkpot::core::clock::Clock;
+use inkpot::core::db::Conn;
+use inkpot::core::db::schema::job;
 use inkpot::jobs::{Kind, Lane, State};
 use inkpot::notify::Language;
 

@@ -35,13 +35,13 @@ use clap::Parser;
 use diesel::prelude::*;
 use inkpot::accounts::keys;
 use inkpot::accounts::users::{self, AdminChange};
-use inkpot::app::App;
-use inkpot::clock::Clock;
-use inkpot::config::Cli;
-use inkpot::db::Db;
-use inkpot::db::schema::job;
+use inkpot::cli::args::Cli;
+use inkpot::core::clock::Clock;
+use inkpot::core::db::Db;
+use inkpot::core::db::schema::job;
 use inkpot::jobs::State;
 use inkpot::jobs::worker::Worker;
+use inkpot::state::AppState;
 use inkpot::work;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ type Called = Pin<Box<dyn Future<Output = Outcome>>>;
 /// A service of a test's own.
 pub struct TestApp {
     service: Rc<dyn Fn(Request) -> Called>,
-    pub state: Data<App>,
+    pub state: Data<AppState>,
     pub clock: Clock,
     pub database: TestDatabase,
     // Dropped after the database's own field, which the last of its holders drops.
@@ -139,14 +139,14 @@ impl TestApp {
         let db = std::thread::spawn(move || Db::open(&url, size).unwrap())
             .join()
             .unwrap();
-        let app = App::new(settings, &secrets, db, clock.clone()).unwrap();
+        let app = AppState::new(settings, &secrets, db, clock.clone()).unwrap();
         keys::catch_up(&app.db, &app.tokens).await.unwrap();
         let worker = Arc::new(work::worker(app.letters().unwrap()));
         let state = Data::new(app);
         let service = init_service(
             actix_web::App::new()
                 .app_data(state.clone())
-                .wrap(from_fn(inkpot::http::edge::handle))
+                .wrap(from_fn(inkpot::http::middleware::handle))
                 .route("/panics", web::get().to(panics))
                 .configure(inkpot::routes::register),
         )

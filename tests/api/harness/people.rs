@@ -3,13 +3,14 @@
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use inkpot::accounts::refresh::{RefreshKeys, new_nonce};
-use inkpot::accounts::sessions::{self, Lifetimes};
+use inkpot::accounts::sessions;
 use inkpot::accounts::tokens::Tokens;
 use inkpot::accounts::types::{Email, Mobile, Name};
 use inkpot::accounts::users::{self, AdminChange, NewUser, User};
 use inkpot::accounts::visitor::Visitor;
-use inkpot::clock::Clock;
-use inkpot::db::Conn;
+use inkpot::core::clock::Clock;
+use inkpot::core::db::Conn;
+use inkpot::core::settings::Lifetimes;
 
 use super::{SECRET, TestDatabase};
 

@@ -1,7 +1,7 @@
 //! Many posts at once, by plain SQL that both databases take.
 
 use diesel::connection::SimpleConnection;
-use inkpot::db::Conn;
+use inkpot::core::db::Conn;
 use inkpot::posts::check;
 
 /// Digits, to be multiplied to numbers.

@@ -1,0 +1,307 @@
+//! The command line: what each subcommand takes, and the only reader of the environment.
+
+// The docs of options are help texts, where Markdown shows as it is.
+#![allow(clippy::doc_markdown)]
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::core::settings::Settings;
+use crate::jobs::State;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "inkpot",
+    version,
+    about = "A multi-user blog back end: a JSON REST API with stateless tokens.",
+    after_help = "Every option is also an environment variable, named beside it; the option wins.\n\
+                  Exit codes: 0 stopped as asked, 1 failed at work, 2 refused to start."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What to do; `serve` when nothing is said.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Serve the API and do jobs; migrates the database first (the default).
+    Serve {
+        /// Leave jobs, such as mails, to other processes: `inkpot worker`, or servers
+        /// without this flag.
+        #[arg(long)]
+        no_jobs: bool,
+    },
+    /// Do jobs only: any number of workers, on any machine, beside any number of
+    /// servers.
+    Worker,
+    /// Look at jobs, have them tried again, delete old ones.
+    Jobs {
+        #[command(subcommand)]
+        action: JobsAction,
+    },
+    /// Look at, apply or take back migrations of the database.
+    Migrate {
+        #[command(subcommand)]
+        action: MigrateAction,
+    },
+    /// Manage users; a running server need not be stopped.
+    User {
+        #[command(subcommand)]
+        action: UserAction,
+    },
+    /// Look at, renew or retire the keys that sign tokens.
+    Keys {
+        #[command(subcommand)]
+        action: KeysAction,
+    },
+    /// Check that counts of posts and what the search finds agree with the posts.
+    Check {
+        /// Mend what does not agree, beside running servers.
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Print the OpenAPI description as YAML.
+    Openapi,
+}
+
+/// What `inkpot migrate` can do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum MigrateAction {
+    /// List the migrations and whether the database has them.
+    Status,
+    /// Apply what is missing.
+    Run,
+    /// Take the newest one back, WITH ALL DATA of its tables.
+    Revert,
+}
+
+/// What `inkpot user` can do. ACCOUNT is an e-mail address, username, mobile
+/// number or id.
+#[derive(Debug, Clone, Subcommand)]
+pub enum UserAction {
+    /// Make a user; the password is asked for, or read from standard input.
+    Create {
+        /// E-mail address.
+        #[arg(long)]
+        email: String,
+        /// Name, shown with every post.
+        #[arg(long)]
+        name: String,
+        /// Username.
+        #[arg(long)]
+        username: Option<String>,
+        /// Mobile number.
+        #[arg(long)]
+        mobile: Option<String>,
+        /// With the role admin.
+        #[arg(long)]
+        admin: bool,
+    },
+    /// List all users.
+    List,
+    /// Give a user the role admin.
+    Promote {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+    /// Deactivate a user and end their sessions.
+    Deactivate {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+    /// Give a user a new password and end their sessions; it is asked for, or read
+    /// from standard input.
+    SetPassword {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+}
+
+/// What `inkpot keys` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum KeysAction {
+    /// List the keys and what they are used for.
+    List,
+    /// Make a new key, which signs in two seconds; the former ones verify until
+    /// their tokens are gone.
+    Rotate,
+    /// Sign no longer with a key; it verifies until its tokens are gone.
+    Retire {
+        /// Which one, as listed.
+        #[arg(allow_hyphen_values = true)]
+        kid: String,
+    },
+}
+
+/// What `inkpot jobs` can do.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum JobsAction {
+    /// List jobs, newest first.
+    List {
+        /// Of this state only.
+        #[arg(long)]
+        state: Option<JobState>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+    /// Have a job tried again that is dead or waits; without an id all that are dead.
+    Retry {
+        /// Which one, as listed.
+        job_id: Option<i64>,
+    },
+    /// Delete jobs that have ended. Those that are done are deleted after a week
+    /// anyway, dead ones after 90 days.
+    Purge {
+        /// Of this state.
+        #[arg(long, default_value = "done")]
+        state: EndedState,
+        /// Only those that ended so many days ago.
+        #[arg(long, default_value_t = 0, value_name = "DAYS")]
+        older_than_days: u32,
+    },
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum JobState {
+    Waiting,
+    Running,
+    Done,
+    Dead,
+}
+
+impl From<JobState> for State {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Waiting => Self::Waiting,
+            JobState::Running => Self::Running,
+            JobState::Done => Self::Done,
+            JobState::Dead => Self::Dead,
+        }
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EndedState {
+    Done,
+    Dead,
+}
+
+impl From<EndedState> for State {
+    fn from(state: EndedState) -> Self {
+        match state {
+            EndedState::Done => Self::Done,
+            EndedState::Dead => Self::Dead,
+        }
+    }
+}
+
+/// Why the program does not start: one line, or the help that was asked for.
+pub enum Refusal {
+    /// `--help`, `--version`: printed, and the program ends well.
+    Help(clap::Error),
+    /// What is wrong and where, without secrets.
+    Line(String),
+}
+
+/// Reads the command line and the environment.
+pub fn read() -> Result<Cli, Refusal> {
+    read_from(
+        std::env::args_os(),
+        std::env::vars_os().map(|(name, _)| name),
+    )
+}
+
+fn read_from(
+    args: impl Iterator<Item = std::ffi::OsString>,
+    variables: impl Iterator<Item = std::ffi::OsString>,
+) -> Result<Cli, Refusal> {
+    let mut cli = Cli::try_parse_from(args).map_err(refusal)?;
+    let command = <Cli as clap::CommandFactory>::command();
+    for name in variables {
+        let name = name.to_string_lossy();
+        let known = command
+            .get_arguments()
+            .any(|arg| arg.get_env().is_some_and(|env| env == name.as_ref()));
+        // INKPOT_TEST_… belong to the test suite.
+        if name.starts_with("INKPOT_") && !name.starts_with("INKPOT_TEST_") && !known {
+            return Err(Refusal::Line(format!(
+                "unknown setting {name}; inkpot --help lists all"
+            )));
+        }
+    }
+    cli.settings.complete().map_err(Refusal::Line)?;
+    Ok(cli)
+}
+
+/// clap explains over several lines; a start that is refused says it in one. The
+/// value itself is left out, since it may be a secret.
+fn refusal(error: clap::Error) -> Refusal {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return Refusal::Help(error);
+    }
+    let option = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(option)) => Some(option.clone()),
+        _ => None,
+    };
+    let why = std::error::Error::source(&error).map(ToString::to_string);
+    let line = match (error.kind(), option, why) {
+        (ErrorKind::ValueValidation, Some(option), Some(why)) => {
+            format!("bad value for {}: {why}", setting_name(&option))
+        }
+        (ErrorKind::InvalidValue, Some(option), _) => {
+            let choices = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(choices)) => choices.join(", "),
+                _ => "another value".to_owned(),
+            };
+            format!(
+                "bad value for {}: expected {choices}",
+                setting_name(&option)
+            )
+        }
+        (ErrorKind::MissingRequiredArgument, ..) => {
+            let missing = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(missing)) => missing.join(", "),
+                _ => "an argument".to_owned(),
+            };
+            format!("{missing} is missing; --help says more")
+        }
+        _ => error
+            .render()
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or("bad command line")
+            .trim_start_matches("error: ")
+            .to_owned(),
+    };
+    Refusal::Line(line)
+}
+
+/// `--listen <ADDRESS>` as `INKPOT_LISTEN (--listen)`.
+fn setting_name(option: &str) -> String {
+    let long = option
+        .trim_start_matches('-')
+        .split([' ', '='])
+        .next()
+        .unwrap_or(option);
+    <Cli as clap::CommandFactory>::command()
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(long))
+        .and_then(|arg| arg.get_env())
+        .map_or_else(
+            || option.to_owned(),
+            |env| format!("{} (--{long})", env.to_string_lossy()),
+        )
+}

@@ -1,0 +1,178 @@
+//! A finished answer and its compressed forms.
+
+use actix_web::http::header::HeaderValue;
+use actix_web::web::Bytes;
+use tokio::sync::OnceCell;
+
+use super::Moment;
+use super::changes::Source;
+use crate::core::compression::{self, Coding};
+use crate::http::middleware::COMPRESS_INLINE;
+
+/// What an entry costs beside its bytes: itself, the cache's records of it and its
+/// key, the small allocations. Measured, and rounded up.
+pub const OVERHEAD: usize = 2048;
+
+/// What an answer is made of.
+pub struct Parts {
+    pub body: Vec<u8>,
+    /// Strong, of the plain form, with its quotes.
+    pub etag: HeaderValue,
+    pub content_type: HeaderValue,
+    pub cache_control: HeaderValue,
+    pub link: Option<HeaderValue>,
+}
+
+/// What a filling found, and what that depends on.
+pub enum Filled {
+    Found { parts: Parts, sources: Vec<Source> },
+    Absent { sources: Vec<Source> },
+}
+
+/// A finished answer. Nothing of it changes but for its compressed forms, each of
+/// which is made when it is first asked for.
+pub struct Entry {
+    body: Bytes,
+    etag: HeaderValue,
+    content_type: HeaderValue,
+    cache_control: HeaderValue,
+    link: Option<HeaderValue>,
+    varies: bool,
+    /// In the order of [`Coding::ALL`]; `None` when the plain form is all there is.
+    forms: Option<Box<[Form; 3]>>,
+    sources: Box<[Source]>,
+    /// When the reading began.
+    pub(super) read: Moment,
+}
+
+/// A compressed form of a body.
+struct Form {
+    etag: HeaderValue,
+    /// Made once; `None` inside when it is no smaller than the body.
+    bytes: OnceCell<Option<Bytes>>,
+}
+
+impl Entry {
+    pub(super) fn new(parts: Parts, sources: Vec<Source>, read: Moment) -> Self {
+        // Answers with secrets stay plain: their compressed length would tell of them.
+        let varies = compression::is_text_kind(&parts.content_type)
+            && parts.cache_control.as_bytes() != b"no-store";
+        let gains = varies && compression::gains(&parts.content_type, parts.body.len());
+        Self {
+            forms: gains.then(|| {
+                Box::new(Coding::ALL.map(|coding| Form {
+                    etag: compression::etag_value_in(&parts.etag, coding),
+                    bytes: OnceCell::new(),
+                }))
+            }),
+            // Without what the serializer reserved beyond the end.
+            body: Bytes::from(parts.body.into_boxed_slice()),
+            etag: parts.etag,
+            content_type: parts.content_type,
+            cache_control: parts.cache_control,
+            link: parts.link,
+            varies,
+            sources: sources.into(),
+            read,
+        }
+    }
+
+    /// The plain form.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// That of the plain form.
+    pub fn etag(&self) -> &HeaderValue {
+        &self.etag
+    }
+
+    pub fn content_type(&self) -> &HeaderValue {
+        &self.content_type
+    }
+
+    pub fn cache_control(&self) -> &HeaderValue {
+        &self.cache_control
+    }
+
+    pub fn link(&self) -> Option<&HeaderValue> {
+        self.link.as_ref()
+    }
+
+    /// Whether bodies of this kind are compressed for those who ask for it.
+    pub fn varies(&self) -> bool {
+        self.varies
+    }
+
+    /// What the answer was made of.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The ETag of the form in `coding`; `None` when there is no such form, as far as
+    /// is known before it is made.
+    pub fn etag_in(&self, coding: Coding) -> Option<&HeaderValue> {
+        let form = self.form(coding)?;
+        match form.bytes.get() {
+            Some(None) => None,
+            _ => Some(&form.etag),
+        }
+    }
+
+    /// The form in `coding`, made by one of those who ask at once; large ones on the
+    /// blocking pool. Says as well whether this call made it.
+    pub(super) async fn make(&self, coding: Coding) -> (Option<Bytes>, bool) {
+        let Some(form) = self.form(coding) else {
+            return (None, false);
+        };
+        let mut is_maker = false;
+        let bytes = form
+            .bytes
+            .get_or_init(|| {
+                is_maker = true;
+                compress(self.body.clone(), coding)
+            })
+            .await;
+        (bytes.clone(), is_maker)
+    }
+
+    fn form(&self, coding: Coding) -> Option<&Form> {
+        let [brotli, zstd, gzip] = self.forms.as_deref()?;
+        Some(match coding {
+            Coding::Brotli => brotli,
+            Coding::Zstd => zstd,
+            Coding::Gzip => gzip,
+        })
+    }
+
+    /// Bytes of memory, its forms as far as they are made included.
+    pub fn weight(&self) -> usize {
+        let forms = self.forms.iter().flat_map(|forms| forms.iter());
+        let made = forms.filter_map(|form| form.bytes.get()?.as_ref());
+        OVERHEAD
+            + self.body.len()
+            + made.map(Bytes::len).sum::<usize>()
+            + self.link.as_ref().map_or(0, HeaderValue::len)
+            + size_of_val(&*self.sources)
+    }
+}
+
+/// `None` when the compressed form is not smaller, or fails.
+async fn compress(body: Bytes, coding: Coding) -> Option<Bytes> {
+    let size = body.len();
+    let compressed = if size < COMPRESS_INLINE {
+        coding.compress_once(&body)
+    } else {
+        tokio::task::spawn_blocking(move || coding.compress_once(&body))
+            .await
+            .unwrap_or_else(|_| Err(std::io::Error::other("the compressor panicked")))
+    };
+    match compressed {
+        Ok(bytes) => (bytes.len() < size).then(|| Bytes::from(bytes.into_boxed_slice())),
+        // The plain form is as good an answer.
+        Err(error) => {
+            tracing::warn!(%error, "cannot compress an answer");
+            None
+        }
+    }
+}

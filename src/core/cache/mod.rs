@@ -1,0 +1,245 @@
+//! Finished answers, kept as bytes for as long as nothing they were made of changes.
+//!
+//! A write says what it changed, right after its `COMMIT` and before it answers
+//! ([`Cache::changed`]). Every entry knows what it was made of and when its reading
+//! began, which is looked at whenever it is asked for: what a slow reading brings too
+//! late is kept but never served ([`changes`]). Requests for the same missing answer
+//! wait for one filling (`flights`).
+
+pub mod changes;
+pub mod entry;
+mod flights;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use actix_web::web::Bytes;
+use moka::ops::compute::Op;
+
+use self::changes::{Changes, Source};
+use self::entry::{Entry, Filled};
+use self::flights::Flights;
+use crate::core::clock::Clock;
+use crate::core::compression::Coding;
+use crate::error::Error;
+
+/// How long entries hold where others write, unless it is said.
+const OTHERS_WRITE: Duration = Duration::from_secs(1);
+/// Flights whose result came too late for a request before it reads for itself.
+const MAX_JOINED: usize = 2;
+
+/// Finished answers by key, within a bound of memory.
+///
+/// Keys should be small: what they own on the heap is not weighed.
+pub struct Cache<K: Hash + Eq> {
+    entries: moka::sync::Cache<K, Arc<Entry>>,
+    /// Bytes.
+    bound: u64,
+    /// How long entries hold where others write.
+    lifetime: Duration,
+    others_write: AtomicBool,
+    changes: Changes,
+    flights: Flights<K, Outcome>,
+    clock: Clock,
+}
+
+/// When a reading began.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment {
+    /// The newest change then.
+    stamp: u64,
+    /// By [`Clock::steady`]; `None` while nobody else wrote.
+    at: Option<Duration>,
+}
+
+/// What a filling ended with, for all who waited for it.
+struct Outcome {
+    read: Moment,
+    answer: Answer,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Found(Arc<Entry>),
+    Absent(Arc<[Source]>),
+    Failed(Error),
+}
+
+impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
+    /// A cache of `bytes`, what is needed beside the bodies included; with 0 nothing
+    /// is kept. Where others than this process write, as is supposed without a
+    /// `lifetime` of `None`, entries end after it, counted from before they were read;
+    /// otherwise only when they are changed.
+    pub fn new(bytes: u64, lifetime: Option<Duration>, clock: Clock) -> Self {
+        Self {
+            entries: moka::sync::Cache::builder()
+                .max_capacity(bytes)
+                .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
+                .build(),
+            bound: bytes,
+            lifetime: lifetime.unwrap_or(OTHERS_WRITE),
+            others_write: AtomicBool::new(lifetime.is_some()),
+            changes: Changes::default(),
+            flights: Flights::new(),
+            clock,
+        }
+    }
+
+    /// Says whether others than this process write. What was read before such a change
+    /// does not hold after it: of the two ways to tell what is old, the other one counts
+    /// then.
+    pub fn others_write(&self, do_they: bool) {
+        self.others_write.store(do_they, Ordering::Release);
+    }
+
+    /// Says that `sources` are not what they were: to be called after `COMMIT` and
+    /// before anybody is told, in the same closure on the blocking pool, since the
+    /// future of a handler may be dropped in between. A `COMMIT` that was lost may
+    /// have happened, so it counts.
+    pub fn changed(&self, sources: &[Source]) {
+        self.changes.record(sources);
+    }
+
+    /// The entry of `key` when it still holds.
+    pub fn get(&self, key: &K) -> Option<Arc<Entry>> {
+        let entry = self.entries.get(key)?;
+        self.holds(&entry).then_some(entry)
+    }
+
+    /// The entry of `key`, by `fill` when none holds; `None` when there is nothing
+    /// under the key. It is never what was read before a change that was acknowledged
+    /// before this call.
+    ///
+    /// `fill` is called at most once. Callers at the same time wait for one of them,
+    /// and share its failure as well.
+    pub async fn find_or_fill(
+        &self,
+        key: &K,
+        fill: impl AsyncFn() -> Result<Filled, Error>,
+    ) -> Result<Option<Arc<Entry>>, Error> {
+        if let Some(entry) = self.get(key) {
+            return Ok(Some(entry));
+        }
+        let arrival = self.moment();
+        for _ in 0..MAX_JOINED {
+            let is_own = Cell::new(false);
+            let seat = self.flights.board(key);
+            let filling = || {
+                is_own.set(true);
+                self.fill(key, &fill)
+            };
+            let outcome = seat.outcome.get_or_init(filling).await;
+            if is_own.get() || self.serves(outcome, arrival) {
+                return outcome.answer.clone().into_result();
+            }
+        }
+        self.fill(key, &fill).await.answer.into_result()
+    }
+
+    /// The form of `entry` in `coding`, made at the first call; `None` when the plain
+    /// form is the better one.
+    pub async fn form(&self, key: &K, entry: &Arc<Entry>, coding: Coding) -> Option<Bytes> {
+        let (form, is_new) = entry.make(coding).await;
+        if is_new {
+            self.weigh_again(key, entry);
+        }
+        form
+    }
+
+    async fn fill(&self, key: &K, fill: &impl AsyncFn() -> Result<Filled, Error>) -> Outcome {
+        // Another flight may have landed between the first look and this.
+        if let Some(entry) = self.get(key) {
+            return Outcome {
+                read: entry.read,
+                answer: Answer::Found(entry),
+            };
+        }
+        let read = self.moment();
+        let answer = match fill().await {
+            Ok(Filled::Found { parts, sources }) => {
+                let entry = Arc::new(Entry::new(parts, sources, read));
+                self.keep(key, &entry);
+                Answer::Found(entry)
+            }
+            Ok(Filled::Absent { sources }) => Answer::Absent(sources.into()),
+            Err(error) => Answer::Failed(error),
+        };
+        Outcome { read, answer }
+    }
+
+    fn keep(&self, key: &K, entry: &Arc<Entry>) {
+        if self.fits(entry) && self.holds(entry) {
+            self.entries.insert(key.clone(), Arc::clone(entry));
+            // Otherwise dozens of bodies could wait above the bound.
+            self.entries.run_pending_tasks();
+        }
+    }
+
+    /// After a form was added, unless another entry has taken the place.
+    fn weigh_again(&self, key: &K, entry: &Arc<Entry>) {
+        self.entries.entry_by_ref(key).and_compute_with(|kept| {
+            let is_kept = kept.is_some_and(|kept| Arc::ptr_eq(kept.value(), entry));
+            match (is_kept, self.fits(entry)) {
+                (true, true) => Op::Put(Arc::clone(entry)),
+                (true, false) => Op::Remove,
+                (false, _) => Op::Nop,
+            }
+        });
+        self.entries.run_pending_tasks();
+    }
+
+    fn fits(&self, entry: &Entry) -> bool {
+        // The weigher counts with 32 bits.
+        u32::try_from(entry.weight()).is_ok_and(|weight| u64::from(weight) <= self.bound)
+    }
+
+    fn moment(&self) -> Moment {
+        Moment {
+            stamp: self.changes.stamp(),
+            at: (self.others_write.load(Ordering::Acquire)).then(|| self.clock.steady()),
+        }
+    }
+
+    fn holds(&self, entry: &Entry) -> bool {
+        self.changes.none_since(entry.read.stamp, entry.sources()) && self.is_young(entry.read)
+    }
+
+    fn is_young(&self, read: Moment) -> bool {
+        match (self.others_write.load(Ordering::Acquire), read.at) {
+            (true, Some(at)) => self.clock.steady().saturating_sub(at) < self.lifetime,
+            (false, None) => true,
+            // Others have come since, or gone, perhaps after a last write.
+            (true, None) | (false, Some(_)) => false,
+        }
+    }
+
+    /// Whether who came at `arrival` may have what another one read: when that reading
+    /// began later, or nothing has changed meanwhile. Of a failure it is not known
+    /// what it depends on; and it does not age.
+    fn serves(&self, outcome: &Outcome, arrival: Moment) -> bool {
+        let Outcome { read, answer } = outcome;
+        let sources = match answer {
+            Answer::Found(entry) => entry.sources(),
+            Answer::Absent(sources) => sources,
+            Answer::Failed(_) => return read.stamp >= arrival.stamp,
+        };
+        let is_current =
+            read.stamp >= arrival.stamp || self.changes.none_since(read.stamp, sources);
+        is_current && (self.is_young(*read) || read.at > arrival.at)
+    }
+}
+
+impl Answer {
+    fn into_result(self) -> Result<Option<Arc<Entry>>, Error> {
+        match self {
+            Self::Found(entry) => Ok(Some(entry)),
+            Self::Absent(_) => Ok(None),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Compressed forms, and how much is kept.
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::core::cache::entry::OVERHEAD;
+
+/// Compressible, of `size` bytes.
+fn text(size: usize) -> Vec<u8> {
+    (0_usize..)
+        .flat_map(|n| format!("{{\"number\":{}}},", n * n).into_bytes())
+        .take(size)
+        .collect()
+}
+
+#[actix_web::test]
+async fn forms_are_made_once_and_weighed() {
+    // The larger is beyond what is compressed without the blocking pool.
+    for (key, size) in [(1, 2000), (2, 100_000)] {
+        let cache = cache();
+        let read = async || found(text(size));
+        let entry = cache.find_or_fill(&key, read).await.unwrap().unwrap();
+        assert_eq!(cache.entries.weighted_size(), (OVERHEAD + size + 2) as u64);
+        for coding in Coding::ALL {
+            let forms = join_all((0..10).map(|_| cache.form(&key, &entry, coding))).await;
+            let form = forms[0].clone().unwrap();
+            assert!(form.len() < size);
+            // The very same memory, not only the same bytes.
+            assert!(forms.iter().flatten().all(|f| f.as_ptr() == form.as_ptr()));
+            assert_eq!(cache.entries.weighted_size(), entry.weight() as u64);
+        }
+        assert!(Arc::ptr_eq(&cache.get(&key).unwrap(), &entry));
+    }
+}
+
+#[actix_web::test]
+async fn a_form_that_is_no_smaller_is_none() {
+    let cache = cache();
+    let mut seed = 1_u32;
+    let mut noise = Vec::new();
+    for _ in 0..2000 {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        noise.push(seed.to_be_bytes()[0]);
+    }
+    let entry = cache.find_or_fill(&1, async || found(noise.clone()));
+    let entry = entry.await.unwrap().unwrap();
+    for coding in Coding::ALL {
+        assert!(entry.etag_in(coding).is_some());
+        assert_eq!(cache.form(&1, &entry, coding).await, None);
+        assert!(entry.etag_in(coding).is_none());
+    }
+    assert_eq!(entry.weight(), OVERHEAD + noise.len() + 2);
+}
+
+#[actix_web::test]
+async fn small_foreign_and_secret_bodies_have_no_forms() {
+    let secret = Parts {
+        cache_control: HeaderValue::from_static("no-store"),
+        ..parts(text(2000))
+    };
+    let picture = Parts {
+        content_type: HeaderValue::from_static("image/png"),
+        ..parts(text(2000))
+    };
+    let cache = cache();
+    for parts in [parts(text(1000)), secret, picture] {
+        let entry = Arc::new(Entry::new(parts, Vec::new(), cache.moment()));
+        assert_eq!(cache.form(&1, &entry, Coding::Gzip).await, None);
+        assert!(entry.etag_in(Coding::Gzip).is_none());
+    }
+}
+
+#[actix_web::test]
+async fn a_form_does_not_bring_an_old_entry_back() {
+    let cache = cache();
+    let read = async || found(text(2000));
+    let old = cache.find_or_fill(&1, read).await.unwrap().unwrap();
+    cache.changed(&[post()]);
+    let new = cache.find_or_fill(&1, read).await.unwrap().unwrap();
+    assert!(cache.form(&1, &old, Coding::Zstd).await.is_some());
+    assert!(Arc::ptr_eq(&cache.get(&1).unwrap(), &new));
+}
+
+#[actix_web::test]
+async fn all_that_is_kept_fits_the_bound() {
+    let cache: Cache<u32> = Cache::new(100_000, None, clock());
+    for key in 0..500 {
+        let read = async || found(text(10_000));
+        let entry = cache.find_or_fill(&key, read).await.unwrap().unwrap();
+        cache.form(&key, &entry, Coding::Gzip).await.unwrap();
+        assert!(cache.entries.weighted_size() <= 100_000);
+    }
+    cache.entries.run_pending_tasks();
+    let kept = (0..500).filter_map(|key| cache.get(&key));
+    let weight: usize = kept.map(|entry| entry.weight()).sum();
+    assert!((50_000..=100_000).contains(&weight), "{weight}");
+}
+
+#[actix_web::test]
+async fn what_is_larger_than_the_bound_is_served_and_not_kept() {
+    let small = OVERHEAD + 2000 + 2;
+    let cache: Cache<u32> = Cache::new(small as u64, None, clock());
+    let large = cache.find_or_fill(&1, async || found(text(2001))).await;
+    assert_eq!(large.unwrap().unwrap().body().len(), 2001);
+    assert!(cache.get(&1).is_none());
+    let fits = cache.find_or_fill(&2, async || found(text(2000))).await;
+    let fits = fits.unwrap().unwrap();
+    assert!(cache.get(&2).is_some());
+    // With a form it no longer does.
+    assert!(cache.form(&2, &fits, Coding::Brotli).await.is_some());
+    assert!(cache.get(&2).is_none());
+    assert_eq!(cache.entries.weighted_size(), 0);
+}
+
+#[actix_web::test]
+async fn a_cache_of_nothing_keeps_nothing_and_still_joins() {
+    let cache: Cache<u32> = Cache::new(0, None, clock());
+    let fillings = Cell::new(0);
+    let read = async || {
+        fillings.set(fillings.get() + 1);
+        tokio::task::yield_now().await;
+        found("one")
+    };
+    for answer in join_all((0..10).map(|_| body(&cache, read))).await {
+        assert_eq!(answer, some("one"));
+    }
+    assert_eq!(fillings.get(), 1);
+    assert_eq!(body(&cache, async || found("next")).await, some("next"));
+}

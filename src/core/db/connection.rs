@@ -1,0 +1,195 @@
+//! One connection type for both databases, and the manager that opens it for a
+//! pool by the scheme of the URL.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::r2d2::R2D2Connection;
+use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
+use diesel::{Connection, SqliteConnection};
+
+use super::dialect::{self, Meaning};
+use super::mysql::MysqlConnection;
+
+/// How often and how long a connection that is opened waits for others that are
+/// opened at the same time: two seconds in all.
+const WAL_TRIES: u32 = 200;
+const WAL_PAUSE: Duration = Duration::from_millis(10);
+
+/// Where the data is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A file; its directory is made at the start.
+    Sqlite(PathBuf),
+    /// `mysql://user:password@host:port/database?parameters`.
+    Mysql(String),
+}
+
+impl DatabaseUrl {
+    /// Reads `sqlite:PATH` or `mysql://…`; the error says what was expected and
+    /// repeats nothing of a URL that may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() || path == ":memory:" {
+                return Err("sqlite: needs the path of a file".to_owned());
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if text.starts_with("mysql://") {
+            let url = url::Url::parse(text).map_err(|e| format!("not a URL: {e}"))?;
+            if url.host_str().is_none_or(str::is_empty) {
+                return Err("mysql:// needs a host".to_owned());
+            }
+            if url.path().trim_matches('/').is_empty() {
+                return Err("mysql:// needs the name of a database as its path".to_owned());
+            }
+            return Ok(Self::Mysql(text.to_owned()));
+        }
+        Err("expected sqlite:PATH or mysql://user:password@host:port/database".to_owned())
+    }
+
+    /// Makes the directory that an embedded database lies in.
+    pub fn make_directory(&self) -> Result<(), String> {
+        match self {
+            Self::Sqlite(path) => match path.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent)
+                    .map_err(|e| format!("cannot make {}: {e}", parent.display())),
+                _ => Ok(()),
+            },
+            Self::Mysql(_) => Ok(()),
+        }
+    }
+
+    /// The URL for people: without the password and the parameters.
+    pub fn redacted(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Mysql(text) => match url::Url::parse(text) {
+                Ok(mut url) => {
+                    if url.password().is_some() {
+                        // Fails for URLs that cannot have one; this one has.
+                        let _ = url.set_password(Some("***"));
+                    }
+                    url.set_query(None);
+                    url.to_string()
+                }
+                Err(_) => "mysql://***".to_owned(),
+            },
+        }
+    }
+}
+
+// A derived Debug would print the password.
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.redacted())
+    }
+}
+
+pub use multi::Conn;
+
+/// The derive's public names stay in here: only the enum leaves.
+mod multi {
+    use super::{MysqlConnection, SqliteConnection};
+
+    /// A connection to either database. What differs between them is in
+    /// [`dialect`](crate::core::db::dialect), nowhere else.
+    #[derive(diesel::MultiConnection)]
+    pub enum Conn {
+        /// Embedded.
+        Sqlite(SqliteConnection),
+        /// MySQL or MariaDB.
+        Mysql(MysqlConnection),
+    }
+}
+
+/// Opens a connection by the scheme of the URL (the derive's own `establish`
+/// tries one after the other and hides the errors).
+pub fn open(url: &DatabaseUrl) -> ConnectionResult<Conn> {
+    match url {
+        DatabaseUrl::Sqlite(path) => open_sqlite(path).map(Conn::Sqlite),
+        DatabaseUrl::Mysql(text) => MysqlConnection::establish(text).map(Conn::Mysql),
+    }
+}
+
+fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
+    let text = path
+        .to_str()
+        .ok_or_else(|| ConnectionError::InvalidConnectionUrl("the path is not UTF-8".to_owned()))?;
+    // As a URI "file:" would be parsed; a relative path that looks like one, or
+    // like ":memory:", is made plain by a leading "./".
+    let plain = if path.is_absolute() {
+        text.to_owned()
+    } else {
+        format!("./{text}")
+    };
+    let mut conn = SqliteConnection::establish(&plain)?;
+    // One statement each: a batch ends silently at the first busy answer, and
+    // waiting must be on before anything needs it.
+    for pragma in [
+        "PRAGMA busy_timeout = 10000",
+        "PRAGMA journal_mode = WAL",
+        // FULL: an acknowledged write survives a loss of power, not only a crash.
+        "PRAGMA synchronous = FULL",
+        "PRAGMA foreign_keys = ON",
+        "PRAGMA cache_size = -16384",
+    ] {
+        patiently(|| conn.batch_execute(pragma))
+            .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
+    Ok(conn)
+}
+
+/// SQLite does not wait when two connections turn a new file to WAL at once: one of
+/// them is told at once that the file is locked.
+fn patiently(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
+    for _ in 0..WAL_TRIES {
+        match run() {
+            Err(error) if dialect::meaning(&error) == Meaning::Conflict => {
+                std::thread::sleep(WAL_PAUSE);
+            }
+            done => return done,
+        }
+    }
+    run()
+}
+
+/// Opens and checks the connections of a pool.
+#[derive(Debug)]
+pub struct Manager {
+    url: DatabaseUrl,
+}
+
+impl Manager {
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self { url }
+    }
+}
+
+impl r2d2::ManageConnection for Manager {
+    type Connection = Conn;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> Result<Conn, Self::Error> {
+        open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)
+    }
+
+    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
+        ping(conn).map_err(diesel::r2d2::Error::QueryError)
+    }
+
+    fn has_broken(&self, conn: &mut Conn) -> bool {
+        // A panic leaves the connection wherever it was, perhaps in a transaction.
+        std::thread::panicking() || conn.is_broken()
+    }
+}
+
+/// Asks the server for a sign of life; costs one round trip.
+pub fn ping(conn: &mut Conn) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Mysql(c) => c.ping(),
+    }
+}

@@ -1,0 +1,131 @@
+//! Several statements in one round trip, made of names and numbers of ours and of
+//! quoted texts. Their text differs between the databases, here only.
+
+use std::fmt::Write as _;
+
+use diesel::connection::SimpleConnection;
+use diesel::result::QueryResult;
+
+use crate::core::db::Conn;
+
+/// Slots that a block's count is spread over on MySQL: with fewer, publishers queue
+/// behind each other's commits; with more, readers add up more rows.
+const SLOTS: u32 = 8;
+/// Rows of one statement.
+const ROWS: usize = 500;
+
+/// Statements on their way to the database.
+pub struct Script {
+    sql: String,
+    is_mysql: bool,
+}
+
+impl Script {
+    /// For the database of `conn`.
+    pub fn new(conn: &Conn) -> Self {
+        Self {
+            sql: String::new(),
+            is_mysql: matches!(conn, Conn::Mysql(_)),
+        }
+    }
+
+    /// Whether it is MySQL's dialect.
+    pub fn is_mysql(&self) -> bool {
+        self.is_mysql
+    }
+
+    /// Adds a statement, which holds nothing that a client sent.
+    pub fn push(&mut self, sql: &str) {
+        self.sql.push_str(sql);
+        self.sql.push_str(";\n");
+    }
+
+    /// A text as a literal. In hexadecimal: there is nothing in it to escape.
+    pub fn text(&self, text: &str) -> String {
+        let mut literal = String::with_capacity(text.len() * 2 + 16);
+        literal.push_str(if self.is_mysql {
+            "_utf8mb4 x'"
+        } else {
+            "CAST(x'"
+        });
+        for byte in text.bytes() {
+            // Writing to a String cannot fail.
+            let _ = write!(literal, "{byte:02x}");
+        }
+        literal.push_str(if self.is_mysql { "'" } else { "' AS TEXT)" });
+        literal
+    }
+
+    /// Adds to kept counts: list, level, block, and how many.
+    pub fn add_counts<'r>(&mut self, rows: impl Iterator<Item = (&'r (String, i32, i64), i64)>) {
+        // SQLite has one writer at a time, which cannot be in anybody's way.
+        let slot = if self.is_mysql {
+            format!("CONNECTION_ID() % {SLOTS}")
+        } else {
+            "0".to_owned()
+        };
+        let values: Vec<String> = rows
+            .map(|((list, level, block), by)| {
+                format!("({}, {level}, {block}, {slot}, {by})", self.text(list))
+            })
+            .collect();
+        let adding = if self.is_mysql {
+            "ON DUPLICATE KEY UPDATE posts = posts + VALUES(posts)"
+        } else {
+            "ON CONFLICT DO UPDATE SET posts = posts + excluded.posts"
+        };
+        for values in values.chunks(ROWS) {
+            self.push(&format!(
+                "INSERT INTO post_count (list, level, block, slot, posts) VALUES {} {adding}",
+                values.join(", ")
+            ));
+        }
+    }
+
+    /// Lists a post under its tags.
+    pub fn insert_tags(
+        &mut self,
+        tags: &[&str],
+        published: bool,
+        place: i64,
+        post_id: i64,
+        author_id: i64,
+    ) {
+        if tags.is_empty() {
+            return;
+        }
+        let published = u8::from(published);
+        let values: Vec<String> = tags
+            .iter()
+            .map(|tag| {
+                let tag = self.text(tag);
+                format!("({tag}, {published}, {place}, {post_id}, {author_id})")
+            })
+            .collect();
+        self.push(&format!(
+            "INSERT INTO post_tag (tag, published, place, post_id, author_id) VALUES {}",
+            values.join(", ")
+        ));
+    }
+
+    /// Takes a post off the lists of its tags.
+    pub fn delete_tags(&mut self, tags: &[&str], published: bool, place: i64) {
+        if tags.is_empty() {
+            return;
+        }
+        let published = u8::from(published);
+        let tags: Vec<String> = tags.iter().map(|tag| self.text(tag)).collect();
+        self.push(&format!(
+            "DELETE FROM post_tag WHERE tag IN ({}) AND published = {published} AND place = {place}",
+            tags.join(", ")
+        ));
+    }
+
+    /// Runs them, inside the transaction that there is.
+    pub fn run(&self, conn: &mut Conn) -> QueryResult<()> {
+        if self.sql.is_empty() {
+            return Ok(());
+        }
+        conn.batch_execute(&self.sql)
+    }
+}

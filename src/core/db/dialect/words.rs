@@ -1,0 +1,149 @@
+//! Full-text search: `FULLTEXT` of MySQL and FTS5 of SQLite over the words that
+//! [`posts::search`](crate::posts::search) makes, found by the place of their post.
+
+use std::fmt::Write as _;
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::script::Script;
+use crate::core::db::Conn;
+
+diesel::table! {
+    /// On MySQL.
+    post_words (place) {
+        place -> BigInt,
+        words -> Text,
+    }
+}
+
+diesel::table! {
+    /// The virtual table on SQLite, whose key is always called so.
+    #[sql_name = "post_words"]
+    post_words_fts (rowid) {
+        rowid -> BigInt,
+        words -> Text,
+    }
+}
+
+/// Makes a post be found by its words.
+pub fn insert_words(conn: &mut Conn, place: i64, words: &str) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(c) => diesel::insert_into(post_words_fts::table)
+            .values((
+                post_words_fts::rowid.eq(place),
+                post_words_fts::words.eq(words),
+            ))
+            .execute(c),
+        Conn::Mysql(c) => diesel::insert_into(post_words::table)
+            .values((post_words::place.eq(place), post_words::words.eq(words)))
+            .execute(c),
+    }
+    .map(drop)
+}
+
+/// Makes posts not be found any more.
+pub fn delete_words(conn: &mut Conn, places: &[i64]) -> QueryResult<()> {
+    if let [place] = places {
+        return match conn {
+            Conn::Sqlite(c) => diesel::delete(post_words_fts::table.find(place)).execute(c),
+            Conn::Mysql(c) => diesel::delete(post_words::table.find(place)).execute(c),
+        }
+        .map(drop);
+    }
+    match conn {
+        Conn::Sqlite(c) => {
+            diesel::delete(post_words_fts::table.filter(post_words_fts::rowid.eq_any(places)))
+                .execute(c)
+        }
+        Conn::Mysql(c) => {
+            diesel::delete(post_words::table.filter(post_words::place.eq_any(places))).execute(c)
+        }
+    }
+    .map(drop)
+}
+
+/// Posts that are looked for by words, and perhaps by more.
+pub struct Wanted<'a> {
+    /// As FTS5 takes it.
+    pub fts5: &'a str,
+    /// As MySQL takes it in boolean mode.
+    pub mysql: &'a str,
+    pub published: bool,
+    pub author: Option<i64>,
+    pub tag: Option<&'a str>,
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+impl Wanted<'_> {
+    /// Everything after `SELECT …`, up to the order.
+    fn tables_and_conditions(&self, script: &Script, below: i64) -> String {
+        let published = u8::from(self.published);
+        let mut sql = if script.is_mysql() {
+            format!(
+                " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.place \
+                 WHERE MATCH(w.words) AGAINST({} IN BOOLEAN MODE) AND w.place < {below}",
+                script.text(self.mysql)
+            )
+        } else {
+            format!(
+                " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.rowid \
+                 WHERE w.post_words MATCH {} AND w.rowid < {below}",
+                script.text(self.fts5)
+            )
+        };
+        if let Some(author) = self.author {
+            // Writing to a String cannot fail.
+            let _ = write!(sql, " AND p.author_id = {author}");
+        }
+        if let Some(tag) = self.tag {
+            let _ = write!(
+                sql,
+                " AND EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = {} \
+                 AND t.published = {published} AND t.place = p.place)",
+                script.text(tag)
+            );
+        }
+        sql
+    }
+
+    /// How many there are.
+    pub fn count(&self, conn: &mut Conn) -> QueryResult<i64> {
+        let script = Script::new(conn);
+        let sql = format!(
+            "SELECT COUNT(*) AS number{}",
+            self.tables_and_conditions(&script, i64::MAX)
+        );
+        Ok(numbers(conn, &sql)?.first().copied().unwrap_or(0))
+    }
+
+    /// The ids of those whose places are below `below`, newest first.
+    pub fn load_ids(
+        &self,
+        conn: &mut Conn,
+        below: i64,
+        offset: i64,
+        limit: i64,
+    ) -> QueryResult<Vec<i64>> {
+        let script = Script::new(conn);
+        let place = if script.is_mysql() { "place" } else { "rowid" };
+        let sql = format!(
+            "SELECT p.post_id AS number{} ORDER BY w.{place} DESC LIMIT {limit} OFFSET {offset}",
+            self.tables_and_conditions(&script, below)
+        );
+        numbers(conn, &sql)
+    }
+}
+
+fn numbers(conn: &mut Conn, sql: &str) -> QueryResult<Vec<i64>> {
+    let rows: Vec<Number> = match conn {
+        Conn::Sqlite(c) => diesel::sql_query(sql).load(c)?,
+        Conn::Mysql(c) => diesel::sql_query(sql).load(c)?,
+    };
+    Ok(rows.into_iter().map(|row| row.number).collect())
+}

@@ -1,0 +1,24 @@
+//! The ground floor: what knows nothing of the product and everybody may use.
+//!
+//! - [`settings`]: every setting; [`secret`]: the secret that is given or made.
+//! - [`db`]: the only way to a connection; [`clock`]: the only source of now.
+//! - [`cache`]: the response cache, with its invalidation and its single-flight.
+//! - [`bus`]: events between the parts of a process and between processes.
+//! - [`rate_limits`]: token buckets, in memory or shared through Redis.
+//! - [`redis`]: where a Redis is, and whether it is away.
+//! - [`compression`]: content codings; [`tls_roots`]: who may certify other servers.
+//! - [`process_lock`]: whether other processes serve the same embedded database.
+//! - [`telemetry`]: the log.
+
+pub mod bus;
+pub mod cache;
+pub mod clock;
+pub mod compression;
+pub mod db;
+pub mod process_lock;
+pub mod rate_limits;
+pub mod redis;
+pub mod secret;
+pub mod settings;
+pub mod telemetry;
+pub mod tls_roots;

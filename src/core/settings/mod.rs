@@ -1,0 +1,439 @@
+//! Every setting: its name, its default, what it may be.
+
+// The docs of options are help texts, where Markdown shows as it is.
+#![allow(clippy::doc_markdown)]
+
+pub mod messages;
+pub mod public_url;
+pub mod trusted_proxies;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+
+use crate::core::db::DatabaseUrl;
+use crate::core::redis::url::RedisUrl;
+use crate::core::tls_roots::Authorities;
+use messages::{MailFrom, SmsToken, SmsUrl, SmtpUrl};
+use public_url::PublicUrl;
+
+/// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
+const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
+
+/// No token lives longer, whatever the setting.
+pub const MAX_TOKEN_TTL: u32 = 86_400;
+
+/// How tokens are signed, by its name in their header (RFC 7518 §3.1, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum JwtAlg {
+    /// HMAC: who can verify can sign.
+    #[value(name = "HS256")]
+    Hs256,
+    /// ECDSA on P-256.
+    #[value(name = "ES256")]
+    Es256,
+    /// Ed25519.
+    #[value(name = "EdDSA")]
+    EdDsa,
+}
+
+impl JwtAlg {
+    /// As in a token's header.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+
+    /// The algorithm of that very name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Hs256, Self::Es256, Self::EdDsa]
+            .into_iter()
+            .find(|alg| alg.name() == name)
+    }
+}
+
+/// The format of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is done.
+    On,
+    /// It is left out.
+    Off,
+}
+
+/// How long sessions last from their last refresh.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    pub plain: chrono::Duration,
+    pub remembered: chrono::Duration,
+}
+
+impl Lifetimes {
+    pub fn of(&self, remembered: bool) -> chrono::Duration {
+        if remembered {
+            self.remembered
+        } else {
+            self.plain
+        }
+    }
+}
+
+/// Every setting. `Debug` shows no secret.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Where the data is: sqlite:PATH or mysql://user:password@host:port/database.
+    /// For TLS add ?require_ssl=true, and &ssl_ca=PATH for a private authority
+    /// [default: sqlite:inkpot.db in the data directory]
+    #[arg(long, env = "DATABASE_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(DatabaseUrl::parse))]
+    database_url: Option<Given<DatabaseUrl>>,
+
+    /// Redis that several processes share their limits through:
+    /// redis://user:password@host:port/0, or rediss://… for TLS; while it is away, each
+    /// process goes by itself
+    /// [default: none]
+    #[arg(long, env = "REDIS_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(RedisUrl::parse))]
+    redis_url: Option<Given<RedisUrl>>,
+
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(
+        long,
+        env = "INKPOT_LISTEN",
+        global = true,
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// Where the world reaches the server, for the links in feeds: http or https, host,
+    /// port, perhaps a path
+    /// [default: http:// and the address it listens on]
+    #[arg(long, env = "INKPOT_PUBLIC_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = PublicUrl::parse)]
+    pub public_url: Option<PublicUrl>,
+
+    /// Directory of the embedded database and of the generated secret
+    #[arg(
+        long,
+        env = "INKPOT_DATA_DIR",
+        global = true,
+        value_name = "PATH",
+        default_value = "./data"
+    )]
+    pub data_dir: PathBuf,
+
+    /// Secret that signs tokens and encrypts their keys, at least 32 bytes; several
+    /// separated by commas: the first is used, all are understood. Must be given with
+    /// MySQL
+    /// [default: made on the first run, kept in the data directory]
+    #[arg(long, env = "INKPOT_JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true,
+          value_parser = secrets)]
+    pub jwt_secret: Option<Secrets>,
+
+    /// How tokens are signed; with ES256 and EdDSA anyone can verify them by
+    /// /.well-known/jwks.json
+    #[arg(
+        long,
+        env = "INKPOT_JWT_ALG",
+        global = true,
+        value_name = "ALGORITHM",
+        default_value = "HS256"
+    )]
+    pub jwt_alg: JwtAlg,
+
+    /// Seconds that a token lives
+    #[arg(long, env = "INKPOT_TOKEN_TTL", global = true, value_name = "SECONDS", default_value_t = 3600,
+          value_parser = clap::value_parser!(u32).range(60..=i64::from(MAX_TOKEN_TTL)))]
+    pub token_ttl: u32,
+
+    /// Seconds that a session lasts from its last refresh
+    #[arg(long, env = "INKPOT_SESSION_TTL", global = true, value_name = "SECONDS", default_value_t = 28_800,
+          value_parser = clap::value_parser!(u32).range(60..=31_536_000))]
+    pub session_ttl: u32,
+
+    /// Seconds that a remembered session lasts from its last refresh
+    #[arg(long, env = "INKPOT_REMEMBER_TTL", global = true, value_name = "SECONDS", default_value_t = 1_209_600,
+          value_parser = clap::value_parser!(u32).range(60..=31_536_000))]
+    pub remember_ttl: u32,
+
+    /// Work factor of bcrypt, 4 to 31; each step doubles the time of a login
+    #[arg(long, env = "INKPOT_BCRYPT_COST", global = true, value_name = "COST", default_value_t = 12,
+          value_parser = clap::value_parser!(u32).range(4..=31))]
+    pub bcrypt_cost: u32,
+
+    /// Largest content of a post in bytes
+    #[arg(long, env = "INKPOT_MAX_CONTENT", global = true, value_name = "BYTES", default_value_t = 1_048_576,
+          value_parser = clap::value_parser!(u64).range(1..=MAX_CONTENT_LIMIT))]
+    pub max_content: u64,
+
+    /// Server that takes mails: smtps://user:password@host, or smtp://… for STARTTLS,
+    /// which is required except on this machine; ?tls=required, opportunistic or none
+    /// says otherwise
+    /// [default: none; mails are files in the directory outbox of the data directory]
+    #[arg(long, env = "INKPOT_SMTP_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(SmtpUrl::parse))]
+    smtp_url: Option<Given<SmtpUrl>>,
+
+    /// Who mails are from, as in: Inkpot <blog@example.org>. Must be given with
+    /// INKPOT_SMTP_URL; the mails that are files are from Inkpot <inkpot@localhost>
+    /// without it
+    #[arg(long, env = "INKPOT_MAIL_FROM", global = true, value_name = "SENDER",
+          value_parser = optional(MailFrom::parse))]
+    mail_from: Option<Given<MailFrom>>,
+
+    /// Gateway that takes text messages: each is a POST of {"to": "+31…", "text": "…"}
+    /// [default: none; they are files in the directory outbox of the data directory]
+    #[arg(long, env = "INKPOT_SMS_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(SmsUrl::parse))]
+    sms_url: Option<Given<SmsUrl>>,
+
+    /// Token that the gateway gets, as Authorization: Bearer TOKEN
+    #[arg(long, env = "INKPOT_SMS_TOKEN", global = true, value_name = "TOKEN", hide_env_values = true,
+          value_parser = optional(SmsToken::parse))]
+    sms_token: Option<Given<SmsToken>>,
+
+    /// PEM file of further authorities that the servers for mails and text messages and
+    /// Redis may be certified by
+    #[arg(long, env = "INKPOT_CA_FILE", global = true, value_name = "PATH",
+          value_parser = optional(|path| Authorities::load(path.as_ref())))]
+    ca_file: Option<Given<Authorities>>,
+
+    /// Origins whose pages may call the API with credentials, separated by commas
+    /// [default: none; any page may read without credentials]
+    #[arg(long, env = "INKPOT_CORS_ORIGINS", global = true, value_name = "ORIGINS",
+          value_delimiter = ',', value_parser = origin)]
+    pub cors_origins: Vec<String>,
+
+    /// Proxies in front of the server, as addresses or networks (10.0.0.0/8), separated
+    /// by commas: whom they name in Forwarded or X-Forwarded-For is the client
+    /// [default: none; the client is who connects]
+    #[arg(long, env = "INKPOT_TRUSTED_PROXIES", global = true, value_name = "NETWORKS",
+          value_delimiter = ',', value_parser = trusted_proxies::network)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Limits of tries by address and by account; off is for load tests
+    #[arg(
+        long,
+        env = "INKPOT_RATE_LIMITS",
+        global = true,
+        value_name = "SWITCH",
+        default_value = "on"
+    )]
+    pub rate_limits: Switch,
+
+    /// Megabytes of memory for finished answers: posts, lists and feeds as bytes, with
+    /// their compressed forms; 0 keeps none
+    #[arg(long, env = "INKPOT_CACHE_MB", global = true, value_name = "MB", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
+    pub cache_mb: u32,
+
+    /// Threads that serve HTTP [default: one a processor]
+    #[arg(long, env = "INKPOT_WORKERS", global = true, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub workers: Option<u16>,
+
+    /// Connections to the database
+    #[arg(long, env = "INKPOT_DB_POOL", global = true, value_name = "N", default_value_t = 10,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub db_pool: u32,
+
+    /// What is logged: off, error, warn, info, debug, trace, or directives such as
+    /// info,inkpot::core::db=debug
+    #[arg(long, env = "INKPOT_LOG", global = true, value_name = "FILTER", default_value = "info",
+          value_parser = log_filter)]
+    pub log: String,
+
+    /// Format of the log on standard error
+    #[arg(
+        long,
+        env = "INKPOT_LOG_FORMAT",
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: LogFormat,
+}
+
+impl Settings {
+    /// Where the data is, the default filled in.
+    pub fn database(&self) -> DatabaseUrl {
+        self.database_url
+            .clone()
+            .and_then(|url| url.0)
+            .unwrap_or_else(|| DatabaseUrl::Sqlite(self.data_dir.join("inkpot.db")))
+    }
+
+    /// The Redis that processes share.
+    pub fn redis_url(&self) -> Option<&RedisUrl> {
+        self.redis_url.as_ref()?.0.as_ref()
+    }
+
+    /// The server that takes mails.
+    pub fn smtp_url(&self) -> Option<&SmtpUrl> {
+        self.smtp_url.as_ref()?.0.as_ref()
+    }
+
+    /// Who mails are from, the default filled in.
+    pub fn mail_from(&self) -> MailFrom {
+        self.mail_from
+            .clone()
+            .and_then(|from| from.0)
+            .unwrap_or_default()
+    }
+
+    /// The gateway that takes text messages.
+    pub fn sms_url(&self) -> Option<&SmsUrl> {
+        self.sms_url.as_ref()?.0.as_ref()
+    }
+
+    /// What the gateway knows us by.
+    pub fn sms_token(&self) -> Option<&SmsToken> {
+        self.sms_token.as_ref()?.0.as_ref()
+    }
+
+    /// Further authorities for mails and text messages.
+    pub fn authorities(&self) -> Option<&Authorities> {
+        self.ca_file.as_ref()?.0.as_ref()
+    }
+
+    /// Refuses settings that do not go together, and completes what follows from others.
+    /// The error is one line.
+    pub fn complete(&mut self) -> Result<(), String> {
+        // A token is not asked again whether its session has expired.
+        for (name, ttl) in [
+            ("INKPOT_SESSION_TTL", self.session_ttl),
+            ("INKPOT_REMEMBER_TTL", self.remember_ttl),
+        ] {
+            if ttl < self.token_ttl {
+                return Err(format!(
+                    "bad value for {name}: a session lasts at least as long as a token, \
+                     INKPOT_TOKEN_TTL is {}",
+                    self.token_ttl
+                ));
+            }
+        }
+        let has_sender = matches!(self.mail_from, Some(Given(Some(_))));
+        if self.smtp_url().is_some() && !has_sender {
+            return Err(
+                "INKPOT_MAIL_FROM must be given with INKPOT_SMTP_URL, as in: \
+                 Inkpot <blog@example.org>"
+                    .to_owned(),
+            );
+        }
+        self.trust_authorities();
+        Ok(())
+    }
+
+    /// Has every service by TLS know the further authorities whose setting is a URL.
+    fn trust_authorities(&mut self) {
+        let (Some(Given(redis_url)), Some(authorities)) = (
+            &mut self.redis_url,
+            self.ca_file.as_ref().and_then(|file| file.0.clone()),
+        ) else {
+            return;
+        };
+        *redis_url = redis_url.take().map(|url| url.trusting(authorities));
+    }
+
+    /// How long sessions last.
+    pub fn lifetimes(&self) -> Lifetimes {
+        Lifetimes {
+            plain: chrono::Duration::seconds(i64::from(self.session_ttl)),
+            remembered: chrono::Duration::seconds(i64::from(self.remember_ttl)),
+        }
+    }
+
+    /// Threads that serve HTTP, the default filled in.
+    pub fn worker_threads(&self) -> usize {
+        self.workers.map_or_else(processors, usize::from)
+    }
+}
+
+/// Processors that this process may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A setting that is not given when it is empty, as compose files set it.
+#[derive(Debug, Clone)]
+struct Given<T>(Option<T>);
+
+/// Reads such a setting.
+fn optional<T: Clone + Send + Sync + 'static>(
+    parse: impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static,
+) -> impl Fn(&str) -> Result<Given<T>, String> + Clone + Send + Sync + 'static {
+    move |text| match text {
+        "" => Ok(Given(None)),
+        text => parse(text).map(|value| Given(Some(value))),
+    }
+}
+
+/// One or more secrets; the first is used, all are understood.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secrets(pub Vec<Vec<u8>>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secret(s)", self.0.len())
+    }
+}
+
+/// Refuses secrets that can be guessed: an HS256 key has at least as many bits as
+/// its hash (RFC 7518 §3.2), and one that repeats a few characters has not.
+pub fn check_secret(secret: &[u8]) -> Result<(), String> {
+    if secret.len() < 32 {
+        return Err(format!(
+            "a secret needs at least 32 bytes, this one has {}",
+            secret.len()
+        ));
+    }
+    let mut seen = [false; 256];
+    for byte in secret {
+        seen[usize::from(*byte)] = true;
+    }
+    if seen.iter().filter(|s| **s).count() < 10 {
+        return Err("the secret is too uniform; make one with: openssl rand -base64 48".to_owned());
+    }
+    Ok(())
+}
+
+fn secrets(text: &str) -> Result<Secrets, String> {
+    let all: Vec<Vec<u8>> = text
+        .split(',')
+        .map(|s| s.trim().as_bytes().to_vec())
+        .collect();
+    all.iter().try_for_each(|s| check_secret(s))?;
+    Ok(Secrets(all))
+}
+
+/// An origin as browsers send it (RFC 6454 §6.1): scheme, host, port, nothing else.
+fn origin(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match url::Url::parse(text) {
+        Ok(url) if url.origin().ascii_serialization() == text => Ok(text.to_owned()),
+        _ => Err("an origin looks like https://blog.example.org".to_owned()),
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|e| e.to_string())
+}

@@ -1,0 +1,297 @@
+//! What every request passes on its way in and every answer on its way out:
+//! request id, panics, errors as problems, revalidation, compression, CORS, the
+//! log line.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::web::{Bytes, Data};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use futures_util::FutureExt;
+
+use super::cached_response::{self, Finished};
+use super::request_id::{self, RequestId};
+use super::{cors, endpoint};
+use crate::core::compression::{self, Coding};
+use crate::error::{Code, Error};
+use crate::state::AppState;
+
+/// Bodies from this size on are compressed on the blocking pool: at some 50 MB/s
+/// more would hold up the other requests of the worker.
+pub const COMPRESS_INLINE: usize = 32 * 1024;
+
+/// The user of a request, for its log line.
+#[derive(Clone, Copy)]
+pub struct LoggedUser(pub i64);
+
+/// The one middleware.
+pub async fn handle(
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let visit = Visit::begin(&request);
+    request.extensions_mut().insert(visit.id.clone());
+
+    if let Some(response) = visit.recall(&request).await {
+        return Ok(request.into_response(response));
+    }
+    // The router needs the request for itself alone: it comes back with the answer.
+    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        Ok(Ok(answer)) => {
+            let (request, response) = answer.into_parts();
+            let mut response = visit.problem_of(response);
+            response = finish(&request, response).await;
+            let user = request.extensions().get::<LoggedUser>().map(|user| user.0);
+            let route = request.match_pattern();
+            visit.end(route.as_deref(), user, &mut response);
+            Ok(ServiceResponse::new(request, response))
+        }
+        Ok(Err(error)) => {
+            let response = visit.problem_of(HttpResponse::from_error(error));
+            Err(visit.end_without_request(response))
+        }
+        Err(panic) => {
+            let error = Error::internal(format!("panic: {}", panic_text(&*panic)));
+            let response = visit.problem_of(HttpResponse::from_error(error));
+            Err(visit.end_without_request(response))
+        }
+    }
+}
+
+/// What the edge remembers of a request while the router has it.
+struct Visit {
+    id: RequestId,
+    begun: Instant,
+    app: Option<Data<AppState>>,
+    method: Method,
+    origin: Option<HeaderValue>,
+    is_preflight: bool,
+}
+
+impl Visit {
+    fn begin(request: &ServiceRequest) -> Self {
+        let headers = request.headers();
+        Self {
+            id: RequestId::of(headers),
+            begun: Instant::now(),
+            app: request.app_data::<Data<AppState>>().cloned(),
+            method: request.method().clone(),
+            origin: headers.get(header::ORIGIN).cloned(),
+            is_preflight: *request.method() == Method::OPTIONS
+                && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
+        }
+    }
+
+    /// A finished answer that is there already, for the requests that come most: it
+    /// goes round the router.
+    async fn recall(&self, request: &ServiceRequest) -> Option<HttpResponse> {
+        if !matches!(self.method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let app = self.app.as_ref()?;
+        let found = app.recall(request.path(), request.query_string())?;
+        let headers = request.headers();
+        let mut response =
+            cached_response::answer(&app.answers, &found.key, &found.entry, headers).await;
+        self.end(Some(found.route), None, &mut response);
+        Some(response)
+    }
+
+    /// Gives every refusal its shape and request id, the framework's own included,
+    /// and logs the cause of a fault, once.
+    fn problem_of(&self, response: HttpResponse) -> HttpResponse {
+        let Some(error) = response.error() else {
+            return response;
+        };
+        let (answer, cause) = match error.as_error::<Error>() {
+            Some(ours) => (ours.respond(&self.id.0), ours.cause.clone()),
+            None => {
+                let cause = response
+                    .status()
+                    .is_server_error()
+                    .then(|| error.to_string());
+                (
+                    Error::new(code_for(response.status())).respond(&self.id.0),
+                    cause,
+                )
+            }
+        };
+        if let Some(cause) = cause {
+            tracing::error!(request_id = %self.id.0, cause, "a request met a fault");
+        }
+        answer
+    }
+
+    /// The headers that every answer has, and the log line.
+    fn end(&self, route: Option<&str>, user: Option<i64>, response: &mut HttpResponse) {
+        let origins = self
+            .app
+            .as_ref()
+            .map_or(&[][..], |app| &app.settings.cors_origins);
+        let headers = response.headers_mut();
+        cors::apply(origins, self.origin.as_ref(), self.is_preflight, headers);
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
+        if let Ok(value) = HeaderValue::from_str(&self.id.0) {
+            headers.insert(HeaderName::from_static(request_id::HEADER), value);
+        }
+        // Never the path itself: what stands in it is the client's, perhaps a secret.
+        tracing::info!(
+            target: "inkpot::request",
+            method = self.method.as_str(),
+            route = route.map_or("-", endpoint::canonical),
+            status = u64::from(response.status().as_u16()),
+            duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            request_id = self.id.0,
+            user_id = user,
+            "request"
+        );
+    }
+
+    /// For an answer whose request is lost with a panic.
+    fn end_without_request(&self, mut response: HttpResponse) -> actix_web::Error {
+        self.end(None, None, &mut response);
+        InternalError::from_response("a handler panicked", response).into()
+    }
+}
+
+/// The code for a status that the framework chose.
+fn code_for(status: StatusCode) -> Code {
+    match status {
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+        StatusCode::REQUEST_TIMEOUT => Code::RequestTimeout,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Overloaded,
+        status if status.is_client_error() => Code::MalformedRequest,
+        _ => Code::Internal,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+/// Answers by what the client has and what it can read, unless that was done.
+pub(super) async fn finish(request: &HttpRequest, response: HttpResponse) -> HttpResponse {
+    if response.extensions().contains::<Finished>() {
+        return response;
+    }
+    let response = revalidate(request, response);
+    compress(request, response).await
+}
+
+/// 304 when the client has the present state already.
+fn revalidate(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_read || response.status() != StatusCode::OK {
+        return response;
+    }
+    let Some(etag) = response.headers().get(header::ETAG) else {
+        return response;
+    };
+    if !compression::none_match_fails(request.headers(), etag) {
+        return response;
+    }
+    let size = match response.body().size() {
+        actix_web::body::BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
+        _ => 0,
+    };
+    // The ETag of the form that 200 would have had now.
+    if compression::is_compressible(response.headers(), size)
+        && let Some(coding) = Coding::negotiate(request.headers())
+    {
+        mark_coding(&mut response, coding);
+    }
+    if compression::is_text(response.headers()) {
+        vary_by_encoding(&mut response);
+    }
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().remove(header::CONTENT_TYPE);
+    response.headers_mut().remove(header::CONTENT_ENCODING);
+    response.drop_body().map_into_boxed_body()
+}
+
+async fn compress(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    // Answers with secrets stay plain: their compressed length would tell of them.
+    let is_secret = response
+        .headers()
+        .get(header::CACHE_CONTROL)
+        .is_some_and(|value| value == "no-store");
+    if is_secret
+        || response.status() == StatusCode::NOT_MODIFIED
+        || !compression::is_text(response.headers())
+    {
+        return response;
+    }
+    vary_by_encoding(&mut response);
+    let Some(coding) = Coding::negotiate(request.headers()) else {
+        return response;
+    };
+    let (head, body) = response.into_parts();
+    let body: Bytes = match body.try_into_bytes() {
+        Ok(bytes) => bytes,
+        Err(stream) => return head.set_body(stream),
+    };
+    if !compression::is_compressible(head.headers(), body.len()) {
+        return head.set_body(BoxBody::new(body));
+    }
+    let plain = body.clone();
+    let compressed = if body.len() < COMPRESS_INLINE {
+        coding.compress(&body)
+    } else {
+        tokio::task::spawn_blocking(move || coding.compress(&body))
+            .await
+            .unwrap_or_else(|_| Err(std::io::Error::other("the compressor panicked")))
+    };
+    match compressed {
+        Ok(bytes) => {
+            let mut response = head.set_body(BoxBody::new(bytes));
+            mark_coding(&mut response, coding);
+            response
+        }
+        // The plain form is as good an answer.
+        Err(error) => {
+            tracing::warn!(%error, "cannot compress an answer");
+            head.set_body(BoxBody::new(plain))
+        }
+    }
+}
+
+fn mark_coding(response: &mut HttpResponse, coding: Coding) {
+    // That of a 201 names the new resource, not this answer.
+    let names_this_answer = response.status() == StatusCode::OK;
+    let etag = response
+        .headers()
+        .get(header::ETAG)
+        .filter(|_| names_this_answer)
+        .and_then(|etag| etag.to_str().ok())
+        .and_then(|etag| HeaderValue::from_str(&compression::etag_in(etag, coding)).ok());
+    let headers = response.headers_mut();
+    if let Some(etag) = etag {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(
+        header::CONTENT_ENCODING,
+        HeaderValue::from_static(coding.name()),
+    );
+}
+
+fn vary_by_encoding(response: &mut HttpResponse) {
+    response
+        .headers_mut()
+        .append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+}

@@ -1,0 +1,202 @@
+//! The service about itself: health, description, error codes.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+
+use crate::core::db::{DbError, migrations};
+use crate::error::{Code, Error, TABLE};
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::response::{self, Keep};
+use crate::state::AppState;
+
+const TAG: &str = "service";
+
+/// The endpoints of this module.
+pub fn endpoints() -> Vec<Endpoint> {
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(TABLE.iter().map(|row| row.name)))
+        .build();
+    vec![
+        Endpoint::new("/livez").get(
+            Operation::new("getLiveness", TAG, "The process runs")
+                .answers::<LiveAnswer>(StatusCode::OK, json!({ "status": "ok" })),
+            livez,
+        ),
+        Endpoint::new("/readyz").get(
+            Operation::new("getReadiness", TAG, "The service can do its work")
+                .description(
+                    "`degraded` is ready all the same: Redis is away, so this process hears others \
+                     by the database only, and presence shows its own users.",
+                )
+                .answers::<ReadyAnswer>(
+                    StatusCode::OK,
+                    json!({ "status": "ok", "database": "ok", "migrations": "ok", "redis": "ok" }),
+                )
+                .refuses(&[Code::NotReady]),
+            readyz,
+        ),
+        Endpoint::new("/openapi.yaml").get(
+            Operation::new("getDescriptionAsYaml", TAG, "This description as YAML")
+                .answers_text("application/yaml")
+                .revalidates(),
+            openapi_yaml,
+        ),
+        Endpoint::new("/openapi.json").get(
+            Operation::new("getDescriptionAsJson", TAG, "This description as JSON")
+                .answers_text("application/json")
+                .revalidates(),
+            openapi_json,
+        ),
+        Endpoint::new("/problems/{code}").get(
+            Operation::new("getProblem", TAG, "What an error code means")
+                .parameter(
+                    "code",
+                    ParameterIn::Path,
+                    "The code.",
+                    name.into(),
+                    json!("validation_failed"),
+                )
+                .answers::<Explanation>(
+                    StatusCode::OK,
+                    json!({
+                        "code": "post_not_found", "title": "Post not found", "status": 404,
+                        "explanation": "No post has this id.",
+                    }),
+                )
+                .revalidates()
+                .refuses(&[Code::NotFound]),
+            problem,
+        ),
+    ]
+}
+
+#[derive(Serialize, ToSchema)]
+struct LiveAnswer {
+    status: Ok,
+}
+
+#[derive(Serialize, ToSchema)]
+struct ReadyAnswer {
+    status: Readiness,
+    database: Ok,
+    migrations: Ok,
+    /// Only where `REDIS_URL` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    redis: Option<Reach>,
+}
+
+/// How well the service can do its work.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Readiness {
+    Ok,
+    Degraded,
+}
+
+/// Whether something outside can be reached.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reach {
+    Ok,
+    Away,
+}
+
+/// The one state that is answered with 200.
+#[derive(Serialize, ToSchema)]
+enum Ok {
+    #[serde(rename = "ok")]
+    Ok,
+}
+
+/// A row of the table of error codes.
+#[derive(Serialize, ToSchema)]
+struct Explanation {
+    code: &'static str,
+    title: &'static str,
+    /// The HTTP status; null for codes that stand beside a field in `errors`.
+    #[schema(required = true)]
+    status: Option<u16>,
+    explanation: &'static str,
+}
+
+async fn livez() -> Result<HttpResponse, Error> {
+    response::json(StatusCode::OK, Keep::Never, &LiveAnswer { status: Ok::Ok })
+}
+
+async fn readyz(app: Data<AppState>) -> Result<HttpResponse, Error> {
+    let not_ready = |detail: &str, cause: String| Error {
+        cause: Some(cause),
+        ..Error::with_detail(Code::NotReady, detail)
+    };
+    // A read of a table: a cluster node without quorum still answers SELECT 1.
+    let is_current = app
+        .db
+        .read(|conn| Result::Ok(migrations::is_current(conn).map_err(|e| e.to_string())))
+        .await
+        .map_err(|error| match error {
+            DbError::Unavailable(cause) | DbError::Fault(cause) | DbError::Unique(cause) => {
+                not_ready("The database cannot be reached.", cause)
+            }
+            DbError::ForeignKey => not_ready("The database cannot be reached.", String::new()),
+        })?
+        .map_err(|cause| not_ready("The database cannot be reached.", cause))?;
+    if !is_current {
+        let cause = "migrations are pending".to_owned();
+        return Err(not_ready("The database lacks migrations.", cause));
+    }
+    let is_degraded = app
+        .redis_health
+        .as_ref()
+        .is_some_and(|health| health.is_away() || !app.bus.is_up());
+    let answer = ReadyAnswer {
+        status: if is_degraded {
+            Readiness::Degraded
+        } else {
+            Readiness::Ok
+        },
+        database: Ok::Ok,
+        migrations: Ok::Ok,
+        redis: app
+            .bus
+            .has_carrier()
+            .then_some(if is_degraded { Reach::Away } else { Reach::Ok }),
+    };
+    response::json(StatusCode::OK, Keep::Never, &answer)
+}
+
+async fn openapi_yaml(app: Data<AppState>) -> HttpResponse {
+    text("application/yaml", &app.description.yaml)
+}
+
+async fn openapi_json(app: Data<AppState>) -> HttpResponse {
+    text("application/json", &app.description.json)
+}
+
+fn text(media_type: &'static str, body: &str) -> HttpResponse {
+    HttpResponseBuilder::new(StatusCode::OK)
+        .insert_header((header::CONTENT_TYPE, media_type))
+        .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::ETAG, response::etag_of(body.as_bytes())))
+        .body(body.to_owned())
+}
+
+async fn problem(code: Path<String>) -> Result<HttpResponse, Error> {
+    let row = TABLE
+        .iter()
+        .find(|row| row.name == *code)
+        .ok_or_else(|| Error::with_detail(Code::NotFound, "No such error code."))?;
+    response::read(&Explanation {
+        code: row.name,
+        title: row.title,
+        status: row.status,
+        explanation: row.explanation,
+    })
+}
