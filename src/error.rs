@@ -9,7 +9,9 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
+use crate::core::rate_limits::RateLimited;
 
 /// A row of the table of codes.
 pub struct Row {
@@ -340,6 +342,24 @@ impl ResponseError for Error {
     /// that never reaches it.
     fn error_response(&self) -> HttpResponse {
         self.respond("")
+    }
+}
+
+impl From<RateLimited> for Error {
+    fn from(refused: RateLimited) -> Self {
+        Self {
+            retry_after: Some(refused.retry_after),
+            ..Self::new(Code::RateLimited)
+        }
+    }
+}
+
+impl From<PoolError> for Error {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Overloaded => Self::new(Code::Overloaded),
+            PoolError::Lost(why) => Self::internal(why),
+        }
     }
 }
 

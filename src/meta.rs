@@ -1,21 +1,38 @@
 //! The service about itself: health, description, error codes.
 
+use std::sync::Arc;
+
 use actix_web::http::{StatusCode, header};
-use actix_web::web::{Data, Path};
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use crate::core::db::{DbError, migrations};
+use crate::core::bus::Bus;
+use crate::core::db::{Db, DbError, migrations};
+use crate::core::redis::health::RedisHealth;
 use crate::error::{Code, Error, TABLE};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, Keep};
-use crate::state::AppState;
 
 const TAG: &str = "service";
+
+/// What the service looks at to tell whether it is ready.
+pub struct Health {
+    pub db: Db,
+    pub bus: Arc<Bus>,
+    /// `None` where Redis is not set up.
+    pub redis: Option<Arc<RedisHealth>>,
+}
+
+/// The API's description, rendered once.
+pub struct Rendered {
+    pub yaml: String,
+    pub json: String,
+}
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -131,13 +148,13 @@ async fn livez() -> Result<HttpResponse, Error> {
     response::json(StatusCode::OK, Keep::Never, &LiveAnswer { status: Ok::Ok })
 }
 
-async fn readyz(app: Data<AppState>) -> Result<HttpResponse, Error> {
+async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
     let not_ready = |detail: &str, cause: String| Error {
         cause: Some(cause),
         ..Error::with_detail(Code::NotReady, detail)
     };
     // A read of a table: a cluster node without quorum still answers SELECT 1.
-    let is_current = app
+    let is_current = health
         .db
         .read(|conn| Result::Ok(migrations::is_current(conn).map_err(|e| e.to_string())))
         .await
@@ -152,10 +169,10 @@ async fn readyz(app: Data<AppState>) -> Result<HttpResponse, Error> {
         let cause = "migrations are pending".to_owned();
         return Err(not_ready("The database lacks migrations.", cause));
     }
-    let is_degraded = app
-        .redis_health
+    let is_degraded = health
+        .redis
         .as_ref()
-        .is_some_and(|health| health.is_away() || !app.bus.is_up());
+        .is_some_and(|redis| redis.is_away() || !health.bus.is_up());
     let answer = ReadyAnswer {
         status: if is_degraded {
             Readiness::Degraded
@@ -164,20 +181,21 @@ async fn readyz(app: Data<AppState>) -> Result<HttpResponse, Error> {
         },
         database: Ok::Ok,
         migrations: Ok::Ok,
-        redis: app
-            .bus
-            .has_carrier()
-            .then_some(if is_degraded { Reach::Away } else { Reach::Ok }),
+        redis: health.bus.has_carrier().then_some(if is_degraded {
+            Reach::Away
+        } else {
+            Reach::Ok
+        }),
     };
     response::json(StatusCode::OK, Keep::Never, &answer)
 }
 
-async fn openapi_yaml(app: Data<AppState>) -> HttpResponse {
-    text("application/yaml", &app.description.yaml)
+async fn openapi_yaml(description: Data<Rendered>) -> Result<HttpResponse, Error> {
+    Ok(text("application/yaml", &description.yaml))
 }
 
-async fn openapi_json(app: Data<AppState>) -> HttpResponse {
-    text("application/json", &app.description.json)
+async fn openapi_json(description: Data<Rendered>) -> Result<HttpResponse, Error> {
+    Ok(text("application/json", &description.json))
 }
 
 fn text(media_type: &'static str, body: &str) -> HttpResponse {
@@ -188,10 +206,10 @@ fn text(media_type: &'static str, body: &str) -> HttpResponse {
         .body(body.to_owned())
 }
 
-async fn problem(code: Path<String>) -> Result<HttpResponse, Error> {
+async fn problem(request: HttpRequest) -> Result<HttpResponse, Error> {
     let row = TABLE
         .iter()
-        .find(|row| row.name == *code)
+        .find(|row| request.match_info().get("code") == Some(row.name))
         .ok_or_else(|| Error::with_detail(Code::NotFound, "No such error code."))?;
     response::read(&Explanation {
         code: row.name,

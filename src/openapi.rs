@@ -9,6 +9,7 @@ use utoipa::openapi::{OpenApi, OpenApiBuilder, Paths};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::error::{FieldError, Problem};
+use crate::meta::Rendered;
 use crate::routes;
 
 const ABOUT: &str = "\
@@ -17,12 +18,6 @@ A multi-user blog back end. Bodies are JSON in UTF-8; fields that a body does no
 mean, and `GET` of a problem's `type` explains it. Every path answers `HEAD` (where it answers `GET`) and `OPTIONS`, \
 and is the same resource with a trailing slash. Answers carry `X-Request-Id` and are compressed (br, zstd, gzip) by \
 `Accept-Encoding`.";
-
-/// The description as it is served.
-pub struct Rendered {
-    pub yaml: String,
-    pub json: String,
-}
 
 /// Renders the description in both forms.
 pub fn render() -> Result<Rendered, String> {

@@ -10,7 +10,6 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::web::Data;
 use futures_util::FutureExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
@@ -50,7 +49,7 @@ pub struct Bound {
     pub address: SocketAddr,
     pub handle: ServerHandle,
     pub server: Server,
-    app: Data<AppState>,
+    app: AppState,
     company: Company,
     /// `None` when jobs are left to other processes.
     worker: Option<Worker>,
@@ -63,6 +62,9 @@ pub struct Prepared {
     company: Company,
     does_jobs: bool,
     carrier: Option<Carrier>,
+    /// Takes connections already; they wait until the server runs.
+    listener: TcpListener,
+    address: SocketAddr,
 }
 
 /// What a worker needs, put together.
@@ -91,12 +93,16 @@ pub fn open_database(settings: &Settings) -> Result<Db, String> {
 
 /// Puts everything together that a server needs; with `does_jobs` it is a worker as
 /// well. Blocks: call it outside of async tasks. The error is one line.
-pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> {
+pub fn prepare(mut settings: Settings, does_jobs: bool) -> Result<Prepared, String> {
     let db = open_database(&settings)?;
     let company = Company::join(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
+    let (listener, address) = take_port(settings.listen)?;
+    if settings.public_url.is_none() {
+        settings.public_url = Some(PublicUrl::of_address(address));
+    }
     let app = AppState::new(settings, &secrets, db, Clock::system())?;
-    keys::start(&app.db, &app.tokens)?;
+    keys::start(&app.db, &app.accounts.tokens)?;
     app.bus.others_write(others_write(&app.db, &company));
     if does_jobs {
         plan(&app.db)?;
@@ -107,7 +113,17 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
         company,
         does_jobs,
         carrier,
+        listener,
+        address,
     })
+}
+
+/// Takes the port, and gives the address in use with it.
+fn take_port(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let failed = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
+    let listener = TcpListener::bind(listen).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// Puts together what does jobs and nothing else. Blocks. The error is one line.
@@ -137,28 +153,22 @@ fn worker_of(letters: Letters) -> Worker {
     work::worker(letters)
 }
 
-/// Takes the port. The error is one line.
+/// Makes a server of its parts. The error is one line.
 pub fn bind(prepared: Prepared) -> Result<Bound, String> {
     allow_open_files();
     let Prepared {
-        mut app,
+        app,
         company,
         does_jobs,
         carrier,
+        listener,
+        address,
     } = prepared;
-    let listen = app.settings.listen;
-    let listener =
-        TcpListener::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}"))?;
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
-    if app.settings.public_url.is_none() {
-        app.public_url = PublicUrl::of_address(address);
-    }
     let worker = if does_jobs {
         Some(worker_of(app.letters()?))
     } else {
         None
     };
-    let app = Data::new(app);
     let server = serve(&app, listener).map_err(|e| e.to_string())?;
     Ok(Bound {
         address,
@@ -184,7 +194,7 @@ fn allow_open_files() {
 }
 
 /// Serves HTTP on a port, for as long as the server is awaited.
-pub fn serve(app: &Data<AppState>, listener: TcpListener) -> std::io::Result<Server> {
+pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
     let workers = app.settings.worker_threads();
     let shared = app.clone();
@@ -198,7 +208,7 @@ pub fn serve(app: &Data<AppState>, listener: TcpListener) -> std::io::Result<Ser
             let app = shared.clone();
             let stopping = stopping.clone();
             let service = actix_web::App::new()
-                .app_data(app)
+                .configure(|config| app.share(config))
                 .wrap(from_fn(middleware::handle))
                 .configure(routes::register)
                 .into_factory()
@@ -239,7 +249,7 @@ fn others_write(db: &Db, company: &Company) -> bool {
 /// Learns from the database what other processes changed, and tells them by it what
 /// they could not hear otherwise.
 async fn catch_up(app: &AppState) -> Result<(), DbError> {
-    for (_, user_id, session_id) in app.known.catch_up(&app.db).await? {
+    for (_, user_id, session_id) in app.accounts.known.catch_up(&app.db).await? {
         if user_id == sessions::ANYTHING {
             app.bus.hear(&Event::AnythingChanged);
             continue;
@@ -258,12 +268,12 @@ async fn catch_up(app: &AppState) -> Result<(), DbError> {
             .write(move |conn| sessions::announce(conn, sessions::ANYTHING, None, now))
             .await?;
     }
-    keys::catch_up(&app.db, &app.tokens).await
+    keys::catch_up(&app.db, &app.accounts.tokens).await
 }
 
 /// Learns what other processes changed, again and again, for as long as the server
 /// runs. Each reading is two queries, the first of which is empty nearly always.
-async fn follow(app: Data<AppState>, company: Company) {
+async fn follow(app: AppState, company: Company) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;

@@ -1,12 +1,13 @@
-//! What all requests share.
+//! The composition root: puts the parts of a process together. Only the server and the
+//! command line know it; handlers take the parts that they need.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::web::Data;
-use diesel::result::QueryResult;
+use actix_web::web::{Data, ServiceConfig};
 use tokio::sync::mpsc;
 
+use crate::accounts::Accounts;
 use crate::accounts::codes::CodeKeys;
 use crate::accounts::hasher::Hasher;
 use crate::accounts::known::KnownSessions;
@@ -14,54 +15,55 @@ use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::tokens::Tokens;
 use crate::core::bus::redis::Carrier;
-use crate::core::bus::{Bus, Event, Listeners, Said};
+use crate::core::bus::{Bus, Listeners, Said};
 use crate::core::clock::Clock;
-use crate::core::db::{Conn, DatabaseUrl, Db, DbError, migrations};
-use crate::core::rate_limits::Limits;
+use crate::core::cpu_pool::CpuPool;
+use crate::core::db::{DatabaseUrl, Db, migrations};
+use crate::core::rate_limits::RateLimits;
 use crate::core::redis::health::RedisHealth;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
-use crate::jobs::Waker;
+use crate::http::middleware;
+use crate::jobs::{Jobs, Waker};
+use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
-use crate::posts::answers::{self, Answers, Recalled};
+use crate::posts::Posts;
+use crate::posts::answers::{self, Answers};
 use crate::presence::Hub;
 
 /// How long finished answers are kept where other processes may write.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
 
-/// The application's state; one for all workers.
+/// The parts of a process; one for all workers.
+#[derive(Clone)]
 pub struct AppState {
-    pub settings: Settings,
+    pub settings: Data<Settings>,
     pub db: Db,
-    pub hasher: Hasher,
-    pub tokens: Tokens,
-    pub refresh_keys: RefreshKeys,
-    pub code_keys: Arc<CodeKeys>,
-    pub known: Arc<KnownSessions>,
-    /// Woken by the bus when something was committed that has jobs.
-    pub jobs: Waker,
+    pub clock: Clock,
     /// Says what has happened, here and in other processes.
     pub bus: Arc<Bus>,
     /// Whether Redis is away; `None` where it is not set up.
     pub redis_health: Option<Arc<RedisHealth>>,
     /// What the carrier between processes is to say; its own once it runs.
-    said: Mutex<Option<mpsc::Receiver<Said>>>,
-    /// Finished answers about posts.
-    pub answers: Arc<Answers>,
-    pub limits: Limits,
+    said: Arc<Mutex<Option<mpsc::Receiver<Said>>>>,
+    pub cpu_pool: Data<CpuPool>,
+    pub limits: Data<RateLimits>,
+    pub accounts: Data<Accounts>,
+    pub posts: Data<Posts>,
+    pub jobs: Data<Jobs>,
     /// Who is online.
-    pub presence: Arc<Hub>,
-    pub clock: Clock,
+    pub presence: Data<Hub>,
+    health: Data<Health>,
+    description: Data<Rendered>,
+    middleware: Data<middleware::Shared>,
     /// The base of absolute links.
     pub public_url: PublicUrl,
-    /// The API's description, rendered once.
-    pub description: openapi::Rendered,
 }
 
 impl AppState {
     /// Puts the parts together. `secrets` sign and verify tokens until the
-    /// database's keys are read ([`keys`](crate::accounts::keys)).
+    /// database's keys are read ([`keys`](crate::accounts::keys)). The error is one line.
     pub fn new(
         settings: Settings,
         secrets: &[Vec<u8>],
@@ -75,13 +77,13 @@ impl AppState {
         let cache_bytes = u64::from(settings.cache_mb) << 20;
         let answers = Arc::new(Answers::new(cache_bytes, others_write, clock.clone()));
         let known = Arc::new(KnownSessions::default());
-        let jobs = Waker::default();
-        let limits_addresses = settings.rate_limits == Switch::On;
-        let presence = Hub::new(clock.clone(), limits_addresses);
+        let waker = Waker::default();
+        let is_limited = settings.rate_limits == Switch::On;
+        let presence = Hub::new(clock.clone(), is_limited);
         let listeners = Listeners {
             answers: Arc::clone(&answers),
             known: Arc::clone(&known),
-            jobs: jobs.clone(),
+            jobs: waker.clone(),
             presence: Arc::clone(&presence),
         };
         let redis_health = settings.redis_url().map(RedisHealth::new);
@@ -89,32 +91,81 @@ impl AppState {
         let (bus, said) = Bus::new(listeners, has_carrier, others_write.is_some());
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
-        let limits = Limits::new(settings.rate_limits == Switch::On, &clock, redis, secret)?;
-        Ok(Self {
-            hasher: Hasher::start(settings.bcrypt_cost, processors())?,
+        let limits = Data::new(RateLimits::new(is_limited, &clock, redis, secret)?);
+        let cpu_pool = CpuPool::start(processors())?;
+        let public_url =
+            (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(settings.listen));
+        let accounts = Data::new(Accounts {
+            db: db.clone(),
+            clock: clock.clone(),
+            bus: Arc::clone(&bus),
+            hasher: Hasher::new(cpu_pool.clone(), settings.bcrypt_cost)?,
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?
                 .signing_with(settings.jwt_alg),
             refresh_keys: RefreshKeys::new(secrets)?,
             code_keys: Arc::new(CodeKeys::new(secrets)?),
             known,
-            jobs,
-            bus,
-            said: Mutex::new(said),
-            redis_health,
+            limits: Arc::clone(&limits),
+            lifetimes: settings.lifetimes(),
+        });
+        let posts = Data::new(Posts {
+            db: db.clone(),
+            clock: clock.clone(),
+            bus: Arc::clone(&bus),
             answers,
-            presence,
-            limits,
-            description: openapi::render()?,
-            public_url: (settings.public_url.clone())
-                .unwrap_or_else(|| PublicUrl::of_address(settings.listen)),
-            settings,
+            public_url: public_url.clone(),
+        });
+        let jobs = Data::new(Jobs {
+            db: db.clone(),
+            clock: clock.clone(),
+            bus: Arc::clone(&bus),
+            waker,
+        });
+        let health = Data::new(Health {
+            db: db.clone(),
+            bus: Arc::clone(&bus),
+            redis: redis_health.clone(),
+        });
+        let kept = Arc::clone(&posts);
+        let middleware = Data::new(middleware::Shared {
+            cors_origins: settings.cors_origins.clone(),
+            lookup: Box::new(move |request| answers::lookup(Arc::clone(&kept), request)),
+        });
+        Ok(Self {
+            settings: Data::new(settings),
             db,
             clock,
+            bus,
+            redis_health,
+            said: Arc::new(Mutex::new(said)),
+            cpu_pool: Data::new(cpu_pool),
+            limits,
+            accounts,
+            posts,
+            jobs,
+            presence: Data::from(presence),
+            health,
+            description: Data::new(openapi::render()?),
+            middleware,
+            public_url,
         })
     }
-}
 
-impl AppState {
+    /// Gives an application the parts that its middleware and its handlers take.
+    pub fn share(&self, config: &mut ServiceConfig) {
+        config
+            .app_data(self.settings.clone())
+            .app_data(self.cpu_pool.clone())
+            .app_data(self.limits.clone())
+            .app_data(self.accounts.clone())
+            .app_data(self.posts.clone())
+            .app_data(self.jobs.clone())
+            .app_data(self.presence.clone())
+            .app_data(self.health.clone())
+            .app_data(self.description.clone())
+            .app_data(self.middleware.clone());
+    }
+
     /// What carries events between processes, if Redis is set up; once. Asks the
     /// database: not in async tasks. The error is one line.
     pub fn carrier(&self) -> Result<Option<Carrier>, String> {
@@ -142,33 +193,9 @@ impl AppState {
         Ok(Letters {
             db: self.db.clone(),
             clock: self.clock.clone(),
-            code_keys: Arc::clone(&self.code_keys),
+            code_keys: Arc::clone(&self.accounts.code_keys),
             notifier: Notifier::new(&self.settings, self.public_url.clone())?,
-            waker: self.jobs.clone(),
+            waker: self.jobs.waker.clone(),
         })
     }
-
-    /// The finished answer to a GET, if it is there and asked for plainly.
-    pub fn recall(&self, path: &str, query: &str) -> Option<Recalled> {
-        answers::recall(&self.answers, path, query)
-    }
-}
-
-/// [`Db::write`] for a write that may change what any finished answer shows, such as
-/// the name of an author; `also` gives what else has happened when it is done.
-pub async fn write_shown<T, F, A>(app: &Data<AppState>, work: F, also: A) -> Result<T, DbError>
-where
-    T: Send + 'static,
-    F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
-    A: FnOnce(&T) -> Option<Event> + Send + 'static,
-{
-    let bus = Arc::clone(&app.bus);
-    app.db
-        .write_and(work, move |done| {
-            bus.publish(Event::AnythingChanged);
-            if let Some(event) = done.as_ref().ok().and_then(also) {
-                bus.publish(event);
-            }
-        })
-        .await
 }

@@ -1,19 +1,17 @@
-//! Who calls, and the extractors that guard routes. They stand first, alone or in a
-//! [`Then`](crate::http::then::Then), so that a bad token beats a bad body.
-
-use std::future::Future;
-use std::pin::Pin;
+//! Authentication: who calls, and the extractors that guard routes. They stand first
+//! among a handler's arguments, so that a bad token beats a bad body.
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::Data;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest};
 
+use super::Accounts;
 use super::known::Owner;
 use super::tokens::Subject;
 use crate::error::{Code, Error};
+use crate::http::endpoint::Operation;
+use crate::http::handler::{self, Extract};
 use crate::http::middleware::LoggedUser;
-use crate::state::AppState;
 
 /// The header of the older design, with the bare token.
 const JWT: &str = "jwt";
@@ -26,13 +24,13 @@ pub struct Caller {
     pub is_admin: bool,
 }
 
-impl FromRequest for Caller {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+impl Extract for Caller {
+    async fn extract(request: &HttpRequest, _: &mut Payload) -> Result<Self, Error> {
+        identify(request).await
+    }
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let req = req.clone();
-        Box::pin(async move { identify(&req).await })
+    fn describe(operation: Operation) -> Operation {
+        operation.token()
     }
 }
 
@@ -40,70 +38,73 @@ impl FromRequest for Caller {
 #[derive(Clone, Copy, Debug)]
 pub struct Admin(pub Caller);
 
-impl FromRequest for Admin {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+impl Extract for Admin {
+    async fn extract(request: &HttpRequest, _: &mut Payload) -> Result<Self, Error> {
+        let caller = identify(request).await?;
+        if !caller.is_admin {
+            return Err(Error::new(Code::AdminsOnly));
+        }
+        Ok(Self(caller))
+    }
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let req = req.clone();
-        Box::pin(async move {
-            let caller = identify(&req).await?;
-            if !caller.is_admin {
-                return Err(Error::new(Code::AdminsOnly));
-            }
-            Ok(Self(caller))
-        })
+    fn describe(operation: Operation) -> Operation {
+        operation.token().refuses(&[Code::AdminsOnly])
     }
 }
 
 /// The caller, if there is a token at all: a bad one is refused here too.
 pub struct MaybeCaller(pub Option<Caller>);
 
-impl FromRequest for MaybeCaller {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+impl Extract for MaybeCaller {
+    async fn extract(request: &HttpRequest, _: &mut Payload) -> Result<Self, Error> {
+        match identify(request).await {
+            Ok(caller) => Ok(Self(Some(caller))),
+            Err(error) if error.code == Code::TokenMissing => Ok(Self(None)),
+            Err(error) => Err(error),
+        }
+    }
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let req = req.clone();
-        Box::pin(async move {
-            match identify(&req).await {
-                Ok(caller) => Ok(Self(Some(caller))),
-                Err(error) if error.code == Code::TokenMissing => Ok(Self(None)),
-                Err(error) => Err(error),
-            }
-        })
+    fn describe(operation: Operation) -> Operation {
+        operation.may_have_token()
     }
 }
 
 /// Who calls; the refusals of a guarded route otherwise.
 pub async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
-    let app = req
-        .app_data::<Data<AppState>>()
-        .ok_or_else(|| Error::internal("no application data"))?;
+    let accounts = handler::part::<Accounts>(req)?;
     let token = token(req.headers(), None)?;
-    identify_by(req, app, app.tokens.verify(token)?).await
+    identify_by(req, accounts, accounts.tokens.verify(token)?).await
 }
 
 /// Who calls, and when their token ends in seconds since the epoch, where it may have
 /// been offered in another place as well.
 pub async fn identify_offered(
     req: &HttpRequest,
-    app: &AppState,
+    accounts: &Accounts,
     offered: Option<&str>,
 ) -> Result<(Caller, i64), Error> {
     let token = token(req.headers(), offered)?;
-    let (subject, expires) = app.tokens.verify_until(token)?;
-    Ok((identify_by(req, app, subject).await?, expires))
+    let (subject, expires) = accounts.tokens.verify_until(token)?;
+    Ok((identify_by(req, accounts, subject).await?, expires))
 }
 
-async fn identify_by(req: &HttpRequest, app: &AppState, subject: Subject) -> Result<Caller, Error> {
+async fn identify_by(
+    req: &HttpRequest,
+    accounts: &Accounts,
+    subject: Subject,
+) -> Result<Caller, Error> {
     let Subject {
         user_id,
         session_id,
     } = subject;
-    let owner = match app.known.recall(subject) {
+    let owner = match accounts.known.recall(subject) {
         Some(owner) => Some(owner),
-        None => app.known.owner(subject, &app.db, &app.clock).await?,
+        None => {
+            accounts
+                .known
+                .owner(subject, &accounts.db, &accounts.clock)
+                .await?
+        }
     };
     let Owner { is_admin, .. } = owner.ok_or_else(|| Error::new(Code::InvalidToken))?;
     req.extensions_mut().insert(LoggedUser(user_id));

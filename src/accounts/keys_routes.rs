@@ -8,10 +8,10 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::tokens::{KeyInfo, Use};
+use crate::accounts::Accounts;
 use crate::error::Error;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, Keep};
-use crate::state::AppState;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -81,7 +81,7 @@ impl JsonWebKey {
     }
 }
 
-async fn keys(app: Data<AppState>) -> Result<HttpResponse, Error> {
+async fn keys(app: Data<Accounts>) -> Result<HttpResponse, Error> {
     let keys = app.tokens.list();
     let rendered = response::render(&JsonWebKeys {
         keys: keys.into_iter().filter_map(JsonWebKey::of).collect(),

@@ -25,3 +25,53 @@ pub mod tokens;
 pub mod types;
 pub mod users;
 pub mod visitor;
+
+use std::sync::Arc;
+
+use diesel::result::QueryResult;
+
+use self::codes::CodeKeys;
+use self::hasher::Hasher;
+use self::known::KnownSessions;
+use self::refresh::RefreshKeys;
+use self::tokens::Tokens;
+use crate::core::bus::{Bus, Event};
+use crate::core::clock::Clock;
+use crate::core::db::{Conn, Db, DbError};
+use crate::core::rate_limits::RateLimits;
+use crate::core::settings::Lifetimes;
+
+/// What the room works with.
+pub struct Accounts {
+    pub db: Db,
+    pub clock: Clock,
+    pub bus: Arc<Bus>,
+    pub hasher: Hasher,
+    pub tokens: Tokens,
+    pub refresh_keys: RefreshKeys,
+    pub code_keys: Arc<CodeKeys>,
+    pub known: Arc<KnownSessions>,
+    pub limits: Arc<RateLimits>,
+    pub lifetimes: Lifetimes,
+}
+
+impl Accounts {
+    /// [`Db::write`] for a write that may change what any finished answer shows, such as
+    /// the name of an author; `also` gives what else has happened when it is done.
+    pub async fn write_shown<T, F, A>(&self, work: F, also: A) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+        A: FnOnce(&T) -> Option<Event> + Send + 'static,
+    {
+        let bus = Arc::clone(&self.bus);
+        self.db
+            .write_and(work, move |done| {
+                bus.publish(Event::AnythingChanged);
+                if let Some(event) = done.as_ref().ok().and_then(also) {
+                    bus.publish(event);
+                }
+            })
+            .await
+    }
+}

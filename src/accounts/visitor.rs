@@ -1,13 +1,14 @@
 //! From where a request comes: what sessions and the audit keep of it.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{HttpMessage, HttpRequest};
 
 use crate::error::Error;
 use crate::http::client_address;
+use crate::http::handler::Extract;
 use crate::http::request_id::RequestId;
 
 /// Characters of a `User-Agent` that are kept.
@@ -22,6 +23,31 @@ pub struct Visitor {
 }
 
 impl Visitor {
+    /// That of a request.
+    pub fn of(request: &HttpRequest) -> Result<Self, Error> {
+        let user_agent = request
+            .headers()
+            .get(header::USER_AGENT)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .unwrap_or_default();
+        let request_id = request
+            .extensions()
+            .get::<RequestId>()
+            .map(|id| id.0.clone());
+        Ok(Self {
+            ip: client_address::of_request(request)?
+                .0
+                .to_canonical()
+                .to_string(),
+            user_agent: user_agent
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(USER_AGENT_MAX)
+                .collect(),
+            request_id: request_id.unwrap_or_default(),
+        })
+    }
+
     /// The operator at the command line.
     pub fn operator() -> Self {
         Self {
@@ -32,27 +58,11 @@ impl Visitor {
     }
 }
 
-impl FromRequest for Visitor {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let user_agent = req
-            .headers()
-            .get(header::USER_AGENT)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .unwrap_or_default();
-        let request_id = req.extensions().get::<RequestId>().map(|id| id.0.clone());
-        ready(client_address::of_request(req).map(|address| {
-            Self {
-                ip: address.0.to_canonical().to_string(),
-                user_agent: user_agent
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(USER_AGENT_MAX)
-                    .collect(),
-                request_id: request_id.unwrap_or_default(),
-            }
-        }))
+impl Extract for Visitor {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        ready(Self::of(request))
     }
 }

@@ -4,6 +4,7 @@
 //! - [`db`]: the only way to a connection; [`clock`]: the only source of now.
 //! - [`cache`]: the response cache, with its invalidation and its single-flight.
 //! - [`bus`]: events between the parts of a process and between processes.
+//! - [`cpu_pool`]: threads for what takes the processor for long.
 //! - [`rate_limits`]: token buckets, in memory or shared through Redis.
 //! - [`redis`]: where a Redis is, and whether it is away.
 //! - [`compression`]: content codings; [`tls_roots`]: who may certify other servers.
@@ -14,6 +15,7 @@ pub mod bus;
 pub mod cache;
 pub mod clock;
 pub mod compression;
+pub mod cpu_pool;
 pub mod db;
 pub mod process_lock;
 pub mod rate_limits;

@@ -3,23 +3,24 @@
 //! The list of fields that a body is read by is the list that describes it in
 //! `openapi.yaml`, so the two cannot differ.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web::{BytesMut, Data};
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::web::BytesMut;
+use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat,
     SchemaType, Type,
 };
 
+use super::endpoint::Operation;
+use super::handler::{self, Extract};
 use super::json::{Members, Scalar};
+use crate::core::cpu_pool::CpuPool;
+use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
-use crate::state::AppState;
 
 /// What every body but a post's may be long.
 const LIMIT: usize = 64 * 1024;
@@ -130,10 +131,10 @@ pub trait Document: Sized + Send + 'static {
 
     /// Takes the fields out of `input`, reporting there what does not fit; `None`
     /// only after a report.
-    fn read(input: &mut Input, app: &AppState) -> Option<Self>;
+    fn read(input: &mut Input, settings: &Settings) -> Option<Self>;
 
     /// Bytes that the body may be long.
-    fn limit(_app: &AppState) -> usize {
+    fn limit(_settings: &Settings) -> usize {
         LIMIT
     }
 
@@ -352,41 +353,36 @@ impl Input {
 }
 
 /// Reads `bytes` as `T`.
-pub fn read<T: Document>(bytes: &[u8], app: &AppState) -> Result<T, Error> {
+pub fn read<T: Document>(bytes: &[u8], settings: &Settings) -> Result<T, Error> {
     let mut input = Input::new(Members::parse(bytes)?, T::FIELDS);
-    let value = T::read(&mut input, app);
+    let value = T::read(&mut input, settings);
     input.finish(value)
 }
 
 /// The extractor: a handler that takes `Body<T>` is called with a checked `T`.
 pub struct Body<T>(pub T);
 
-impl<T: Document> FromRequest for Body<T> {
-    type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, Error>>>>;
+impl<T: Document> Extract for Body<T> {
+    async fn extract(request: &HttpRequest, payload: &mut Payload) -> Result<Self, Error> {
+        let settings = handler::part::<Settings>(request)?;
+        let bytes = if T::MAY_BE_ABSENT && is_absent(request) {
+            BytesMut::from("{}")
+        } else {
+            check_media_type(request)?;
+            collect(request, payload.take(), T::limit(settings)).await?
+        };
+        if T::IS_COSTLY {
+            let settings = settings.clone();
+            return handler::part::<CpuPool>(request)?
+                .run(move || read(&bytes, &settings))
+                .await?
+                .map(Self);
+        }
+        read(&bytes, settings).map(Self)
+    }
 
-    fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (req, payload) = (req.clone(), payload.take());
-        Box::pin(async move {
-            let app = req
-                .app_data::<Data<AppState>>()
-                .ok_or_else(|| Error::internal("no application data"))?;
-            let bytes = if T::MAY_BE_ABSENT && is_absent(&req) {
-                BytesMut::from("{}")
-            } else {
-                check_media_type(&req)?;
-                collect(&req, payload, T::limit(app)).await?
-            };
-            if T::IS_COSTLY {
-                let checker = app.clone();
-                return app
-                    .hasher
-                    .run(move || read(&bytes, &checker))
-                    .await?
-                    .map(Body);
-            }
-            read(&bytes, app).map(Body)
-        })
+    fn describe(operation: Operation) -> Operation {
+        operation.body::<T>()
     }
 }
 

@@ -1,17 +1,17 @@
 //! Whom a request comes from: the peer of its connection, or, behind proxies that
 //! are trusted, whom the outermost of them saw.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
 use ipnet::IpNet;
 
+use super::handler::{self, Extract};
+use crate::core::settings::Settings;
 use crate::error::Error;
-use crate::state::AppState;
 
 /// RFC 7239.
 const FORWARDED: &str = "forwarded";
@@ -42,28 +42,26 @@ impl ClientAddress {
     }
 }
 
-impl FromRequest for ClientAddress {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(of_request(req))
+impl Extract for ClientAddress {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        ready(of_request(request))
     }
 }
 
 /// The same outside of a handler's arguments.
-pub fn of_request(req: &HttpRequest) -> Result<ClientAddress, Error> {
-    let app = req
-        .app_data::<Data<AppState>>()
-        .ok_or_else(|| Error::internal("no application data"))?;
+pub fn of_request(request: &HttpRequest) -> Result<ClientAddress, Error> {
+    let settings = handler::part::<Settings>(request)?;
     // Without a connection, as in tests, it is the machine itself that calls.
-    let peer = req
+    let peer = request
         .peer_addr()
         .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
     Ok(ClientAddress::of(
         peer,
-        req.headers(),
-        &app.settings.trusted_proxies,
+        request.headers(),
+        &settings.trusted_proxies,
     ))
 }
 

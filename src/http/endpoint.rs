@@ -1,9 +1,11 @@
 //! The route table: each endpoint is its handlers and its description at once, so
 //! that `openapi.yaml`, the `Allow` header and the router cannot disagree.
 
+use std::future::ready;
+
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, Responder, Route, guard};
+use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::extensions::Extensions;
@@ -18,6 +20,7 @@ use utoipa::openapi::{Paths, Ref, RefOr, Required, Schema, SecurityRequirement};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::body::Document;
+use super::handler::{self, Answering, AnyHandler, Handler, Whole};
 use crate::error::{Code, Error};
 
 /// A named schema of the description.
@@ -26,7 +29,7 @@ pub type NamedSchema = (String, RefOr<Schema>);
 /// A path and what can be done there.
 pub struct Endpoint {
     path: &'static str,
-    operations: Vec<(Method, Operation, Route)>,
+    operations: Vec<(Method, Operation, AnyHandler)>,
 }
 
 impl Endpoint {
@@ -39,54 +42,34 @@ impl Endpoint {
     }
 
     /// `GET`, and `HEAD` with it.
-    pub fn get<F, Args>(self, operation: Operation, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        let route = web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
-        self.with(Method::GET, operation, route.to(handler))
+    pub fn get<Args, H: Handler<Args>>(self, operation: Operation, handler: H) -> Self {
+        self.with(Method::GET, operation, handler)
     }
 
-    pub fn post<F, Args>(self, operation: Operation, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.with(Method::POST, operation, web::post().to(handler))
+    pub fn post<Args, H: Handler<Args>>(self, operation: Operation, handler: H) -> Self {
+        self.with(Method::POST, operation, handler)
     }
 
-    pub fn put<F, Args>(self, operation: Operation, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.with(Method::PUT, operation, web::put().to(handler))
+    pub fn put<Args, H: Handler<Args>>(self, operation: Operation, handler: H) -> Self {
+        self.with(Method::PUT, operation, handler)
     }
 
-    pub fn patch<F, Args>(self, operation: Operation, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.with(Method::PATCH, operation, web::patch().to(handler))
+    pub fn patch<Args, H: Handler<Args>>(self, operation: Operation, handler: H) -> Self {
+        self.with(Method::PATCH, operation, handler)
     }
 
-    pub fn delete<F, Args>(self, operation: Operation, handler: F) -> Self
-    where
-        F: Handler<Args>,
-        Args: FromRequest + 'static,
-        F::Output: Responder + 'static,
-    {
-        self.with(Method::DELETE, operation, web::delete().to(handler))
+    pub fn delete<Args, H: Handler<Args>>(self, operation: Operation, handler: H) -> Self {
+        self.with(Method::DELETE, operation, handler)
     }
 
-    fn with(mut self, method: Method, operation: Operation, route: Route) -> Self {
-        self.operations.push((method, operation, route));
+    fn with<Args, H: Handler<Args>>(
+        mut self,
+        method: Method,
+        operation: Operation,
+        handler: H,
+    ) -> Self {
+        self.operations
+            .push((method, H::describe(operation), handler::erase(handler)));
         self
     }
 
@@ -115,17 +98,22 @@ impl Endpoint {
 
     /// Adds the endpoint to the router, with and without the trailing slash.
     pub fn register(self, config: &mut ServiceConfig) {
+        let paths = vec![self.path.to_owned(), format!("{}/", self.path)];
         let allow = self.allow();
-        let mut resource = web::resource(vec![self.path.to_owned(), format!("{}/", self.path)]);
-        for (_, _, route) in self.operations {
-            resource = resource.route(route);
-        }
-        config.service(
-            resource.default_service(web::route().to(move |request: HttpRequest| {
-                let answer = options_or_refuse(&request, &allow);
-                async move { answer }
-            })),
-        );
+        let handlers: Vec<(Method, AnyHandler)> = (self.operations.into_iter())
+            .map(|(method, _, handler)| (method, handler))
+            .collect();
+        let answer = move |Whole(request, payload): Whole| -> Answering {
+            let asked = match *request.method() {
+                Method::HEAD => Method::GET,
+                ref method => method.clone(),
+            };
+            match handlers.iter().find(|(method, _)| *method == asked) {
+                Some((_, handler)) => handler(request, payload),
+                None => Box::pin(ready(options_or_refuse(&request, &allow))),
+            }
+        };
+        config.service(web::resource(paths).default_service(web::route().to(answer)));
     }
 
     /// Describes the endpoint and gives the schemas that its description names.
@@ -487,7 +475,12 @@ impl Operation {
 
     /// One status, with every code that it can mean here in `x-codes`.
     fn refusal(&self, status: StatusCode) -> ResponseBuilder {
-        let codes: Vec<&Code> = self.codes.iter().filter(|c| c.status() == status).collect();
+        let mut codes: Vec<Code> = (self.codes.iter().copied())
+            .filter(|code| code.status() == status)
+            .collect();
+        // In the order of the table, each once, whichever property brought it.
+        codes.sort_unstable_by_key(|code| *code as usize);
+        codes.dedup();
         let names: Vec<&str> = codes.iter().map(|code| code.name()).collect();
         let first = codes[0].row();
         let example = json!({

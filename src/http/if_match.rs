@@ -1,13 +1,18 @@
 //! `If-Match`: change only what the client has seen.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest};
+use serde_json::json;
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::endpoint::Operation;
+use super::handler::Extract;
 use crate::core::compression;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// The states that a write is meant for (RFC 9110 §13.1.1); any, without the header.
 #[derive(Clone, Debug, Default)]
@@ -33,12 +38,12 @@ impl IfMatch {
     }
 }
 
-impl FromRequest for IfMatch {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut lines = req.headers().get_all(header::IF_MATCH).peekable();
+impl Extract for IfMatch {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        let mut lines = request.headers().get_all(header::IF_MATCH).peekable();
         let etags = lines.peek().is_some().then(|| {
             lines
                 // What cannot be read names no state of ours.
@@ -48,5 +53,17 @@ impl FromRequest for IfMatch {
                 .collect()
         });
         ready(Ok(Self(etags)))
+    }
+
+    fn describe(operation: Operation) -> Operation {
+        operation
+            .parameter(
+                "If-Match",
+                ParameterIn::Header,
+                "An ETag of the post: only if it is still in that state.",
+                ObjectBuilder::new().schema_type(Type::String).into(),
+                json!("*"),
+            )
+            .refuses(&[Code::PreconditionFailed])
     }
 }

@@ -3,6 +3,7 @@
 //! log line.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::time::Instant;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -15,12 +16,11 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
 
-use super::cached_response::{self, Finished};
+use super::cached_response::Finished;
 use super::request_id::{self, RequestId};
 use super::{cors, endpoint};
 use crate::core::compression::{self, Coding};
 use crate::error::{Code, Error};
-use crate::state::AppState;
 
 /// Bodies from this size on are compressed on the blocking pool: at some 50 MB/s
 /// more would hold up the other requests of the worker.
@@ -30,6 +30,23 @@ pub const COMPRESS_INLINE: usize = 32 * 1024;
 #[derive(Clone, Copy)]
 pub struct LoggedUser(pub i64);
 
+/// What the middleware needs of the server.
+pub struct Shared {
+    /// Origins whose pages may call with credentials.
+    pub cors_origins: Vec<String>,
+    pub lookup: Box<Lookup>,
+}
+
+/// Looks a GET or HEAD up among the answers that are finished.
+pub type Lookup = dyn Fn(&ServiceRequest) -> Option<Hit<'_>> + Send + Sync;
+
+/// A finished answer that was there.
+pub struct Hit<'a> {
+    /// As the route table has it.
+    pub route: &'static str,
+    pub response: Pin<Box<dyn Future<Output = HttpResponse> + 'a>>,
+}
+
 /// The one middleware.
 pub async fn handle(
     request: ServiceRequest,
@@ -38,7 +55,7 @@ pub async fn handle(
     let visit = Visit::begin(&request);
     request.extensions_mut().insert(visit.id.clone());
 
-    if let Some(response) = visit.recall(&request).await {
+    if let Some(response) = visit.lookup(&request).await {
         return Ok(request.into_response(response));
     }
     // The router needs the request for itself alone: it comes back with the answer.
@@ -68,7 +85,7 @@ pub async fn handle(
 struct Visit {
     id: RequestId,
     begun: Instant,
-    app: Option<Data<AppState>>,
+    shared: Option<Data<Shared>>,
     method: Method,
     origin: Option<HeaderValue>,
     is_preflight: bool,
@@ -80,7 +97,7 @@ impl Visit {
         Self {
             id: RequestId::of(headers),
             begun: Instant::now(),
-            app: request.app_data::<Data<AppState>>().cloned(),
+            shared: request.app_data::<Data<Shared>>().cloned(),
             method: request.method().clone(),
             origin: headers.get(header::ORIGIN).cloned(),
             is_preflight: *request.method() == Method::OPTIONS
@@ -90,16 +107,13 @@ impl Visit {
 
     /// A finished answer that is there already, for the requests that come most: it
     /// goes round the router.
-    async fn recall(&self, request: &ServiceRequest) -> Option<HttpResponse> {
+    async fn lookup(&self, request: &ServiceRequest) -> Option<HttpResponse> {
         if !matches!(self.method, Method::GET | Method::HEAD) {
             return None;
         }
-        let app = self.app.as_ref()?;
-        let found = app.recall(request.path(), request.query_string())?;
-        let headers = request.headers();
-        let mut response =
-            cached_response::answer(&app.answers, &found.key, &found.entry, headers).await;
-        self.end(Some(found.route), None, &mut response);
+        let hit = (self.shared.as_ref()?.lookup)(request)?;
+        let mut response = hit.response.await;
+        self.end(Some(hit.route), None, &mut response);
         Some(response)
     }
 
@@ -131,9 +145,9 @@ impl Visit {
     /// The headers that every answer has, and the log line.
     fn end(&self, route: Option<&str>, user: Option<i64>, response: &mut HttpResponse) {
         let origins = self
-            .app
+            .shared
             .as_ref()
-            .map_or(&[][..], |app| &app.settings.cors_origins);
+            .map_or(&[][..], |shared| &shared.cors_origins);
         let headers = response.headers_mut();
         cors::apply(origins, self.origin.as_ref(), self.is_preflight, headers);
         headers.insert(

@@ -1,12 +1,14 @@
 //! `?page&size` and what the answer says of it.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::endpoint::Operation;
+use super::handler::Extract;
 use crate::error::Error;
 
 const DEFAULT_SIZE: u32 = 20;
@@ -55,12 +57,16 @@ fn parse_positive(text: &str) -> Option<i64> {
     Some(text.parse().unwrap_or(i64::MAX)).filter(|n| *n >= 1)
 }
 
-impl FromRequest for PageRequest {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+impl Extract for PageRequest {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        ready(Ok(Self::of_query(request.query_string())))
+    }
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(Self::of_query(req.query_string())))
+    fn describe(operation: Operation) -> Operation {
+        operation.pages()
     }
 }
 

@@ -1,10 +1,12 @@
 //! Ids in paths.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 
+use super::endpoint::Operation;
+use super::handler::Extract;
 use crate::error::{Code, Error};
 
 /// The `{id}` of a route: a whole number from 1 to `i64::MAX` in its one spelling,
@@ -18,12 +20,16 @@ pub fn parse_id(text: &str) -> Option<i64> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
-impl FromRequest for Id {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
+impl Extract for Id {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        let id = request.match_info().get("id").and_then(parse_id);
+        ready(id.map(Self).ok_or_else(|| Error::new(Code::PathInvalid)))
+    }
 
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let id = req.match_info().get("id").and_then(parse_id);
-        ready(id.map(Id).ok_or_else(|| Error::new(Code::PathInvalid)))
+    fn describe(operation: Operation) -> Operation {
+        operation.id_in_path(1)
     }
 }

@@ -18,7 +18,20 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use tokio::sync::Notify;
 
+use crate::core::bus::Bus;
+use crate::core::clock::Clock;
+use crate::core::db::Db;
+
 pub use kind::{Kind, Lane, State};
+
+/// What the room works with.
+pub struct Jobs {
+    pub db: Db,
+    pub clock: Clock,
+    pub bus: Arc<Bus>,
+    /// Woken by the bus when something was committed that has jobs.
+    pub waker: Waker,
+}
 
 /// A job that a worker has taken.
 #[derive(Clone, Debug)]

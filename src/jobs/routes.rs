@@ -16,8 +16,7 @@ use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::Id;
 use crate::http::response::{self, Keep};
-use crate::http::then::Then;
-use crate::state::AppState;
+use crate::jobs::Jobs;
 
 const TAG: &str = "jobs";
 
@@ -26,9 +25,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let by_admin = |id, summary| {
         Operation::new(id, TAG, summary)
             .description("For admins.")
-            .token()
             .database()
-            .refuses(&[Code::AdminsOnly])
     };
     let state = ObjectBuilder::new()
         .schema_type(Type::String)
@@ -42,7 +39,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/jobs").get(
             by_admin("listJobs", "A page of jobs, newest first")
-                .pages()
                 .parameter(
                     "state",
                     ParameterIn::Query,
@@ -62,7 +58,6 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new("/jobs/{id}/retry").post(
             by_admin("retryJob", "The job is due now, its tries counted anew")
-                .id_in_path(1)
                 .answers::<JobAnswer>(StatusCode::OK, json!({ "job": waiting }))
                 .refuses(&[Code::JobNotFound, Code::JobNotRetryable]),
             retry,
@@ -74,7 +69,7 @@ async fn list(
     _: Admin,
     request: PageRequest,
     req: HttpRequest,
-    app: Data<AppState>,
+    app: Data<Jobs>,
 ) -> Result<HttpResponse, Error> {
     let given = query_value(req.query_string(), "state").filter(|state| !state.is_empty());
     let state = match &given {
@@ -103,7 +98,7 @@ async fn list(
     Ok(response)
 }
 
-async fn retry(Then(_, id): Then<Admin, Id>, app: Data<AppState>) -> Result<HttpResponse, Error> {
+async fn retry(_: Admin, id: Id, app: Data<Jobs>) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     let retried = app
         .db

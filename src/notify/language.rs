@@ -1,12 +1,14 @@
 //! In which language somebody is written to.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
 use actix_web::http::header::ACCEPT_LANGUAGE;
-use actix_web::{FromRequest, HttpRequest};
 use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::http::handler::Extract;
 
 /// A language that there are texts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,13 +105,13 @@ fn weight(parameter: &str) -> Option<u16> {
     }
 }
 
-impl FromRequest for Language {
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+impl Extract for Language {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
         // Several lines are one list (RFC 9110 §5.3).
-        let lines: Vec<&str> = req
+        let lines: Vec<&str> = request
             .headers()
             .get_all(ACCEPT_LANGUAGE)
             .filter_map(|line| line.to_str().ok())
@@ -177,7 +179,7 @@ mod tests {
             }
             let request = request.to_http_request();
             async move {
-                Language::from_request(&request, &mut Payload::None)
+                Language::extract(&request, &mut Payload::None)
                     .await
                     .unwrap()
             }

@@ -4,15 +4,18 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use actix_web::dev::ServiceRequest;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::Posts;
 use super::lists::{Filter, Part};
 use super::store::PostHead;
 use crate::core::cache::Cache;
 use crate::core::cache::changes::Source;
-use crate::core::cache::entry::Entry;
 use crate::core::db::DbError;
+use crate::http::cached_response;
+use crate::http::middleware::Hit;
 use crate::http::page::PageRequest;
 use crate::http::path::parse_id;
 
@@ -151,19 +154,18 @@ pub fn is_perhaps_changed(error: &DbError) -> bool {
     }
 }
 
-/// What there is for a request in its plainest spelling.
-pub fn recall(answers: &Answers, path: &str, query: &str) -> Option<Recalled> {
-    let (key, route) = Key::of_path(path, query)?;
-    let entry = answers.get(&key)?;
-    Some(Recalled { key, entry, route })
-}
-
-/// A finished answer that was there.
-pub struct Recalled {
-    pub key: Key,
-    pub entry: Arc<Entry>,
-    /// As the route table has it.
-    pub route: &'static str,
+/// The finished answer to a GET in its plainest spelling, if it is there: what is asked
+/// for most goes round the router.
+pub fn lookup(posts: Arc<Posts>, request: &ServiceRequest) -> Option<Hit<'_>> {
+    let (key, route) = Key::of_path(request.path(), request.query_string())?;
+    let entry = posts.answers.get(&key)?;
+    let headers = request.headers();
+    let response =
+        async move { cached_response::answer(&posts.answers, &key, &entry, headers).await };
+    Some(Hit {
+        route,
+        response: Box::pin(response),
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::core::cache::entry::{Filled, Parts};
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::{cached_response, response};
-use crate::state::AppState;
+use crate::posts::Posts;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -23,10 +23,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         .answers::<JsonFeed>(StatusCode::OK, feed_json::example())
         .called(Format::Json.content_type());
     vec![
-        Endpoint::new(Format::Atom.path()).get(atom, |req: HttpRequest, app: Data<AppState>| {
+        Endpoint::new(Format::Atom.path()).get(atom, |req: HttpRequest, app: Data<Posts>| {
             answer(req, app, Format::Atom)
         }),
-        Endpoint::new(Format::Json.path()).get(json, |req: HttpRequest, app: Data<AppState>| {
+        Endpoint::new(Format::Json.path()).get(json, |req: HttpRequest, app: Data<Posts>| {
             answer(req, app, Format::Json)
         }),
     ]
@@ -43,11 +43,7 @@ fn operation(id: &'static str, summary: &'static str) -> Operation {
         .refuses(&[Code::QueryInvalid])
 }
 
-async fn answer(
-    req: HttpRequest,
-    app: Data<AppState>,
-    format: Format,
-) -> Result<HttpResponse, Error> {
+async fn answer(req: HttpRequest, app: Data<Posts>, format: Format) -> Result<HttpResponse, Error> {
     let filter = author_and_tag(req.query_string())?;
     let newest = Part::Below {
         place: None,
@@ -68,7 +64,7 @@ async fn answer(
 
 /// Makes the feed of the published posts that `filter` takes. Nothing of the request is
 /// in it beyond the two.
-async fn make(app: Data<AppState>, filter: Filter, format: Format) -> Result<Parts, Error> {
+async fn make(app: Data<Posts>, filter: Filter, format: Format) -> Result<Parts, Error> {
     let wanted = filter.clone();
     let posts = app
         .db

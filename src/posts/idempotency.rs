@@ -2,20 +2,25 @@
 //! first one's answer, byte for byte. Key and answer are rows of the transaction that
 //! inserts the post, so either all of it is there or nothing.
 
-use std::future::{Ready, ready};
+use std::future::ready;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
+use serde_json::json;
 use sha2::{Digest, Sha256};
+use utoipa::openapi::path::ParameterIn;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::types::{NewPost, Status};
 use crate::core::db::schema::idempotency;
 use crate::core::db::{Conn, dialect};
 use crate::error::{Code, Error};
+use crate::http::endpoint::Operation;
+use crate::http::handler::Extract;
 
 /// The header of the request.
 pub const HEADER: &str = "idempotency-key";
@@ -31,12 +36,12 @@ const ZSTD_LEVEL: i32 = 1;
 #[derive(Clone, Debug)]
 pub struct Key(pub Option<String>);
 
-impl FromRequest for Key {
-    type Error = Error;
-    type Future = Ready<Result<Self, Error>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let mut lines = req.headers().get_all(HEADER);
+impl Extract for Key {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        let mut lines = request.headers().get_all(HEADER);
         let key = match (lines.next(), lines.next()) {
             (None, _) => Ok(None),
             (Some(key), None) => Some(key.as_bytes())
@@ -47,6 +52,28 @@ impl FromRequest for Key {
             (Some(_), Some(_)) => Err(Error::new(Code::IdempotencyKeyInvalid)),
         };
         ready(key.map(Self))
+    }
+
+    fn describe(operation: Operation) -> Operation {
+        operation
+            .parameter(
+                "Idempotency-Key",
+                ParameterIn::Header,
+                "Makes the request safe to repeat for 24 hours: with the same key and body the \
+                 answer is that of the first, and nothing is published again.",
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .min_length(Some(1))
+                    .max_length(Some(KEY_MAX))
+                    .pattern(Some("^[!-~]+$"))
+                    .into(),
+                json!("0b9cb9b2-7e8e-4d7b-9a51-6c1c2b6e2f55"),
+            )
+            .refuses(&[
+                Code::IdempotencyKeyInvalid,
+                Code::IdempotencyKeyInUse,
+                Code::IdempotencyKeyReused,
+            ])
     }
 }
 

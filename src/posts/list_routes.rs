@@ -22,7 +22,7 @@ use crate::http::endpoint::Operation;
 use crate::http::page::{self, PageRequest, Pagination, query_value};
 use crate::http::path::parse_id;
 use crate::http::response::{self, Keep};
-use crate::state::AppState;
+use crate::posts::Posts;
 
 /// How it is described.
 pub fn operation() -> Operation {
@@ -214,7 +214,7 @@ impl ListRequest {
 }
 
 /// Answers with a part of a list.
-pub async fn list(req: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, Error> {
+pub async fn list(req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Error> {
     let query = req.query_string();
     let drafts_of = if wants_drafts(query)? {
         Some(caller::identify(&req).await?.user_id)
@@ -245,7 +245,7 @@ pub async fn list(req: HttpRequest, app: Data<AppState>) -> Result<HttpResponse,
     Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await)
 }
 
-async fn load(app: &AppState, request: &ListRequest) -> Result<Listed, Error> {
+async fn load(app: &Posts, request: &ListRequest) -> Result<Listed, Error> {
     let (filter, part) = (request.filter.clone(), request.part);
     let load = move |conn: &mut Conn| lists::load(conn, &filter, part);
     Ok(app.db.snapshot(load).await?)

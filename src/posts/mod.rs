@@ -19,3 +19,22 @@ pub mod search;
 pub mod store;
 pub mod types;
 pub mod views;
+
+use std::sync::Arc;
+
+use self::answers::Answers;
+use crate::core::bus::Bus;
+use crate::core::clock::Clock;
+use crate::core::db::Db;
+use crate::core::settings::public_url::PublicUrl;
+
+/// What the room works with.
+pub struct Posts {
+    pub db: Db,
+    pub clock: Clock,
+    pub bus: Arc<Bus>,
+    /// Finished answers.
+    pub answers: Arc<Answers>,
+    /// The base of absolute links.
+    pub public_url: PublicUrl,
+}

@@ -6,8 +6,6 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
-use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::answers::{self, Key as AnswerKey};
 use super::idempotency::{self, Answer, Key, Known};
@@ -27,8 +25,7 @@ use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::if_match::IfMatch;
 use crate::http::path::Id;
 use crate::http::response::{self, Keep};
-use crate::http::then::Then;
-use crate::state::AppState;
+use crate::posts::Posts;
 
 pub const TAG: &str = "posts";
 
@@ -43,7 +40,6 @@ pub fn endpoints() -> Vec<Endpoint> {
             .get(
                 Operation::new("getPost", TAG, "The post with its content")
                     .description("A draft is there for its author and for admins only.")
-                    .id_in_path(1)
                     .may_have_token()
                     .database()
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
@@ -57,7 +53,6 @@ pub fn endpoints() -> Vec<Endpoint> {
                         "For its author and for admins. Fields that are absent stay. A draft that \
                          is published goes to the top of the lists: `date` is when it was.",
                     )
-                    .body::<PostChange>()
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .header("ETag", "Of the post as it is now.")
                     .refuses(&[Code::ContentTooLarge]),
@@ -74,54 +69,21 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 fn publish_operation(id: &'static str) -> Operation {
     Operation::new(id, TAG, "The post, published or drafted")
-        .token()
         .database()
-        .parameter(
-            "Idempotency-Key",
-            ParameterIn::Header,
-            "Makes the request safe to repeat for 24 hours: with the same key and body the answer \
-             is that of the first, and nothing is published again.",
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .min_length(Some(1))
-                .max_length(Some(255))
-                .pattern(Some("^[!-~]+$"))
-                .into(),
-            json!("0b9cb9b2-7e8e-4d7b-9a51-6c1c2b6e2f55"),
-        )
-        .body::<NewPost>()
         .answers::<PublishedAnswer>(
             StatusCode::CREATED,
             json!({ "post_id": 1, "user_id": 1, "post": post_example() }),
         )
         .header("Location", "The new post.")
         .header("ETag", "That of the new post at its Location.")
-        .refuses(&[
-            Code::ContentTooLarge,
-            Code::IdempotencyKeyInvalid,
-            Code::IdempotencyKeyInUse,
-            Code::IdempotencyKeyReused,
-        ])
+        .refuses(&[Code::ContentTooLarge])
 }
 
 /// What changing and deleting have in common.
 fn edit(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(id, TAG, summary)
-        .token()
-        .id_in_path(1)
-        .parameter(
-            "If-Match",
-            ParameterIn::Header,
-            "An ETag of the post: only if it is still in that state.",
-            ObjectBuilder::new().schema_type(Type::String).into(),
-            json!("*"),
-        )
         .database()
-        .refuses(&[
-            Code::PostNotFound,
-            Code::NotYourPost,
-            Code::PreconditionFailed,
-        ])
+        .refuses(&[Code::PostNotFound, Code::NotYourPost])
 }
 
 /// What came of a request to publish.
@@ -137,8 +99,10 @@ enum Published {
 }
 
 async fn publish(
-    Then(caller, Then(key, body)): Then<Caller, Then<Key, Body<NewPost>>>,
-    app: Data<AppState>,
+    caller: Caller,
+    key: Key,
+    body: Body<NewPost>,
+    app: Data<Posts>,
 ) -> Result<HttpResponse, Error> {
     let (now, author, key) = (app.clock.now(), caller.user_id, key.0);
     let new = Arc::new(body.0);
@@ -225,7 +189,7 @@ fn render(head: PostHead, text: String) -> serde_json::Result<Answer> {
     })
 }
 
-async fn read(id: Id, req: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, Error> {
+async fn read(id: Id, req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Error> {
     let find = || app.db.read(move |conn| store::find_post(conn, id.0));
     let fill = async || {
         let sources = answers::sources_of_post(id.0);
@@ -278,11 +242,11 @@ fn answer(head: PostHead, text: String) -> Result<HttpResponse, Error> {
 }
 
 async fn change(
-    Then(caller, Then(id, Then(condition, body))): Then<
-        Caller,
-        Then<Id, Then<IfMatch, Body<PostChange>>>,
-    >,
-    app: Data<AppState>,
+    caller: Caller,
+    id: Id,
+    condition: IfMatch,
+    body: Body<PostChange>,
+    app: Data<Posts>,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0);
     let editor = (caller.user_id, caller.is_admin);
@@ -305,8 +269,10 @@ async fn change(
 }
 
 async fn delete(
-    Then(caller, Then(id, condition)): Then<Caller, Then<Id, IfMatch>>,
-    app: Data<AppState>,
+    caller: Caller,
+    id: Id,
+    condition: IfMatch,
+    app: Data<Posts>,
 ) -> Result<HttpResponse, Error> {
     let editor = (caller.user_id, caller.is_admin);
     let work = move |conn: &mut Conn| {

@@ -4,9 +4,9 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
+use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Fault, Field, Input, Kind, VISIBLE};
-use crate::state::AppState;
 
 /// Characters of a title.
 pub const TITLE_MAX: usize = 256;
@@ -182,18 +182,18 @@ impl Document for PostChange {
         },
     ];
 
-    fn limit(app: &AppState) -> usize {
-        NewPost::limit(app)
+    fn limit(settings: &Settings) -> usize {
+        NewPost::limit(settings)
     }
 
-    fn read(input: &mut Input, app: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
         for name in ["title", "content", "status", "tags"] {
             if input.is_null(name) {
                 input.fault(name, Code::FieldNotClearable, "cannot be null");
             }
         }
         let title = input.parse("title", Title::parse);
-        let content = content(input, app);
+        let content = content(input, settings);
         let status = input.parse("status", Status::parse);
         let tags = tags(input);
         Some(Self {
@@ -209,13 +209,13 @@ impl Document for NewPost {
     const NAME: &'static str = "NewPost";
     const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS];
 
-    fn limit(app: &AppState) -> usize {
-        max_content(app) * ESCAPED + REST
+    fn limit(settings: &Settings) -> usize {
+        max_content(settings) * ESCAPED + REST
     }
 
-    fn read(input: &mut Input, app: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
         let title = input.parse("title", Title::parse);
-        let content = content(input, app);
+        let content = content(input, settings);
         let status = input.parse("status", Status::parse);
         let tags = tags(input);
         Some(Self {
@@ -232,26 +232,26 @@ fn tags(input: &mut Input) -> Option<Vec<Tag>> {
 }
 
 /// Takes the content, with its own limit.
-fn content(input: &mut Input, app: &AppState) -> Option<String> {
+fn content(input: &mut Input, settings: &Settings) -> Option<String> {
     let content = input.text("content", &['\n', '\r', '\t']);
     if content.as_ref().is_some_and(String::is_empty) {
         input.fault("content", Code::ContentEmpty, "has at least one byte");
     }
     if content
         .as_ref()
-        .is_some_and(|text| text.len() > max_content(app))
+        .is_some_and(|text| text.len() > max_content(settings))
     {
         input.refuse(Error::with_detail(
             Code::ContentTooLarge,
             format!(
                 "The content of a post has at most {} bytes.",
-                max_content(app)
+                max_content(settings)
             ),
         ));
     }
     content
 }
 
-fn max_content(app: &AppState) -> usize {
-    usize::try_from(app.settings.max_content).unwrap_or(usize::MAX / (2 * ESCAPED))
+fn max_content(settings: &Settings) -> usize {
+    usize::try_from(settings.max_content).unwrap_or(usize::MAX / (2 * ESCAPED))
 }

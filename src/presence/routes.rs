@@ -13,18 +13,20 @@ use serde_json::json;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::Hub;
 use super::roster::Online;
 use super::socket::{self, Owner};
+use crate::accounts::Accounts;
 use crate::accounts::caller::{Caller, identify_offered};
 use crate::accounts::tokens::Subject;
 use crate::accounts::users;
 use crate::core::rate_limits::subscriber;
+use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, Keep};
 use crate::http::transport::Takeover;
 use crate::http::{client_address, cors};
-use crate::state::AppState;
 
 const TAG: &str = "presence";
 /// The subprotocol that is spoken.
@@ -98,18 +100,23 @@ struct OnlineAnswer<'a> {
     partial: Option<bool>,
 }
 
-async fn online(req: HttpRequest, app: Data<AppState>) -> Result<HttpResponse, Error> {
+async fn online(
+    req: HttpRequest,
+    settings: Data<Settings>,
+    accounts: Data<Accounts>,
+    presence: Data<Hub>,
+) -> Result<HttpResponse, Error> {
     let is_socket = req
         .headers()
         .get(header::UPGRADE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     let offered = if is_socket { offered_token(&req) } else { None };
-    let (caller, expires) = identify_offered(&req, &app, offered).await?;
+    let (caller, expires) = identify_offered(&req, &accounts, offered).await?;
     if is_socket {
-        return open(&req, app, caller, expires).await;
+        return open(&req, &settings, (accounts, presence), caller, expires).await;
     }
-    app.presence.list(|total, online, is_partial| {
+    presence.list(|total, online, is_partial| {
         let answer = OnlineAnswer {
             online: online.into_iter().map(Into::into).collect(),
             total,
@@ -136,14 +143,14 @@ fn offered_token(req: &HttpRequest) -> Option<&str> {
 /// Lets a socket in, and leaves it to itself.
 async fn open(
     req: &HttpRequest,
-    app: Data<AppState>,
+    settings: &Settings,
+    (accounts, presence): (Data<Accounts>, Data<Hub>),
     caller: Caller,
     expires: i64,
 ) -> Result<HttpResponse, Error> {
     let headers = req.headers();
     // Only pages send it, and always do.
-    if headers.contains_key(header::ORIGIN)
-        && !cors::is_from_page(headers, &app.settings.cors_origins)
+    if headers.contains_key(header::ORIGIN) && !cors::is_from_page(headers, &settings.cors_origins)
     {
         return Err(Error::new(Code::OriginRefused));
     }
@@ -162,13 +169,13 @@ async fn open(
     let address = subscriber(client_address::of_request(req)?.0);
     let whose = (caller.user_id, caller.session_id);
     let place = loop {
-        let renames = app.presence.renames();
-        let user = app
+        let renames = presence.renames();
+        let user = accounts
             .db
             .read(move |conn| users::find_active(conn, caller.user_id))
             .await?
             .ok_or_else(|| Error::new(Code::InvalidToken))?;
-        let entered = (app.presence).enter(whose, (&user.name, renames), address)?;
+        let entered = presence.enter(whose, (&user.name, renames), address)?;
         if let Some(place) = entered {
             break place;
         }
@@ -184,7 +191,7 @@ async fn open(
     };
     let patience = place.pace.patience;
     let (taken, answered) = takeover.ask();
-    actix_web::rt::spawn(socket::run(taken, place, owner, app));
+    actix_web::rt::spawn(socket::run(taken, place, owner, accounts, presence));
     // Nothing, until the connection is taken over, or the client went away before.
     let answered = timeout(patience, answered);
     let nothing = stream::once(answered).filter_map(|_| ready(None::<Result<Bytes, Error>>));

@@ -11,11 +11,12 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::hub::Hub;
 use super::hub::{PARTING, Place};
 use super::line::{self, Heard, Line, Unheard, Unsent};
 use super::pulse::Pulse;
+use crate::accounts::Accounts;
 use crate::accounts::tokens::Subject;
-use crate::state::AppState;
 
 /// How long who was too slow has to read what was on its way, and why it is the last.
 const SLOW_PARTING: Duration = Duration::from_secs(30);
@@ -83,15 +84,16 @@ pub async fn run(
     taken: oneshot::Receiver<TcpStream>,
     mut place: Place,
     owner: Owner,
-    app: Data<AppState>,
+    accounts: Data<Accounts>,
+    presence: Data<Hub>,
 ) {
     // It does not come when the client goes away before the answer.
     let Ok(Ok(stream)) = timeout(place.pace.patience, taken).await else {
         return;
     };
-    let _open = app.presence.opened();
+    let _open = presence.opened();
     let mut line = Line::new(stream);
-    let Err(end) = talk(&mut line, &mut place, owner, &app).await;
+    let Err(end) = talk(&mut line, &mut place, owner, &accounts).await;
     // From now on its user is not here, however long the parting takes.
     drop(place);
     match end {
@@ -108,7 +110,7 @@ async fn talk(
     line: &mut Line,
     place: &mut Place,
     owner: Owner,
-    app: &Data<AppState>,
+    accounts: &Data<Accounts>,
 ) -> Result<Never, End> {
     let joined = (&mut place.joined).await;
     let mut joined = joined.map_err(|_| End::ServerStops)?;
@@ -117,7 +119,7 @@ async fn talk(
     // It is large, and others may be done with it.
     joined.snapshot = Bytes::new();
     let mut pulse = Pulse::new(place.pace);
-    let expiry = sleep(until(owner.expires, app));
+    let expiry = sleep(until(owner.expires, accounts));
     tokio::pin!(expiry);
     let mut look = None;
     loop {
@@ -141,7 +143,7 @@ async fn talk(
             () = &mut expiry => return Err(End::TokenEnded),
             // While it is looked, all else goes on: the database may not answer for long.
             () = place.look_again.notified(), if look.is_none() => {
-                look = Some(Box::pin(is_live(owner, app.clone())) as Look);
+                look = Some(Box::pin(is_live(owner, accounts.clone())) as Look);
             }
             is_live = end_of(&mut look) => {
                 look = None;
@@ -183,19 +185,23 @@ async fn end_of(look: &mut Option<Look>) -> bool {
     }
 }
 
-fn until(expires: i64, app: &AppState) -> Duration {
-    let left = expires - app.clock.timestamp();
+fn until(expires: i64, accounts: &Accounts) -> Duration {
+    let left = expires - accounts.clock.timestamp();
     Duration::from_secs(u64::try_from(left).unwrap_or(0))
 }
 
 /// Whether the session is live and the token has not expired. Without the database it
 /// is asked until there is an answer: what is known goes on.
-async fn is_live(owner: Owner, app: Data<AppState>) -> bool {
-    if owner.expires <= app.clock.timestamp() {
+async fn is_live(owner: Owner, accounts: Data<Accounts>) -> bool {
+    if owner.expires <= accounts.clock.timestamp() {
         return false;
     }
     loop {
-        match app.known.owner(owner.subject, &app.db, &app.clock).await {
+        match accounts
+            .known
+            .owner(owner.subject, &accounts.db, &accounts.clock)
+            .await
+        {
             Ok(found) => return found.is_some(),
             Err(_) => sleep(AGAIN).await,
         }

@@ -313,7 +313,7 @@ fn get_with(process: &Process, path: &str, token: &str) -> Value {
 
 /// A service with its carrier under way.
 async fn carried(app: TestApp) -> TestApp {
-    let state = app.state.clone().into_inner();
+    let state = app.state.clone();
     // It asks the database, which an async task must not.
     let carrier = std::thread::spawn(move || state.carrier().unwrap().unwrap());
     let bus = std::sync::Arc::clone(&app.state.bus);
@@ -397,7 +397,7 @@ async fn a_job_wakes_the_workers_of_other_processes() {
     let ann = first.user("ann").await;
     let order = json!({ "channel": "email" });
     ann.post("/user/me/verify/send", order).await.expect(202);
-    let woken = tokio::time::timeout(PATIENCE, second.state.jobs.woken()).await;
+    let woken = tokio::time::timeout(PATIENCE, second.state.jobs.waker.woken()).await;
     assert!(woken.is_ok());
     assert!(second.work().await >= 1);
 }

@@ -59,7 +59,7 @@ fn worker(app: &TestApp, perform: impl Fn(Job) -> Doing + Send + Sync + 'static)
     Worker::new(
         app.state.db.clone(),
         app.clock.clone(),
-        app.state.jobs.clone(),
+        app.state.jobs.waker.clone(),
         Arc::new(perform),
     )
 }
@@ -324,7 +324,7 @@ async fn a_job_that_never_ends_harms_no_other(app: TestApp) {
     for n in 0..100 {
         commit(&app, Kind::MailNotice, &n.to_string()).await;
     }
-    app.state.jobs.wake();
+    app.state.jobs.waker.wake();
     for _ in 0..100 {
         assert_ne!(done.recv().await.unwrap(), "endless");
     }
@@ -350,7 +350,7 @@ async fn a_full_lane_holds_up_no_other(app: TestApp) {
     for _ in 0..100 {
         commit(&app, Kind::SmsCode, "").await;
         commit(&app, Kind::Recover, "").await;
-        app.state.jobs.wake();
+        app.state.jobs.waker.wake();
     }
     for _ in 0..200 {
         assert_ne!(done.recv().await.unwrap(), Kind::MailCode);
@@ -602,7 +602,7 @@ async fn a_stopping_worker_lets_its_jobs_end(app: TestApp) {
     open.send(true).unwrap();
     // What comes now is for another worker.
     commit(&app, Kind::MailNotice, "").await;
-    app.state.jobs.wake();
+    app.state.jobs.waker.wake();
     tokio::task::spawn_blocking(move || thread.join().unwrap())
         .await
         .unwrap();

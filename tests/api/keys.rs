@@ -69,24 +69,24 @@ fn blocking<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 fn rotate(app: &TestApp) -> Rotated {
-    let state = &**app.state;
-    blocking(|| keys::rotate(&state.db, &state.tokens).unwrap())
+    let state = &app.state;
+    blocking(|| keys::rotate(&state.db, &state.accounts.tokens).unwrap())
 }
 
 fn retire(app: &TestApp, kid: &str) -> Result<(), String> {
-    let state = &**app.state;
-    blocking(|| keys::retire(&state.db, &state.tokens, kid))
+    let state = &app.state;
+    blocking(|| keys::retire(&state.db, &state.accounts.tokens, kid))
 }
 
 /// What the poller does.
 async fn catch_up(app: &TestApp) {
-    keys::catch_up(&app.state.db, &app.state.tokens)
+    keys::catch_up(&app.state.db, &app.state.accounts.tokens)
         .await
         .unwrap();
 }
 
 fn used(app: &TestApp, kid: &str) -> Option<Use> {
-    let keys = app.state.tokens.list();
+    let keys = app.state.accounts.tokens.list();
     keys.into_iter()
         .find(|key| key.kid == kid)
         .map(|key| key.used)
@@ -175,7 +175,7 @@ async fn another_process_learns_a_key_before_it_signs(app: TestApp) {
 }
 
 async fn several_that_start_at_once_share_the_first_key(app: TestApp) {
-    let state = &**app.state;
+    let state = &app.state;
     for (name, alg) in [("ES256", JwtAlg::Es256), ("EdDSA", JwtAlg::EdDsa)] {
         let start = Barrier::new(4);
         let catch_up = || {
@@ -241,7 +241,13 @@ fn secret_part(app: &TestApp, kid: &str) -> (JwtAlg, Vec<u8>) {
             .unwrap()
     });
     let alg = JwtAlg::named(&alg).unwrap();
-    let opened = app.state.tokens.vault().open(kid, alg, &sealed).unwrap();
+    let opened = app
+        .state
+        .accounts
+        .tokens
+        .vault()
+        .open(kid, alg, &sealed)
+        .unwrap();
     (alg, opened.secret)
 }
 
@@ -558,7 +564,7 @@ async fn a_secret_is_never_published(app: TestApp) {
     assert_eq!(published(&app).await, json!({ "keys": [] }));
     rotate(&app);
     catch_up(&app).await;
-    assert_eq!(app.state.tokens.list().len(), 2);
+    assert_eq!(app.state.accounts.tokens.list().len(), 2);
     assert_eq!(published(&app).await, json!({ "keys": [] }));
 }
 

@@ -115,7 +115,14 @@ async fn known_sessions_go_on_without_the_database_and_unknown_ones_wait() {
     .await;
     unavailable(&unknown_answer);
     unavailable(&ended_answer);
-    assert!(app.state.known.catch_up(&app.state.db).await.is_err());
+    assert!(
+        app.state
+            .accounts
+            .known
+            .catch_up(&app.state.db)
+            .await
+            .is_err()
+    );
     known
         .post("/post", json!({}))
         .await

@@ -454,13 +454,25 @@ async fn a_known_session_costs_no_query(app: TestApp) {
 async fn another_process_learns_of_an_end(app: TestApp) {
     let ann = app.user("ann").await;
     let other = app.second(&[]).await;
-    other.state.known.catch_up(&other.state.db).await.unwrap();
+    other
+        .state
+        .accounts
+        .known
+        .catch_up(&other.state.db)
+        .await
+        .unwrap();
     let elsewhere =
         other.client_of(&json!({ "token": ann.token, "userinfo": { "user_id": ann.user_id } }));
     elsewhere.get("/user/me").await.expect(200);
     for _ in 0..3 {
         // Nothing new changes nothing.
-        other.state.known.catch_up(&other.state.db).await.unwrap();
+        other
+            .state
+            .accounts
+            .known
+            .catch_up(&other.state.db)
+            .await
+            .unwrap();
         let before = other.state.db.units();
         elsewhere
             .post("/post", json!({}))
@@ -469,7 +481,13 @@ async fn another_process_learns_of_an_end(app: TestApp) {
         assert_eq!(other.state.db.units(), before, "still known");
     }
     ann.post("/user/logout", json!({})).await;
-    other.state.known.catch_up(&other.state.db).await.unwrap();
+    other
+        .state
+        .accounts
+        .known
+        .catch_up(&other.state.db)
+        .await
+        .unwrap();
     elsewhere.get("/user/me").await.problem("invalid_token");
 }
 
@@ -485,7 +503,13 @@ async fn an_end_during_a_look_is_not_overlooked(app: TestApp) {
             futures_util::future::join(there.get("/user/me"), here.post("/user/logout", json!({})))
                 .await;
         assert_eq!(ended.status.as_u16(), 204);
-        other.state.known.catch_up(&other.state.db).await.unwrap();
+        other
+            .state
+            .accounts
+            .known
+            .catch_up(&other.state.db)
+            .await
+            .unwrap();
         there.get("/user/me").await.problem("invalid_token");
         here.get("/user/me").await.problem("invalid_token");
     }

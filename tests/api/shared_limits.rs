@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use inkpot::core::clock::Clock;
-use inkpot::core::rate_limits::{Limits, Route, Standing};
+use inkpot::core::rate_limits::{RateLimited, RateLimits, Route, Standing};
 use inkpot::core::redis::health::RedisHealth;
 use inkpot::core::redis::url::RedisUrl;
-use inkpot::error::Error;
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot};
@@ -380,11 +379,11 @@ fn address(number: u32) -> IpAddr {
 }
 
 /// Limits without a service.
-async fn limits(redis: Option<&Redis>, clock: &Clock, secret: &str) -> Limits {
+async fn limits(redis: Option<&Redis>, clock: &Clock, secret: &str) -> RateLimits {
     let url = redis.map(|redis| RedisUrl::parse(&redis.url()).unwrap());
     let health = url.as_ref().map(RedisHealth::new);
     let redis = url.as_ref().zip(health.as_ref());
-    let limits = Limits::new(true, clock, redis, secret.as_bytes()).unwrap();
+    let limits = RateLimits::new(true, clock, redis, secret.as_bytes()).unwrap();
     limits.wait_for_redis(PATIENCE);
     until(|| limits.is_shared() == redis.is_some()).await;
     limits
@@ -395,10 +394,10 @@ fn by_hand() -> Clock {
 }
 
 /// How long a try has to wait; `None` when it may go on.
-async fn wait_at_account(limits: &Limits, account: &str, from: u32) -> Option<Duration> {
+async fn wait_at_account(limits: &RateLimits, account: &str, from: u32) -> Option<Duration> {
     match limits.check_account(&account, address(from)).await {
         Standing::Free => None,
-        Standing::Exhausted(exhausted) => Error::from(exhausted).retry_after,
+        Standing::Exhausted(exhausted) => Some(RateLimited::from(exhausted).retry_after),
     }
 }
 
@@ -450,7 +449,7 @@ async fn redis_and_memory_give_the_same_verdicts() {
                 ),
                 _ => {
                     let address = address(sequence);
-                    let wait = |checked: Result<(), Error>| checked.err()?.retry_after;
+                    let wait = |checked: Result<(), RateLimited>| Some(checked.err()?.retry_after);
                     (
                         wait(shared.check_address(route, address).await),
                         wait(local.check_address(route, address).await),
@@ -493,12 +492,13 @@ async fn the_time_is_that_of_redis() {
     let new = || limits(Some(&redis), &clock, SECRET);
     let (one, two) = (new().await, new().await);
     let begun = Instant::now();
-    let check = async |limits: &Limits| limits.check_address(Route::Registration, address(1)).await;
+    let check =
+        async |limits: &RateLimits| limits.check_address(Route::Registration, address(1)).await;
     for number in 0..20 {
         check([&one, &two][number % 2]).await.unwrap();
     }
     for limits in [&one, &two] {
-        let wait = check(limits).await.unwrap_err().retry_after.unwrap();
+        let wait = check(limits).await.unwrap_err().retry_after;
         assert!(wait <= Duration::from_secs(30), "{wait:?}");
         assert!(
             wait + begun.elapsed() >= Duration::from_secs(30),

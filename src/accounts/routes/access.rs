@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::access_bodies::{Login, Logout, Refresh, Registration};
 use super::views::{TokenAnswer, token_example};
 use super::{TAG, cookie, taken};
+use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::MaybeCaller;
 use crate::accounts::letters::{self, Notice};
@@ -15,14 +16,14 @@ use crate::accounts::refresh::{RefreshToken, new_nonce};
 use crate::accounts::sessions::{self, Opened, Refreshed};
 use crate::accounts::users::{self, NewUser, User};
 use crate::accounts::visitor::Visitor;
-use crate::core::rate_limits::{self, Admitted, Standing};
+use crate::core::rate_limits::{RateLimited, Standing};
+use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::rate_limit::{self, Admitted};
 use crate::http::response::{self, Keep};
-use crate::http::then::Then;
 use crate::notify::Language;
-use crate::state::AppState;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -34,14 +35,12 @@ pub fn endpoints() -> Vec<Endpoint> {
                      NFKC and lower-cased, usernames lower-cased, mobile numbers in E.164.",
                 )
                 .database()
-                .body::<Registration>()
                 .answers::<TokenAnswer>(StatusCode::CREATED, token_example())
                 .header("Location", "The public view of the new user.")
                 .refuses(&[
                     Code::EmailTaken,
                     Code::UsernameTaken,
                     Code::MobileTaken,
-                    Code::RateLimited,
                     Code::Overloaded,
                 ]),
             register,
@@ -53,13 +52,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                      refusal in the same time.",
                 )
                 .database()
-                .body::<Login>()
                 .answers::<TokenAnswer>(StatusCode::OK, token_example())
-                .refuses(&[
-                    Code::InvalidCredentials,
-                    Code::RateLimited,
-                    Code::Overloaded,
-                ]),
+                .refuses(&[Code::InvalidCredentials, Code::Overloaded]),
             login,
         ),
         Endpoint::new("/user/refresh").post(
@@ -69,17 +63,14 @@ pub fn endpoints() -> Vec<Endpoint> {
                      same successor. One that comes back later ends its session.",
                 )
                 .database()
-                .body::<Refresh>()
                 .answers::<TokenAnswer>(StatusCode::OK, token_example())
-                .refuses(&[Code::InvalidToken, Code::OriginRefused, Code::RateLimited]),
+                .refuses(&[Code::InvalidToken, Code::OriginRefused]),
             refresh,
         ),
         Endpoint::new("/user/logout").post(
             Operation::new("logout", TAG, "The session has ended")
                 .description("By the token, or by the cookie with the refresh token.")
-                .token()
                 .database()
-                .body::<Logout>()
                 .answers_nothing()
                 .refuses(&[Code::OriginRefused]),
             logout,
@@ -88,8 +79,9 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn register(
-    Then(_, body): Then<Admitted<rate_limits::Registration>, Body<Registration>>,
-    app: Data<AppState>,
+    _: Admitted<rate_limit::Registration>,
+    body: Body<Registration>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let Registration {
@@ -99,7 +91,7 @@ async fn register(
         mobile,
         password,
     } = body.0;
-    let (now, lifetimes) = (app.clock.now(), app.settings.lifetimes());
+    let (now, lifetimes) = (app.clock.now(), app.lifetimes);
     let new = NewUser {
         email,
         name,
@@ -131,8 +123,9 @@ async fn register(
 }
 
 async fn login(
-    Then(from, body): Then<Admitted<rate_limits::Login>, Body<Login>>,
-    app: Data<AppState>,
+    from: Admitted<rate_limit::Login>,
+    body: Body<Login>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let Login {
@@ -150,7 +143,7 @@ async fn login(
             .read(move |conn| sessions::is_live_at(conn, &named, &ip, now))
             .await?;
         if !is_owner_here {
-            return Err(exhausted.into());
+            return Err(RateLimited::from(exhausted).into());
         }
         app.limits.excuse(&exhausted).await;
     }
@@ -191,12 +184,12 @@ async fn login(
 /// Opens a session for a user whose password was right; `None` when the password
 /// or the user's being active has changed meanwhile.
 async fn open(
-    app: &Data<AppState>,
+    app: &Data<Accounts>,
     user: User,
     remembered: bool,
     visitor: Visitor,
 ) -> Result<Option<(User, Opened)>, Error> {
-    let (now, lifetimes) = (app.clock.now(), app.settings.lifetimes());
+    let (now, lifetimes) = (app.clock.now(), app.lifetimes);
     let nonce = new_nonce().map_err(Error::internal)?;
     let shared = app.clone();
     let opened = app
@@ -226,7 +219,7 @@ async fn open(
 
 /// Brings a record to the present cost, now that the password is at hand; gives the
 /// new one.
-async fn rehash(app: &AppState, user: &User, password: Password) -> Result<String, Error> {
+async fn rehash(app: &Accounts, user: &User, password: Password) -> Result<String, Error> {
     let (user_id, old) = (user.user_id, user.password.clone());
     let new = app.hasher.hash(password).await?;
     let record = new.clone();
@@ -237,14 +230,17 @@ async fn rehash(app: &AppState, user: &User, password: Password) -> Result<Strin
 }
 
 async fn refresh(
-    Then(_, body): Then<Admitted<rate_limits::Refresh>, Body<Refresh>>,
+    _: Admitted<rate_limit::Refresh>,
+    body: Body<Refresh>,
     req: HttpRequest,
-    app: Data<AppState>,
-    (visitor, language): (Visitor, Language),
+    settings: Data<Settings>,
+    app: Data<Accounts>,
+    visitor: Visitor,
+    language: Language,
 ) -> Result<HttpResponse, Error> {
     let (token, by_cookie) = match body.0.refresh_token {
         Some(token) => (token, false),
-        None => match cookie::token(&req, &app)? {
+        None => match cookie::token(&req, &settings)? {
             Some(token) => (token, true),
             None => {
                 let detail = "is required where there is no cookie";
@@ -253,7 +249,7 @@ async fn refresh(
             }
         },
     };
-    let (now, lifetimes) = (app.clock.now(), app.settings.lifetimes());
+    let (now, lifetimes) = (app.clock.now(), app.lifetimes);
     let shared = app.clone();
     let outcome = app
         .db
@@ -287,15 +283,17 @@ async fn refresh(
 }
 
 async fn logout(
+    MaybeCaller(caller): MaybeCaller,
+    body: Body<Logout>,
     req: HttpRequest,
-    app: Data<AppState>,
+    settings: Data<Settings>,
+    app: Data<Accounts>,
     visitor: Visitor,
-    Then(MaybeCaller(caller), body): Then<MaybeCaller, Body<Logout>>,
 ) -> Result<HttpResponse, Error> {
     let everywhere = body.0.everywhere;
     let cookie_token = match &caller {
         Some(_) => None,
-        None => cookie::token(&req, &app)?,
+        None => cookie::token(&req, &settings)?,
     };
     if caller.is_none() && cookie_token.is_none() {
         return Err(Error::new(Code::TokenMissing));
@@ -338,7 +336,7 @@ async fn logout(
 /// The answer with a session's tokens; with `by_cookie` the refresh token goes into
 /// the cookie only.
 fn token_answer(
-    app: &AppState,
+    app: &Accounts,
     status: StatusCode,
     user: User,
     opened: Opened,

@@ -5,9 +5,9 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder,
 use super::fields::{ACCOUNT, EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME};
 use crate::accounts::password::Password;
 use crate::accounts::types::{Account, Email, Mobile, Name, Username};
+use crate::core::settings::Settings;
 use crate::error::Code;
 use crate::http::body::{Document, Field, Input, Kind};
-use crate::state::AppState;
 
 /// A person who registers.
 pub struct Registration {
@@ -59,7 +59,7 @@ impl Document for Registration {
         },
     ];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         // What the password is compared with, even where it does not fit its own
         // field, so that all faults are told at once.
         let own: Vec<String> = ["email", "name", "username"]
@@ -147,7 +147,7 @@ impl Document for Login {
         },
     ];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let password = input.parse("password", |text| Ok(Password::attempt(text)));
         let given: Vec<&'static str> = ACCOUNT_NAMES
             .into_iter()
@@ -217,7 +217,7 @@ impl Document for Refresh {
         example: "AAAAAAAAAAEAAAAAr2bW0Yz5o9c1v9m6nq7k3H4yT0sUe8Xf2LgBdRjPwQk",
     }];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         Some(Self {
             refresh_token: input.text("refresh_token", &[]),
         })
@@ -240,7 +240,7 @@ impl Document for Logout {
         example: "true",
     }];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         Some(Self {
             everywhere: input.boolean("everywhere").unwrap_or(false),
         })

@@ -11,6 +11,7 @@ use super::TAG;
 use super::fields::NAME;
 use super::own::{self, needed};
 use super::views::{AdminUserAnswer, AuditAnswer, UsersAnswer, audit_example, userinfo_example};
+use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::Admin;
 use crate::accounts::sessions;
@@ -18,14 +19,13 @@ use crate::accounts::types::Name;
 use crate::accounts::users::{self, AdminChange, Administered, User};
 use crate::accounts::visitor::Visitor;
 use crate::core::db::Conn;
+use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::{Id, parse_id};
 use crate::http::response::{self, Keep};
-use crate::http::then::Then;
-use crate::state::{AppState, write_shown};
 
 /// The endpoints of this module, and with them the public view, which shares its
 /// path.
@@ -33,9 +33,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     let by_admin = |id, summary| {
         Operation::new(id, TAG, summary)
             .description("For admins.")
-            .token()
             .database()
-            .refuses(&[Code::AdminsOnly])
     };
     let text = || {
         ObjectBuilder::new()
@@ -56,7 +54,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/user").get(
             by_admin("listUsers", "A page of users, newest first")
-                .pages()
                 .parameter(
                     "q",
                     ParameterIn::Query,
@@ -74,22 +71,18 @@ pub fn endpoints() -> Vec<Endpoint> {
             .get(own::public_operation(), own::read_public)
             .patch(
                 by_admin("changeUser", "The user as they are now")
-                    .id_in_path(1)
-                    .body::<UserPatch>()
                     .answers::<AdminUserAnswer>(StatusCode::OK, json!({ "userinfo": user }))
                     .refuses(&[Code::UserNotFound, Code::LastAdmin]),
                 change,
             )
             .delete(
                 by_admin("deleteUser", "The user, their posts and sessions are gone")
-                    .id_in_path(1)
                     .answers_nothing()
                     .refuses(&[Code::UserNotFound, Code::LastAdmin]),
                 delete,
             ),
         Endpoint::new("/audit").get(
             by_admin("listAudit", "A page of the audit, newest first")
-                .pages()
                 .parameter(
                     "user",
                     ParameterIn::Query,
@@ -140,7 +133,7 @@ impl Document for UserPatch {
         },
     ];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let is_active = input.boolean("is_active");
         let is_admin = input.parse("role", |role| match role {
             "admin" => Ok(true),
@@ -160,7 +153,7 @@ async fn list(
     _: Admin,
     request: PageRequest,
     req: HttpRequest,
-    app: Data<AppState>,
+    app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
     let words = query_value(req.query_string(), "q").filter(|words| !words.is_empty());
     let kept: Vec<_> = words.iter().map(|words| ("q", words.clone())).collect();
@@ -185,8 +178,10 @@ fn page<T: serde::Serialize>(answer: &T, link: String) -> Result<HttpResponse, E
 }
 
 async fn change(
-    Then(Admin(admin), Then(id, body)): Then<Admin, Then<Id, Body<UserPatch>>>,
-    app: Data<AppState>,
+    Admin(admin): Admin,
+    id: Id,
+    body: Body<UserPatch>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0.0);
@@ -201,7 +196,7 @@ async fn change(
         Administered::Done(_, user) => Some(user.renamed()),
         Administered::NotFound | Administered::LastAdmin => None,
     };
-    let outcome = write_shown(&app, work, renamed).await?;
+    let outcome = app.write_shown(work, renamed).await?;
     match outcome {
         Administered::Done(_, user) => {
             app.bus.session_ended(user.user_id, None);
@@ -285,13 +280,14 @@ pub fn remove(
 }
 
 async fn delete(
-    Then(Admin(admin), id): Then<Admin, Id>,
-    app: Data<AppState>,
+    Admin(admin): Admin,
+    id: Id,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     let work = move |conn: &mut Conn| remove(conn, id.0, admin.user_id, &visitor, now);
-    let refused = write_shown(&app, work, |_| None).await?;
+    let refused = app.write_shown(work, |_| None).await?;
     if let Some(code) = refused {
         return Err(Error::new(code));
     }
@@ -303,7 +299,7 @@ async fn list_audit(
     _: Admin,
     request: PageRequest,
     req: HttpRequest,
-    app: Data<AppState>,
+    app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
     let user = query_value(req.query_string(), "user");
     // What is no id is nobody's.

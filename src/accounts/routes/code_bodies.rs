@@ -6,9 +6,9 @@ use super::fields::{ACCOUNT, NEW_PASSWORD};
 use crate::accounts::letters::Channel;
 use crate::accounts::password::Password;
 use crate::accounts::types::Account;
+use crate::core::settings::Settings;
 use crate::error::Code;
 use crate::http::body::{Document, Fault, Field, Input, Kind};
-use crate::state::AppState;
 
 const CHANNEL: Field = Field {
     name: "channel",
@@ -72,7 +72,7 @@ impl Document for VerificationOrder {
     const NAME: &'static str = "VerificationOrder";
     const FIELDS: &'static [Field] = &[CHANNEL];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let channel = input.parse("channel", channel);
         Some(Self { channel: channel? })
     }
@@ -88,7 +88,7 @@ impl Document for Verification {
     const NAME: &'static str = "Verification";
     const FIELDS: &'static [Field] = &[CHANNEL, CODE];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let channel = input.parse("channel", channel);
         let code = input.parse("code", code);
         Some(Self {
@@ -107,7 +107,7 @@ impl Document for Forgotten {
     const NAME: &'static str = "Forgotten";
     const FIELDS: &'static [Field] = &[WHOSE];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let account = input.parse("account", |text| Ok(Account::of(text)));
         Some(Self { account: account? })
     }
@@ -136,7 +136,7 @@ impl Document for PasswordReset {
         },
     ];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let account = input.parse("account", |text| Ok(Account::of(text)));
         let code = input.parse("code", code);
         // What can be said without knowing anybody is said before the code is tried.

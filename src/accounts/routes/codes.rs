@@ -9,6 +9,7 @@ use super::TAG;
 use super::code_bodies::{Forgotten, PasswordReset, Verification, VerificationOrder};
 use super::own;
 use super::views::{Accepted, AcceptedAnswer, OwnUserAnswer, accepted_example, userinfo_example};
+use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::Caller;
 use crate::accounts::codes::{self, Ordered, Purpose};
@@ -18,22 +19,17 @@ use crate::accounts::refresh::new_nonce;
 use crate::accounts::users::{self, User};
 use crate::accounts::visitor::Visitor;
 use crate::accounts::{sessions, types::Account};
-use crate::core::rate_limits::{Admitted, Standing, UseOfCode};
+use crate::core::rate_limits::{RateLimited, Standing};
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Fault};
 use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::rate_limit::{Admitted, UseOfCode};
 use crate::http::response::{self, Keep};
-use crate::http::then::Then;
 use crate::notify::Language;
-use crate::state::AppState;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
-    let operation = |id, summary| {
-        Operation::new(id, TAG, summary)
-            .database()
-            .refuses(&[Code::RateLimited])
-    };
+    let operation = |id, summary| Operation::new(id, TAG, summary).database();
     vec![
         Endpoint::new("/user/me/verify/send").post(
             operation("sendVerification", "A code is on its way")
@@ -42,16 +38,12 @@ pub fn endpoints() -> Vec<Endpoint> {
                      Chinese). They can be used for ten minutes, tried five times and replace those \
                      that were sent before; an account gets one a minute.",
                 )
-                .token()
-                .body::<VerificationOrder>()
                 .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example())
                 .refuses(&[Code::AlreadyVerified, Code::NoMobile]),
             send,
         ),
         Endpoint::new("/user/me/verify").post(
             operation("verify", "The address or number is verified")
-                .token()
-                .body::<Verification>()
                 .answers::<OwnUserAnswer>(StatusCode::OK, {
                     let mut user = userinfo_example();
                     user["email_verified"] = json!(true);
@@ -66,7 +58,6 @@ pub fn endpoints() -> Vec<Endpoint> {
                     "The answer is the same for accounts that do not exist. The code is sent by SMS \
                      when the account is named by its mobile number, and by mail otherwise.",
                 )
-                .body::<Forgotten>()
                 .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example()),
             forgot,
         ),
@@ -76,7 +67,6 @@ pub fn endpoints() -> Vec<Endpoint> {
                     "All sessions of the account end; log in with the new password. Every code that \
                      does not fit is refused alike, whether the account exists or not.",
                 )
-                .body::<PasswordReset>()
                 .answers_nothing()
                 .refuses(&[Code::WrongCode, Code::Overloaded]),
             reset,
@@ -100,9 +90,11 @@ fn purpose_of(channel: Channel) -> Purpose {
 }
 
 async fn send(
-    Then(_, Then(caller, body)): Then<Admitted<UseOfCode>, Then<Caller, Body<VerificationOrder>>>,
+    _: Admitted<UseOfCode>,
+    caller: Caller,
+    body: Body<VerificationOrder>,
     language: Language,
-    app: Data<AppState>,
+    app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
     let (channel, now) = (body.0.channel, app.clock.now());
     let nonce = new_nonce().map_err(Error::internal)?;
@@ -139,8 +131,10 @@ async fn send(
 }
 
 async fn verify(
-    Then(_, Then(caller, body)): Then<Admitted<UseOfCode>, Then<Caller, Body<Verification>>>,
-    app: Data<AppState>,
+    _: Admitted<UseOfCode>,
+    caller: Caller,
+    body: Body<Verification>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let Verification { channel, code } = body.0;
@@ -175,9 +169,10 @@ async fn verify(
 
 /// Looks nobody up: a job does, so that there is nothing to see or to time here.
 async fn forgot(
-    Then(_, body): Then<Admitted<UseOfCode>, Body<Forgotten>>,
+    _: Admitted<UseOfCode>,
+    body: Body<Forgotten>,
     language: Language,
-    app: Data<AppState>,
+    app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
     let (account, now) = (body.0.account, app.clock.now());
     app.db
@@ -188,9 +183,10 @@ async fn forgot(
 }
 
 async fn reset(
-    Then(from, body): Then<Admitted<UseOfCode>, Body<PasswordReset>>,
+    from: Admitted<UseOfCode>,
+    body: Body<PasswordReset>,
     language: Language,
-    app: Data<AppState>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let PasswordReset {
@@ -200,7 +196,7 @@ async fn reset(
     } = body.0;
     let standing = app.limits.check_account(&account, from.address).await;
     if let Standing::Exhausted(exhausted) = standing {
-        return Err(exhausted.into());
+        return Err(RateLimited::from(exhausted).into());
     }
     let (user, code_id) = try_reset(&app, account.clone(), code, visitor.clone()).await?;
     let own = [
@@ -249,7 +245,7 @@ async fn reset(
 /// Whose the code is, and its id, if it is right. The same work for every refusal, and
 /// the same row of the audit.
 async fn try_reset(
-    app: &Data<AppState>,
+    app: &Data<Accounts>,
     account: Account,
     code: String,
     visitor: Visitor,

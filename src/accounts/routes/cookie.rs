@@ -4,9 +4,9 @@
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 
+use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::cors;
-use crate::state::AppState;
 
 /// The prefix makes browsers refuse it without `Secure`, with a domain or another
 /// path (RFC 6265bis §4.1.3.2).
@@ -33,11 +33,11 @@ pub fn without() -> Cookie<'static> {
 /// The token in the request's cookie, if it has one; refused when the request does
 /// not come from a page of this server or of a listed origin. Browsers send
 /// `Origin` with every `POST`.
-pub fn token(req: &HttpRequest, app: &AppState) -> Result<Option<String>, Error> {
+pub fn token(req: &HttpRequest, settings: &Settings) -> Result<Option<String>, Error> {
     let Some(cookie) = req.cookie(NAME).filter(|cookie| !cookie.value().is_empty()) else {
         return Ok(None);
     };
-    if !cors::is_from_page(req.headers(), &app.settings.cors_origins) {
+    if !cors::is_from_page(req.headers(), &settings.cors_origins) {
         return Err(Error::new(Code::OriginRefused));
     }
     Ok(Some(cookie.value().to_owned()))

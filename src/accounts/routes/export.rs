@@ -16,6 +16,7 @@ use super::views::{
     AuditView, CodeView, SessionView, UserInfo, audit_example, code_example, session_example,
     userinfo_example,
 };
+use crate::accounts::Accounts;
 use crate::accounts::caller::Caller;
 use crate::accounts::{audit, codes, sessions};
 use crate::error::Error;
@@ -24,7 +25,6 @@ use crate::jobs;
 use crate::jobs::views::{JobView, job_example};
 use crate::posts::store;
 use crate::posts::views::{Post, post_example};
-use crate::state::AppState;
 
 /// Everything stored about a user, but for the hash of their password.
 #[derive(ToSchema)]
@@ -61,7 +61,7 @@ enum Step {
 }
 
 struct Writer {
-    app: Data<AppState>,
+    app: Data<Accounts>,
     user_id: i64,
     step: Option<Step>,
     ready: VecDeque<Bytes>,
@@ -69,7 +69,7 @@ struct Writer {
     has_element: bool,
 }
 
-pub async fn export(caller: Caller, app: Data<AppState>) -> Result<HttpResponse, Error> {
+pub async fn export(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse, Error> {
     let user = own::load(&app, caller).await?;
     let now = app.clock.now();
     let (live, codes) = app

@@ -13,6 +13,7 @@ use super::views::{
     userinfo_example,
 };
 use super::{TAG, taken};
+use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::Caller;
 use crate::accounts::letters;
@@ -22,14 +23,13 @@ use crate::accounts::types::{Email, Mobile, Name, Username};
 use crate::accounts::users::{self, ProfileChange, User};
 use crate::accounts::visitor::Visitor;
 use crate::core::db::{Conn, dialect};
+use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Change, Document, Fault, Field, Input};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
 use crate::http::response::{self, Keep};
-use crate::http::then::Then;
 use crate::notify::Language;
-use crate::state::{AppState, write_shown};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -49,7 +49,6 @@ pub fn endpoints() -> Vec<Endpoint> {
                         "Fields that are absent stay; null takes `username` or `mobile` away. A new \
                          e-mail address or mobile number needs `current_password` and is not verified.",
                     )
-                    .body::<ProfilePatch>()
                     .answers::<OwnUserAnswer>(
                         StatusCode::OK,
                         json!({ "userinfo": userinfo_example() }),
@@ -65,7 +64,6 @@ pub fn endpoints() -> Vec<Endpoint> {
             )
             .delete(
                 own("deleteOwnUser", "The user, their posts and sessions are gone")
-                    .body::<Confirmation>()
                     .answers_nothing()
                     .refuses(&[Code::WrongPassword, Code::LastAdmin, Code::Overloaded]),
                 delete,
@@ -73,7 +71,6 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new("/user/me/password").put(
             own("changePassword", "The password is changed")
                 .description("Every other session ends.")
-                .body::<NewPassword>()
                 .answers_nothing()
                 .refuses(&[Code::WrongPassword, Code::Overloaded]),
             change_password,
@@ -92,7 +89,6 @@ pub fn endpoints() -> Vec<Endpoint> {
             ),
         Endpoint::new("/user/me/sessions/{id}").delete(
             own("endSession", "The session has ended")
-                .id_in_path(1)
                 .answers_nothing()
                 .refuses(&[Code::SessionNotFound]),
             end_session,
@@ -109,7 +105,6 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// The public view of a user, for `/user/{id}`.
 pub fn public_operation() -> Operation {
     Operation::new("getUser", TAG, "What anyone may know of a user")
-        .id_in_path(1)
         .database()
         .answers::<PublicUserAnswer>(StatusCode::OK, public_example())
         .revalidates()
@@ -167,7 +162,7 @@ impl Document for ProfilePatch {
         },
     ];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let name = needed(input, "name", Name::parse);
         let email = needed(input, "email", Email::parse);
         Some(Self {
@@ -218,7 +213,7 @@ impl Document for NewPassword {
         },
     ];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let current = input.parse("current_password", |text| Ok(Password::attempt(text)));
         let new = input.text("new_password", &[]);
         Some(Self {
@@ -237,13 +232,13 @@ impl Document for Confirmation {
     const NAME: &'static str = "Confirmation";
     const FIELDS: &'static [Field] = &[CURRENT_PASSWORD];
 
-    fn read(input: &mut Input, _: &AppState) -> Option<Self> {
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let current = input.parse("current_password", |text| Ok(Password::attempt(text)));
         Some(Self { current: current? })
     }
 }
 
-async fn read(caller: Caller, app: Data<AppState>) -> Result<HttpResponse, Error> {
+async fn read(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse, Error> {
     let user = load(&app, caller).await?;
     own_view(user)
 }
@@ -256,7 +251,7 @@ fn own_view(user: User) -> Result<HttpResponse, Error> {
 }
 
 /// The caller's row; a token whose user is gone is none.
-pub async fn load(app: &AppState, caller: Caller) -> Result<User, Error> {
+pub async fn load(app: &Accounts, caller: Caller) -> Result<User, Error> {
     app.db
         .read(move |conn| users::find_active(conn, caller.user_id))
         .await?
@@ -264,9 +259,10 @@ pub async fn load(app: &AppState, caller: Caller) -> Result<User, Error> {
 }
 
 async fn change(
-    Then(caller, body): Then<Caller, Body<ProfilePatch>>,
+    caller: Caller,
+    body: Body<ProfilePatch>,
     language: Language,
-    app: Data<AppState>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let ProfilePatch {
@@ -309,7 +305,8 @@ async fn change(
         Ok(after)
     };
     let done = if is_shown {
-        write_shown(&app, work, |user| user.as_ref().map(User::renamed)).await
+        app.write_shown(work, |user| user.as_ref().map(User::renamed))
+            .await
     } else {
         app.db.write(work).await
     };
@@ -322,7 +319,7 @@ async fn change(
 
 /// Refuses with 403 when `password` is not the user's, and leaves a trace of it.
 async fn check_password(
-    app: &AppState,
+    app: &Accounts,
     user: &User,
     password: Password,
     visitor: &Visitor,
@@ -340,9 +337,10 @@ async fn check_password(
 }
 
 async fn change_password(
-    Then(caller, body): Then<Caller, Body<NewPassword>>,
+    caller: Caller,
+    body: Body<NewPassword>,
     language: Language,
-    app: Data<AppState>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let NewPassword { current, new } = body.0;
@@ -390,20 +388,18 @@ pub fn nothing() -> HttpResponse {
 }
 
 async fn delete(
-    Then(caller, body): Then<Caller, Body<Confirmation>>,
-    app: Data<AppState>,
+    caller: Caller,
+    body: Body<Confirmation>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let user = load(&app, caller).await?;
     check_password(&app, &user, body.0.current, &visitor).await?;
     let now = app.clock.now();
     let id = caller.user_id;
-    let refused = write_shown(
-        &app,
-        move |conn| remove(conn, id, id, &visitor, now),
-        |_| None,
-    )
-    .await?;
+    let refused = app
+        .write_shown(move |conn| remove(conn, id, id, &visitor, now), |_| None)
+        .await?;
     match refused {
         None => {}
         // Deleted by another request of theirs, or by an admin, a moment ago.
@@ -414,7 +410,7 @@ async fn delete(
     Ok(nothing())
 }
 
-async fn list_sessions(caller: Caller, app: Data<AppState>) -> Result<HttpResponse, Error> {
+async fn list_sessions(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     let live = app
         .db
@@ -430,8 +426,9 @@ async fn list_sessions(caller: Caller, app: Data<AppState>) -> Result<HttpRespon
 }
 
 async fn end_session(
-    Then(caller, id): Then<Caller, Id>,
-    app: Data<AppState>,
+    caller: Caller,
+    id: Id,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
@@ -455,7 +452,7 @@ async fn end_session(
 
 async fn end_other_sessions(
     caller: Caller,
-    app: Data<AppState>,
+    app: Data<Accounts>,
     visitor: Visitor,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
@@ -471,7 +468,7 @@ async fn end_other_sessions(
 }
 
 /// `GET /user/{id}`.
-pub async fn read_public(id: Id, app: Data<AppState>) -> Result<HttpResponse, Error> {
+pub async fn read_public(id: Id, app: Data<Accounts>) -> Result<HttpResponse, Error> {
     let user = app
         .db
         .read(move |conn| users::find_public(conn, id.0))

@@ -9,27 +9,16 @@ mod link;
 mod local;
 mod shared;
 
-use std::future::{Ready, ready};
 use std::hash::Hash;
-use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv6Addr};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-
-use actix_web::dev::Payload;
-use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest};
-use futures_util::future::Either;
 
 use self::local::Local;
 use self::shared::Shared;
 use crate::core::clock::Clock;
 use crate::core::redis::health::RedisHealth;
 use crate::core::redis::url::RedisUrl;
-use crate::error::{Code, Error};
-use crate::http::client_address;
-use crate::state::AppState;
 
 /// An address that was refused because others emptied the account's bucket is let
 /// through once, after this time.
@@ -85,72 +74,10 @@ pub enum Route {
     Code,
 }
 
-/// One of the routes as a type, for [`Admitted`].
-pub trait Limited {
-    const ROUTE: Route;
-}
-
-/// [`Route::Login`].
-pub struct Login;
-/// [`Route::Registration`].
-pub struct Registration;
-/// [`Route::Refresh`].
-pub struct Refresh;
-/// [`Route::Code`].
-pub struct UseOfCode;
-
-impl Limited for Login {
-    const ROUTE: Route = Route::Login;
-}
-impl Limited for Registration {
-    const ROUTE: Route = Route::Registration;
-}
-impl Limited for Refresh {
-    const ROUTE: Route = Route::Refresh;
-}
-impl Limited for UseOfCode {
-    const ROUTE: Route = Route::Code;
-}
-
-/// The extractor that guards a route by address: the client's, which had a token
-/// left. With Redis it waits, and extractors beside it would not: what reads the body
-/// comes after it by a [`Then`](crate::http::then::Then), so that who tries too often
-/// is refused before the body is read, let alone judged.
-pub struct Admitted<L> {
-    pub address: IpAddr,
-    route: PhantomData<L>,
-}
-
-impl<L: Limited + 'static> FromRequest for Admitted<L> {
-    type Error = Error;
-    type Future =
-        Either<Ready<Result<Self, Error>>, Pin<Box<dyn Future<Output = Result<Self, Error>>>>>;
-
-    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (app, address) = match app_and_address(req) {
-            Ok(found) => found,
-            Err(error) => return Either::Left(ready(Err(error))),
-        };
-        let admitted = move |()| Self {
-            address,
-            route: PhantomData,
-        };
-        if app.limits.is_shared() {
-            let app = app.clone();
-            let checked = async move { app.limits.check_address(L::ROUTE, address).await };
-            return Either::Right(Box::pin(async move { checked.await.map(admitted) }));
-        }
-        let checked = app.limits.check_address_here(L::ROUTE, address);
-        Either::Left(ready(checked.map(admitted)))
-    }
-}
-
-fn app_and_address(req: &HttpRequest) -> Result<(&Data<AppState>, IpAddr), Error> {
-    let address = client_address::of_request(req)?.0;
-    let app = req
-        .app_data::<Data<AppState>>()
-        .ok_or_else(|| Error::internal("no application data"))?;
-    Ok((app, address))
+/// A try that is refused, and may be repeated after `retry_after`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimited {
+    pub retry_after: Duration,
 }
 
 /// What the bucket of an account says to a try.
@@ -177,22 +104,20 @@ enum Pair {
     Shared(String),
 }
 
-impl From<Exhausted> for Error {
+impl From<Exhausted> for RateLimited {
     fn from(exhausted: Exhausted) -> Self {
-        rate_limited(exhausted.retry_after)
+        Self {
+            retry_after: exhausted.retry_after,
+        }
     }
 }
 
-/// The refusal of a try that may be repeated after `retry_after`.
-fn rate_limited(retry_after: Duration) -> Error {
-    Error {
-        retry_after: Some(retry_after),
-        ..Error::new(Code::RateLimited)
-    }
+fn rate_limited(retry_after: Duration) -> RateLimited {
+    RateLimited { retry_after }
 }
 
 /// All limits of a server; `None` in it when they are off.
-pub struct Limits(Option<Buckets>);
+pub struct RateLimits(Option<Buckets>);
 
 struct Buckets {
     local: Local,
@@ -200,7 +125,7 @@ struct Buckets {
     shared: Option<Shared>,
 }
 
-impl Limits {
+impl RateLimits {
     /// `redis` is where buckets are shared, under keys made from `secret`; it is
     /// connected to here, for a little more than a second at most. The error is one
     /// line.
@@ -236,7 +161,7 @@ impl Limits {
     }
 
     /// Takes a token from the address's bucket for the route.
-    pub async fn check_address(&self, route: Route, address: IpAddr) -> Result<(), Error> {
+    pub async fn check_address(&self, route: Route, address: IpAddr) -> Result<(), RateLimited> {
         if let Some(shared) = self.0.as_ref().and_then(|all| all.shared.as_ref())
             && let Some(taken) = shared.take(route, subscriber(address)).await
         {
@@ -246,7 +171,7 @@ impl Limits {
     }
 
     /// The same in this process alone.
-    fn check_address_here(&self, route: Route, address: IpAddr) -> Result<(), Error> {
+    pub fn check_address_here(&self, route: Route, address: IpAddr) -> Result<(), RateLimited> {
         let Some(all) = &self.0 else { return Ok(()) };
         let taken = all.local.take(route, subscriber(address));
         taken.map_err(rate_limited)

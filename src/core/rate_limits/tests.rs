@@ -7,9 +7,9 @@ use super::*;
 
 const OWNER: &str = "ann@example.org";
 
-fn limits() -> (Limits, Clock) {
+fn limits() -> (RateLimits, Clock) {
     let clock = Clock::by_hand(chrono::Utc::now());
-    (Limits::new(true, &clock, None, b"").unwrap(), clock)
+    (RateLimits::new(true, &clock, None, b"").unwrap(), clock)
 }
 
 /// Without Redis nothing waits for anything.
@@ -26,7 +26,7 @@ fn parsed(text: &str) -> IpAddr {
 }
 
 /// How long a try has to wait; zero when it may go on.
-fn wait(limits: &Limits, from: u32) -> u64 {
+fn wait(limits: &RateLimits, from: u32) -> u64 {
     match at_once(limits.check_account(&OWNER, address(from))) {
         Standing::Free => 0,
         Standing::Exhausted(exhausted) => exhausted.retry_after.as_secs(),
@@ -34,7 +34,7 @@ fn wait(limits: &Limits, from: u32) -> u64 {
 }
 
 /// One try from each of two hundred addresses.
-fn hammer(limits: &Limits) {
+fn hammer(limits: &RateLimits) {
     for from in 1000..1200 {
         wait(limits, from);
     }
@@ -58,8 +58,7 @@ fn each_route_has_its_burst_and_its_pace() {
             check().unwrap();
         }
         let refused = check().unwrap_err();
-        assert_eq!(refused.code, Code::RateLimited);
-        assert_eq!(refused.retry_after, Some(Duration::from_millis(pace)));
+        assert_eq!(refused.retry_after, Duration::from_millis(pace));
         // A refused try costs nothing.
         clock.advance(chrono::Duration::milliseconds(
             i64::try_from(pace).unwrap() - 1,
@@ -194,15 +193,14 @@ fn who_is_excused_was_not_refused() {
     at_once(limits.excuse(&exhausted));
     clock.advance(seconds(5));
     assert_eq!(wait(&limits, 1), 30);
-    let error: Error = exhausted.into();
-    assert_eq!(error.code, Code::RateLimited);
-    assert_eq!(error.retry_after, Some(WAIT));
+    let error = RateLimited::from(exhausted);
+    assert_eq!(error.retry_after, WAIT);
 }
 
 #[test]
 fn when_they_are_off_nothing_is_limited() {
     let clock = Clock::by_hand(chrono::Utc::now());
-    let limits = Limits::new(false, &clock, None, b"").unwrap();
+    let limits = RateLimits::new(false, &clock, None, b"").unwrap();
     for _ in 0..1000 {
         at_once(limits.check_address(Route::Code, address(1))).unwrap();
         assert_eq!(wait(&limits, 1), 0);

@@ -29,7 +29,7 @@ use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, init_service};
-use actix_web::web::{self, Data};
+use actix_web::web;
 use actix_web::{HttpResponse, body};
 use clap::Parser;
 use diesel::prelude::*;
@@ -60,7 +60,7 @@ type Called = Pin<Box<dyn Future<Output = Outcome>>>;
 /// A service of a test's own.
 pub struct TestApp {
     service: Rc<dyn Fn(Request) -> Called>,
-    pub state: Data<AppState>,
+    pub state: AppState,
     pub clock: Clock,
     pub database: TestDatabase,
     // Dropped after the database's own field, which the last of its holders drops.
@@ -139,13 +139,14 @@ impl TestApp {
         let db = std::thread::spawn(move || Db::open(&url, size).unwrap())
             .join()
             .unwrap();
-        let app = AppState::new(settings, &secrets, db, clock.clone()).unwrap();
-        keys::catch_up(&app.db, &app.tokens).await.unwrap();
-        let worker = Arc::new(work::worker(app.letters().unwrap()));
-        let state = Data::new(app);
+        let state = AppState::new(settings, &secrets, db, clock.clone()).unwrap();
+        keys::catch_up(&state.db, &state.accounts.tokens)
+            .await
+            .unwrap();
+        let worker = Arc::new(work::worker(state.letters().unwrap()));
         let service = init_service(
             actix_web::App::new()
-                .app_data(state.clone())
+                .configure(|config| state.share(config))
                 .wrap(from_fn(inkpot::http::middleware::handle))
                 .route("/panics", web::get().to(panics))
                 .configure(inkpot::routes::register),
