@@ -308,6 +308,11 @@ impl Error {
                 };
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
+            // RFC 6750 §3.1: the token is good, and another would be needed.
+            StatusCode::FORBIDDEN if matches!(self.code, Code::AdminsOnly | Code::NotYourPost) => {
+                let challenge = "Bearer realm=\"inkpot\", error=\"insufficient_scope\"";
+                response.insert_header((header::WWW_AUTHENTICATE, challenge));
+            }
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER.as_secs()));
             }

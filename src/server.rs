@@ -25,7 +25,6 @@ use crate::core::db::{DatabaseUrl, Db, DbError, migrations};
 use crate::core::process_lock::Company;
 use crate::core::secret;
 use crate::core::settings::Settings;
-use crate::core::settings::public_url::PublicUrl;
 use crate::http::middleware;
 use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
@@ -93,15 +92,12 @@ pub fn open_database(settings: &Settings) -> Result<Db, String> {
 
 /// Puts everything together that a server needs; with `does_jobs` it is a worker as
 /// well. Blocks: call it outside of async tasks. The error is one line.
-pub fn prepare(mut settings: Settings, does_jobs: bool) -> Result<Prepared, String> {
+pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> {
     let db = open_database(&settings)?;
     let company = Company::join(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let (listener, address) = take_port(settings.listen)?;
-    if settings.public_url.is_none() {
-        settings.public_url = Some(PublicUrl::of_address(address));
-    }
-    let app = AppState::new(settings, &secrets, db, Clock::system())?;
+    let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
     keys::start(&app.db, &app.accounts.tokens)?;
     app.bus.others_write(others_write(&app.db, &company));
     if does_jobs {
@@ -132,7 +128,8 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     plan(&db)?;
     let secrets = secret::load(&settings)?;
     // It serves nothing, and hears of jobs as servers do.
-    let app = AppState::new(settings, &secrets, db, Clock::system())?;
+    let address = settings.listen;
+    let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
     let carrier = app.carrier()?.map(Carrier::without_presence);
     Ok(PreparedWorker {
         worker: worker_of(app.letters()?),
@@ -224,6 +221,7 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
                 .local_addr(address)
                 .on_connect_ext(|wire: &Wire, data| {
                     data.insert(wire.takeover());
+                    data.insert(wire.last_reads());
                 })
                 .h1(map_config(service, |()| AppConfig::default()));
             fn_service(|stream: TcpStream| async move {

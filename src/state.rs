@@ -1,6 +1,7 @@
 //! The composition root: puts the parts of a process together. Only the server and the
 //! command line know it; handlers take the parts that they need.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,12 +64,14 @@ pub struct AppState {
 
 impl AppState {
     /// Puts the parts together. `secrets` sign and verify tokens until the
-    /// database's keys are read ([`keys`](crate::accounts::keys)). The error is one line.
+    /// database's keys are read ([`keys`](crate::accounts::keys)). `address` is what it
+    /// listens on. The error is one line.
     pub fn new(
         settings: Settings,
         secrets: &[Vec<u8>],
         db: Db,
         clock: Clock,
+        address: SocketAddr,
     ) -> Result<Self, String> {
         let others_write = match db.url() {
             DatabaseUrl::Sqlite(_) => None,
@@ -94,7 +97,7 @@ impl AppState {
         let limits = Data::new(RateLimits::new(is_limited, &clock, redis, secret)?);
         let cpu_pool = CpuPool::start(processors())?;
         let public_url =
-            (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(settings.listen));
+            (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(address));
         let accounts = Data::new(Accounts {
             db: db.clone(),
             clock: clock.clone(),
@@ -126,13 +129,15 @@ impl AppState {
             bus: Arc::clone(&bus),
             redis: redis_health.clone(),
         });
+        let settings = Data::new(settings);
         let kept = Arc::clone(&posts);
         let middleware = Data::new(middleware::Shared {
-            cors_origins: settings.cors_origins.clone(),
+            settings: settings.clone(),
             lookup: Box::new(move |request| answers::lookup(Arc::clone(&kept), request)),
+            refused_origins: Mutex::default(),
         });
         Ok(Self {
-            settings: Data::new(settings),
+            settings,
             db,
             clock,
             bus,

@@ -10,6 +10,7 @@ use actix_web::http::header;
 use actix_web::web::BytesMut;
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
+use tokio::time::{Instant, timeout_at};
 use utoipa::openapi::schema::{
     AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat,
     SchemaType, Type,
@@ -26,10 +27,14 @@ use crate::error::{Code, Error, FieldError};
 const LIMIT: usize = 64 * 1024;
 /// How long a client may be silent while it sends.
 const SILENCE: Duration = Duration::from_secs(15);
-/// How much of a body that is too large is still read, and for how long, so that
-/// the client gets to read the refusal before the connection closes.
-const DRAIN: usize = 32 * 1024 * 1024;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+/// How long a body may take: so long for every body, and a second more for so many bytes
+/// of it. Who sends a byte now and then would hold a connection for hours otherwise.
+const BASE_TIME: Duration = Duration::from_secs(20);
+const BYTES_A_SECOND: usize = 2048;
+/// Into how many pieces a chunked body may be cut: so many, and one more for so many bytes
+/// of it. Each costs the server as much as a packet, and a client a few bytes.
+const PIECES: usize = 4096;
+const BYTES_A_PIECE: usize = 64;
 
 /// A field of a body.
 pub struct Field {
@@ -410,19 +415,36 @@ fn is_absent(req: &HttpRequest) -> bool {
         && length.is_none_or(|length| length == "0")
 }
 
+/// Marks a request whose body was read to its end.
+pub(super) struct ReadWhole;
+
 async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, Error> {
     let announced = req
         .headers()
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse::<usize>().ok());
-    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0).min(limit));
-    let mut too_large = announced.is_some_and(|length| length > limit);
-    while !too_large {
-        let Ok(next) = tokio::time::timeout(SILENCE, payload.next()).await else {
+    // What is still on its way is read by the HTTP layer, within bounds, after the answer.
+    let too_large = || {
+        Error::with_detail(
+            Code::BodyTooLarge,
+            format!("This route takes bodies of at most {limit} bytes."),
+        )
+    };
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
+    let begun = Instant::now();
+    let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
+    let mut pieces = 0;
+    loop {
+        let due = (Instant::now() + SILENCE).min(begun + time_for(bytes.len()));
+        let Ok(next) = timeout_at(due, payload.next()).await else {
             return Err(Error::new(Code::RequestTimeout));
         };
         let Some(chunk) = next else {
+            req.extensions_mut().insert(ReadWhole);
             return Ok(bytes);
         };
         let chunk = chunk.map_err(|_| {
@@ -431,28 +453,95 @@ async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Resul
                 "The body ended early or is not framed as announced.",
             )
         })?;
-        too_large = bytes.len() + chunk.len() > limit;
-        if !too_large {
-            bytes.extend_from_slice(&chunk);
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+        pieces += 1;
+        if is_chunked && pieces > PIECES + bytes.len() / BYTES_A_PIECE {
+            return Err(Error::with_detail(
+                Code::MalformedRequest,
+                "The body is cut into too many small chunks.",
+            ));
         }
     }
-    drain(payload).await;
-    Err(Error::with_detail(
-        Code::BodyTooLarge,
-        format!("This route takes bodies of at most {limit} bytes."),
-    ))
 }
 
-async fn drain(mut payload: Payload) {
-    let mut rest = DRAIN;
-    // Whatever ends it, the refusal is on its way.
-    let _ = tokio::time::timeout(DRAIN_TIME, async {
-        while let Some(Ok(chunk)) = payload.next().await {
-            if chunk.len() > rest {
-                break;
-            }
-            rest -= chunk.len();
+/// How long a body may take until so many bytes of it are there.
+fn time_for(bytes: usize) -> Duration {
+    let seconds = u64::try_from(bytes / BYTES_A_SECOND).unwrap_or(u64::MAX);
+    BASE_TIME.saturating_add(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::error::PayloadError;
+    use actix_web::test::TestRequest;
+    use actix_web::web::Bytes;
+    use futures_util::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// A body that comes in `pieces` of `size` bytes, with a pause before each.
+    fn body(pieces: usize, size: usize, pause: Duration) -> Payload {
+        let pieces = stream::iter(0..pieces).then(move |_| async move {
+            sleep(pause).await;
+            Ok::<_, PayloadError>(Bytes::from(vec![b'x'; size]))
+        });
+        Payload::Stream {
+            payload: Box::pin(pieces),
         }
-    })
-    .await;
+    }
+
+    async fn read_body(chunked: bool, payload: Payload) -> Result<usize, (Code, Duration)> {
+        let mut request = TestRequest::default();
+        if chunked {
+            request = request.insert_header((header::TRANSFER_ENCODING, "chunked"));
+        }
+        let request = request.to_http_request();
+        let begun = Instant::now();
+        let read = collect(&request, payload, LIMIT).await;
+        let is_marked = request.extensions().contains::<ReadWhole>();
+        assert_eq!(is_marked, read.is_ok());
+        read.map(|bytes| bytes.len())
+            .map_err(|error| (error.code, begun.elapsed()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_be_slow_and_not_endless() {
+        let second = Duration::from_secs(1);
+        // A byte now and then.
+        let (code, after) = read_body(true, body(9999, 1, 10 * second))
+            .await
+            .unwrap_err();
+        assert_eq!(code, Code::RequestTimeout);
+        assert!(after <= 21 * second, "{after:?}");
+        // Nothing at all.
+        let (code, after) = read_body(false, body(1, 1, 60 * second)).await.unwrap_err();
+        assert_eq!(code, Code::RequestTimeout);
+        assert_eq!(after, SILENCE);
+        // A narrow line, all the time.
+        assert_eq!(read_body(false, body(20, 3000, second)).await, Ok(60_000));
+        assert_eq!(read_body(false, body(2, 100, 9 * second)).await, Ok(200));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chunked_body_is_not_cut_into_crumbs() {
+        let at_once = Duration::ZERO;
+        let (code, _) = read_body(true, body(10_000, 1, at_once)).await.unwrap_err();
+        assert_eq!(code, Code::MalformedRequest);
+        // Packets are cut by the network, chunks by the client.
+        assert_eq!(read_body(false, body(10_000, 1, at_once)).await, Ok(10_000));
+        assert_eq!(read_body(true, body(4000, 1, at_once)).await, Ok(4000));
+        assert_eq!(read_body(true, body(1000, 64, at_once)).await, Ok(64_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_ends_at_its_limit() {
+        let at_once = Duration::ZERO;
+        assert_eq!(read_body(true, body(64, 1024, at_once)).await, Ok(LIMIT));
+        let (code, _) = read_body(true, body(65, 1024, at_once)).await.unwrap_err();
+        assert_eq!(code, Code::BodyTooLarge);
+    }
 }

@@ -68,8 +68,15 @@ impl Endpoint {
         operation: Operation,
         handler: H,
     ) -> Self {
+        let operation = H::describe(operation);
+        // The middleware refuses what a foreign page wants changed.
+        let operation = if method == Method::GET {
+            operation
+        } else {
+            operation.refuses(&[Code::OriginRefused])
+        };
         self.operations
-            .push((method, H::describe(operation), handler::erase(handler)));
+            .push((method, operation, handler::erase(handler)));
         self
     }
 

@@ -4,8 +4,10 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use actix_http::ConnectionType;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
@@ -16,10 +18,15 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
 
+use super::body::ReadWhole;
 use super::cached_response::Finished;
+use super::cors::{self, Asking};
 use super::request_id::{self, RequestId};
-use super::{cors, endpoint};
+use super::transport::LastReads;
+use super::{endpoint, sliced_body};
 use crate::core::compression::{self, Coding};
+use crate::core::settings::Settings;
+use crate::core::settings::public_url::PublicUrl;
 use crate::error::{Code, Error};
 
 /// Bodies from this size on are compressed on the blocking pool: at some 50 MB/s
@@ -30,11 +37,35 @@ pub const COMPRESS_INLINE: usize = 32 * 1024;
 #[derive(Clone, Copy)]
 pub struct LoggedUser(pub i64);
 
+const NO_CONTENT: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+/// A year, in which browsers come by TLS only (RFC 6797).
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 /// What the middleware needs of the server.
 pub struct Shared {
-    /// Origins whose pages may call with credentials.
-    pub cors_origins: Vec<String>,
+    pub settings: Data<Settings>,
     pub lookup: Box<Lookup>,
+    /// Foreign origins that were refused and are in the log; the first ones.
+    pub refused_origins: Mutex<Vec<String>>,
+}
+
+/// Foreign origins that the log names.
+const LOGGED_ORIGINS: usize = 16;
+
+impl Shared {
+    /// Says once for each of the first foreign origins what the operator can do for it.
+    fn log_refused_origin(&self, origin: String) {
+        let mut known = (self.refused_origins.lock()).unwrap_or_else(PoisonError::into_inner);
+        if known.len() < LOGGED_ORIGINS && !known.contains(&origin) {
+            tracing::warn!(
+                origin,
+                "refused a request that a foreign page sent; if the page is yours, list its \
+                 origin in INKPOT_CORS_ORIGINS, or set INKPOT_PUBLIC_URL if it is this server's own"
+            );
+            known.push(origin);
+        }
+    }
 }
 
 /// Looks a GET or HEAD up among the answers that are finished.
@@ -58,12 +89,16 @@ pub async fn handle(
     if let Some(response) = visit.lookup(&request).await {
         return Ok(request.into_response(response));
     }
+    if let Some(response) = visit.refuse_foreign_page(&request) {
+        return Ok(request.into_response(response));
+    }
     // The router needs the request for itself alone: it comes back with the answer.
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(answer)) => {
             let (request, response) = answer.into_parts();
             let mut response = visit.problem_of(response);
             response = finish(&request, response).await;
+            visit.end_reading(&request, &mut response);
             let user = request.extensions().get::<LoggedUser>().map(|user| user.0);
             let route = request.match_pattern();
             visit.end(route.as_deref(), user, &mut response);
@@ -87,8 +122,8 @@ struct Visit {
     begun: Instant,
     shared: Option<Data<Shared>>,
     method: Method,
-    origin: Option<HeaderValue>,
-    is_preflight: bool,
+    asking: Asking,
+    is_chunked: bool,
 }
 
 impl Visit {
@@ -99,9 +134,8 @@ impl Visit {
             begun: Instant::now(),
             shared: request.app_data::<Data<Shared>>().cloned(),
             method: request.method().clone(),
-            origin: headers.get(header::ORIGIN).cloned(),
-            is_preflight: *request.method() == Method::OPTIONS
-                && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD),
+            asking: Asking::of(request.method(), headers),
+            is_chunked: headers.contains_key(header::TRANSFER_ENCODING),
         }
     }
 
@@ -115,6 +149,30 @@ impl Visit {
         let mut response = hit.response.await;
         self.end(Some(hit.route), None, &mut response);
         Some(response)
+    }
+
+    /// Refuses what a foreign page wants changed, before anything of it is read.
+    fn refuse_foreign_page(&self, request: &ServiceRequest) -> Option<HttpResponse> {
+        let shared = self.shared.as_ref()?;
+        let origin = cors::foreign_page(&self.method, request.headers(), &shared.settings)?;
+        shared.log_refused_origin(origin);
+        let mut response = Error::new(Code::OriginRefused).respond(&self.id.0);
+        self.end_reading(request.request(), &mut response);
+        self.end(None, None, &mut response);
+        Some(response)
+    }
+
+    /// Closes the connection after an answer that came before the end of a chunked body.
+    fn end_reading(&self, request: &HttpRequest, response: &mut HttpResponse) {
+        if !self.is_chunked || request.extensions().contains::<ReadWhole>() {
+            return;
+        }
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+        if let Some(last_reads) = request.conn_data::<LastReads>() {
+            last_reads.begin();
+        }
     }
 
     /// Gives every refusal its shape and request id, the framework's own included,
@@ -144,12 +202,25 @@ impl Visit {
 
     /// The headers that every answer has, and the log line.
     fn end(&self, route: Option<&str>, user: Option<i64>, response: &mut HttpResponse) {
-        let origins = self
-            .shared
-            .as_ref()
-            .map_or(&[][..], |shared| &shared.cors_origins);
+        sliced_body::slice(response);
         let headers = response.headers_mut();
-        cors::apply(origins, self.origin.as_ref(), self.is_preflight, headers);
+        if let Some(shared) = &self.shared {
+            cors::apply(&shared.settings, &self.method, &self.asking, headers);
+            if shared
+                .settings
+                .public_url
+                .as_ref()
+                .is_some_and(PublicUrl::is_https)
+            {
+                headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+            }
+        }
+        // Answers are data: whoever makes a browser take one for a page gets nothing of it.
+        headers.insert(header::CONTENT_SECURITY_POLICY, NO_CONTENT);
+        headers.insert(
+            header::REFERRER_POLICY,
+            HeaderValue::from_static("no-referrer"),
+        );
         headers.insert(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),

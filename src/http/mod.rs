@@ -15,4 +15,5 @@ pub mod path;
 pub mod rate_limit;
 pub mod request_id;
 pub mod response;
+mod sliced_body;
 pub mod transport;

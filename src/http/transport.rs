@@ -35,6 +35,10 @@ const SWITCHING_MAX: usize = 2048;
 /// slowly goes on, who does not read at all would hold the connection for ever.
 const STALL: Duration = Duration::from_secs(30);
 
+/// What is still read after the answer to a request whose body has not come to an end.
+const LAST_BYTES: usize = 32 * 1024 * 1024;
+const LAST_TIME: Duration = Duration::from_secs(5);
+
 /// Takes the connection of a request that is upgraded away from the HTTP layer, as soon
 /// as the head of its answer is out. The layer sees the end of the connection and frees
 /// all that it holds for it, its buffers above all.
@@ -84,12 +88,35 @@ impl Takeover {
     }
 }
 
+/// Bounds what is still read of a connection whose last request was answered before its
+/// body had come to an end: the HTTP layer reads on, so that the client gets to read the
+/// answer before the connection closes, and of a chunked body it knows no end.
+#[derive(Clone, Debug, Default)]
+pub struct LastReads(Arc<AtomicBool>);
+
+impl LastReads {
+    /// From now on [`LAST_BYTES`] are read, for [`LAST_TIME`] at most.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// What is left to read of a connection that is about to be closed.
+#[derive(Debug)]
+struct Rest {
+    bytes: usize,
+    until: Pin<Box<Sleep>>,
+}
+
 /// A TCP connection that never says a bare error.
 #[derive(Debug)]
 pub struct Wire {
     /// `None` when it was taken over.
     stream: Option<TcpStream>,
     takeover: Takeover,
+    last_reads: LastReads,
+    /// `None` before the last reads have begun.
+    rest: Option<Rest>,
     /// The end of what was written since the connection was asked for.
     tail: Vec<u8>,
     /// Whether the head of an upgrade is written.
@@ -113,6 +140,8 @@ impl Wire {
             stalled: None,
             stream: Some(stream),
             takeover: Takeover::default(),
+            last_reads: LastReads::default(),
+            rest: None,
             tail: Vec::new(),
             is_upgraded: false,
             problem: Vec::new(),
@@ -122,6 +151,26 @@ impl Wire {
     /// What takes this connection over.
     pub fn takeover(&self) -> Takeover {
         self.takeover.clone()
+    }
+
+    /// What bounds the last reads of this connection.
+    pub fn last_reads(&self) -> LastReads {
+        self.last_reads.clone()
+    }
+
+    /// How many bytes may still be read; `None` when there is no bound.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Option<usize> {
+        if !self.last_reads.0.load(Ordering::Acquire) {
+            return None;
+        }
+        let rest = self.rest.get_or_insert_with(|| Rest {
+            bytes: LAST_BYTES,
+            until: Box::pin(sleep(LAST_TIME)),
+        });
+        if rest.until.as_mut().poll(cx).is_ready() {
+            rest.bytes = 0;
+        }
+        Some(rest.bytes)
     }
 
     fn poll_problem(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -236,11 +285,17 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match &mut self.stream {
-            Some(stream) => Pin::new(stream).poll_read(cx, buffer),
+        let rest = self.poll_rest(cx);
+        let Some(stream) = self.stream.as_mut().filter(|_| rest != Some(0)) else {
             // Its end, as far as this layer is concerned.
-            None => Poll::Ready(Ok(())),
+            return Poll::Ready(Ok(()));
+        };
+        let before = buffer.filled().len();
+        ready!(Pin::new(stream).poll_read(cx, buffer))?;
+        if let Some(rest) = &mut self.rest {
+            rest.bytes = rest.bytes.saturating_sub(buffer.filled().len() - before);
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -359,6 +414,32 @@ mod tests {
         let mut all = String::new();
         client.read_to_string(&mut all).await.unwrap();
         assert!(all.ends_with("x: y\r\n\r\nframe"), "{all}");
+    }
+
+    #[tokio::test]
+    async fn the_last_reads_of_a_connection_have_an_end() {
+        let (mut wire, mut client) = connection(Duration::from_secs(5)).await;
+        let last_reads = wire.last_reads();
+        client.write_all(b"before").await.unwrap();
+        let mut buffer = vec![0; 65_536];
+        assert_eq!(wire.read(&mut buffer).await.unwrap(), 6);
+        last_reads.begin();
+        let flood = async { while client.write_all(&[b'x'; 65_536]).await.is_ok() {} };
+        let read = async {
+            let mut total = 0;
+            loop {
+                match wire.read(&mut buffer).await.unwrap() {
+                    0 => return total,
+                    length => total += length,
+                }
+            }
+        };
+        tokio::select! {
+            () = flood => panic!("the flood ended by itself"),
+            total = read => {
+                assert!(total <= LAST_BYTES + buffer.capacity(), "{total} bytes");
+            }
+        }
     }
 
     #[tokio::test]

@@ -150,8 +150,7 @@ async fn open(
 ) -> Result<HttpResponse, Error> {
     let headers = req.headers();
     // Only pages send it, and always do.
-    if headers.contains_key(header::ORIGIN) && !cors::is_from_page(headers, &settings.cors_origins)
-    {
+    if headers.contains_key(header::ORIGIN) && !cors::is_from_page(headers, settings) {
         return Err(Error::new(Code::OriginRefused));
     }
     if req.version() < Version::HTTP_11 {

@@ -377,7 +377,7 @@ async fn if_match_lets_only_the_seen_state_be_changed(app: TestApp) {
     let opaque = first.trim_matches('"').to_owned();
     for stale in [
         "\"x\"".to_owned(),
-        format!("W/{first}"),
+        "W/\"x\"".to_owned(),
         opaque.clone(),
         format!("\"{opaque}-x\""),
         String::new(),
@@ -401,6 +401,10 @@ async fn if_match_lets_only_the_seen_state_be_changed(app: TestApp) {
         change_if(&ann, &path, "late", &seen).await.expect(412);
     }
     change_if(&ann, &path, "any", "*").await.expect(200);
+    // A proxy that compresses makes it weak.
+    let weak = format!("W/{}", etag().await);
+    change_if(&ann, &path, "weak", &weak).await.expect(200);
+    change_if(&ann, &path, "late", &weak).await.expect(412);
 
     let stale = ann
         .request(Method::DELETE, &path)
@@ -412,6 +416,29 @@ async fn if_match_lets_only_the_seen_state_be_changed(app: TestApp) {
         .await
         .problem("not_your_post");
     change_if(&bob, "/post/999", "x", "*").await.expect(404);
+    let present = etag().await;
+    // What is there already fits no If-None-Match that names it (RFC 9110 §13.1.2).
+    for named in [
+        "*".to_owned(),
+        present.clone(),
+        format!("\"x\", W/{present}"),
+    ] {
+        let change = ann
+            .request(Method::PATCH, &path)
+            .insert_header(("If-None-Match", named.clone()))
+            .set_json(json!({ "title": "late" }));
+        app.send(change).await.problem("precondition_failed");
+        let delete = ann
+            .request(Method::DELETE, &path)
+            .insert_header(("If-None-Match", named));
+        app.send(delete).await.problem("precondition_failed");
+    }
+    assert_eq!(etag().await, present);
+    let another = ann
+        .request(Method::PATCH, &path)
+        .insert_header(("If-None-Match", "\"x\""))
+        .set_json(json!({ "title": "another" }));
+    app.send(another).await.expect(200);
     let present = etag().await;
     let delete = ann
         .request(Method::DELETE, &path)

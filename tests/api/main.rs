@@ -43,6 +43,7 @@ mod readme;
 mod rights;
 mod sessions;
 mod shared_limits;
+mod slow_clients;
 mod text;
 mod tokens;
 mod validation;

@@ -430,7 +430,7 @@ async fn a_cookie_needs_a_page_that_may(app: TestApp) {
         .send(by_cookie(
             "/user/refresh",
             "theme=dark",
-            "https://evil.example",
+            "https://app.example.net",
         ))
         .await;
     other.faults(&[("/refresh_token", "field_missing")]);

@@ -37,7 +37,7 @@ pub fn token(req: &HttpRequest, settings: &Settings) -> Result<Option<String>, E
     let Some(cookie) = req.cookie(NAME).filter(|cookie| !cookie.value().is_empty()) else {
         return Ok(None);
     };
-    if !cors::is_from_page(req.headers(), &settings.cors_origins) {
+    if !cors::is_from_page(req.headers(), settings) {
         return Err(Error::new(Code::OriginRefused));
     }
     Ok(Some(cookie.value().to_owned()))

@@ -47,6 +47,17 @@ impl PublicUrl {
         }
     }
 
+    /// Its origin as browsers send it (RFC 6454 §6.1): scheme, host, port.
+    pub fn origin(&self) -> String {
+        let scheme = if self.is_https() { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority)
+    }
+
+    /// Whether the world reaches this server by TLS.
+    pub fn is_https(&self) -> bool {
+        self.base.starts_with("https:")
+    }
+
     /// The absolute URL of a path of this server, which begins with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.base)

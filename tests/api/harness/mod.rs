@@ -135,11 +135,12 @@ impl TestApp {
         let settings = Cli::parse_from(line).settings;
         let secrets = settings.jwt_secret.clone().unwrap().0;
         let (url, size) = (settings.database(), settings.db_pool);
+        let address = settings.listen;
         // Opening blocks, which an async task must not.
         let db = std::thread::spawn(move || Db::open(&url, size).unwrap())
             .join()
             .unwrap();
-        let state = AppState::new(settings, &secrets, db, clock.clone()).unwrap();
+        let state = AppState::new(settings, &secrets, db, clock.clone(), address).unwrap();
         keys::catch_up(&state.db, &state.accounts.tokens)
             .await
             .unwrap();
