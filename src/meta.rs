@@ -172,7 +172,7 @@ async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
     let is_degraded = health
         .redis
         .as_ref()
-        .is_some_and(|redis| redis.is_away() || !health.bus.is_up());
+        .is_some_and(|redis| redis.is_away() || !health.bus.is_connected());
     let answer = ReadyAnswer {
         status: if is_degraded {
             Readiness::Degraded
@@ -181,7 +181,7 @@ async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
         },
         database: Ok::Ok,
         migrations: Ok::Ok,
-        redis: health.bus.has_carrier().then_some(if is_degraded {
+        redis: health.bus.has_transport().then_some(if is_degraded {
             Reach::Away
         } else {
             Reach::Ok

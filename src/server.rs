@@ -15,11 +15,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::keys;
 use crate::accounts::letters::Letters;
 use crate::accounts::sessions;
-use crate::core::bus::redis::Carrier;
-use crate::core::bus::{Bus, Event, Said};
+use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
 use crate::core::db::{DatabaseUrl, Db, DbError, migrations};
 use crate::core::process_lock::Company;
@@ -29,6 +29,8 @@ use crate::http::middleware;
 use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
 use crate::posts::check;
+use crate::posts::events::AnythingChanged;
+use crate::presence::messages::Change;
 use crate::presence::names;
 use crate::state::AppState;
 use crate::{routes, work};
@@ -52,7 +54,7 @@ pub struct Bound {
     company: Company,
     /// `None` when jobs are left to other processes.
     worker: Option<Worker>,
-    carrier: Option<Carrier>,
+    transport: Option<RedisTransport>,
 }
 
 /// What a server needs, put together.
@@ -60,7 +62,7 @@ pub struct Prepared {
     app: AppState,
     company: Company,
     does_jobs: bool,
-    carrier: Option<Carrier>,
+    transport: Option<RedisTransport>,
     /// Takes connections already; they wait until the server runs.
     listener: TcpListener,
     address: SocketAddr,
@@ -69,8 +71,7 @@ pub struct Prepared {
 /// What a worker needs, put together.
 pub struct PreparedWorker {
     worker: Worker,
-    bus: Arc<Bus>,
-    carrier: Option<Carrier>,
+    transport: Option<RedisTransport>,
 }
 
 /// How often a process asks what others changed: what is ended elsewhere is refused
@@ -99,16 +100,16 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let (listener, address) = take_port(settings.listen)?;
     let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
     keys::start(&app.db, &app.accounts.tokens)?;
-    app.bus.others_write(others_write(&app.db, &company));
+    app.bus.set_others_write(others_write(&app.db, &company));
     if does_jobs {
         plan(&app.db)?;
     }
-    let carrier = app.carrier()?;
+    let transport = app.transport()?;
     Ok(Prepared {
         app,
         company,
         does_jobs,
-        carrier,
+        transport,
         listener,
         address,
     })
@@ -130,11 +131,12 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     // It serves nothing, and hears of jobs as servers do.
     let address = settings.listen;
     let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
-    let carrier = app.carrier()?.map(Carrier::without_presence);
+    // Nobody is online at a worker, so nobody is to wait for its list or to miss it.
+    app.bus.leave();
+    let transport = app.transport()?;
     Ok(PreparedWorker {
         worker: worker_of(app.letters()?),
-        bus: app.bus,
-        carrier,
+        transport,
     })
 }
 
@@ -157,7 +159,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         app,
         company,
         does_jobs,
-        carrier,
+        transport,
         listener,
         address,
     } = prepared;
@@ -174,7 +176,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         app,
         company,
         worker,
-        carrier,
+        transport,
     })
 }
 
@@ -249,18 +251,18 @@ fn others_write(db: &Db, company: &Company) -> bool {
 async fn catch_up(app: &AppState) -> Result<(), DbError> {
     for (_, user_id, session_id) in app.accounts.known.catch_up(&app.db).await? {
         if user_id == sessions::ANYTHING {
-            app.bus.hear(&Event::AnythingChanged);
+            app.bus.deliver(&AnythingChanged {});
             continue;
         }
-        app.bus.hear(&Event::SessionEnded {
+        app.bus.deliver(&SessionEnded {
             user_id,
             session_id,
         });
         if session_id.is_none() {
-            app.bus.hear(&Event::UserChanged { user_id });
+            app.bus.deliver(&UserChanged { user_id });
         }
     }
-    if app.bus.take_owed() {
+    if app.bus.take_missed() {
         let now = app.clock.now();
         app.db
             .write(move |conn| sessions::announce(conn, sessions::ANYTHING, None, now))
@@ -275,7 +277,7 @@ async fn follow(app: AppState, company: Company) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
-        app.bus.others_write(others_write(&app.db, &company));
+        app.bus.set_others_write(others_write(&app.db, &company));
         let caught_up = catch_up(&app).await;
         // Said once when it begins and once when it ends.
         match &caught_up {
@@ -323,12 +325,12 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     // Ends with the process, in the middle of the work too: each step is whole.
     std::thread::spawn(move || index_pending(&indexed));
     let (bus, presence) = (Arc::clone(&bound.app.bus), Arc::clone(&bound.app.presence));
-    let carried = bound
-        .carrier
-        .map(|carrier| actix_web::rt::spawn(carrier.run(Arc::clone(&bus))));
-    let (hub, said) = (Arc::clone(&presence), Arc::clone(&bus));
+    let transport = bound
+        .transport
+        .map(|transport| actix_web::rt::spawn(transport.run()));
+    let (hub, others) = (Arc::clone(&presence), Arc::clone(&bus));
     let told = actix_web::rt::spawn(async move {
-        hub.run(|version, delta| said.say(Said::Presence { version, delta }))
+        hub.run(|version, delta| others.send(&Change { version, delta }))
             .await;
     });
     let named = bound.app.clone();
@@ -346,7 +348,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         drop(stop_jobs);
         // First nobody is here any more, or who asks after the good-bye would hear of them.
         presence.stop();
-        bus.say(Said::Bye);
+        bus.leave();
         presence.parted().await;
         handle.stop(true).await;
         signalled
@@ -355,8 +357,8 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     follower.abort();
     told.abort();
     named.abort();
-    if let Some(carried) = carried {
-        carried.abort();
+    if let Some(transport) = transport {
+        transport.abort();
     }
     if let Some(jobs) = jobs {
         ended(jobs).await?;
@@ -367,21 +369,16 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
 
 /// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.
 pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
-    let PreparedWorker {
-        worker,
-        bus,
-        carrier,
-    } = prepared;
-    let carried = carrier.map(|carrier| actix_web::rt::spawn(carrier.run(Arc::clone(&bus))));
+    let PreparedWorker { worker, transport } = prepared;
+    let transport = transport.map(|transport| actix_web::rt::spawn(transport.run()));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = start(worker, jobs_stop)?;
     let signalled = signal().await;
     tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
     drop(stop_jobs);
-    bus.say(Said::Bye);
     ended(jobs).await?;
-    if let Some(carried) = carried {
-        carried.abort();
+    if let Some(transport) = transport {
+        transport.abort();
     }
     tracing::info!("stopped");
     signalled

@@ -6,17 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
-use tokio::sync::mpsc;
 
 use crate::accounts::Accounts;
 use crate::accounts::codes::CodeKeys;
+use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::hasher::Hasher;
 use crate::accounts::known::KnownSessions;
 use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::tokens::Tokens;
-use crate::core::bus::redis::Carrier;
-use crate::core::bus::{Bus, Listeners, Said};
+use crate::core::bus::redis::RedisTransport;
+use crate::core::bus::{Bus, Outbox, Report, Subscribers};
 use crate::core::clock::Clock;
 use crate::core::cpu_pool::CpuPool;
 use crate::core::db::{DatabaseUrl, Db, migrations};
@@ -25,13 +25,15 @@ use crate::core::redis::health::RedisHealth;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
 use crate::http::middleware;
+use crate::jobs::events::JobWritten;
 use crate::jobs::{Jobs, Waker};
 use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::Posts;
 use crate::posts::answers::{self, Answers};
-use crate::presence::Hub;
+use crate::posts::events::{AnythingChanged, PostChanged};
+use crate::presence::{Hub, messages};
 
 /// How long finished answers are kept where other processes may write.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
@@ -46,8 +48,8 @@ pub struct AppState {
     pub bus: Arc<Bus>,
     /// Whether Redis is away; `None` where it is not set up.
     pub redis_health: Option<Arc<RedisHealth>>,
-    /// What the carrier between processes is to say; its own once it runs.
-    said: Arc<Mutex<Option<mpsc::Receiver<Said>>>>,
+    /// What the transport between processes is to send; its own once it runs.
+    outbox: Arc<Mutex<Option<Outbox>>>,
     pub cpu_pool: Data<CpuPool>,
     pub limits: Data<RateLimits>,
     pub accounts: Data<Accounts>,
@@ -83,15 +85,13 @@ impl AppState {
         let waker = Waker::default();
         let is_limited = settings.rate_limits == Switch::On;
         let presence = Hub::new(clock.clone(), is_limited);
-        let listeners = Listeners {
-            answers: Arc::clone(&answers),
-            known: Arc::clone(&known),
-            jobs: waker.clone(),
-            presence: Arc::clone(&presence),
-        };
         let redis_health = settings.redis_url().map(RedisHealth::new);
-        let has_carrier = redis_health.is_some();
-        let (bus, said) = Bus::new(listeners, has_carrier, others_write.is_some());
+        let has_transport = redis_health.is_some();
+        if has_transport {
+            presence.set_partial(true);
+        }
+        let subscribers = subscribers(&answers, &known, &waker, &presence);
+        let (bus, outbox) = Bus::new(subscribers, has_transport, others_write.is_some());
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
         let limits = Data::new(RateLimits::new(is_limited, &clock, redis, secret)?);
@@ -142,7 +142,7 @@ impl AppState {
             clock,
             bus,
             redis_health,
-            said: Arc::new(Mutex::new(said)),
+            outbox: Arc::new(Mutex::new(outbox)),
             cpu_pool: Data::new(cpu_pool),
             limits,
             accounts,
@@ -171,25 +171,26 @@ impl AppState {
             .app_data(self.middleware.clone());
     }
 
-    /// What carries events between processes, if Redis is set up; once. Asks the
+    /// What connects the bus to other processes, if Redis is set up; once. Asks the
     /// database: not in async tasks. The error is one line.
-    pub fn carrier(&self) -> Result<Option<Carrier>, String> {
-        let said = (self.said.lock())
+    pub fn transport(&self) -> Result<Option<RedisTransport>, String> {
+        let outbox = (self.outbox.lock())
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let redis = self.settings.redis_url().zip(self.redis_health.clone());
-        let (Some((url, health)), Some(said)) = (redis, said) else {
+        let (Some((url, health)), Some(outbox)) = (redis, outbox) else {
             return Ok(None);
         };
         let installation = self
             .db
             .read_now(&migrations::installation)
             .map_err(|error| format!("cannot name the installation: {error:?}"))?;
-        Ok(Some(Carrier::new(
+        Ok(Some(RedisTransport::new(
             url.client()?,
             health,
             &installation,
-            said,
+            Arc::clone(&self.bus),
+            outbox,
         )))
     }
 
@@ -203,4 +204,42 @@ impl AppState {
             waker: self.jobs.waker.clone(),
         })
     }
+}
+
+/// Who acts on what happens, in this process and in others.
+fn subscribers(
+    answers: &Arc<Answers>,
+    known: &Arc<KnownSessions>,
+    waker: &Waker,
+    presence: &Arc<Hub>,
+) -> Subscribers {
+    let mut to = Subscribers::default();
+    to.on(answers, |answers, changed: &PostChanged| {
+        answers::post_changed(answers, &changed.states);
+    });
+    to.on(answers, |answers, AnythingChanged {}| {
+        answers::anything_changed(answers);
+    });
+    to.on(known, |known, ended: &SessionEnded| {
+        known.forget(ended.user_id, ended.session_id);
+    });
+    to.on(presence, |presence, ended: &SessionEnded| {
+        presence.session_ended(ended);
+    });
+    to.on(presence, |presence, changed: &UserChanged| {
+        presence.doubt_name(changed.user_id);
+    });
+    to.on(&Arc::new(waker.clone()), |waker, JobWritten {}| {
+        waker.wake();
+    });
+    to.on_report(answers, |answers, bus, report| match report {
+        // What either side changed in the gap, the other one did not hear.
+        Report::Connected => bus.publish(&AnythingChanged {}),
+        // It may have been killed between a commit and its event.
+        Report::Missed(_) => answers::anything_changed(answers),
+        Report::Isolated(is_isolated) => answers.others_write(is_isolated),
+        Report::Disconnected | Report::Heartbeat | Report::Left(_) => {}
+    });
+    messages::subscribe(presence, &mut to);
+    to
 }

@@ -11,6 +11,7 @@
 pub mod audit;
 pub mod caller;
 pub mod codes;
+pub mod events;
 pub mod hasher;
 pub mod keys;
 pub mod keys_routes;
@@ -31,15 +32,17 @@ use std::sync::Arc;
 use diesel::result::QueryResult;
 
 use self::codes::CodeKeys;
+use self::events::UserChanged;
 use self::hasher::Hasher;
 use self::known::KnownSessions;
 use self::refresh::RefreshKeys;
 use self::tokens::Tokens;
-use crate::core::bus::{Bus, Event};
+use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::core::rate_limits::RateLimits;
 use crate::core::settings::Lifetimes;
+use crate::posts::events::AnythingChanged;
 
 /// What the room works with.
 pub struct Accounts {
@@ -62,14 +65,14 @@ impl Accounts {
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
-        A: FnOnce(&T) -> Option<Event> + Send + 'static,
+        A: FnOnce(&T) -> Option<UserChanged> + Send + 'static,
     {
         let bus = Arc::clone(&self.bus);
         self.db
             .write_and(work, move |done| {
-                bus.publish(Event::AnythingChanged);
+                bus.publish(&AnythingChanged {});
                 if let Some(event) = done.as_ref().ok().and_then(also) {
-                    bus.publish(event);
+                    bus.publish(&event);
                 }
             })
             .await

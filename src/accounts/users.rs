@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::core::bus::Event;
+use super::events::UserChanged;
 use crate::http::body::Change;
 use crate::http::page::PageRequest;
 
@@ -36,8 +36,8 @@ pub struct User {
 
 impl User {
     /// What is said when their name may be another one.
-    pub fn renamed(&self) -> Event {
-        Event::UserChanged {
+    pub fn renamed(&self) -> UserChanged {
+        UserChanged {
             user_id: self.user_id,
         }
     }

@@ -6,6 +6,7 @@
 //! outside of any transaction, and writes down what came of it; when the worker is
 //! gone the lease ends and another takes the job.
 
+pub mod events;
 pub mod kind;
 pub mod policy;
 pub mod routes;

@@ -8,6 +8,7 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::State;
+use super::events::JobWritten;
 use super::store::{self, Retried};
 use super::views::{JobAnswer, JobsAnswer, job_example};
 use crate::accounts::caller::Admin;
@@ -106,7 +107,7 @@ async fn retry(_: Admin, id: Id, app: Data<Jobs>) -> Result<HttpResponse, Error>
         .await?;
     match retried {
         Retried::Waiting(record) => {
-            app.bus.job_written();
+            app.bus.publish(&JobWritten {});
             let answer = JobAnswer { job: record.into() };
             response::json(StatusCode::OK, Keep::Never, &answer)
         }

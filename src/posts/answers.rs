@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use actix_web::dev::ServiceRequest;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Posts;
+use super::events::PostState;
 use super::lists::{Filter, Part};
 use super::store::PostHead;
 use crate::core::cache::Cache;
@@ -101,15 +101,6 @@ pub fn sources_of_list(filter: &Filter) -> Vec<Source> {
         (None, None) => Made::AllPosts,
     };
     vec![Source::of(&list), Source::of(&Made::Anything)]
-}
-
-/// A state of a post, as far as answers depend on it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PostState {
-    post_id: i64,
-    author_id: i64,
-    published: bool,
-    tags: Vec<String>,
 }
 
 impl From<&PostHead> for PostState {

@@ -7,6 +7,7 @@
 pub mod answers;
 pub mod check;
 pub mod counts;
+pub mod events;
 pub mod feed;
 pub mod feed_atom;
 pub mod feed_json;

@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::answers::{self, Key as AnswerKey};
+use super::events::{AnythingChanged, PostChanged};
 use super::idempotency::{self, Answer, Key, Known};
 use super::list_routes;
 use super::search;
@@ -15,7 +16,7 @@ use super::store::{self, Changed, Edited, PostHead};
 use super::types::{NewPost, PostChange};
 use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
 use crate::accounts::caller::{self, Caller};
-use crate::core::bus::{Bus, Event};
+use crate::core::bus::Bus;
 use crate::core::cache::entry::Filled;
 use crate::core::db::{Conn, DbError};
 use crate::error::{Code, Error};
@@ -312,12 +313,12 @@ fn done<T>(edited: Edited<T>) -> Result<T, Error> {
 /// Says that a post is, or is no more, what these states of it say.
 fn post_changed(bus: &Bus, states: &[&PostHead]) {
     let states = states.iter().map(|head| (*head).into()).collect();
-    bus.publish(Event::PostChanged { states });
+    bus.publish(&PostChanged { states });
 }
 
 /// Says so when it is not known whether a write happened.
 fn perhaps_changed(bus: &Bus, error: &DbError) {
     if answers::is_perhaps_changed(error) {
-        bus.publish(Event::AnythingChanged);
+        bus.publish(&AnythingChanged {});
     }
 }

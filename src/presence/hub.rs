@@ -12,10 +12,12 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use tokio::sync::{Notify, broadcast, oneshot};
+use tokio::time::Instant;
 
 use super::pulse::Pace;
 use super::roster::{Delta, Member, Online, Roster};
 use super::telling;
+use crate::accounts::events::SessionEnded;
 use crate::core::clock::Clock;
 use crate::error::{Code, Error};
 
@@ -37,6 +39,9 @@ const BEHIND: usize = 64;
 pub const PARTING: Duration = Duration::from_secs(2);
 /// A process that says nothing for so long is gone, and its users with it.
 pub const LEASE: Duration = Duration::from_secs(10);
+/// From the connection until every other process is connected too, and was heard: before
+/// that a list of who is online may lack whole processes.
+const GATHERED: Duration = Duration::from_millis(1500);
 
 /// All sockets of a process.
 pub struct Hub {
@@ -71,6 +76,9 @@ pub(super) struct State {
     /// Whether other processes should be heard and are not.
     is_partial: bool,
     was_partial: bool,
+    /// Since when other processes are asked who is online there; `None` when all have
+    /// told, and when they are not heard.
+    asked: Option<Instant>,
 }
 
 struct Socket {
@@ -122,6 +130,7 @@ impl Hub {
                 doubted: HashSet::new(),
                 is_partial: false,
                 was_partial: false,
+                asked: None,
             }),
             changed: Notify::new(),
             doubted: Notify::new(),
@@ -228,19 +237,21 @@ impl Hub {
         self.lock().sockets.len()
     }
 
-    /// Has sockets look whether their session is still live: those of one, or of a
-    /// user, or with user 0 all.
-    pub fn look_again(&self, user_id: i64, session_id: Option<i64>) {
-        let state = self.lock();
-        if user_id == 0 {
-            for socket in state.sockets.values() {
-                socket.look_again.notify_one();
-            }
-            return;
+    /// Has every socket look whether its session is still live.
+    pub fn look_again(&self) {
+        for socket in self.lock().sockets.values() {
+            socket.look_again.notify_one();
         }
-        for id in state.of_user.get(&user_id).into_iter().flatten() {
+    }
+
+    /// Has the sockets of sessions that may have ended look whether they did.
+    pub fn session_ended(&self, ended: &SessionEnded) {
+        let state = self.lock();
+        for id in state.of_user.get(&ended.user_id).into_iter().flatten() {
             if let Some(socket) = state.sockets.get(id)
-                && session_id.is_none_or(|session_id| socket.session_id == session_id)
+                && ended
+                    .session_id
+                    .is_none_or(|ended| socket.session_id == ended)
             {
                 socket.look_again.notify_one();
             }
@@ -263,11 +274,32 @@ impl Hub {
     pub fn set_partial(&self, is_partial: bool) {
         let mut state = self.lock();
         state.is_partial = is_partial;
+        state.asked = None;
         if is_partial {
             state.roster.forget_all();
         }
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// Other processes are heard from now on, and asked who is online there. What ended
+    /// meanwhile was not heard.
+    pub fn connected(&self) {
+        self.lock().asked = Some(Instant::now());
+        self.look_again();
+    }
+
+    /// Forgets processes that are silent for too long. When those that were heard have
+    /// all told who is online there, the list is whole.
+    pub fn forget_silent(&self) {
+        let is_all_known = self.hear(|roster, now| {
+            roster.forget_silent(now.saturating_sub(LEASE));
+            roster.is_all_known()
+        });
+        let asked = self.lock().asked;
+        if is_all_known && asked.is_some_and(|asked| asked.elapsed() > GATHERED) {
+            self.set_partial(false);
+        }
     }
 
     /// How many changes other processes were told, and all who have sockets here: nobody

@@ -180,17 +180,11 @@ impl Roster {
         peer
     }
 
-    /// Whether there is a process that was last heard before `before`, and was not missed
-    /// yet.
-    pub fn miss(&mut self, before: Duration) -> bool {
-        let mut is_one_missed = false;
-        for peer in self.peers.values_mut() {
-            if peer.heard < before && !peer.is_missed {
-                peer.is_missed = true;
-                is_one_missed = true;
-            }
+    /// A process is missed until it is heard again.
+    pub fn miss(&mut self, process: &str) {
+        if let Some(peer) = self.peers.get_mut(process) {
+            peer.is_missed = true;
         }
-        is_one_missed
     }
 
     /// Whether every process that was heard has told its list.
@@ -393,12 +387,11 @@ mod tests {
         roster.list("b", 1, vec![member(2, 2)], at(8));
         roster.tell();
         assert_eq!(roster.sockets_elsewhere(1), 2);
-        assert!(roster.miss(at(5)));
+        roster.miss("a");
         assert_eq!(
             (roster.sockets_elsewhere(1), roster.sockets_elsewhere(2)),
             (0, 2)
         );
-        assert!(!roster.miss(at(5)));
         roster.forget_silent(at(5));
         assert_eq!(roster.tell().went, [1]);
         assert!(roster.beat("a", 1, at(20)));

@@ -311,13 +311,12 @@ fn get_with(process: &Process, path: &str, token: &str) -> Value {
     serde_json::from_str(&answer).unwrap()
 }
 
-/// A service with its carrier under way.
+/// A service with its transport under way.
 async fn carried(app: TestApp) -> TestApp {
     let state = app.state.clone();
     // It asks the database, which an async task must not.
-    let carrier = std::thread::spawn(move || state.carrier().unwrap().unwrap());
-    let bus = std::sync::Arc::clone(&app.state.bus);
-    actix_web::rt::spawn(carrier.join().unwrap().run(bus));
+    let transport = std::thread::spawn(move || state.transport().unwrap().unwrap());
+    actix_web::rt::spawn(transport.join().unwrap().run());
     until_up(&app, true).await;
     app
 }
@@ -325,7 +324,7 @@ async fn carried(app: TestApp) -> TestApp {
 /// Waits until a service hears others, or does not.
 async fn until_up(app: &TestApp, is_up: bool) {
     let waiting = async {
-        while app.state.bus.is_up() != is_up {
+        while app.state.bus.is_connected() != is_up {
             tokio::task::yield_now().await;
         }
     };
@@ -372,7 +371,7 @@ async fn while_others_are_heard_answers_are_kept_until_they_change() {
     let begun = Instant::now();
     while !is_new().await {
         assert!(begun.elapsed() < SOON, "an old answer");
-        // The carriers run on this thread, too.
+        // The transports run on this thread, too.
         tokio::task::yield_now().await;
     }
     assert!(is_kept("new").await, "kept anew");

@@ -10,6 +10,7 @@ use super::{TAG, cookie, taken};
 use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::MaybeCaller;
+use crate::accounts::events::SessionEnded;
 use crate::accounts::letters::{self, Notice};
 use crate::accounts::password::{Password, needs_rehash};
 use crate::accounts::refresh::{RefreshToken, new_nonce};
@@ -23,6 +24,7 @@ use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::rate_limit::{self, Admitted};
 use crate::http::response::{self, Keep};
+use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
 /// The endpoints of this module.
@@ -275,8 +277,8 @@ async fn refresh(
             session_id,
             ..
         } => {
-            app.bus.session_ended(user_id, Some(session_id));
-            app.bus.job_written();
+            app.bus.publish(&SessionEnded::one(user_id, session_id));
+            app.bus.publish(&JobWritten {});
             Err(Error::new(Code::InvalidToken))
         }
     }
@@ -325,8 +327,10 @@ async fn logout(
         })
         .await?;
     let (user_id, session_id) = ended.ok_or_else(|| Error::new(Code::InvalidToken))?;
-    app.bus
-        .session_ended(user_id, (!everywhere).then_some(session_id));
+    app.bus.publish(&SessionEnded {
+        user_id,
+        session_id: (!everywhere).then_some(session_id),
+    });
     Ok(HttpResponse::NoContent()
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .cookie(cookie::without())

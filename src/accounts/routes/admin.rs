@@ -14,6 +14,7 @@ use super::views::{AdminUserAnswer, AuditAnswer, UsersAnswer, audit_example, use
 use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::Admin;
+use crate::accounts::events::SessionEnded;
 use crate::accounts::sessions;
 use crate::accounts::types::Name;
 use crate::accounts::users::{self, AdminChange, Administered, User};
@@ -199,7 +200,7 @@ async fn change(
     let outcome = app.write_shown(work, renamed).await?;
     match outcome {
         Administered::Done(_, user) => {
-            app.bus.session_ended(user.user_id, None);
+            app.bus.publish(&SessionEnded::all_of(user.user_id));
             let answer = AdminUserAnswer {
                 userinfo: (*user).into(),
             };
@@ -291,7 +292,7 @@ async fn delete(
     if let Some(code) = refused {
         return Err(Error::new(code));
     }
-    app.bus.session_ended(id.0, None);
+    app.bus.publish(&SessionEnded::all_of(id.0));
     Ok(own::nothing())
 }
 

@@ -13,6 +13,7 @@ use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::Caller;
 use crate::accounts::codes::{self, Ordered, Purpose};
+use crate::accounts::events::SessionEnded;
 use crate::accounts::letters::{self, Channel};
 use crate::accounts::password::Password;
 use crate::accounts::refresh::new_nonce;
@@ -25,6 +26,7 @@ use crate::http::body::{Body, Fault};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::rate_limit::{Admitted, UseOfCode};
 use crate::http::response::{self, Keep};
+use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
 /// The endpoints of this module.
@@ -120,7 +122,7 @@ async fn send(
         .map_err(Error::new)?;
     match ordered {
         Ordered::Made(_) => {
-            app.bus.job_written();
+            app.bus.publish(&JobWritten {});
             accepted()
         }
         Ordered::TooSoon { wait, .. } => Err(Error {
@@ -178,7 +180,7 @@ async fn forgot(
     app.db
         .write(move |conn| letters::enqueue_recovery(conn, &account, language, now))
         .await?;
-    app.bus.job_written();
+    app.bus.publish(&JobWritten {});
     accepted()
 }
 
@@ -236,8 +238,8 @@ async fn reset(
     if !is_done {
         return Err(Error::new(Code::WrongCode));
     }
-    app.bus.session_ended(user_id, None);
-    app.bus.job_written();
+    app.bus.publish(&SessionEnded::all_of(user_id));
+    app.bus.publish(&JobWritten {});
     app.limits.succeeded(&account).await;
     Ok(own::nothing())
 }

@@ -16,6 +16,7 @@ use super::{TAG, taken};
 use crate::accounts::Accounts;
 use crate::accounts::audit::{self, Action, Entry};
 use crate::accounts::caller::Caller;
+use crate::accounts::events::SessionEnded;
 use crate::accounts::letters;
 use crate::accounts::password::Password;
 use crate::accounts::sessions;
@@ -29,6 +30,7 @@ use crate::http::body::{Body, Change, Document, Fault, Field, Input};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
 use crate::http::response::{self, Keep};
+use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
 /// The endpoints of this module.
@@ -313,7 +315,7 @@ async fn change(
     let user = done
         .map_err(taken)?
         .ok_or_else(|| Error::new(Code::InvalidToken))?;
-    app.bus.job_written();
+    app.bus.publish(&JobWritten {});
     own_view(user)
 }
 
@@ -375,8 +377,8 @@ async fn change_password(
     if !is_done {
         return Err(Error::new(Code::WrongPassword));
     }
-    app.bus.session_ended(caller.user_id, None);
-    app.bus.job_written();
+    app.bus.publish(&SessionEnded::all_of(caller.user_id));
+    app.bus.publish(&JobWritten {});
     Ok(nothing())
 }
 
@@ -406,7 +408,7 @@ async fn delete(
         Some(Code::UserNotFound) => return Err(Error::new(Code::InvalidToken)),
         Some(code) => return Err(Error::new(code)),
     }
-    app.bus.session_ended(caller.user_id, None);
+    app.bus.publish(&SessionEnded::all_of(caller.user_id));
     Ok(nothing())
 }
 
@@ -446,7 +448,7 @@ async fn end_session(
     if !is_done {
         return Err(Error::new(Code::SessionNotFound));
     }
-    app.bus.session_ended(caller.user_id, Some(id.0));
+    app.bus.publish(&SessionEnded::one(caller.user_id, id.0));
     Ok(nothing())
 }
 
@@ -463,7 +465,7 @@ async fn end_other_sessions(
             sessions::end_all(conn, caller.user_id, Some(caller.session_id), now)
         })
         .await?;
-    app.bus.session_ended(caller.user_id, None);
+    app.bus.publish(&SessionEnded::all_of(caller.user_id));
     Ok(nothing())
 }
 

@@ -1,232 +1,243 @@
-//! What happens in one process and matters in all: one vocabulary, two carriers.
+//! Publish and subscribe: what happens in one process and matters in all.
 //!
-//! Whoever writes publishes an [`Event`]; caches, known sessions, presence and the
-//! worker of this process have heard it when [`Bus::publish`] returns. With Redis the
-//! others hear it too ([`redis`]). A carrier that is away loses events and says so: the
-//! caches step aside, sessions are asked of the database, presence shows this process
-//! only; and what was missed in the gap is made good when it is back.
+//! Whoever writes publishes an [`Event`]; when [`Bus::publish`] returns, every subscriber
+//! in this process has acted on it. With Redis the other processes get it too ([`redis`]).
+//! What events say is the rooms' business: they define them, and subscribe where the
+//! parts of a process are put together.
+//!
+//! A transport that is away loses events and says so in its [`Report`]s: subscribers stop
+//! trusting what they kept, and what was missed in the gap is made good when it is back.
 
 pub mod redis;
+mod subscribers;
+mod wire;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
-use crate::accounts::known::KnownSessions;
-use crate::jobs::Waker;
-use crate::posts::answers::{self, Answers, PostState};
-use crate::presence::Hub;
-use crate::presence::roster::{Delta, Member};
+pub use self::subscribers::Subscribers;
+use self::wire::{Head, Kind};
 
-/// Events that wait to be sent; more are as lost as if the carrier were away.
+/// Messages that wait to be sent; more are as lost as if the transport were away.
 const QUEUE: usize = 16_384;
 
-/// What has happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// A post is, or is no more, what these states of it say.
-    PostChanged { states: Vec<PostState> },
-    /// Nothing is known to be what it was.
-    AnythingChanged,
-    /// A session, or every one of a user, may have ended, or have other rights.
-    SessionEnded {
-        user_id: i64,
-        session_id: Option<i64>,
-    },
-    /// A user has another name, perhaps. The answers that show it are another event's.
-    UserChanged { user_id: i64 },
-    /// There is a job to do.
-    JobWritten,
+/// Something that has happened. It reaches every subscriber in every process. Its fields
+/// are members of one JSON object together with those of [`wire`], whose names they must
+/// not have.
+pub trait Event: Serialize + DeserializeOwned + 'static {
+    /// Its name on the wire. Programs of two versions may run side by side, so it stays.
+    const NAME: &'static str;
+    /// Whether a lost one is owed: other processes must learn through the database that
+    /// they missed something ([`Bus::take_missed`]). A loss of any other event is
+    /// harmless, since what it tells is found in the database anyway.
+    const IS_OWED: bool;
 }
 
-/// What processes say to each other.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "said", rename_all = "snake_case")]
-pub enum Said {
-    Event(Event),
-    /// I am here, and have told so many changes of presence.
-    Beat {
-        version: u64,
-    },
-    /// Who came and who went here.
-    Presence {
-        version: u64,
-        delta: Delta<Member>,
-    },
-    /// Tell me who is at yours; with an addressee only that one.
-    Ask {
-        of: Option<String>,
-    },
-    /// Who is at mine.
-    List {
-        version: u64,
-        users: Vec<Member>,
-    },
-    /// I stop.
-    Bye,
+/// What a process says to other members, and not to itself. A lost one is not owed. Its
+/// fields obey the rule of [`Event`].
+pub trait Message: Serialize + DeserializeOwned + 'static {
+    /// Its name on the wire, which stays.
+    const NAME: &'static str;
 }
 
-impl Said {
-    /// Whether others must learn of it in another way when it is lost. Of sessions and
-    /// names they read in the database anyway, jobs are asked for, and presence is told
-    /// anew.
-    fn is_owed(&self) -> bool {
-        matches!(
-            self,
-            Self::Event(Event::PostChanged { .. } | Event::AnythingChanged)
-        )
-    }
+/// What the bus reports about the other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Report<'a> {
+    /// Other processes are heard from now on. What they said before is lost, and so is
+    /// what this one said.
+    Connected,
+    /// Other processes are heard no more.
+    Disconnected,
+    /// A heartbeat is due: several times a second, while connected and a member.
+    Heartbeat,
+    /// A member's heartbeats stopped without its leaving. It may have been killed between
+    /// a commit and its event.
+    Missed(&'a str),
+    /// A member left.
+    Left(&'a str),
+    /// Whether other processes write to the same database and are not heard. Reported
+    /// whenever it may have changed.
+    Isolated(bool),
 }
 
-/// Who hears events in this process.
-#[derive(Clone)]
-pub struct Listeners {
-    pub answers: Arc<Answers>,
-    pub known: Arc<KnownSessions>,
-    pub jobs: Waker,
-    pub presence: Arc<Hub>,
-}
-
-impl Listeners {
-    /// When this returns, everybody acts on the event.
-    pub fn hear(&self, event: &Event) {
-        match event {
-            Event::PostChanged { states } => answers::post_changed(&self.answers, states),
-            Event::AnythingChanged => answers::anything_changed(&self.answers),
-            Event::SessionEnded {
-                user_id,
-                session_id,
-            } => {
-                self.known.forget(*user_id, *session_id);
-                self.presence.look_again(*user_id, *session_id);
-            }
-            Event::UserChanged { user_id } => self.presence.doubt_name(*user_id),
-            Event::JobWritten => self.jobs.wake(),
-        }
-    }
-}
-
-/// Carries events to this process and to others.
+/// Delivers events to this process and to others.
 pub struct Bus {
-    listeners: Listeners,
-    /// To the carrier between processes, if there is one.
-    out: Option<mpsc::Sender<Said>>,
-    is_up: AtomicBool,
-    /// Whether other processes write to the same database.
-    others_write: AtomicBool,
-    /// Whether an event was lost that others must make good, told by the database.
-    is_owed: AtomicBool,
+    /// The name of this process among all.
+    process: String,
+    subscribers: Subscribers,
+    /// To the transport between processes, if there is one.
+    outbox: Option<mpsc::Sender<Outgoing>>,
+    is_connected: AtomicBool,
+    /// Whether others are to wait for this process and to miss it.
+    is_member: AtomicBool,
+    /// Whether other processes write to the same database. Held while isolation is
+    /// reported, so that the last report is about the last change.
+    others_write: Mutex<bool>,
+    /// Whether an event was lost that is owed.
+    has_missed: AtomicBool,
 }
+
+/// Whom a message is for.
+#[derive(Debug)]
+enum Recipient {
+    All,
+    Process(String),
+}
+
+/// A message on its way to the transport.
+#[derive(Debug)]
+pub struct Outgoing {
+    to: Recipient,
+    text: String,
+}
+
+/// What the transport is to send.
+pub type Outbox = mpsc::Receiver<Outgoing>;
 
 impl Bus {
-    /// With `has_carrier` also the end that a carrier reads from.
+    /// With `has_transport` also the end that a transport reads from.
     pub fn new(
-        listeners: Listeners,
-        has_carrier: bool,
+        subscribers: Subscribers,
+        has_transport: bool,
         others_write: bool,
-    ) -> (Arc<Self>, Option<mpsc::Receiver<Said>>) {
-        let (out, rest) = if has_carrier {
-            let (out, rest) = mpsc::channel(QUEUE);
-            (Some(out), Some(rest))
+    ) -> (Arc<Self>, Option<Outbox>) {
+        let (outbox, rest) = if has_transport {
+            let (outbox, rest) = mpsc::channel(QUEUE);
+            (Some(outbox), Some(rest))
         } else {
             (None, None)
         };
-        if has_carrier {
-            listeners.presence.set_partial(true);
-        }
         let bus = Arc::new(Self {
-            listeners,
-            out,
-            is_up: AtomicBool::new(false),
-            others_write: AtomicBool::new(others_write),
-            is_owed: AtomicBool::new(false),
+            process: ulid::Ulid::generate().to_string(),
+            subscribers,
+            outbox,
+            is_connected: AtomicBool::new(false),
+            is_member: AtomicBool::new(true),
+            others_write: Mutex::new(others_write),
+            has_missed: AtomicBool::new(false),
         });
         (bus, rest)
     }
 
-    /// Says what has happened, after its commit and before it is answered.
-    pub fn publish(&self, event: Event) {
-        self.listeners.hear(&event);
-        self.say(Said::Event(event));
-    }
-
-    /// Says that a session, or with `None` every one of the user, may have ended or have
-    /// other rights.
-    pub fn session_ended(&self, user_id: i64, session_id: Option<i64>) {
-        self.publish(Event::SessionEnded {
-            user_id,
-            session_id,
-        });
-    }
-
-    /// Says that there is a job to do.
-    pub fn job_written(&self) {
-        self.publish(Event::JobWritten);
-    }
-
-    /// Has this process hear what another one made happen.
-    pub fn hear(&self, event: &Event) {
-        self.listeners.hear(event);
-    }
-
-    /// Says something to other processes.
-    pub fn say(&self, said: Said) {
-        let Some(out) = &self.out else { return };
-        let is_owed = said.is_owed();
-        if (!self.is_up() || out.try_send(said).is_err()) && is_owed {
-            self.is_owed.store(true, Ordering::Release);
+    /// Says what has happened, after its commit and before it is answered. When this
+    /// returns, every subscriber in this process has acted on it.
+    pub fn publish<E: Event>(&self, event: &E) {
+        self.deliver(event);
+        let is_sent = self.enqueue(Recipient::All, || wire::event(&self.process, event));
+        if !is_sent && E::IS_OWED {
+            self.has_missed.store(true, Ordering::Release);
         }
     }
 
-    /// Whether there is a carrier between processes, be it away.
-    pub fn has_carrier(&self) -> bool {
-        self.out.is_some()
+    /// Delivers to this process what another one made happen.
+    pub fn deliver<E: Event>(&self, event: &E) {
+        self.subscribers.deliver(event);
+    }
+
+    /// Sends a message to all other members.
+    pub fn send<M: Message>(&self, message: &M) {
+        if self.is_member() {
+            self.enqueue(Recipient::All, || wire::message(&self.process, message));
+        }
+    }
+
+    /// Sends a message to one member.
+    pub fn send_to<M: Message>(&self, process: &str, message: &M) {
+        if self.is_member() {
+            let to = Recipient::Process(process.to_owned());
+            self.enqueue(to, || wire::message(&self.process, message));
+        }
+    }
+
+    /// Whether what is written is on its way, or there is nobody to send it to.
+    fn enqueue(&self, to: Recipient, write: impl FnOnce() -> String) -> bool {
+        let Some(outbox) = &self.outbox else {
+            return true;
+        };
+        self.is_connected() && outbox.try_send(Outgoing { to, text: write() }).is_ok()
+    }
+
+    /// Takes leave of the other members: nobody waits for this process or misses it from
+    /// now on, and messages to members are neither sent nor received. Events still are,
+    /// since others must hear what its last requests write.
+    pub fn leave(&self) {
+        if self.is_member.swap(false, Ordering::AcqRel) {
+            self.enqueue(Recipient::All, || wire::leave(&self.process));
+        }
+    }
+
+    fn is_member(&self) -> bool {
+        self.is_member.load(Ordering::Acquire)
+    }
+
+    /// Whether there is a transport between processes, be it away.
+    pub fn has_transport(&self) -> bool {
+        self.outbox.is_some()
     }
 
     /// Whether other processes hear this one, and it them.
-    pub fn is_up(&self) -> bool {
-        self.is_up.load(Ordering::Acquire)
+    pub fn is_connected(&self) -> bool {
+        self.is_connected.load(Ordering::Acquire)
     }
 
-    /// Says whether other processes write to the same database, as far as it is known.
-    pub fn others_write(&self, do_they: bool) {
-        self.others_write.store(do_they, Ordering::Release);
-        self.settle();
+    /// Sets whether other processes write to the same database, as far as it is known.
+    pub fn set_others_write(&self, do_they: bool) {
+        let mut others_write = self.lock_others_write();
+        *others_write = do_they;
+        self.report(Report::Isolated(do_they && !self.is_connected()));
     }
 
-    fn settle(&self) {
-        let unheard = self.others_write.load(Ordering::Acquire) && !self.is_up();
-        self.listeners.answers.others_write(unheard);
+    fn report_isolation(&self) {
+        let others_write = self.lock_others_write();
+        self.report(Report::Isolated(*others_write && !self.is_connected()));
     }
 
-    /// The carrier works from now on. What happened in the gap is unknown, so nothing
-    /// that was kept is trusted. Who is online elsewhere is still to be asked.
-    fn up(&self) {
-        self.hear(&Event::AnythingChanged);
-        self.is_up.store(true, Ordering::Release);
-        self.settle();
-        self.listeners.presence.look_again(0, None);
+    fn lock_others_write(&self) -> std::sync::MutexGuard<'_, bool> {
+        (self.others_write.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The carrier is away from now on.
-    fn down(&self) {
-        self.is_up.store(false, Ordering::Release);
-        self.settle();
+    /// Whether others are to be told through the database that they missed an event; asked
+    /// by who tells them.
+    pub fn take_missed(&self) -> bool {
+        self.has_missed.swap(false, Ordering::AcqRel)
+    }
+
+    /// The transport works from now on. What happened in the gap is unknown, so
+    /// subscribers drop what they kept before this process counts as one that hears.
+    fn connected(&self) {
+        // First, since subscribers send what they have to say at the beginning.
+        self.is_connected.store(true, Ordering::Release);
+        self.report(Report::Connected);
+        self.report_isolation();
+    }
+
+    /// The transport is away from now on.
+    fn disconnected(&self) {
+        self.is_connected.store(false, Ordering::Release);
+        self.report_isolation();
         // What was on its way may not have arrived.
-        self.is_owed.store(true, Ordering::Release);
-        self.listeners.presence.set_partial(true);
+        self.has_missed.store(true, Ordering::Release);
+        self.report(Report::Disconnected);
     }
 
-    /// Whether others are to be told by the database that something was lost; asked by
-    /// who tells them.
-    pub fn take_owed(&self) -> bool {
-        self.is_owed.swap(false, Ordering::AcqRel)
+    fn report(&self, report: Report<'_>) {
+        self.subscribers.report(self, report);
     }
 
-    fn presence(&self) -> &Hub {
-        &self.listeners.presence
+    /// Acts on what another process has said. What a newer program says and this one does
+    /// not understand is passed over.
+    fn receive(&self, head: &Head, text: &[u8]) {
+        match head.kind() {
+            Kind::Event(name) => self.subscribers.receive_event(name, text),
+            Kind::Message(name) if self.is_member() => {
+                self.subscribers
+                    .receive_message(self, &head.from, name, text);
+            }
+            Kind::Message(_) => {}
+        }
     }
 }
