@@ -127,7 +127,7 @@ impl AppState {
         };
         let installation = self
             .db
-            .read_now(&migrations::installation)
+            .read_blocking(&migrations::installation)
             .map_err(|error| format!("cannot name the installation: {error:?}"))?;
         Ok(Some(Carrier::new(
             url.client()?,
@@ -164,7 +164,7 @@ where
 {
     let bus = Arc::clone(&app.bus);
     app.db
-        .write_and(work, move |done| {
+        .write_then(work, move |done| {
             bus.publish(Event::AnythingChanged);
             if let Some(event) = done.as_ref().ok().and_then(also) {
                 bus.publish(event);

@@ -39,7 +39,7 @@ pub fn installation(conn: &mut Conn) -> QueryResult<String> {
 
 /// Applies what is missing, in order; gives the names of what was applied.
 pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
-    dialect::migrating(conn, |conn| match conn {
+    dialect::with_migration_lock(conn, |conn| match conn {
         Conn::Sqlite(c) => {
             refuse_newer(c, &SQLITE)?;
             names(c.run_pending_migrations(SQLITE))
@@ -57,7 +57,7 @@ pub fn revert(conn: &mut Conn) -> Outcome<Option<String>> {
     if !status(conn)?.iter().any(|m| m.applied) {
         return Ok(None);
     }
-    let version = dialect::migrating(conn, |conn| match conn {
+    let version = dialect::with_migration_lock(conn, |conn| match conn {
         Conn::Sqlite(c) => c.revert_last_migration(SQLITE),
         Conn::Mysql(c) => c.revert_last_migration(MYSQL),
     })?;
