@@ -1,11 +1,13 @@
 //! The twin migrations make twins, and can be taken back.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use inkpot::core::db::{Conn, migrations};
+use inkpot::core::db::{Conn, DatabaseUrl, connection, dialect, migrations};
 
 use crate::harness::{Backend, TestDatabase};
 
@@ -245,6 +247,105 @@ fn eight_that_start_at_once_on_sqlite() {
 #[test]
 fn eight_that_start_at_once_on_mysql() {
     at_once(Backend::Mysql);
+}
+
+/// Holds the migration lock of a database until `release` says so, as another process
+/// does that migrates.
+fn hold_lock(database: &TestDatabase, release: mpsc::Receiver<()>) -> std::thread::JoinHandle<()> {
+    let url = DatabaseUrl::parse(&database.url()).unwrap();
+    let (held, is_held) = mpsc::channel();
+    let holder = std::thread::spawn(move || {
+        let mut conn = connection::open(&url).unwrap();
+        dialect::with_migration_lock(&mut conn, Duration::ZERO, |_| {
+            held.send(()).unwrap();
+            release.recv().unwrap();
+            Ok(())
+        })
+        .unwrap();
+    });
+    is_held.recv().unwrap();
+    holder
+}
+
+fn nothing_is_applied_while_another_migrates(backend: Backend) {
+    let Some(database) = TestDatabase::create_empty(backend, false) else {
+        return;
+    };
+    let (release, released) = mpsc::channel();
+    let holder = hold_lock(&database, released);
+    database.with(|conn| {
+        let refusal = migrations::run_within(conn, Duration::ZERO).unwrap_err();
+        let refusal = refusal.to_string();
+        assert!(refusal.contains("nothing was migrated"), "{refusal}");
+        assert!(!refusal.contains('\n'), "{refusal}");
+        assert!(columns(conn).is_empty(), "nothing was applied");
+    });
+    // Who waits is next, and gets all that the first one did not.
+    let waiting = TestDatabase::shared(&database);
+    let waiter = std::thread::spawn(move || waiting.with(|conn| migrations::run(conn).unwrap()));
+    release.send(()).unwrap();
+    holder.join().unwrap();
+    assert!(!waiter.join().unwrap().is_empty());
+    database.with(|conn| assert!(migrations::is_current(conn).unwrap()));
+}
+
+#[test]
+fn nothing_is_applied_while_another_migrates_on_sqlite() {
+    nothing_is_applied_while_another_migrates(Backend::Sqlite);
+}
+
+#[test]
+fn nothing_is_applied_while_another_migrates_on_mysql() {
+    nothing_is_applied_while_another_migrates(Backend::Mysql);
+}
+
+/// Two blogs on one server do not wait for each other, and a lock that is refused
+/// leaves the connection as it was.
+#[test]
+fn every_database_has_a_migration_lock_of_its_own() {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let make = || TestDatabase::create_empty(backend, false);
+        let (Some(one), Some(other)) = (make(), make()) else {
+            return;
+        };
+        let (release, released) = mpsc::channel();
+        let holder = hold_lock(&one, released);
+        other.with(|conn| {
+            assert!(
+                !migrations::run_within(conn, Duration::ZERO)
+                    .unwrap()
+                    .is_empty()
+            );
+        });
+        release.send(()).unwrap();
+        holder.join().unwrap();
+    }
+}
+
+/// The lock is released after work that failed, too.
+#[test]
+fn a_migration_that_fails_releases_the_lock() {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let Some(database) = TestDatabase::create_empty(backend, false) else {
+            return;
+        };
+        let (said, again) = database.with(|conn| {
+            let done = dialect::with_migration_lock(conn, Duration::ZERO, |_| {
+                Err::<(), _>("the work failed".into())
+            });
+            // On the same connection, where a lock of MySQL could be taken twice.
+            let again = dialect::with_migration_lock(conn, Duration::ZERO, |_| Ok(7)).unwrap();
+            (done.unwrap_err().to_string(), again)
+        });
+        assert_eq!((said.as_str(), again), ("the work failed", 7));
+        database.with(|conn| {
+            assert!(
+                !migrations::run_within(conn, Duration::ZERO)
+                    .unwrap()
+                    .is_empty()
+            );
+        });
+    }
 }
 
 /// Made in the same second, by the same steps.

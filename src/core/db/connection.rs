@@ -12,6 +12,8 @@ use diesel::{Connection, SqliteConnection};
 use super::dialect::{self, ErrorClass};
 use super::mysql::MysqlConnection;
 
+/// How long SQLite waits for the lock of another process before a statement fails.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often, and how far apart, a new connection tries a locked file again while
 /// other connections are opened: two seconds in all.
 const WAL_ATTEMPTS: u32 = 200;
@@ -129,7 +131,7 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
     // One statement each: a batch ends silently at the first busy answer, and
     // waiting must be on before anything needs it.
     for pragma in [
-        "PRAGMA busy_timeout = 10000",
+        &format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis()),
         "PRAGMA journal_mode = WAL",
         // FULL: an acknowledged write survives a loss of power, not only a crash.
         "PRAGMA synchronous = FULL",

@@ -1,17 +1,19 @@
 //! Every place where MySQL and SQLite differ and Diesel does not hide it.
 
 use chrono::NaiveDateTime;
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
 mod batch;
 mod full_text;
+mod migration_lock;
 
 use super::connection::Conn;
 use super::schema::{idempotency, job, post, post_unindexed, user};
 pub use batch::Batch;
 pub use full_text::{SearchQuery, delete_words, insert_words};
+pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
@@ -266,37 +268,5 @@ pub fn error_class(error: &Error) -> ErrorClass {
             ErrorClass::Unavailable
         }
         _ => ErrorClass::Fault,
-    }
-}
-
-/// Runs `work` under the migration lock: two processes never migrate at once.
-pub fn with_migration_lock<T, E>(
-    conn: &mut Conn,
-    work: impl FnOnce(&mut Conn) -> Result<T, E>,
-) -> Result<T, E>
-where
-    E: From<Error>,
-{
-    match conn {
-        // All that is pending is one transaction, which holds the file's lock.
-        Conn::Sqlite(_) => {
-            type Manager = <Conn as Connection>::TransactionManager;
-            begin_write(conn)?;
-            let done = work(conn);
-            if done.is_ok() {
-                Manager::commit_transaction(conn)?;
-            } else {
-                Manager::rollback_transaction(conn)?;
-            }
-            done
-        }
-        // DDL commits by itself. The lock is the session's, so it goes with the
-        // process, however that ends.
-        Conn::Mysql(c) => {
-            c.batch_execute("DO GET_LOCK('inkpot_migrations', 10)")?;
-            let done = work(conn);
-            conn.batch_execute("DO RELEASE_LOCK('inkpot_migrations')")?;
-            done
-        }
     }
 }
