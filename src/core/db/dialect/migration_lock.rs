@@ -106,6 +106,10 @@ struct Answer {
 /// Acquires the lock and gives its name.
 fn acquire(conn: &mut MysqlConnection, wait: Duration) -> Outcome<String> {
     let name = lock_name(conn)?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long another process really holds it"
+    )]
     let begun = Instant::now();
     loop {
         // 1: acquired; 0: somebody else holds it; NULL: the server failed to lock.
@@ -161,9 +165,6 @@ fn ask(conn: &mut MysqlConnection, call: &str, name: &str) -> QueryResult<Option
 fn lock_name(conn: &mut MysqlConnection) -> QueryResult<String> {
     let database = diesel::sql_query("SELECT DATABASE() AS name").get_result::<Database>(conn)?;
     let hash = Sha256::digest(database.name.to_lowercase());
-    let digits: String = hash[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok(format!("inkpot_migrations_{digits}"))
+    let number = (hash.iter().take(16)).fold(0_u128, |sum, byte| (sum << 8) | u128::from(*byte));
+    Ok(format!("inkpot_migrations_{number:032x}"))
 }
