@@ -80,6 +80,8 @@ pub fn describe() -> OpenApi {
         .tags(Some([
             tag("users", "People: registration, login, profiles."),
             tag("posts", "What they publish."),
+            tag("presence", "Who is online, as a list and as a live stream."),
+            tag("jobs", "Work that is done later, for admins."),
             tag(
                 "service",
                 "The service itself: health, description, error codes, public keys.",

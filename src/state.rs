@@ -183,7 +183,7 @@ impl AppState {
         };
         let installation = self
             .db
-            .read_now(&migrations::installation)
+            .read_blocking(&migrations::installation)
             .map_err(|error| format!("cannot name the installation: {error:?}"))?;
         Ok(Some(RedisTransport::new(
             url.client()?,

@@ -61,7 +61,7 @@ pub fn plan(db: &Db, clock: &Clock) -> Result<(), DbError> {
         dedup_key: Some(Kind::Sweep.name().to_owned()),
         user_id: None,
     };
-    db.write_now(&|conn| store::enqueue(conn, &sweep, now))
+    db.write_blocking(&|conn| store::enqueue(conn, &sweep, now))
         .map(drop)
 }
 

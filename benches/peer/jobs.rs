@@ -122,7 +122,7 @@ pub fn delay(options: &Delay) -> Outcome<()> {
         let now = clock.now();
         let new = notice(number, now);
         let job_id = db
-            .write_now(&|conn| store::enqueue(conn, &new, now))
+            .write_blocking(&|conn| store::enqueue(conn, &new, now))
             .map_err(|error| format!("a job was not written: {error:?}"))?;
         let committed = Instant::now();
         if !options.asleep {

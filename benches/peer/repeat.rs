@@ -59,7 +59,7 @@ pub fn publish(options: &Publish) -> Outcome<()> {
     };
     repeat(options.threads, options.seconds, &|| {
         let now = clock.now();
-        db.write_now(&|conn| transaction::publish(conn, &ready, now))
+        db.write_blocking(&|conn| transaction::publish(conn, &ready, now))
             .map_err(|error| format!("a transaction failed: {error:?}"))
     })
 }

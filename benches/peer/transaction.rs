@@ -3,7 +3,7 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use inkpot::core::db::dialect::Script;
+use inkpot::core::db::dialect::Batch;
 use inkpot::core::db::schema::{content, post, user};
 use inkpot::core::db::{Conn, dialect};
 
@@ -38,8 +38,8 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
         .values((content::post_id.eq(id), content::body.eq(ready.text)))
         .execute(conn)?;
     dialect::insert_words(conn, id, ready.words)?;
-    let mut script = Script::new(conn);
-    script.push(&format!(
+    let mut batch = Batch::new(conn);
+    batch.push(&format!(
         "UPDATE post SET place = {id} WHERE post_id = {id}"
     ));
     let author = format!("u{}", ready.author_id);
@@ -49,6 +49,6 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
         ((author.clone(), 0, id >> 8), 1),
         ((author, 1, id >> 14), 1),
     ];
-    script.add_counts(rows.iter().map(|(block, by)| (block, *by)));
-    script.run(conn)
+    batch.add_counts(rows.iter().map(|(block, by)| (block, *by)));
+    batch.run(conn)
 }

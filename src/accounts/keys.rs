@@ -98,7 +98,7 @@ fn take_over(tokens: &Tokens, rows: &[StoredKey]) {
 pub fn start(db: &Db, tokens: &Tokens) -> Result<(), String> {
     load(db, tokens)?;
     if tokens.lacks_signer() {
-        let rows = db.write_now(&first(tokens)?).map_err(failed)?;
+        let rows = db.write_blocking(&first(tokens)?).map_err(failed)?;
         tokens.reload(&rows)?;
     }
     std::thread::sleep(tokens.ready_in());
@@ -107,7 +107,7 @@ pub fn start(db: &Db, tokens: &Tokens) -> Result<(), String> {
 
 /// Reads the table into `tokens`. The error is one line.
 pub fn load(db: &Db, tokens: &Tokens) -> Result<(), String> {
-    tokens.reload(&db.read_now(&all).map_err(failed)?)
+    tokens.reload(&db.read_blocking(&all).map_err(failed)?)
 }
 
 fn failed(error: DbError) -> String {
@@ -127,7 +127,7 @@ fn first(
     let draft = Draft::new(tokens)?;
     let clock = tokens.clock().clone();
     Ok(move |conn: &mut Conn| {
-        dialect::lock_keys(conn)?;
+        dialect::lock_signing_keys(conn)?;
         let rows = all(conn)?;
         let is_there = |row: &StoredKey| row.alg == draft.alg.name() && row.retires.is_none();
         if rows.iter().any(is_there) {
@@ -154,15 +154,15 @@ pub struct Rotated {
 /// under the first secret, so that the others may leave the list.
 pub fn rotate(db: &Db, tokens: &Tokens) -> Result<Rotated, String> {
     let draft = Draft::new(tokens)?;
-    let rows = db.read_now(&all).map_err(failed)?;
+    let rows = db.read_blocking(&all).map_err(failed)?;
     tokens.reload(&rows)?;
     let sealed_again = rows
         .iter()
         .map(|row| seal_again(tokens, row))
         .collect::<Result<Vec<_>, String>>()?;
     let clock = tokens.clock();
-    db.write_now(&|conn: &mut Conn| {
-        dialect::lock_keys(conn)?;
+    db.write_blocking(&|conn: &mut Conn| {
+        dialect::lock_signing_keys(conn)?;
         // After the lock: what was waited for does not shorten the lead.
         let now = clock.now();
         // Whatever this process' own setting is, the servers' is no longer.
@@ -228,8 +228,8 @@ pub fn retire(db: &Db, tokens: &Tokens, kid: &str) -> Result<(), String> {
     }
     let clock = tokens.clock();
     let done = db
-        .write_now(&|conn: &mut Conn| {
-            dialect::lock_keys(conn)?;
+        .write_blocking(&|conn: &mut Conn| {
+            dialect::lock_signing_keys(conn)?;
             let now = clock.now();
             let rows = all(conn)?;
             let Some(row) = rows.iter().find(|row| row.kid == kid) else {

@@ -143,6 +143,10 @@ impl KnownSessions {
     /// Those of `events` that were not applied yet.
     fn fresh(&self, events: Vec<Event>, newest: i64) -> Vec<Event> {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "how long transactions of other processes really take"
+        )]
         let now = Instant::now();
         reading.marks.push_back((now, newest));
         // The front stays until a later mark is old enough to take its place.

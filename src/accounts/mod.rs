@@ -69,7 +69,7 @@ impl Accounts {
     {
         let bus = Arc::clone(&self.bus);
         self.db
-            .write_and(work, move |done| {
+            .write_then(work, move |done| {
                 bus.publish(&AnythingChanged {});
                 if let Some(event) = done.as_ref().ok().and_then(also) {
                     bus.publish(&event);

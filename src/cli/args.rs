@@ -210,6 +210,7 @@ pub enum Refusal {
 }
 
 /// Reads the command line and the environment.
+#[expect(clippy::disallowed_methods, reason = "the one reader of both")]
 pub fn read() -> Result<Cli, Refusal> {
     read_from(
         std::env::args_os(),

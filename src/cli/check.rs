@@ -16,7 +16,7 @@ pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<()
     let db = server::open_database(settings)?;
     let mut say = |line: String| writeln!(out, "{line}").map_err(|e| e.to_string());
     let missing = db
-        .snapshot_now(&|conn| {
+        .snapshot_blocking(&|conn| {
             check::missing_counts(conn, &|read| {
                 tracing::info!(posts = read, "reading posts");
             })
@@ -29,7 +29,7 @@ pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<()
         say(format!("and {} more", missing.len() - TOLD))?;
     }
     let unindexed = db
-        .read_now(&check::count_unindexed)
+        .read_blocking(&check::count_unindexed)
         .map_err(|e| failed(&e))?;
     if unindexed > 0 {
         say(format!("{unindexed} posts are not indexed yet"))?;
@@ -52,8 +52,8 @@ pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<()
 }
 
 fn mend(db: &Db, missing: &[(counts::Block, i64)]) -> Result<(), String> {
-    db.write_now(&|conn| check::add_missing(conn, missing))
-        .and_then(|()| db.write_now(&check::unindex_all))
+    db.write_blocking(&|conn| check::add_missing(conn, missing))
+        .and_then(|()| db.write_blocking(&check::unindex_all))
         .and_then(|_| {
             check::index_pending(db, &|done| {
                 if done % 1024 == 0 {

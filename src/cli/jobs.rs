@@ -30,7 +30,7 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
                 size: limit,
             };
             let (jobs, count) = db
-                .read_now(&|conn| store::load_page(conn, state, page))
+                .read_blocking(&|conn| store::load_page(conn, state, page))
                 .map_err(|e| failed(&e))?;
             for job in &jobs {
                 say(line_of(job))?;
@@ -57,7 +57,7 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
                     let mut retried = 0;
                     loop {
                         let some = db
-                            .write_now(&|conn| store::retry_dead(conn, AT_ONCE.into(), now))
+                            .write_blocking(&|conn| store::retry_dead(conn, AT_ONCE.into(), now))
                             .map_err(|e| failed(&e))?;
                         if some == 0 {
                             return say(format!("{retried} dead jobs are tried again"));
@@ -76,7 +76,7 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
             let mut deleted = 0;
             loop {
                 let some = db
-                    .write_now(&|conn| store::purge_some(conn, state, before, AT_ONCE.into()))
+                    .write_blocking(&|conn| store::purge_some(conn, state, before, AT_ONCE.into()))
                     .map_err(|e| failed(&e))?;
                 if some == 0 {
                     return say(format!("deleted {deleted} {} jobs", state.name()));
@@ -90,7 +90,7 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
 
 fn retry(db: &Db, job_id: i64) -> Result<Retried, String> {
     let now = Clock::system().now();
-    db.write_now(&|conn| store::retry(conn, job_id, now))
+    db.write_blocking(&|conn| store::retry(conn, job_id, now))
         .map_err(|e| failed(&e))
 }
 

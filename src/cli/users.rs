@@ -100,7 +100,7 @@ fn create(db: &Db, settings: &Settings, who: New, out: &mut impl Write) -> Resul
     };
     let visitor = Visitor::operator();
     let user = db
-        .write_now(&|conn| {
+        .write_blocking(&|conn| {
             let mut user = users::insert_user(conn, &new)?;
             let entry = Entry {
                 action: Action::Registered,
@@ -142,7 +142,7 @@ fn list(db: &Db, out: &mut impl Write) -> Result<(), String> {
     loop {
         let request = PageRequest { page, size: 100 };
         let (users, _) = db
-            .read_now(&|conn| users::load_page(conn, None, request))
+            .read_blocking(&|conn| users::load_page(conn, None, request))
             .map_err(said)?;
         if users.is_empty() {
             return Ok(());
@@ -170,7 +170,7 @@ fn administer(
     let user = find(db, account)?;
     let (now, visitor) = (Clock::system().now(), Visitor::operator());
     let outcome = db
-        .write_now(&|conn| {
+        .write_blocking(&|conn| {
             let outcome = users::administer(conn, user.user_id, change, now)?;
             if let Administered::Done(before, after) = &outcome {
                 record(conn, None, before, after, &visitor, now)?;
@@ -198,7 +198,7 @@ fn set_password(
         .hash(settings.bcrypt_cost)
         .map_err(|e| e.to_string())?;
     let (now, visitor) = (Clock::system().now(), Visitor::operator());
-    db.write_now(&|conn| {
+    db.write_blocking(&|conn| {
         users::set_record(conn, user.user_id, &hash, now)?;
         let entry = Entry {
             action: Action::PasswordChanged,
@@ -220,10 +220,10 @@ fn set_password(
 /// By any identifier, or by the id.
 fn find(db: &Db, account: &str) -> Result<User, String> {
     let found = match parse_id(account) {
-        Some(id) => db.read_now(&|conn| users::find_user(conn, id)),
+        Some(id) => db.read_blocking(&|conn| users::find_user(conn, id)),
         None => {
             let account = Account::of(account);
-            db.read_now(&|conn| users::find_by_account(conn, &account))
+            db.read_blocking(&|conn| users::find_by_account(conn, &account))
         }
     };
     found.map_err(said)?.ok_or_else(|| unknown(account))

@@ -127,6 +127,10 @@ struct Visit {
 }
 
 impl Visit {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long the request really takes"
+    )]
     fn begin(request: &ServiceRequest) -> Self {
         let headers = request.headers();
         Self {

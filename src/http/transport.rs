@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 use super::request_id::{self, RequestId};
+use crate::core::clock::Clock;
 use crate::error::{Code, Error};
 
 /// Heads of the parser's own are shorter.
@@ -272,7 +273,7 @@ fn problem(status: u16) -> Vec<u8> {
          x-content-type-options: nosniff\r\n{}: {id}\r\ndate: {}\r\n\r\n",
         body.len(),
         request_id::HEADER,
-        chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT"),
+        Clock::system().now().format("%a, %d %b %Y %H:%M:%S GMT"),
     )
     .into_bytes();
     answer.extend_from_slice(&body);
@@ -424,7 +425,7 @@ mod tests {
         let mut buffer = vec![0; 65_536];
         assert_eq!(wire.read(&mut buffer).await.unwrap(), 6);
         last_reads.begin();
-        let flood = async { while client.write_all(&[b'x'; 65_536]).await.is_ok() {} };
+        let flood = async { while client.write_all(&vec![b'x'; 65_536]).await.is_ok() {} };
         let read = async {
             let mut total = 0;
             loop {

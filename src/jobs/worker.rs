@@ -189,6 +189,10 @@ impl Worker {
     ) -> Result<Look, DbError> {
         let (lease, now) = (self.lease.clone(), self.clock.now());
         let (ended, places) = (settled.clone(), running.places());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "how long this process really stood still"
+        )]
         let asked = Instant::now();
         let free: usize = places.iter().map(|(_, places)| places).sum();
         let taken = self

@@ -16,24 +16,15 @@ use crate::core::settings::public_url::PublicUrl;
 
 const FRAME: &str = include_str!("templates/frame.html");
 
-/// The template of a message.
-macro_rules! template {
-    ($language:expr, $name:literal) => {
-        match $language {
-            Language::English => include_str!(concat!("templates/en/", $name, ".txt")),
-            Language::Chinese => include_str!(concat!("templates/zh/", $name, ".txt")),
-        }
-    };
-}
-
 fn template(message: &Message, language: Language) -> &'static str {
+    let templates = language.templates();
     match message {
-        Message::VerifyEmail { .. } => template!(language, "verify_email"),
-        Message::VerifyMobile { .. } => template!(language, "verify_mobile"),
-        Message::ResetPassword { .. } => template!(language, "reset_password"),
-        Message::PasswordChanged { .. } => template!(language, "password_changed"),
-        Message::EmailChanged { .. } => template!(language, "email_changed"),
-        Message::SessionEnded { .. } => template!(language, "session_ended"),
+        Message::VerifyEmail { .. } => templates.verify_email,
+        Message::VerifyMobile { .. } => templates.verify_mobile,
+        Message::ResetPassword { .. } => templates.reset_password,
+        Message::PasswordChanged { .. } => templates.password_changed,
+        Message::EmailChanged { .. } => templates.email_changed,
+        Message::SessionEnded { .. } => templates.session_ended,
     }
 }
 
@@ -83,11 +74,7 @@ fn escape(text: &str) -> String {
 
 /// To the minute, since no more is needed to know it again.
 fn readable(at: NaiveDateTime, language: Language) -> String {
-    let format = match language {
-        Language::English => "%Y-%m-%d at %H:%M UTC",
-        Language::Chinese => "%Y-%m-%d %H:%M（UTC）",
-    };
-    at.format(format).to_string()
+    at.format(language.templates().time_format).to_string()
 }
 
 /// A message in a language, as text messages have it: it fits one (70 characters of
@@ -202,8 +189,6 @@ mod tests {
 
     use super::*;
 
-    const LANGUAGES: [Language; 2] = [Language::English, Language::Chinese];
-
     fn at() -> NaiveDateTime {
         NaiveDate::from_ymd_opt(2026, 11, 21)
             .unwrap()
@@ -230,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_message_says_what_it_must_in_both_languages() {
-        for language in LANGUAGES {
+        for &language in Language::ALL {
             for message in messages("48 1516") {
                 let letter = Letter::new(&message, language, &public_url());
                 let what = format!("{message:?} {language:?}");
@@ -265,7 +250,7 @@ mod tests {
 
     #[test]
     fn text_and_html_have_the_same_paragraphs() {
-        for language in LANGUAGES {
+        for &language in Language::ALL {
             for message in messages("481516") {
                 let letter = Letter::new(&message, language, &public_url());
                 let of_html = letter.html.matches("<p>").count();
@@ -282,8 +267,8 @@ mod tests {
     #[test]
     fn the_languages_have_texts_of_their_own() {
         for message in messages("481516") {
-            let [english, chinese] =
-                LANGUAGES.map(|language| Letter::new(&message, language, &public_url()));
+            let [english, chinese] = [Language::English, Language::Chinese]
+                .map(|language| Letter::new(&message, language, &public_url()));
             assert!(english.text.is_ascii() && english.subject.is_ascii());
             let is_chinese = |text: &str| text.chars().any(|c| ('一'..='龥').contains(&c));
             assert!(is_chinese(&chinese.subject) && is_chinese(&chinese.text));

@@ -130,6 +130,10 @@ impl Smtp {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long the server really hears nothing"
+    )]
     fn keep(self: &Arc<Self>, connection: AsyncSmtpConnection) {
         let mut kept = self.lock();
         if kept.len() < KEPT {

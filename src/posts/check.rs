@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::counts::{Additions, Block};
 use super::store;
-use crate::core::db::dialect::{self, Script};
+use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, post_count, post_unindexed};
 use crate::core::db::{Conn, Db, DbError};
 
@@ -64,9 +64,9 @@ pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Ve
 /// Adds what was missing. Right beside others that publish: the difference stays the
 /// same, whatever they add in the meantime.
 pub fn add_missing(conn: &mut Conn, missing: &[(Block, i64)]) -> QueryResult<()> {
-    let mut script = Script::new(conn);
-    script.add_counts(missing.iter().map(|(block, by)| (block, *by)));
-    script.run(conn)
+    let mut batch = Batch::new(conn);
+    batch.add_counts(missing.iter().map(|(block, by)| (block, *by)));
+    batch.run(conn)
 }
 
 /// Marks every post as one whose words and tags are to be indexed anew.
@@ -100,7 +100,7 @@ fn index_some(conn: &mut Conn) -> QueryResult<usize> {
 pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
     let mut done = 0;
     loop {
-        match db.write_now(&index_some)? {
+        match db.write_blocking(&index_some)? {
             0 => return Ok(done),
             some => done += some,
         }

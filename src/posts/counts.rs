@@ -8,7 +8,7 @@
 //!
 //! A change of counts is an addition, made in the transaction of its cause, so the
 //! order of additions does not matter. Each block's number is spread over slots that
-//! are chosen by connection (`dialect::Script::add_counts`): publishers do not queue
+//! are chosen by connection (`dialect::Batch::add_counts`): publishers do not queue
 //! behind one row.
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use diesel::prelude::*;
 
 use crate::core::db::schema::post_count;
-use crate::core::db::{Conn, dialect::Script};
+use crate::core::db::{Conn, dialect::Batch};
 
 /// Bits of a place that a small block leaves out: 256 places.
 const SMALL: u32 = 8;
@@ -82,8 +82,8 @@ impl Additions {
     }
 
     /// Writes them.
-    pub fn write(&self, script: &mut Script) {
-        script.add_counts(self.rows());
+    pub fn write(&self, batch: &mut Batch) {
+        batch.add_counts(self.rows());
     }
 }
 

@@ -137,7 +137,7 @@ pub fn begin(
     };
     let mut found = find(conn)?;
     if found.is_none() {
-        if dialect::is_key_under_way(conn, user_id, key)? {
+        if dialect::is_idempotency_key_locked(conn, user_id, key)? {
             return Ok(Known::UnderWay);
         }
         // It may have come to its end between the two looks.

@@ -12,7 +12,7 @@ use super::search::Query;
 use super::store::{PostHead, head_columns};
 use super::types::Tag;
 use crate::core::db::Conn;
-use crate::core::db::dialect::Wanted;
+use crate::core::db::dialect::SearchQuery;
 use crate::core::db::schema::{content, post, post_tag, user};
 use crate::http::page::PageRequest;
 
@@ -193,8 +193,8 @@ impl Needle {
         }
     }
 
-    fn with<'a>(&'a self, filter: &'a Filter) -> Wanted<'a> {
-        Wanted {
+    fn with<'a>(&'a self, filter: &'a Filter) -> SearchQuery<'a> {
+        SearchQuery {
             fts5: &self.fts5,
             mysql: &self.mysql,
             published: filter.published(),

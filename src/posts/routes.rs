@@ -138,7 +138,7 @@ async fn publish(
         Ok(_) => {}
         Err(error) => perhaps_changed(&after.bus, error),
     };
-    let answer = match app.db.write_and(work, settle).await {
+    let answer = match app.db.write_then(work, settle).await {
         Ok(Published::Now(head)) => render(head, new.content.clone()).map_err(Error::internal)?,
         Ok(Published::WithKey(_, answer) | Published::Before(answer)) => answer,
         Ok(Published::Reused) => return Err(Error::new(Code::IdempotencyKeyReused)),
@@ -265,7 +265,7 @@ async fn change(
         Ok(_) => {}
         Err(error) => perhaps_changed(&after.bus, error),
     };
-    let changed = done(app.db.write_and(work, settle).await?)?;
+    let changed = done(app.db.write_then(work, settle).await?)?;
     answer(changed.after, changed.text)
 }
 
@@ -286,7 +286,7 @@ async fn delete(
         Ok(_) => {}
         Err(error) => perhaps_changed(&after.bus, error),
     };
-    done(app.db.write_and(work, settle).await?)?;
+    done(app.db.write_then(work, settle).await?)?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -10,7 +10,7 @@ use super::lists::WINDOWS;
 use super::search;
 use super::types::{NewPost, PostChange, Status, Tag};
 use crate::core::db::Conn;
-use crate::core::db::dialect::{self, Script};
+use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{content, post, user};
 
 /// A post without its text.
@@ -126,13 +126,13 @@ pub fn insert_post(
         ))
         .execute(conn)?;
     dialect::insert_words(conn, head.place, words)?;
-    let mut script = Script::new(conn);
+    let mut batch = Batch::new(conn);
     let id = head.post_id;
-    script.push(&format!(
+    batch.push(&format!(
         "UPDATE post SET place = {id} WHERE post_id = {id}"
     ));
-    enlist(&head, &mut script);
-    script.run(conn)?;
+    enlist(&head, &mut batch);
+    batch.run(conn)?;
     Ok(Some(head))
 }
 
@@ -153,9 +153,9 @@ fn insert_row(conn: &mut Conn, head: &PostHead) -> QueryResult<i64> {
 }
 
 /// Puts a post into its lists.
-fn enlist(head: &PostHead, script: &mut Script) {
+fn enlist(head: &PostHead, batch: &mut Batch) {
     let tags: Vec<&str> = head.tags();
-    script.insert_tags(
+    batch.insert_tags(
         &tags,
         head.published,
         head.place,
@@ -166,7 +166,7 @@ fn enlist(head: &PostHead, script: &mut Script) {
     for list in head.lists() {
         additions.add(&list, head.place, 1);
     }
-    additions.write(script);
+    additions.write(batch);
 }
 
 /// What came of changing or deleting a post.
@@ -289,7 +289,7 @@ pub fn change_post(
         let words = search::words_of(&after.title, &text);
         dialect::insert_words(conn, after.place, &words)?;
     }
-    relist(&before, &after, &mut Script::new(conn)).run(conn)?;
+    relist(&before, &after, &mut Batch::new(conn)).run(conn)?;
     Ok(Edited::Done(Changed {
         before,
         after,
@@ -298,14 +298,14 @@ pub fn change_post(
 }
 
 /// Takes a post out of the lists that it was in and puts it into those that it is in.
-fn relist<'s>(before: &PostHead, after: &PostHead, script: &'s mut Script) -> &'s mut Script {
+fn relist<'s>(before: &PostHead, after: &PostHead, batch: &'s mut Batch) -> &'s mut Batch {
     let stays = before.published == after.published && before.place == after.place;
     if stays && before.tags == after.tags {
-        return script;
+        return batch;
     }
-    script.delete_tags(&before.tags(), before.published, before.place);
+    batch.delete_tags(&before.tags(), before.published, before.place);
     let (id, author) = (after.post_id, after.author_id);
-    script.insert_tags(&after.tags(), after.published, after.place, id, author);
+    batch.insert_tags(&after.tags(), after.published, after.place, id, author);
     let mut additions = Additions::default();
     for list in before.lists() {
         additions.add(&list, before.place, -1);
@@ -313,8 +313,8 @@ fn relist<'s>(before: &PostHead, after: &PostHead, script: &'s mut Script) -> &'
     for list in after.lists() {
         additions.add(&list, after.place, 1);
     }
-    additions.write(script);
-    script
+    additions.write(batch);
+    batch
 }
 
 /// A new place, higher than every other: the id of a row that is taken back at once.
@@ -337,14 +337,14 @@ pub fn delete_post(
     };
     diesel::delete(post::table.find(post_id)).execute(conn)?;
     dialect::delete_words(conn, &[head.place])?;
-    let mut script = Script::new(conn);
-    script.delete_tags(&head.tags(), head.published, head.place);
+    let mut batch = Batch::new(conn);
+    batch.delete_tags(&head.tags(), head.published, head.place);
     let mut additions = Additions::default();
     for list in head.lists() {
         additions.add(&list, head.place, -1);
     }
-    additions.write(&mut script);
-    script.run(conn)?;
+    additions.write(&mut batch);
+    batch.run(conn)?;
     Ok(Edited::Done(head))
 }
 
@@ -362,17 +362,17 @@ pub fn delete_posts_of(conn: &mut Conn, author_id: i64) -> QueryResult<()> {
         diesel::delete(post::table.filter(post::post_id.eq_any(&ids))).execute(conn)?;
         let places: Vec<i64> = rows.iter().map(|row| row.2).collect();
         dialect::delete_words(conn, &places)?;
-        let mut script = Script::new(conn);
+        let mut batch = Batch::new(conn);
         let mut additions = Additions::default();
         for (_, published, place, tags) in &rows {
             let tags: Vec<&str> = split_tags(tags).collect();
-            script.delete_tags(&tags, *published, *place);
+            batch.delete_tags(&tags, *published, *place);
             for list in lists(*published, author_id, tags.into_iter()) {
                 additions.add(&list, *place, -1);
             }
         }
-        additions.write(&mut script);
-        script.run(conn)?;
+        additions.write(&mut batch);
+        batch.run(conn)?;
     }
 }
 
@@ -438,8 +438,8 @@ pub fn index_again(conn: &mut Conn, post_id: i64) -> QueryResult<()> {
     dialect::delete_words(conn, &[head.place])?;
     dialect::insert_words(conn, head.place, &search::words_of(&head.title, &text))?;
     let (tags, author) = (head.tags(), head.author_id);
-    let mut script = Script::new(conn);
-    script.delete_tags(&tags, head.published, head.place);
-    script.insert_tags(&tags, head.published, head.place, post_id, author);
-    script.run(conn)
+    let mut batch = Batch::new(conn);
+    batch.delete_tags(&tags, head.published, head.place);
+    batch.insert_tags(&tags, head.published, head.place, post_id, author);
+    batch.run(conn)
 }

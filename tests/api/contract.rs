@@ -46,6 +46,26 @@ fn every_route_is_described_and_nothing_else() {
 }
 
 #[test]
+fn the_tags_that_are_declared_are_those_that_are_used() {
+    let names = |value: &Value| -> Vec<String> {
+        let name = |name: &Value| name.as_str().unwrap().to_owned();
+        value.as_array().unwrap().iter().map(name).collect()
+    };
+    let declared = DESCRIPTION["tags"].as_array().unwrap().iter();
+    let declared: Vec<String> = declared
+        .map(|tag| tag["name"].as_str().unwrap().to_owned())
+        .collect();
+    let operations = DESCRIPTION["paths"].as_object().unwrap().values();
+    let used: Vec<String> = operations
+        .flat_map(|path| path.as_object().unwrap().values())
+        .flat_map(|operation| names(&operation["tags"]))
+        .collect();
+    let set = |names: &[String]| names.iter().cloned().collect::<BTreeSet<String>>();
+    assert_eq!(set(&declared), set(&used));
+    assert_eq!(set(&declared).len(), declared.len(), "each once");
+}
+
+#[test]
 fn the_codes_are_the_enum() {
     let table: Vec<&str> = inkpot::error::TABLE.iter().map(|row| row.name).collect();
     let unique: BTreeSet<&&str> = table.iter().collect();

@@ -77,8 +77,9 @@ struct Number {
 /// What the counts lack; nothing, as it should be.
 fn missing(app: &TestApp) -> Vec<(Block, i64)> {
     let db = app.state.db.clone();
-    let reading =
-        std::thread::spawn(move || db.snapshot_now(&|conn| check::missing_counts(conn, &|_| {})));
+    let reading = std::thread::spawn(move || {
+        db.snapshot_blocking(&|conn| check::missing_counts(conn, &|_| {}))
+    });
     reading.join().unwrap().unwrap()
 }
 
@@ -236,9 +237,9 @@ async fn counts_that_are_wrong_are_found_and_mended(app: TestApp) {
 
     let db = app.state.db.clone();
     let mended = std::thread::spawn(move || {
-        db.write_now(&|conn| check::add_missing(conn, &found))
+        db.write_blocking(&|conn| check::add_missing(conn, &found))
             .unwrap();
-        db.write_now(&check::unindex_all).unwrap();
+        db.write_blocking(&check::unindex_all).unwrap();
         check::index_pending(&db, &|_| {}).unwrap()
     });
     assert_eq!(mended.join().unwrap(), 5);

@@ -435,7 +435,7 @@ async fn a_database_without_its_tables_is_not_ready(app: TestApp) {
     app.database.with(|conn| {
         inkpot::core::db::migrations::revert(conn)
             .map(drop)
-            .unwrap()
+            .unwrap();
     });
     let answer = app.anonymous().get("/readyz").await;
     answer.expect(503);

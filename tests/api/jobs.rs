@@ -699,14 +699,14 @@ fn the_operator_manages_jobs(backend: Backend) {
     let ids: Vec<i64> = (0..3)
         .map(|_| {
             let new = new(Kind::MailNotice, "", now);
-            db.write_now(&|conn| store::enqueue(conn, &new, now))
+            db.write_blocking(&|conn| store::enqueue(conn, &new, now))
                 .unwrap()
                 .unwrap()
         })
         .collect();
     let settle = |job_id: i64, verdict: Verdict| {
         let settled = [Settled { job_id, verdict }];
-        db.write_now(&|conn| {
+        db.write_blocking(&|conn| {
             diesel::update(job::table.find(job_id))
                 .set((job::lease.eq("x"), job::state.eq("running")))
                 .execute(conn)?;

@@ -3,6 +3,8 @@
 
 // Tests say what went wrong by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// They watch real servers in real time, and read what the test suite is told.
+#![allow(clippy::disallowed_methods)]
 
 mod harness;
 

@@ -1,11 +1,13 @@
 //! The twin migrations make twins, and can be taken back.
 
 use std::collections::BTreeSet;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use inkpot::core::db::{Conn, migrations};
+use inkpot::core::db::{Conn, DatabaseUrl, connection, dialect, migrations};
 
 use crate::harness::{Backend, TestDatabase};
 
@@ -103,57 +105,102 @@ fn twins_make_the_same_tables() {
     assert_eq!(both.0, both.1);
 }
 
+/// A column as a database lists it, or as `schema.rs` has it.
+#[derive(QueryableByName, Debug, Clone, PartialEq, Eq)]
+struct TypedColumn {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    column_name: String,
+    #[diesel(sql_type = Text)]
+    sql_type: String,
+    /// 0: not part of the primary key; otherwise its place in it.
+    #[diesel(sql_type = BigInt)]
+    key_place: i64,
+}
+
+const SQLITE_TYPES: &str = "\
+    SELECT m.name AS table_name, c.name AS column_name, c.pk AS key_place, \
+           lower(c.type) || iif(c.\"notnull\", '', ' null') AS sql_type \
+    FROM sqlite_master m JOIN pragma_table_info(m.name) c \
+    WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' AND m.name NOT LIKE '\\_\\_%' ESCAPE '\\' \
+      AND m.name NOT LIKE 'post_words%' \
+    ORDER BY m.name, c.cid";
+const MYSQL_TYPES: &str = "\
+    SELECT CAST(c.table_name AS CHAR) AS table_name, CAST(c.column_name AS CHAR) AS column_name, \
+           CAST(COALESCE(k.ordinal_position, 0) AS SIGNED) AS key_place, \
+           CAST(CONCAT(c.data_type, IF(c.is_nullable = 'YES', ' null', '')) AS CHAR) AS sql_type \
+    FROM information_schema.columns c LEFT JOIN information_schema.key_column_usage k \
+      ON k.table_schema = c.table_schema AND k.table_name = c.table_name \
+      AND k.column_name = c.column_name AND k.constraint_name = 'PRIMARY' \
+    WHERE c.table_schema = DATABASE() AND c.table_name NOT LIKE '\\_\\_%' AND c.table_name <> 'post_words' \
+    ORDER BY c.table_name, c.ordinal_position";
+
+/// The columns of `schema.rs`, by table, read from its text: Diesel's own types tell
+/// neither which tables there are nor whether a column may be null.
+fn columns_of_schema() -> Vec<TypedColumn> {
+    let text = include_str!("../../src/core/db/schema.rs");
+    let mut tables: Vec<Vec<TypedColumn>> = Vec::new();
+    for table in text.split("diesel::table! {").skip(1) {
+        let (head, rest) = table.split_once(") {").unwrap();
+        let (name, key) = head.trim().split_once(" (").unwrap();
+        let key: Vec<&str> = key.split(", ").collect();
+        let column = |line: &str| {
+            let (column, sql_type) = line.trim().trim_end_matches(',').split_once(" -> ")?;
+            let place = key.iter().position(|part| *part == column);
+            Some(TypedColumn {
+                table_name: name.to_owned(),
+                column_name: column.to_owned(),
+                sql_type: sql_type.to_owned(),
+                key_place: place.map_or(0, |place| i64::try_from(place).unwrap() + 1),
+            })
+        };
+        let (body, _) = rest.split_once('}').unwrap();
+        tables.push(body.lines().filter_map(column).collect());
+    }
+    tables.sort_by(|a, b| a[0].table_name.cmp(&b[0].table_name));
+    tables.concat()
+}
+
+/// Diesel's type for that of a column; SQLite calls every key an integer.
+fn diesel_type(column: &TypedColumn, expected: &str) -> String {
+    let (sql_type, is_nullable) = match column.sql_type.strip_suffix(" null") {
+        Some(sql_type) => (sql_type, true),
+        None => (column.sql_type.as_str(), false),
+    };
+    let diesel_type = match sql_type {
+        "bigint" => "BigInt",
+        "integer" if expected == "BigInt" && column.key_place == 1 => "BigInt",
+        "int" | "integer" => "Integer",
+        "varchar" | "text" | "mediumtext" | "longtext" => "Text",
+        "boolean" | "tinyint" => "Bool",
+        "datetime" | "timestamp" => "Timestamp",
+        "blob" | "longblob" => "Binary",
+        other => panic!("a type that no column has yet: {other}"),
+    };
+    if is_nullable {
+        format!("Nullable<{diesel_type}>")
+    } else {
+        diesel_type.to_owned()
+    }
+}
+
 #[test]
 fn the_code_sees_the_tables_as_they_are() {
-    use diesel::sqlite::Sqlite;
-    use inkpot::core::db::schema::{
-        audit, code, content, idempotency, installation, job, post, post_count, post_tag,
-        post_unindexed, session, session_event, signing_key, user,
-    };
-    let sqlite = TestDatabase::create(Backend::Sqlite).unwrap();
-    let found: Vec<String> = sqlite
-        .with(columns)
-        .into_iter()
-        .map(|c| format!("`{}`.`{}`", c.table_name, c.column_name))
-        .collect();
-    // In the order of their names, as the database lists them.
-    let expected: Vec<String> = [
-        diesel::debug_query::<Sqlite, _>(&audit::table.select(audit::all_columns)).to_string(),
-        diesel::debug_query::<Sqlite, _>(&code::table.select(code::all_columns)).to_string(),
-        diesel::debug_query::<Sqlite, _>(&content::table.select(content::all_columns)).to_string(),
-        diesel::debug_query::<Sqlite, _>(&idempotency::table.select(idempotency::all_columns))
-            .to_string(),
-        diesel::debug_query::<Sqlite, _>(&installation::table.select(installation::all_columns))
-            .to_string(),
-        diesel::debug_query::<Sqlite, _>(&job::table.select(job::all_columns)).to_string(),
-        diesel::debug_query::<Sqlite, _>(&post::table.select(post::all_columns)).to_string(),
-        diesel::debug_query::<Sqlite, _>(&post_count::table.select(post_count::all_columns))
-            .to_string(),
-        diesel::debug_query::<Sqlite, _>(&post_tag::table.select(post_tag::all_columns))
-            .to_string(),
-        diesel::debug_query::<Sqlite, _>(
-            &post_unindexed::table.select(post_unindexed::all_columns),
-        )
-        .to_string(),
-        diesel::debug_query::<Sqlite, _>(&session::table.select(session::all_columns)).to_string(),
-        diesel::debug_query::<Sqlite, _>(&session_event::table.select(session_event::all_columns))
-            .to_string(),
-        diesel::debug_query::<Sqlite, _>(&signing_key::table.select(signing_key::all_columns))
-            .to_string(),
-        diesel::debug_query::<Sqlite, _>(&user::table.select(user::all_columns)).to_string(),
-    ]
-    .iter()
-    .flat_map(|sql| {
-        let list = sql
-            .strip_prefix("SELECT ")
-            .unwrap()
-            .split(" FROM")
-            .next()
-            .unwrap();
-        list.split(", ").map(str::to_owned).collect::<Vec<_>>()
-    })
-    .collect();
-    assert_eq!(found, expected);
+    let expected = columns_of_schema();
+    assert!(expected.len() > 80, "{}", expected.len());
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let Some(database) = TestDatabase::create(backend) else {
+            return;
+        };
+        let mut found: Vec<TypedColumn> =
+            database.with(|conn| rows(conn, SQLITE_TYPES, MYSQL_TYPES));
+        for (index, column) in found.iter_mut().enumerate() {
+            let expected = expected.get(index).map_or("", |column| &column.sql_type);
+            column.sql_type = diesel_type(column, expected);
+        }
+        assert_eq!(found, expected, "{backend:?}");
+    }
 }
 
 #[test]
@@ -245,6 +292,105 @@ fn eight_that_start_at_once_on_sqlite() {
 #[test]
 fn eight_that_start_at_once_on_mysql() {
     at_once(Backend::Mysql);
+}
+
+/// Holds the migration lock of a database until `release` says so, as another process
+/// does that migrates.
+fn hold_lock(database: &TestDatabase, release: mpsc::Receiver<()>) -> std::thread::JoinHandle<()> {
+    let url = DatabaseUrl::parse(&database.url()).unwrap();
+    let (held, is_held) = mpsc::channel();
+    let holder = std::thread::spawn(move || {
+        let mut conn = connection::open(&url).unwrap();
+        dialect::with_migration_lock(&mut conn, Duration::ZERO, |_| {
+            held.send(()).unwrap();
+            release.recv().unwrap();
+            Ok(())
+        })
+        .unwrap();
+    });
+    is_held.recv().unwrap();
+    holder
+}
+
+fn nothing_is_applied_while_another_migrates(backend: Backend) {
+    let Some(database) = TestDatabase::create_empty(backend, false) else {
+        return;
+    };
+    let (release, released) = mpsc::channel();
+    let holder = hold_lock(&database, released);
+    database.with(|conn| {
+        let refusal = migrations::run_within(conn, Duration::ZERO).unwrap_err();
+        let refusal = refusal.to_string();
+        assert!(refusal.contains("nothing was migrated"), "{refusal}");
+        assert!(!refusal.contains('\n'), "{refusal}");
+        assert!(columns(conn).is_empty(), "nothing was applied");
+    });
+    // Who waits is next, and gets all that the first one did not.
+    let waiting = TestDatabase::shared(&database);
+    let waiter = std::thread::spawn(move || waiting.with(|conn| migrations::run(conn).unwrap()));
+    release.send(()).unwrap();
+    holder.join().unwrap();
+    assert!(!waiter.join().unwrap().is_empty());
+    database.with(|conn| assert!(migrations::is_current(conn).unwrap()));
+}
+
+#[test]
+fn nothing_is_applied_while_another_migrates_on_sqlite() {
+    nothing_is_applied_while_another_migrates(Backend::Sqlite);
+}
+
+#[test]
+fn nothing_is_applied_while_another_migrates_on_mysql() {
+    nothing_is_applied_while_another_migrates(Backend::Mysql);
+}
+
+/// Two blogs on one server do not wait for each other, and a lock that is refused
+/// leaves the connection as it was.
+#[test]
+fn every_database_has_a_migration_lock_of_its_own() {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let make = || TestDatabase::create_empty(backend, false);
+        let (Some(one), Some(other)) = (make(), make()) else {
+            return;
+        };
+        let (release, released) = mpsc::channel();
+        let holder = hold_lock(&one, released);
+        other.with(|conn| {
+            assert!(
+                !migrations::run_within(conn, Duration::ZERO)
+                    .unwrap()
+                    .is_empty()
+            );
+        });
+        release.send(()).unwrap();
+        holder.join().unwrap();
+    }
+}
+
+/// The lock is released after work that failed, too.
+#[test]
+fn a_migration_that_fails_releases_the_lock() {
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let Some(database) = TestDatabase::create_empty(backend, false) else {
+            return;
+        };
+        let (said, again) = database.with(|conn| {
+            let done = dialect::with_migration_lock(conn, Duration::ZERO, |_| {
+                Err::<(), _>("the work failed".into())
+            });
+            // On the same connection, where a lock of MySQL could be taken twice.
+            let again = dialect::with_migration_lock(conn, Duration::ZERO, |_| Ok(7)).unwrap();
+            (done.unwrap_err().to_string(), again)
+        });
+        assert_eq!((said.as_str(), again), ("the work failed", 7));
+        database.with(|conn| {
+            assert!(
+                !migrations::run_within(conn, Duration::ZERO)
+                    .unwrap()
+                    .is_empty()
+            );
+        });
+    }
 }
 
 /// Made in the same second, by the same steps.

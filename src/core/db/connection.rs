@@ -9,13 +9,15 @@ use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::{Connection, SqliteConnection};
 
-use super::dialect::{self, Meaning};
+use super::dialect::{self, ErrorClass};
 use super::mysql::MysqlConnection;
 
-/// How often and how long a connection that is opened waits for others that are
-/// opened at the same time: two seconds in all.
-const WAL_TRIES: u32 = 200;
-const WAL_PAUSE: Duration = Duration::from_millis(10);
+/// How long SQLite waits for the lock of another process before a statement fails.
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often, and how far apart, a new connection tries a locked file again while
+/// other connections are opened: two seconds in all.
+const WAL_ATTEMPTS: u32 = 200;
+const WAL_RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where the data is.
 #[derive(Clone, PartialEq, Eq)]
@@ -129,26 +131,26 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
     // One statement each: a batch ends silently at the first busy answer, and
     // waiting must be on before anything needs it.
     for pragma in [
-        "PRAGMA busy_timeout = 10000",
+        &format!("PRAGMA busy_timeout = {}", BUSY_TIMEOUT.as_millis()),
         "PRAGMA journal_mode = WAL",
         // FULL: an acknowledged write survives a loss of power, not only a crash.
         "PRAGMA synchronous = FULL",
         "PRAGMA foreign_keys = ON",
         "PRAGMA cache_size = -16384",
     ] {
-        patiently(|| conn.batch_execute(pragma))
+        retry_while_locked(|| conn.batch_execute(pragma))
             .map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(conn)
 }
 
-/// SQLite does not wait when two connections turn a new file to WAL at once: one of
-/// them is told at once that the file is locked.
-fn patiently(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
-    for _ in 0..WAL_TRIES {
+/// `busy_timeout` does not cover two connections that switch a new file to WAL at
+/// once: one of them gets `SQLITE_BUSY` immediately.
+fn retry_while_locked(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
+    for _ in 0..WAL_ATTEMPTS {
         match run() {
-            Err(error) if dialect::meaning(&error) == Meaning::Conflict => {
-                std::thread::sleep(WAL_PAUSE);
+            Err(error) if dialect::error_class(&error) == ErrorClass::Conflict => {
+                std::thread::sleep(WAL_RETRY_PAUSE);
             }
             done => return done,
         }
@@ -156,19 +158,19 @@ fn patiently(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
     run()
 }
 
-/// Opens and checks the connections of a pool.
+/// The pool's connection manager: opens and checks its connections.
 #[derive(Debug)]
-pub struct Manager {
+pub struct ConnectionManager {
     url: DatabaseUrl,
 }
 
-impl Manager {
+impl ConnectionManager {
     pub fn new(url: DatabaseUrl) -> Self {
         Self { url }
     }
 }
 
-impl r2d2::ManageConnection for Manager {
+impl r2d2::ManageConnection for ConnectionManager {
     type Connection = Conn;
     type Error = diesel::r2d2::Error;
 
@@ -186,7 +188,7 @@ impl r2d2::ManageConnection for Manager {
     }
 }
 
-/// Asks the server for a sign of life; costs one round trip.
+/// Checks that the server answers; costs one round trip.
 pub fn ping(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(_) => Ok(()),

@@ -1,13 +1,14 @@
 //! The schema's history, embedded: twin folders with the same names, one for each
 //! database.
 
+use std::time::Duration;
+
 use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use diesel::prelude::*;
-
 use super::connection::Conn;
-use super::dialect;
+use super::dialect::{MIGRATION_LOCK_WAIT, with_migration_lock};
 use super::schema::installation;
 
 const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
@@ -37,9 +38,15 @@ pub fn installation(conn: &mut Conn) -> QueryResult<String> {
     installation::table.select(installation::name).first(conn)
 }
 
-/// Applies what is missing, in order; gives the names of what was applied.
+/// Applies what is missing, in order; gives the names of what was applied. Waits up to
+/// [`MIGRATION_LOCK_WAIT`] for another process that migrates.
 pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
-    dialect::migrating(conn, |conn| match conn {
+    run_within(conn, MIGRATION_LOCK_WAIT)
+}
+
+/// [`run`], with another time to wait for the migration lock.
+pub fn run_within(conn: &mut Conn, wait: Duration) -> Outcome<Vec<String>> {
+    with_migration_lock(conn, wait, |conn| match conn {
         Conn::Sqlite(c) => {
             refuse_newer(c, &SQLITE)?;
             names(c.run_pending_migrations(SQLITE))
@@ -54,14 +61,16 @@ pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
 /// Takes the newest applied migration back, with all its data; gives its name,
 /// `None` when there is none.
 pub fn revert(conn: &mut Conn) -> Outcome<Option<String>> {
-    if !status(conn)?.iter().any(|m| m.applied) {
-        return Ok(None);
-    }
-    let version = dialect::migrating(conn, |conn| match conn {
-        Conn::Sqlite(c) => c.revert_last_migration(SQLITE),
-        Conn::Mysql(c) => c.revert_last_migration(MYSQL),
-    })?;
-    Ok(Some(version.to_string()))
+    with_migration_lock(conn, MIGRATION_LOCK_WAIT, |conn| {
+        if !status(conn)?.iter().any(|m| m.applied) {
+            return Ok(None);
+        }
+        let version = match conn {
+            Conn::Sqlite(c) => c.revert_last_migration(SQLITE),
+            Conn::Mysql(c) => c.revert_last_migration(MYSQL),
+        }?;
+        Ok(Some(version.to_string()))
+    })
 }
 
 /// True when the database has every migration of this program.

@@ -18,17 +18,18 @@ use diesel::connection::TransactionManager;
 use diesel::r2d2::R2D2Connection;
 use diesel::result::QueryResult;
 
-use connection::Manager;
+use connection::ConnectionManager;
 pub use connection::{Conn, DatabaseUrl};
-use dialect::Meaning;
+use dialect::ErrorClass;
 
-type Pool = r2d2::Pool<Manager>;
-type Pooled = r2d2::PooledConnection<Manager>;
+type Pool = r2d2::Pool<ConnectionManager>;
+type Transactions = <Conn as Connection>::TransactionManager;
+type Pooled = r2d2::PooledConnection<ConnectionManager>;
 
 /// How long a request waits for a free connection before it is told to come back.
-const CHECKOUT: Duration = Duration::from_secs(5);
-/// How often a write that met another one is tried before the client is told.
-const CONFLICT_TRIES: u32 = 8;
+const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a write that conflicts with another transaction is tried in all.
+const CONFLICT_ATTEMPTS: u32 = 8;
 
 /// Why a unit of work did not happen.
 #[derive(Debug)]
@@ -45,11 +46,11 @@ pub enum DbError {
 
 impl DbError {
     fn from_diesel(error: &diesel::result::Error) -> Self {
-        match dialect::meaning(error) {
-            Meaning::Unique => Self::Unique(error.to_string()),
-            Meaning::ForeignKey => Self::ForeignKey,
-            Meaning::Conflict | Meaning::Unavailable => Self::Unavailable(error.to_string()),
-            Meaning::Fault => Self::Fault(error.to_string()),
+        match dialect::error_class(error) {
+            ErrorClass::Unique => Self::Unique(error.to_string()),
+            ErrorClass::ForeignKey => Self::ForeignKey,
+            ErrorClass::Conflict | ErrorClass::Unavailable => Self::Unavailable(error.to_string()),
+            ErrorClass::Fault => Self::Fault(error.to_string()),
         }
     }
 }
@@ -63,8 +64,8 @@ pub struct Db {
 struct Inner {
     url: DatabaseUrl,
     readers: Pool,
-    /// SQLite has one writer at a time: a pool of one makes them queue here, in
-    /// order, and not in its busy handler, which polls. On MySQL the same pool.
+    /// SQLite has one writer at a time. A pool of one makes writers queue here, in
+    /// order, and not in SQLite's busy handler, which polls. MySQL: the same pool.
     writers: Pool,
     units: AtomicU64,
 }
@@ -80,11 +81,11 @@ impl Db {
             r2d2::Pool::builder()
                 .max_size(size)
                 .min_idle(Some(1))
-                .connection_timeout(CHECKOUT)
+                .connection_timeout(CHECKOUT_TIMEOUT)
                 // A round trip for each checkout; a stale connection shows itself.
                 .test_on_check_out(false)
-                .error_handler(Box::new(Quiet))
-                .build(Manager::new(url.clone()))
+                .error_handler(Box::new(LogConnectErrors))
+                .build(ConnectionManager::new(url.clone()))
                 .map_err(|e| e.to_string())
         };
         let readers = pool(size)?;
@@ -107,20 +108,20 @@ impl Db {
         &self.inner.url
     }
 
-    /// How many units of work have been asked for since the start: what a test
-    /// counts that says "no query".
+    /// How many units of work (calls of `read`, `snapshot` and `write`) were asked for
+    /// since the start; tests count them to prove that a request made no query.
     pub fn units(&self) -> u64 {
         self.inner.units.load(Ordering::Relaxed)
     }
 
-    /// Reads with one connection, outside any transaction. A connection that turns
-    /// out to be stale is replaced and the reading begun again.
+    /// Reads with one connection, outside any transaction. When the connection turns
+    /// out to be stale, another one runs `work` again.
     pub async fn read<T, F>(&self, work: F) -> Result<T, DbError>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(move |db| db.read_now(&work)).await
+        self.blocking(move |db| db.read_blocking(&work)).await
     }
 
     /// Reads several things that belong together: all queries of `work` see the
@@ -130,12 +131,12 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(move |db| db.snapshot_now(&work)).await
+        self.blocking(move |db| db.snapshot_blocking(&work)).await
     }
 
-    /// Writes in one transaction: all of it or nothing. Run again, a bounded
-    /// number of times, when another transaction was in the way, and when the
-    /// connection was lost before `COMMIT` was sent; a lost `COMMIT` may have
+    /// Writes in one transaction: all of it or nothing. `work` runs again, a bounded
+    /// number of times, after a conflict with another transaction, and once after
+    /// the connection was lost before `COMMIT` was sent. A lost `COMMIT` may have
     /// happened and is never repeated.
     ///
     /// A refusal that must leave a trace is an `Ok` of the closure.
@@ -144,20 +145,21 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(move |db| db.write_now(&work)).await
+        self.blocking(move |db| db.write_blocking(&work)).await
     }
 
-    /// [`write`](Self::write), and then `settle` with what came of it, on the same
-    /// thread: it runs even when the request that asked for the write is given up.
-    pub async fn write_and<T, F, S>(&self, work: F, settle: S) -> Result<T, DbError>
+    /// [`write`](Self::write) with an after-commit hook: `then` gets the outcome, of a
+    /// failed write too, on the thread that committed. It runs even when the request
+    /// that asked for the write was dropped meanwhile.
+    pub async fn write_then<T, F, S>(&self, work: F, then: S) -> Result<T, DbError>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
         S: FnOnce(&Result<T, DbError>) + Send + 'static,
     {
         self.blocking(move |db| {
-            let done = db.write_now(&work);
-            settle(&done);
+            let done = db.write_blocking(&work);
+            then(&done);
             done
         })
         .await
@@ -177,12 +179,15 @@ impl Db {
     }
 
     /// [`read`](Self::read) for threads that may block, such as the command line's.
-    pub fn read_now<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, DbError> {
+    pub fn read_blocking<T>(
+        &self,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
         let mut conn = checkout(&self.inner.readers)?;
         match work(&mut conn) {
-            Err(error) if dialect::meaning(&error) == Meaning::Unavailable => {
+            Err(error) if dialect::error_class(&error) == ErrorClass::Unavailable => {
                 drop(conn);
-                let mut conn = fresh(&self.inner.readers)?;
+                let mut conn = checkout_verified(&self.inner.readers)?;
                 work(&mut conn).map_err(|e| DbError::from_diesel(&e))
             }
             other => other.map_err(|e| DbError::from_diesel(&e)),
@@ -190,18 +195,17 @@ impl Db {
     }
 
     /// [`snapshot`](Self::snapshot) for threads that may block.
-    pub fn snapshot_now<T>(
+    pub fn snapshot_blocking<T>(
         &self,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, DbError> {
-        self.read_now(&|conn| {
-            type Manager = <Conn as Connection>::TransactionManager;
+        self.read_blocking(&|conn| {
             dialect::begin_snapshot(conn)?;
             match work(conn) {
                 // Nothing was written: whether it ends well says nothing of what was read.
-                Ok(value) => Manager::commit_transaction(conn).map(|()| value),
+                Ok(value) => Transactions::commit_transaction(conn).map(|()| value),
                 Err(error) => {
-                    let _ = Manager::rollback_transaction(conn);
+                    let _ = Transactions::rollback_transaction(conn);
                     Err(error)
                 }
             }
@@ -209,33 +213,36 @@ impl Db {
     }
 
     /// [`write`](Self::write) for threads that may block.
-    pub fn write_now<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, DbError> {
+    pub fn write_blocking<T>(
+        &self,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
         let mut conn = checkout(&self.inner.writers)?;
-        let mut replaced = false;
-        let mut tries = 1;
+        let mut reconnected = false;
+        let mut attempt = 1;
         loop {
             match transaction(&mut conn, work) {
                 Ok(value) => return Ok(value),
-                Err(Failed::Commit(error)) => {
-                    return Err(match dialect::meaning(&error) {
-                        // A conflict that is told at COMMIT was rolled back.
-                        Meaning::Conflict if tries < CONFLICT_TRIES => {
-                            back_off(tries);
-                            tries += 1;
+                Err(TransactionError::Commit(error)) => {
+                    return Err(match dialect::error_class(&error) {
+                        // A conflict that is reported at COMMIT was rolled back.
+                        ErrorClass::Conflict if attempt < CONFLICT_ATTEMPTS => {
+                            back_off(attempt);
+                            attempt += 1;
                             continue;
                         }
                         _ => DbError::from_diesel(&error),
                     });
                 }
-                Err(Failed::Before(error)) => match dialect::meaning(&error) {
-                    Meaning::Conflict if tries < CONFLICT_TRIES => {
-                        back_off(tries);
-                        tries += 1;
+                Err(TransactionError::RolledBack(error)) => match dialect::error_class(&error) {
+                    ErrorClass::Conflict if attempt < CONFLICT_ATTEMPTS => {
+                        back_off(attempt);
+                        attempt += 1;
                     }
-                    Meaning::Unavailable if !replaced => {
-                        replaced = true;
+                    ErrorClass::Unavailable if !reconnected => {
+                        reconnected = true;
                         drop(conn);
-                        conn = fresh(&self.inner.writers)?;
+                        conn = checkout_verified(&self.inner.writers)?;
                     }
                     _ => return Err(DbError::from_diesel(&error)),
                 },
@@ -249,10 +256,10 @@ impl Db {
     }
 }
 
-/// How far a transaction came.
-enum Failed {
+/// How far a transaction came that failed.
+enum TransactionError {
     /// Nothing of it can have happened.
-    Before(diesel::result::Error),
+    RolledBack(diesel::result::Error),
     /// `COMMIT` was sent.
     Commit(diesel::result::Error),
 }
@@ -260,18 +267,17 @@ enum Failed {
 fn transaction<T>(
     conn: &mut Conn,
     work: &dyn Fn(&mut Conn) -> QueryResult<T>,
-) -> Result<T, Failed> {
-    type Manager = <Conn as Connection>::TransactionManager;
-    dialect::begin_write(conn).map_err(Failed::Before)?;
+) -> Result<T, TransactionError> {
+    dialect::begin_write(conn).map_err(TransactionError::RolledBack)?;
     match work(conn) {
-        Ok(value) => match Manager::commit_transaction(conn) {
+        Ok(value) => match Transactions::commit_transaction(conn) {
             Ok(()) => Ok(value),
-            Err(error) => Err(Failed::Commit(error)),
+            Err(error) => Err(TransactionError::Commit(error)),
         },
         Err(error) => {
             // When this fails too the connection is broken and the pool drops it.
-            let _ = Manager::rollback_transaction(conn);
-            Err(Failed::Before(error))
+            let _ = Transactions::rollback_transaction(conn);
+            Err(TransactionError::RolledBack(error))
         }
     }
 }
@@ -281,9 +287,9 @@ fn checkout(pool: &Pool) -> Result<Pooled, DbError> {
         .map_err(|e| DbError::Unavailable(format!("no connection: {e}")))
 }
 
-/// A connection that has just answered. After a restart of the server every
-/// connection of the pool is stale; each is found out here and dropped.
-fn fresh(pool: &Pool) -> Result<Pooled, DbError> {
+/// Checks out a connection that answers a ping. After a restart of the server every
+/// connection of the pool is stale; this drops those it meets.
+fn checkout_verified(pool: &Pool) -> Result<Pooled, DbError> {
     for _ in 0..=pool.max_size() {
         let mut conn = checkout(pool)?;
         if !conn.is_broken() && connection::ping(&mut conn).is_ok() {
@@ -293,19 +299,19 @@ fn fresh(pool: &Pool) -> Result<Pooled, DbError> {
     Err(DbError::Unavailable("every connection is stale".to_owned()))
 }
 
-/// Waits before the next try: doubling from 2 ms, with jitter, so that those who
-/// collided do not collide again.
-fn back_off(tries: u32) {
-    let ceiling = 1_u64 << tries.min(7);
+/// Exponential back-off with jitter before the next attempt, from 2 ms: without
+/// jitter the transactions that collided would collide again.
+fn back_off(attempt: u32) {
+    let ceiling = 1_u64 << attempt.min(7);
     let jitter = getrandom::u32().map_or(0, u64::from) % (ceiling + 1);
     std::thread::sleep(Duration::from_millis(ceiling + jitter));
 }
 
-/// The pool's own log lines would carry the driver's texts for every retry.
+/// Logs why a connection cannot be opened; the pool itself retries in the background.
 #[derive(Debug)]
-struct Quiet;
+struct LogConnectErrors;
 
-impl<E: std::error::Error> r2d2::HandleError<E> for Quiet {
+impl<E: std::error::Error> r2d2::HandleError<E> for LogConnectErrors {
     fn handle_error(&self, error: E) {
         tracing::warn!(target: "inkpot::core::db", %error, "cannot open a database connection");
     }

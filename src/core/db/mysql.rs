@@ -144,7 +144,7 @@ impl Connection for MysqlConnection {
         let opened = block_on(&runtime, CONNECT_DEADLINE, async {
             let conn = mysql_async::Conn::new(options)
                 .await
-                .map_err(|e| ConnectionError::BadConnection(server_words(&e)))?;
+                .map_err(|e| ConnectionError::BadConnection(server_message(&e)))?;
             AsyncMysqlConnection::try_from(conn).await
         });
         match opened {
@@ -298,8 +298,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// What the server or the system said, without the driver's wrapping.
-fn server_words(error: &mysql_async::Error) -> String {
+/// The server's or the system's message, without the driver's wrapping.
+fn server_message(error: &mysql_async::Error) -> String {
     match error {
         mysql_async::Error::Server(e) => e.message.clone(),
         mysql_async::Error::Io(mysql_async::IoError::Io(e)) => e.to_string(),

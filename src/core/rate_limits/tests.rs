@@ -8,7 +8,7 @@ use super::*;
 const OWNER: &str = "ann@example.org";
 
 fn limits() -> (RateLimits, Clock) {
-    let clock = Clock::by_hand(chrono::Utc::now());
+    let clock = Clock::by_hand(Clock::system().now().and_utc());
     (RateLimits::new(true, &clock, None, b"").unwrap(), clock)
 }
 
@@ -199,7 +199,7 @@ fn who_is_excused_was_not_refused() {
 
 #[test]
 fn when_they_are_off_nothing_is_limited() {
-    let clock = Clock::by_hand(chrono::Utc::now());
+    let clock = Clock::by_hand(Clock::system().now().and_utc());
     let limits = RateLimits::new(false, &clock, None, b"").unwrap();
     for _ in 0..1000 {
         at_once(limits.check_address(Route::Code, address(1))).unwrap();

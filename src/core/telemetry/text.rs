@@ -27,6 +27,7 @@ where
         mut line: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
+        #[expect(clippy::disallowed_methods, reason = "the log tells the real time")]
         write_time(&mut line, SystemTime::now())?;
         let meta = event.metadata();
         line.write_str(match *meta.level() {

@@ -1,17 +1,19 @@
 //! Every place where MySQL and SQLite differ and Diesel does not hide it.
 
 use chrono::NaiveDateTime;
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error, QueryResult};
 
-mod script;
-mod words;
+mod batch;
+mod full_text;
+mod migration_lock;
 
 use super::connection::Conn;
 use super::schema::{idempotency, job, post, post_unindexed, user};
-pub use script::Script;
-pub use words::{Wanted, delete_words, insert_words};
+pub use batch::Batch;
+pub use full_text::{SearchQuery, delete_words, insert_words};
+pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
@@ -34,8 +36,7 @@ pub fn begin_write(conn: &mut Conn) -> QueryResult<()> {
     }
 }
 
-/// Begins a transaction that only reads, and for which time stands still: what it
-/// reads one after the other belongs together.
+/// Begins a read-only snapshot transaction: all its queries see the same state.
 pub fn begin_snapshot(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(c) => AnsiTransactionManager::begin_transaction(c),
@@ -48,9 +49,10 @@ pub fn begin_snapshot(conn: &mut Conn) -> QueryResult<()> {
     }
 }
 
-/// Lets one transaction at a time change the signing keys, of which there may be
-/// none to lock: the row of a migration stands for them. SQLite has one writer.
-pub fn lock_keys(conn: &mut Conn) -> QueryResult<()> {
+/// Locks the signing keys against change until the transaction ends. There may be no
+/// row of a key to lock yet, so it locks the first row of the migrations table in
+/// their place. SQLite has one writer.
+pub fn lock_signing_keys(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(_) => Ok(()),
         Conn::Mysql(c) => diesel::sql_query(
@@ -61,7 +63,7 @@ pub fn lock_keys(conn: &mut Conn) -> QueryResult<()> {
     }
 }
 
-/// Which unique index an insert or update ran into, by its name.
+/// The unique index that refused an insert or update, by its name.
 ///
 /// `constraint_name()` is `None` on both databases; the names are in the text:
 /// MariaDB `… for key 'user_email_key'`, MySQL `… for key 'user.user_email_key'`,
@@ -80,9 +82,9 @@ pub fn unique_index<'a>(message: &str, candidates: &[&'a str]) -> Option<&'a str
     candidates.iter().copied().find(|c| *c == named)
 }
 
-/// The ids of the active admins, held against change until the transaction ends,
-/// so that two who demote each other at once queue here. (On SQLite the writing
-/// transaction is the only one.)
+/// The ids of the active admins. Their rows are locked until the transaction ends, so
+/// that two admins who demote each other at once queue here. (SQLite has one writer,
+/// which needs no row locks; the same below.)
 pub fn lock_active_admins(conn: &mut Conn) -> QueryResult<Vec<i64>> {
     let active_admins = user::table
         .filter(user::role.eq("admin"))
@@ -95,8 +97,7 @@ pub fn lock_active_admins(conn: &mut Conn) -> QueryResult<Vec<i64>> {
     }
 }
 
-/// Holds a post against change until the transaction ends; false when there is none.
-/// (On SQLite the writing transaction is the only one; the same below.)
+/// Locks the row of a post until the transaction ends; false when there is none.
 pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<bool> {
     let row = post::table.find(post_id).select(post::post_id);
     let found: Option<i64> = match conn {
@@ -110,7 +111,7 @@ pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<bool> {
 /// Id, whether it is published, place and tags of a post.
 pub type PostRow = (i64, bool, i64, String);
 
-/// Some of an author's posts, held against change until the transaction ends.
+/// Some of an author's posts; their rows are locked until the transaction ends.
 pub fn lock_posts_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<Vec<PostRow>> {
     let rows = post::table
         .filter(post::author_id.eq(author_id))
@@ -122,8 +123,8 @@ pub fn lock_posts_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult
     }
 }
 
-/// Some posts that are to be indexed, which nobody else takes until the transaction
-/// ends.
+/// Claims some posts that are to be indexed: no other transaction gets them until
+/// this one ends.
 pub fn claim_unindexed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<i64>> {
     let some = post_unindexed::table
         .order(post_unindexed::post_id)
@@ -138,8 +139,8 @@ pub fn claim_unindexed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<i64>> {
 /// Id, kind, state, attempts, payload and birth of a job.
 pub type JobRow = (i64, String, String, i32, String, NaiveDateTime);
 
-/// Some jobs of a lane that are due, the longest first, which nobody else takes until
-/// the transaction ends.
+/// Claims some due jobs of a lane, the longest overdue first: no other transaction
+/// gets them until this one ends.
 pub fn claim_due_jobs(
     conn: &mut Conn,
     lane: &str,
@@ -172,8 +173,7 @@ pub fn claim_due_jobs(
     }
 }
 
-/// Holds a user's row against change until the transaction ends; false when there is
-/// none.
+/// Locks the row of a user until the transaction ends; false when there is none.
 pub fn lock_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     let row = user::table.find(user_id).select(user::user_id);
     let found: Option<i64> = match conn {
@@ -184,9 +184,9 @@ pub fn lock_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     Ok(found.is_some())
 }
 
-/// Whether another transaction is just writing the row of this idempotency key.
-/// (Never on SQLite, where this transaction is the only one that writes.)
-pub fn is_key_under_way(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult<bool> {
+/// Whether another transaction holds a lock on the row of this idempotency key.
+/// (Never on SQLite, where this transaction is the only writer.)
+pub fn is_idempotency_key_locked(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult<bool> {
     let Conn::Mysql(c) = conn else {
         return Ok(false);
     };
@@ -200,19 +200,19 @@ pub fn is_key_under_way(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult
     match locked {
         Ok(_) => Ok(false),
         // The refusal ends the statement, not the transaction.
-        Err(error) if meaning(&error) == Meaning::Conflict => Ok(true),
+        Err(error) if error_class(&error) == ErrorClass::Conflict => Ok(true),
         Err(error) => Err(error),
     }
 }
 
-/// What an error of the database means for whoever called.
+/// What the caller can do about an error of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Meaning {
+pub enum ErrorClass {
     /// A unique index refused it.
     Unique,
     /// A row that it refers to is not there (or still referred to).
     ForeignKey,
-    /// Another transaction was in the way; the same work may succeed now.
+    /// A conflict with another transaction; the same work may succeed when repeated.
     Conflict,
     /// The server, or the way to it, is gone or refuses to work.
     Unavailable,
@@ -220,23 +220,23 @@ pub enum Meaning {
     Fault,
 }
 
-/// The one classifier. Numbers of the errors are lost on the way through the
-/// driver, the texts are all there is; they have been stable for decades.
-pub fn meaning(error: &Error) -> Meaning {
+/// The one classifier of errors. The driver drops the error numbers, so the message
+/// text is all there is; these texts have been stable for decades.
+pub fn error_class(error: &Error) -> ErrorClass {
     let Error::DatabaseError(kind, info) = error else {
         return match error {
-            Error::BrokenTransactionManager => Meaning::Unavailable,
-            _ => Meaning::Fault,
+            Error::BrokenTransactionManager => ErrorClass::Unavailable,
+            _ => ErrorClass::Fault,
         };
     };
     let message = info.message();
     let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
     match kind {
-        DatabaseErrorKind::UniqueViolation => Meaning::Unique,
-        DatabaseErrorKind::ForeignKeyViolation => Meaning::ForeignKey,
-        DatabaseErrorKind::SerializationFailure => Meaning::Conflict,
+        DatabaseErrorKind::UniqueViolation => ErrorClass::Unique,
+        DatabaseErrorKind::ForeignKeyViolation => ErrorClass::ForeignKey,
+        DatabaseErrorKind::SerializationFailure => ErrorClass::Conflict,
         DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction => {
-            Meaning::Unavailable
+            ErrorClass::Unavailable
         }
         _ if says(&[
             "Deadlock found",                     // 1213, and how Galera reports conflicts
@@ -247,7 +247,7 @@ pub fn meaning(error: &Error) -> Meaning {
             "database table is locked",           // SQLITE_LOCKED
         ]) =>
         {
-            Meaning::Conflict
+            ErrorClass::Conflict
         }
         _ if says(&[
             "Too many connections",        // 1040
@@ -265,40 +265,8 @@ pub fn meaning(error: &Error) -> Meaning {
             "readonly database",
         ]) =>
         {
-            Meaning::Unavailable
+            ErrorClass::Unavailable
         }
-        _ => Meaning::Fault,
-    }
-}
-
-/// Keeps two processes from migrating at once, for as long as `work` takes.
-pub fn migrating<T, E>(
-    conn: &mut Conn,
-    work: impl FnOnce(&mut Conn) -> Result<T, E>,
-) -> Result<T, E>
-where
-    E: From<Error>,
-{
-    match conn {
-        // All that is pending is one transaction, which holds the file's lock.
-        Conn::Sqlite(_) => {
-            type Manager = <Conn as Connection>::TransactionManager;
-            begin_write(conn)?;
-            let done = work(conn);
-            if done.is_ok() {
-                Manager::commit_transaction(conn)?;
-            } else {
-                Manager::rollback_transaction(conn)?;
-            }
-            done
-        }
-        // DDL commits by itself. The lock is the session's, so it goes with the
-        // process, however that ends.
-        Conn::Mysql(c) => {
-            c.batch_execute("DO GET_LOCK('inkpot_migrations', 10)")?;
-            let done = work(conn);
-            conn.batch_execute("DO RELEASE_LOCK('inkpot_migrations')")?;
-            done
-        }
+        _ => ErrorClass::Fault,
     }
 }

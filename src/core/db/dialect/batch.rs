@@ -1,5 +1,5 @@
-//! Several statements in one round trip, made of names and numbers of ours and of
-//! quoted texts. Their text differs between the databases, here only.
+//! Batches: several statements in one round trip, made of our own names and numbers
+//! and of quoted texts. Where the two dialects differ, the difference is in here.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use crate::core::db::Conn;
 
 /// Slots that a block's count is spread over on MySQL: with fewer, publishers queue
 /// behind each other's commits; with more, readers add up more rows.
-const SLOTS: u32 = 8;
-/// Rows of one statement.
-const ROWS: usize = 500;
+const COUNT_SLOTS: u32 = 8;
+/// Rows of one `INSERT`, which keeps a statement well below the packet limit.
+const ROWS_PER_INSERT: usize = 500;
 
-/// Statements on their way to the database.
-pub struct Script {
+/// Statements that the database gets in one round trip.
+pub struct Batch {
     sql: String,
     is_mysql: bool,
 }
 
-impl Script {
-    /// For the database of `conn`.
+impl Batch {
+    /// An empty batch in the dialect of `conn`.
     pub fn new(conn: &Conn) -> Self {
         Self {
             sql: String::new(),
@@ -29,7 +29,7 @@ impl Script {
         }
     }
 
-    /// Whether it is MySQL's dialect.
+    /// Whether the dialect is that of MySQL.
     pub fn is_mysql(&self) -> bool {
         self.is_mysql
     }
@@ -56,11 +56,11 @@ impl Script {
         literal
     }
 
-    /// Adds to kept counts: list, level, block, and how many.
+    /// Adds to the counts that are kept of lists: list, level, block, and by how many.
     pub fn add_counts<'r>(&mut self, rows: impl Iterator<Item = (&'r (String, i32, i64), i64)>) {
         // SQLite has one writer at a time, which cannot be in anybody's way.
         let slot = if self.is_mysql {
-            format!("CONNECTION_ID() % {SLOTS}")
+            format!("CONNECTION_ID() % {COUNT_SLOTS}")
         } else {
             "0".to_owned()
         };
@@ -74,7 +74,7 @@ impl Script {
         } else {
             "ON CONFLICT DO UPDATE SET posts = posts + excluded.posts"
         };
-        for values in values.chunks(ROWS) {
+        for values in values.chunks(ROWS_PER_INSERT) {
             self.push(&format!(
                 "INSERT INTO post_count (list, level, block, slot, posts) VALUES {} {adding}",
                 values.join(", ")
@@ -121,7 +121,7 @@ impl Script {
         ));
     }
 
-    /// Runs them, inside the transaction that there is.
+    /// Runs the statements inside the transaction that the connection is in.
     pub fn run(&self, conn: &mut Conn) -> QueryResult<()> {
         if self.sql.is_empty() {
             return Ok(());

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::script::Script;
+use super::batch::Batch;
 use crate::core::db::Conn;
 
 diesel::table! {
@@ -26,7 +26,7 @@ diesel::table! {
     }
 }
 
-/// Makes a post be found by its words.
+/// Adds a post to the index.
 pub fn insert_words(conn: &mut Conn, place: i64, words: &str) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(c) => diesel::insert_into(post_words_fts::table)
@@ -42,7 +42,7 @@ pub fn insert_words(conn: &mut Conn, place: i64, words: &str) -> QueryResult<()>
     .map(drop)
 }
 
-/// Makes posts not be found any more.
+/// Removes posts from the index.
 pub fn delete_words(conn: &mut Conn, places: &[i64]) -> QueryResult<()> {
     if let [place] = places {
         return match conn {
@@ -63,8 +63,8 @@ pub fn delete_words(conn: &mut Conn, places: &[i64]) -> QueryResult<()> {
     .map(drop)
 }
 
-/// Posts that are looked for by words, and perhaps by more.
-pub struct Wanted<'a> {
+/// A full-text search query, with filters.
+pub struct SearchQuery<'a> {
     /// As FTS5 takes it.
     pub fts5: &'a str,
     /// As MySQL takes it in boolean mode.
@@ -80,21 +80,21 @@ struct Number {
     number: i64,
 }
 
-impl Wanted<'_> {
+impl SearchQuery<'_> {
     /// Everything after `SELECT …`, up to the order.
-    fn tables_and_conditions(&self, script: &Script, below: i64) -> String {
+    fn tables_and_conditions(&self, batch: &Batch, below: i64) -> String {
         let published = u8::from(self.published);
-        let mut sql = if script.is_mysql() {
+        let mut sql = if batch.is_mysql() {
             format!(
                 " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.place \
                  WHERE MATCH(w.words) AGAINST({} IN BOOLEAN MODE) AND w.place < {below}",
-                script.text(self.mysql)
+                batch.text(self.mysql)
             )
         } else {
             format!(
                 " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.rowid \
                  WHERE w.post_words MATCH {} AND w.rowid < {below}",
-                script.text(self.fts5)
+                batch.text(self.fts5)
             )
         };
         if let Some(author) = self.author {
@@ -106,23 +106,23 @@ impl Wanted<'_> {
                 sql,
                 " AND EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = {} \
                  AND t.published = {published} AND t.place = p.place)",
-                script.text(tag)
+                batch.text(tag)
             );
         }
         sql
     }
 
-    /// How many there are.
+    /// The number of posts that match.
     pub fn count(&self, conn: &mut Conn) -> QueryResult<i64> {
-        let script = Script::new(conn);
+        let batch = Batch::new(conn);
         let sql = format!(
             "SELECT COUNT(*) AS number{}",
-            self.tables_and_conditions(&script, i64::MAX)
+            self.tables_and_conditions(&batch, i64::MAX)
         );
         Ok(numbers(conn, &sql)?.first().copied().unwrap_or(0))
     }
 
-    /// The ids of those whose places are below `below`, newest first.
+    /// The ids of the matching posts whose places are below `below`, newest first.
     pub fn load_ids(
         &self,
         conn: &mut Conn,
@@ -130,11 +130,11 @@ impl Wanted<'_> {
         offset: i64,
         limit: i64,
     ) -> QueryResult<Vec<i64>> {
-        let script = Script::new(conn);
-        let place = if script.is_mysql() { "place" } else { "rowid" };
+        let batch = Batch::new(conn);
+        let place = if batch.is_mysql() { "place" } else { "rowid" };
         let sql = format!(
             "SELECT p.post_id AS number{} ORDER BY w.{place} DESC LIMIT {limit} OFFSET {offset}",
-            self.tables_and_conditions(&script, below)
+            self.tables_and_conditions(&batch, below)
         );
         numbers(conn, &sql)
     }
