@@ -86,6 +86,13 @@ openapi-lint: ## lint openapi.yaml with Redocly (needs npx; skipped without it, 
 ci: fmt-check deps clippy doc test openapi-check openapi-lint ## all that must be green before a commit
 	@echo 'make ci: all green'
 
+# For so many seconds each; a seed that is given comes first.
+SOAK_SECONDS ?= 600
+
+.PHONY: soak
+soak: deps ## random use against models, with kills; SOAK_SECONDS each, INKPOT_TEST_SEED, ARGS='posts::' for one
+	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --test api model::$(ARGS)
+
 .PHONY: fuzz
 fuzz: deps ## fuzz the API on both databases, from its own description; ARGS for schemathesis
 	tests/fuzz $(ARGS)

@@ -30,6 +30,7 @@ mod keys;
 mod limits;
 mod lists;
 mod migrations;
+mod model;
 mod outage;
 mod own;
 mod passwords;

@@ -1,0 +1,116 @@
+//! What was asked of a process that was killed before it answered: looked up when the
+//! database is done with it. It happened whole, or not at all.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::author::{Author, Doubt};
+use super::post::{Post, is_changed_by, is_made_by};
+use crate::model::http::{Call, Reply};
+use crate::model::world::{SOON, Two, until};
+
+impl Author {
+    /// Learns from a process that was just started what became of all that is in doubt.
+    pub fn resolve(&mut self, two: &Two, fresh: usize) {
+        for doubt in std::mem::take(&mut self.doubts) {
+            two.note(&format!("author {} doubts {doubt:?}", self.number));
+            match doubt {
+                Doubt::Publish {
+                    call,
+                    key: Some(key),
+                    begun,
+                } => {
+                    // Whatever became of the first one, after this there is one post.
+                    let reply = until_taken(two, fresh, &call);
+                    self.published(&call, Some(&key), reply, (begun, two.tick()));
+                }
+                Doubt::Publish { call, begun, .. } => {
+                    self.find(two, fresh, &call, begun);
+                }
+                Doubt::Patch {
+                    mut post,
+                    change,
+                    begun,
+                } => {
+                    let reply = self.look(two, fresh, post.id()).expect(200);
+                    let value = reply.json()["post"].clone();
+                    let is_done = value != post.value;
+                    let may_be = change
+                        .as_ref()
+                        .is_some_and(|change| is_changed_by(&post.value, change, &value));
+                    assert!(!is_done || may_be, "{change:?} of {post:?} made {value}");
+                    let etag = Some(reply.header("etag").to_owned());
+                    post.change_to(value, etag, (begun, two.tick()));
+                    let id = post.id();
+                    self.posts.insert(id, post);
+                    self.remember(id);
+                }
+                Doubt::Delete { post, may_be_done } => {
+                    let reply = self.look(two, fresh, post.id());
+                    if reply.status == 404 && may_be_done {
+                        self.deleted(post.id());
+                    } else {
+                        super::author::check_read(&post, &reply);
+                        self.posts.insert(post.id(), post);
+                    }
+                }
+            }
+        }
+    }
+
+    fn look(&self, two: &Two, fresh: usize, id: i64) -> Reply {
+        two.ask(fresh, &Call::get(format!("/post/{id}")).token(&self.token))
+    }
+
+    /// Looks for a post that may be there, whose id nobody was told.
+    fn find(&mut self, two: &Two, fresh: usize, call: &Call, begun: u64) {
+        let body = call.body.as_ref().unwrap();
+        let mut found: Vec<Value> = Vec::new();
+        for filter in [format!("author={}", self.id), "status=draft".to_owned()] {
+            for page in 1.. {
+                let path = format!("/post/?{filter}&size=100&page={page}");
+                let answer = two.ask(fresh, &Call::get(path).token(&self.token));
+                let answer = answer.expect(200).json();
+                let posts = answer["posts"].as_array().unwrap();
+                let same = posts.iter().filter(|p| p["post_title"] == body["title"]);
+                found.extend(same.cloned());
+                if posts.is_empty() {
+                    break;
+                }
+            }
+        }
+        assert!(found.len() <= 1, "once: {found:?}");
+        let Some(item) = found.first() else { return };
+        let id = item["post_id"].as_i64().unwrap();
+        let reply = self.look(two, fresh, id).expect(200);
+        let value = reply.json()["post"].clone();
+        assert!(
+            is_made_by(body, (self.id, &self.name), &value),
+            "{call:?} made {value}"
+        );
+        let etag = Some(reply.header("etag").to_owned());
+        let span = (begun, two.tick());
+        let post = Post {
+            value,
+            etag,
+            stale: None,
+            span,
+        };
+        self.add(post);
+    }
+}
+
+/// Repeats a request with a key that may still be under way.
+fn until_taken(two: &Two, fresh: usize, call: &Call) -> Reply {
+    let mut taken = None;
+    until(Instant::now() + SOON, || {
+        let reply = two.ask(fresh, call);
+        if reply.code() == "idempotency_key_in_use" {
+            return Err(format!("{call:?} is under way for ever"));
+        }
+        taken = Some(reply);
+        Ok(())
+    });
+    taken.unwrap()
+}
