@@ -3,9 +3,11 @@
 // The docs of options are help texts, where Markdown shows as it is.
 #![allow(clippy::doc_markdown)]
 
-use clap::{Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 
-use crate::core::settings::Settings;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::core::settings::{Settings, nearest};
 use crate::jobs::State;
 
 /// The command line.
@@ -212,30 +214,59 @@ pub enum Refusal {
 /// Reads the command line and the environment.
 #[expect(clippy::disallowed_methods, reason = "the one reader of both")]
 pub fn read() -> Result<Cli, Refusal> {
-    read_from(
-        std::env::args_os(),
-        std::env::vars_os().map(|(name, _)| name),
-    )
+    read_from(std::env::args_os(), std::env::vars_os())
+}
+
+/// The name of no variable: none has the sign in it that ends names.
+const NO_VARIABLE: &str = "=";
+
+/// Refuses a variable that looks like a setting and is none: a slip would pass silently.
+fn check_names(command: &clap::Command, variables: &[(OsString, OsString)]) -> Result<(), String> {
+    let known: Vec<&str> = command
+        .get_arguments()
+        .filter_map(|arg| arg.get_env()?.to_str())
+        .collect();
+    for (name, _) in variables {
+        let name = name.to_string_lossy();
+        let is_passed_over = !name.starts_with("INKPOT_")
+            // These belong to the test suite.
+            || name.starts_with("INKPOT_TEST_")
+            // What an orchestrator tells of a service that is called inkpot.
+            || name == "INKPOT_SERVICE_HOST"
+            || name.starts_with("INKPOT_SERVICE_PORT")
+            || name == "INKPOT_PORT"
+            || name.starts_with("INKPOT_PORT_");
+        if is_passed_over || known.contains(&name.as_ref()) {
+            continue;
+        }
+        let hint = nearest(&name, known.iter().copied())
+            .map_or(String::new(), |near| format!("; did you mean {near}?"));
+        return Err(format!(
+            "unknown setting {name}; inkpot --help lists all{hint}"
+        ));
+    }
+    Ok(())
 }
 
 fn read_from(
-    args: impl Iterator<Item = std::ffi::OsString>,
-    variables: impl Iterator<Item = std::ffi::OsString>,
+    args: impl Iterator<Item = OsString>,
+    variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Cli, Refusal> {
-    let mut cli = Cli::try_parse_from(args).map_err(refusal)?;
-    let command = <Cli as clap::CommandFactory>::command();
-    for name in variables {
-        let name = name.to_string_lossy();
-        let known = command
+    let variables: Vec<(OsString, OsString)> = variables.collect();
+    let mut command = Cli::command();
+    check_names(&command, &variables).map_err(Refusal::Line)?;
+    // An empty variable is one that is not set, as compose files and shells have them.
+    for (name, _) in variables.iter().filter(|(_, value)| value.is_empty()) {
+        let empty = command
             .get_arguments()
-            .any(|arg| arg.get_env().is_some_and(|env| env == name.as_ref()));
-        // INKPOT_TEST_… belong to the test suite.
-        if name.starts_with("INKPOT_") && !name.starts_with("INKPOT_TEST_") && !known {
-            return Err(Refusal::Line(format!(
-                "unknown setting {name}; inkpot --help lists all"
-            )));
+            .find(|arg| arg.get_env() == Some(name))
+            .map(|arg| arg.get_id().clone());
+        if let Some(id) = empty {
+            command = command.mut_arg(id, |arg| arg.env(NO_VARIABLE).hide_env(true));
         }
     }
+    let matches = command.try_get_matches_from(args).map_err(refusal)?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(refusal)?;
     cli.settings.complete().map_err(Refusal::Line)?;
     Ok(cli)
 }
@@ -297,7 +328,7 @@ fn setting_name(option: &str) -> String {
         .split([' ', '='])
         .next()
         .unwrap_or(option);
-    <Cli as clap::CommandFactory>::command()
+    Cli::command()
         .get_arguments()
         .find(|arg| arg.get_long() == Some(long))
         .and_then(|arg| arg.get_env())
@@ -305,4 +336,135 @@ fn setting_name(option: &str) -> String {
             || option.to_owned(),
             |env| format!("{} (--{long})", env.to_string_lossy()),
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_with(args: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
+        let args = ["inkpot"].iter().chain(args).map(OsString::from);
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        match read_from(args, variables) {
+            Ok(cli) => Ok(cli.settings),
+            Err(Refusal::Line(line)) => Err(line),
+            Err(Refusal::Help(_)) => Err("help".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_told_and_what_an_orchestrator_injects_is_not() {
+        let refused = |name| read_with(&[], &[(name, "1")]).unwrap_err();
+        for (name, near) in [
+            ("INKPOT_LISTN", "INKPOT_LISTEN"),
+            ("INKPOT_CORS_ORIGIN", "INKPOT_CORS_ORIGINS"),
+            ("INKPOT_TOKEN_TLL", "INKPOT_TOKEN_TTL"),
+        ] {
+            let why = refused(name);
+            assert!(
+                why.contains(name) && why.ends_with(&format!("did you mean {near}?")),
+                "{why}"
+            );
+        }
+        let why = refused("INKPOT_ALTOGETHER_DIFFERENT_THING");
+        assert!(
+            !why.contains("did you mean") && !why.contains('\n'),
+            "{why}"
+        );
+        for name in [
+            "INKPOT_SERVICE_HOST",
+            "INKPOT_SERVICE_PORT",
+            "INKPOT_SERVICE_PORT_HTTP",
+            "INKPOT_PORT",
+            "INKPOT_PORT_8080_TCP_ADDR",
+            "OTHER",
+        ] {
+            read_with(&[], &[(name, "tcp://10.0.0.1:8080")]).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_address_to_listen_on_may_have_a_name() {
+        for (given, taken) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("[::1]:0", "[::1]:0"),
+            ("localhost:8081", "127.0.0.1:8081"),
+        ] {
+            let settings = read_with(&["--listen", given], &[]).unwrap();
+            assert_eq!(settings.listen.to_string(), taken);
+        }
+        for given in [
+            "localhost",
+            ":8080",
+            "8080",
+            "127.0.0.1",
+            "localhost:http",
+            "x:99999",
+            "",
+        ] {
+            let why = read_with(&["--listen", given], &[]).unwrap_err();
+            assert!(why.starts_with("bad value for INKPOT_LISTEN"), "{why}");
+            assert!(why.contains("looks like 127.0.0.1:8080"), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_a_unit_or_is_in_seconds() {
+        for (given, seconds) in [
+            ("300", 300),
+            ("5m", 300),
+            ("90s", 90),
+            ("24h", 86_400),
+            ("1d", 86_400),
+        ] {
+            let settings = read_with(&["--token-ttl", given, "--session-ttl", "2d"], &[]).unwrap();
+            assert_eq!(
+                (settings.token_ttl, settings.session_ttl),
+                (seconds, 172_800)
+            );
+        }
+        for given in [
+            "5 m",
+            "5M",
+            "m",
+            "",
+            "-5m",
+            "1.5h",
+            "59",
+            "2d",
+            "99999999999d",
+            "5mm",
+        ] {
+            let given = format!("--token-ttl={given}");
+            let why = read_with(&[&given], &[]).unwrap_err();
+            assert!(
+                why.contains("INKPOT_TOKEN_TTL") && why.contains("5m, 8h"),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_log_level_is_one() {
+        for given in [
+            "debug",
+            "WARN",
+            "off",
+            "info,inkpot::core::db=debug",
+            "inkpot=trace",
+        ] {
+            read_with(&["--log", given], &[]).unwrap();
+        }
+        for (given, near) in [
+            ("verbose", ""),
+            ("inkpot", ""),
+            ("wran", "did you mean warn?"),
+            ("info,debgu", "did you mean debug?"),
+        ] {
+            let why = read_with(&["--log", given], &[]).unwrap_err();
+            assert!(why.contains("is no level") && why.ends_with(near), "{why}");
+        }
+    }
 }

@@ -76,9 +76,10 @@ impl Clock {
     }
 }
 
-/// RFC 3339 in UTC with `Z`, with as many digits of the second as it needs.
+/// RFC 3339 in UTC with `Z`, always with six digits of the second: readers that take a
+/// fixed form of it exist in more than one language.
 pub fn rfc3339(time: NaiveDateTime) -> String {
-    time.and_utc().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    time.and_utc().to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// For `#[serde(serialize_with = "…")]` on times in answers.

@@ -10,13 +10,15 @@ use actix_web::http::header::HeaderMap;
 use ipnet::IpNet;
 
 use super::handler::{self, Extract};
-use crate::core::settings::Settings;
+use crate::core::settings::{ProxyHeader, Settings};
 use crate::error::Error;
 
 /// RFC 7239.
 const FORWARDED: &str = "forwarded";
 /// What most proxies send instead.
 const X_FORWARDED_FOR: &str = "x-forwarded-for";
+/// What some send instead: one address.
+const X_REAL_IP: &str = "x-real-ip";
 
 /// The client's address; an IPv4 address that came as IPv6 is IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +27,22 @@ pub struct ClientAddress(pub IpAddr);
 impl ClientAddress {
     /// Of a request whose connection comes from `peer`. Headers count only as far as
     /// proxies of the `trusted` networks vouch for them.
-    pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    /// With `named` only that header counts.
+    pub fn of(
+        peer: IpAddr,
+        headers: &HeaderMap,
+        trusted: &[IpNet],
+        named: Option<ProxyHeader>,
+    ) -> Self {
         let peer = peer.to_canonical();
+        if let Some(named) = named {
+            let hops = match named {
+                ProxyHeader::Forwarded => hops(headers, FORWARDED, forwarded),
+                ProxyHeader::XForwardedFor => hops(headers, X_FORWARDED_FOR, x_forwarded_for),
+                ProxyHeader::XRealIp => hops(headers, X_REAL_IP, x_forwarded_for),
+            };
+            return Self(hops.map_or(peer, |hops| walk(peer, &hops, trusted)));
+        }
         let [standard, usual] = [
             hops(headers, FORWARDED, forwarded),
             hops(headers, X_FORWARDED_FOR, x_forwarded_for),
@@ -62,6 +78,7 @@ pub fn of_request(request: &HttpRequest) -> Result<ClientAddress, Error> {
         peer,
         request.headers(),
         &settings.trusted_proxies,
+        settings.proxy_header,
     ))
 }
 
@@ -214,6 +231,11 @@ mod tests {
 
     /// Whom a request comes from, as text.
     fn client(peer: &str, lines: &[(&'static str, &str)]) -> String {
+        client_by(None, peer, lines)
+    }
+
+    /// The same where the proxies write one header only.
+    fn client_by(named: Option<ProxyHeader>, peer: &str, lines: &[(&'static str, &str)]) -> String {
         let mut headers = HeaderMap::new();
         for (name, line) in lines {
             headers.append(
@@ -222,7 +244,7 @@ mod tests {
             );
         }
         let trusted = PROXIES.map(|text| network(text).unwrap());
-        ClientAddress::of(peer.parse().unwrap(), &headers, &trusted)
+        ClientAddress::of(peer.parse().unwrap(), &headers, &trusted, named)
             .0
             .to_string()
     }
@@ -398,5 +420,26 @@ mod tests {
         assert_eq!(with("for=1.1.1.1", "198.51.100.7"), "10.0.0.1");
         assert_eq!(with("for=198.51.100.7", "1.1.1.1"), "10.0.0.1");
         assert_eq!(with("", "1.1.1.1"), "10.0.0.1");
+    }
+
+    #[test]
+    fn of_the_headers_only_the_one_counts_that_the_proxy_writes() {
+        let forged = [
+            (FORWARDED, "for=6.6.6.6"),
+            (X_FORWARDED_FOR, "192.0.2.7"),
+            (X_REAL_IP, "192.0.2.8"),
+        ];
+        let by = |named, peer| client_by(Some(named), peer, &forged);
+        assert_eq!(by(ProxyHeader::XForwardedFor, "10.0.0.1"), "192.0.2.7");
+        assert_eq!(by(ProxyHeader::XRealIp, "10.0.0.1"), "192.0.2.8");
+        assert_eq!(by(ProxyHeader::Forwarded, "10.0.0.1"), "6.6.6.6");
+        // Who is no proxy vouches for nobody, and a proxy that is silent for itself.
+        assert_eq!(
+            by(ProxyHeader::XForwardedFor, "198.51.100.1"),
+            "198.51.100.1"
+        );
+        let silent = [(FORWARDED, "for=6.6.6.6")];
+        let named = Some(ProxyHeader::XForwardedFor);
+        assert_eq!(client_by(named, "10.0.0.1", &silent), "10.0.0.1");
     }
 }

@@ -8,7 +8,7 @@ pub mod public_url;
 pub mod trusted_proxies;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -22,6 +22,9 @@ use public_url::PublicUrl;
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
 const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
+
+/// Seconds; no session lasts longer without a refresh.
+const YEAR: u32 = 31_536_000;
 
 /// No token lives longer, whatever the setting.
 pub const MAX_TOKEN_TTL: u32 = 86_400;
@@ -65,6 +68,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object an event.
     Json,
+}
+
+/// The header in which a proxy names the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProxyHeader {
+    /// RFC 7239.
+    Forwarded,
+    /// A list, to which each proxy adds at its end.
+    XForwardedFor,
+    /// One address.
+    XRealIp,
 }
 
 /// Whether something is done.
@@ -117,7 +131,8 @@ pub struct Settings {
         env = "INKPOT_LISTEN",
         global = true,
         value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = listen
     )]
     pub listen: SocketAddr,
 
@@ -157,19 +172,20 @@ pub struct Settings {
     )]
     pub jwt_alg: JwtAlg,
 
-    /// Seconds that a token lives
-    #[arg(long, env = "INKPOT_TOKEN_TTL", global = true, value_name = "SECONDS", default_value_t = 3600,
-          value_parser = clap::value_parser!(u32).range(60..=i64::from(MAX_TOKEN_TTL)))]
+    /// How long a token lives: seconds, or a number with s, m, h or d
+    #[arg(long, env = "INKPOT_TOKEN_TTL", global = true, value_name = "TIME", default_value_t = 3600,
+          value_parser = seconds(60, MAX_TOKEN_TTL))]
     pub token_ttl: u32,
 
-    /// Seconds that a session lasts from its last refresh
-    #[arg(long, env = "INKPOT_SESSION_TTL", global = true, value_name = "SECONDS", default_value_t = 28_800,
-          value_parser = clap::value_parser!(u32).range(60..=31_536_000))]
+    /// How long a session lasts from its last refresh: seconds, or a number with s, m, h or d
+    #[arg(long, env = "INKPOT_SESSION_TTL", global = true, value_name = "TIME", default_value_t = 28_800,
+          value_parser = seconds(60, YEAR))]
     pub session_ttl: u32,
 
-    /// Seconds that a remembered session lasts from its last refresh
-    #[arg(long, env = "INKPOT_REMEMBER_TTL", global = true, value_name = "SECONDS", default_value_t = 1_209_600,
-          value_parser = clap::value_parser!(u32).range(60..=31_536_000))]
+    /// How long a remembered session lasts from its last refresh: seconds, or a number with
+    /// s, m, h or d
+    #[arg(long, env = "INKPOT_REMEMBER_TTL", global = true, value_name = "TIME", default_value_t = 1_209_600,
+          value_parser = seconds(60, YEAR))]
     pub remember_ttl: u32,
 
     /// Work factor of bcrypt, 4 to 31; each step doubles the time of a login
@@ -226,6 +242,17 @@ pub struct Settings {
     #[arg(long, env = "INKPOT_TRUSTED_PROXIES", global = true, value_name = "NETWORKS",
           value_delimiter = ',', value_parser = trusted_proxies::network)]
     pub trusted_proxies: Vec<IpNet>,
+
+    /// The one header in which those proxies name the client: the other ones are passed on
+    /// as the client forged them
+    /// [default: Forwarded and X-Forwarded-For; where the two differ, neither counts]
+    #[arg(
+        long,
+        env = "INKPOT_PROXY_HEADER",
+        global = true,
+        value_name = "HEADER"
+    )]
+    pub proxy_header: Option<ProxyHeader>,
 
     /// Limits of tries by address and by account; off is for load tests
     #[arg(
@@ -431,9 +458,74 @@ fn origin(text: &str) -> Result<String, String> {
     }
 }
 
+/// Levels, and directives for parts of the program. A word that is no level would be taken
+/// for a part of that name, and everything else be silent.
 fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    for directive in text.split(',').map(str::trim) {
+        let is_level = LEVELS
+            .iter()
+            .any(|level| directive.eq_ignore_ascii_case(level));
+        if !is_level && !directive.contains('=') {
+            let near = nearest(directive, LEVELS)
+                .map_or(String::new(), |level| format!("; did you mean {level}?"));
+            return Err(format!(
+                "{directive:?} is no level; a level is off, error, warn, info, debug or trace, \
+                 and a part of the program has one by inkpot::core::db=debug{near}"
+            ));
+        }
+    }
     tracing_subscriber::EnvFilter::builder()
         .parse(text)
         .map(|_| text.to_owned())
         .map_err(|e| e.to_string())
+}
+
+/// The one of `known` that `given` was probably meant to be.
+pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let distance = |name: &str| strsim::damerau_levenshtein(given, name);
+    let nearest = known.into_iter().min_by_key(|name| distance(name))?;
+    (distance(nearest) <= 3.min(given.len() / 2)).then_some(nearest)
+}
+
+/// An address and a port; a name is looked up, and an IPv4 address of it goes first.
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || {
+        "an address to listen on looks like 127.0.0.1:8080, [::1]:8080, 0.0.0.0:8080 for all, \
+         or localhost:8080"
+            .to_owned()
+    };
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err(wrong());
+    }
+    let found = text.to_socket_addrs().map_err(|_| wrong())?;
+    found.min_by_key(SocketAddr::is_ipv6).ok_or_else(wrong)
+}
+
+/// A time within bounds: seconds, or a number with a unit.
+fn seconds(least: u32, most: u32) -> impl Fn(&str) -> Result<u32, String> + Clone {
+    move |text| {
+        let (number, unit) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+            Some(number) => (number, &text[number.len()..]),
+            None => (text, "s"),
+        };
+        let each = match unit {
+            "m" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            _ => 1,
+        };
+        let time: Option<u32> = number.parse().ok().and_then(|n: u32| n.checked_mul(each));
+        time.filter(|time| (least..=most).contains(time))
+            .ok_or_else(|| {
+                format!(
+                    "a time is a number of seconds, or one with s, m, h or d as in 90s, 5m, 8h, 14d; \
+                     this one is from {least} to {most} seconds"
+                )
+            })
+    }
 }

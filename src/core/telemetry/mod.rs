@@ -31,6 +31,12 @@ pub fn start(settings: &Settings) -> Result<Log, String> {
             "actix_http::ws::codec=off"
                 .parse()
                 .map_err(|_| "a directive")?,
+        )
+        // So it does when a stranger sends what is no request: `http::transport` counts them.
+        .add_directive(
+            "actix_http::h1::dispatcher=off"
+                .parse()
+                .map_err(|_| "a directive")?,
         );
     let lines = Lines(Arc::default());
     let writer = lines.clone();
