@@ -12,7 +12,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     [
         presence::routes::endpoints(),
         accounts::routes::endpoints(),
-        accounts::keys_routes::endpoints(),
+        accounts::routes::keys::endpoints(),
         posts::routes::endpoints(),
         posts::feed_routes::endpoints(),
         jobs::routes::endpoints(),

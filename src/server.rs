@@ -15,10 +15,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
+use crate::accounts::actions::keys;
 use crate::accounts::events::{SessionEnded, UserChanged};
-use crate::accounts::keys;
 use crate::accounts::letters::Letters;
-use crate::accounts::sessions;
+use crate::accounts::storage::sessions;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
 use crate::core::db::{DatabaseUrl, Db, DbError, migrations};

@@ -8,12 +8,12 @@ use std::time::Duration;
 use actix_web::web::{Data, ServiceConfig};
 
 use crate::accounts::Accounts;
-use crate::accounts::codes::CodeKeys;
 use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::hasher::Hasher;
-use crate::accounts::known::KnownSessions;
 use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
+use crate::accounts::session_cache::KnownSessions;
+use crate::accounts::storage::codes::CodeKeys;
 use crate::accounts::tokens::Tokens;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::bus::{Bus, Outbox, Report, Subscribers};

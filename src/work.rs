@@ -8,7 +8,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::result::QueryResult;
 
 use crate::accounts::letters::Letters;
-use crate::accounts::{codes, sessions};
+use crate::accounts::storage::{codes, sessions};
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{self, NewJob};

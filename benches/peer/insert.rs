@@ -4,8 +4,8 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use inkpot::accounts::password::Password;
+use inkpot::accounts::storage::users::{self, NewUser};
 use inkpot::accounts::types::{Email, Name};
-use inkpot::accounts::users::{self, NewUser};
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{post, user};
 use inkpot::posts::types::{NewPost, Status, Tag, Title};

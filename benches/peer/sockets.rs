@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use chrono::TimeDelta;
 use clap::Args;
 use diesel::prelude::*;
+use inkpot::accounts::client_info::ClientInfo;
 use inkpot::accounts::refresh::RefreshKeys;
-use inkpot::accounts::sessions;
+use inkpot::accounts::storage::sessions;
+use inkpot::accounts::storage::users::{self, NewUser};
 use inkpot::accounts::tokens::Tokens;
 use inkpot::accounts::types::{Email, Name};
-use inkpot::accounts::users::{self, NewUser};
-use inkpot::accounts::visitor::Visitor;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::settings::Lifetimes;
@@ -116,8 +116,8 @@ fn tokens(options: &Sockets) -> Outcome<Vec<(i64, String)>> {
                     now: times.0,
                 };
                 let user = users::insert_user(conn, &new)?.user_id;
-                let visitor = Visitor::default();
-                let session = sessions::open(conn, &keys, user, false, "", &visitor, times)?;
+                let client = ClientInfo::default();
+                let session = sessions::open(conn, &keys, user, false, "", &client, times)?;
                 Ok((user, session.session_id))
             })
             .collect::<QueryResult<Vec<_>>>()

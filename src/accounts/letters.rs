@@ -8,10 +8,10 @@ use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::codes::{self, CodeKeys, LIFETIME, Ordered, Purpose};
 use super::refresh::new_nonce;
+use super::storage::codes::{self, CodeKeys, LIFETIME, Ordered, Purpose};
+use super::storage::users::{self, User};
 use super::types::{Account, Mobile};
-use super::users::{self, User};
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{NewJob, enqueue};

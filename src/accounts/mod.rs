@@ -1,41 +1,37 @@
-//! People: who they are, how they prove it, and the tokens that say so.
+//! Accounts: who people are, how they prove it, and the tokens that say so.
 //!
-//! `types` parses what clients send; `password` judges and hashes; `hasher` keeps
-//! bcrypt off the server's threads; `tokens` signs and verifies with the ring of keys,
-//! `signing` is what keys are made of, `keys` stores them; `refresh` makes refresh
-//! tokens, `codes` the codes that are sent, `letters` sends them and notices; `users`,
-//! `sessions` and `audit` store; `known` remembers live sessions;
-//! `caller` guards routes, `visitor` is from where they are called; `routes` and
-//! `keys_routes` speak HTTP.
+//! - [`types`]: identifiers and what else describes an account; [`password`] and
+//!   [`hasher`]: the rules of passwords, and bcrypt on threads of its own; [`tokens`]:
+//!   access tokens and the ring of keys, which [`signing`] makes; [`refresh`]: refresh
+//!   tokens; [`session_cache`]: live sessions; [`client_info`]: from where a request comes.
+//! - [`storage`]: the rows.
+//! - [`actions`]: what happens to accounts; [`letters`]: the mails and texts about it.
+//! - [`routes`] and [`extract`]: how it is spoken over HTTP.
 
-pub mod audit;
-pub mod caller;
-pub mod codes;
+pub mod actions;
+pub mod client_info;
 pub mod events;
+pub mod extract;
 pub mod hasher;
-pub mod keys;
-pub mod keys_routes;
-pub mod known;
 pub mod letters;
 pub mod password;
 pub mod refresh;
 pub mod routes;
-pub mod sessions;
+pub mod session_cache;
 pub mod signing;
+pub mod storage;
 pub mod tokens;
 pub mod types;
-pub mod users;
-pub mod visitor;
 
 use std::sync::Arc;
 
 use diesel::result::QueryResult;
 
-use self::codes::CodeKeys;
 use self::events::UserChanged;
 use self::hasher::Hasher;
-use self::known::KnownSessions;
 use self::refresh::RefreshKeys;
+use self::session_cache::KnownSessions;
+use self::storage::codes::CodeKeys;
 use self::tokens::Tokens;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;

@@ -8,7 +8,7 @@ pub mod users;
 use std::io::Write;
 
 use self::args::{KeysAction, MigrateAction};
-use crate::accounts::keys;
+use crate::accounts::actions::keys;
 use crate::accounts::tokens::Tokens;
 use crate::core::clock::{self, Clock};
 use crate::core::db::{Db, connection, migrations};

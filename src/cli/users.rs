@@ -5,14 +5,14 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::UserAction;
-use crate::accounts::audit::{self, Action, Entry};
+use crate::accounts::client_info::ClientInfo;
 use crate::accounts::letters;
 use crate::accounts::password::Password;
 use crate::accounts::routes::record;
-use crate::accounts::sessions;
+use crate::accounts::storage::audit::{self, Action, Entry};
+use crate::accounts::storage::sessions;
+use crate::accounts::storage::users::{self, AdminChange, Administered, NewUser, User};
 use crate::accounts::types::{Account, Email, Mobile, Name, Username};
-use crate::accounts::users::{self, AdminChange, Administered, NewUser, User};
-use crate::accounts::visitor::Visitor;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError, dialect};
 use crate::core::settings::Settings;
@@ -98,7 +98,7 @@ fn create(db: &Db, settings: &Settings, who: New, out: &mut impl Write) -> Resul
         mobile: who.mobile,
         now,
     };
-    let visitor = Visitor::operator();
+    let client = ClientInfo::operator();
     let user = db
         .write_blocking(&|conn| {
             let mut user = users::insert_user(conn, &new)?;
@@ -108,7 +108,7 @@ fn create(db: &Db, settings: &Settings, who: New, out: &mut impl Write) -> Resul
                 actor_id: None,
                 detail: "",
             };
-            audit::insert(conn, entry, &visitor, now)?;
+            audit::insert(conn, entry, &client, now)?;
             if who.admin {
                 let change = AdminChange {
                     is_admin: Some(true),
@@ -116,7 +116,7 @@ fn create(db: &Db, settings: &Settings, who: New, out: &mut impl Write) -> Resul
                 };
                 let done = users::administer(conn, user.user_id, &change, now)?;
                 if let Administered::Done(before, after) = done {
-                    record(conn, None, &before, &after, &visitor, now)?;
+                    record(conn, None, &before, &after, &client, now)?;
                     user = *after;
                 }
             }
@@ -168,12 +168,12 @@ fn administer(
     out: &mut impl Write,
 ) -> Result<(), String> {
     let user = find(db, account)?;
-    let (now, visitor) = (Clock::system().now(), Visitor::operator());
+    let (now, client) = (Clock::system().now(), ClientInfo::operator());
     let outcome = db
         .write_blocking(&|conn| {
             let outcome = users::administer(conn, user.user_id, change, now)?;
             if let Administered::Done(before, after) = &outcome {
-                record(conn, None, before, after, &visitor, now)?;
+                record(conn, None, before, after, &client, now)?;
             }
             Ok(outcome)
         })
@@ -197,7 +197,7 @@ fn set_password(
     let hash = password
         .hash(settings.bcrypt_cost)
         .map_err(|e| e.to_string())?;
-    let (now, visitor) = (Clock::system().now(), Visitor::operator());
+    let (now, client) = (Clock::system().now(), ClientInfo::operator());
     db.write_blocking(&|conn| {
         users::set_record(conn, user.user_id, &hash, now)?;
         let entry = Entry {
@@ -206,7 +206,7 @@ fn set_password(
             actor_id: None,
             detail: "",
         };
-        audit::insert(conn, entry, &visitor, now)?;
+        audit::insert(conn, entry, &client, now)?;
         letters::password_changed(conn, &user, Language::English, now)?;
         sessions::end_all(conn, user.user_id, None, now)
     })

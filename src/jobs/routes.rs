@@ -11,7 +11,7 @@ use super::State;
 use super::events::JobWritten;
 use super::store::{self, Retried};
 use super::views::{JobAnswer, JobsAnswer, job_example};
-use crate::accounts::caller::Admin;
+use crate::accounts::extract::Admin;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};

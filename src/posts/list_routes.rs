@@ -12,7 +12,7 @@ use super::lists::{self, Filter, Listed, Part};
 use super::search::Query;
 use super::types::{Status, TAG_MAX, Tag};
 use super::views::{PostsAnswer, PostsPagination, page_example};
-use crate::accounts::caller;
+use crate::accounts::extract;
 use crate::core::cache::entry::Filled;
 use crate::core::db::Conn;
 use crate::error::{Code, Error};
@@ -217,7 +217,7 @@ impl ListRequest {
 pub async fn list(req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Error> {
     let query = req.query_string();
     let drafts_of = if wants_drafts(query)? {
-        Some(caller::identify(&req).await?.user_id)
+        Some(extract::identify(&req).await?.user_id)
     } else {
         None
     };

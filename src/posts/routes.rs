@@ -15,7 +15,7 @@ use super::search;
 use super::store::{self, Changed, Edited, PostHead};
 use super::types::{NewPost, PostChange};
 use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
-use crate::accounts::caller::{self, Caller};
+use crate::accounts::extract::{self, Caller};
 use crate::core::bus::Bus;
 use crate::core::cache::entry::Filled;
 use crate::core::db::{Conn, DbError};
@@ -221,7 +221,7 @@ async fn read(id: Id, req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse
 /// The caller, if there is a token. It is asked for only where it matters: a post that
 /// everybody may read is read with any.
 async fn caller_of(req: &HttpRequest) -> Result<Option<Caller>, Error> {
-    match caller::identify(req).await {
+    match extract::identify(req).await {
         Ok(caller) => Ok(Some(caller)),
         Err(error) if error.code == Code::TokenMissing => Ok(None),
         Err(error) => Err(error),

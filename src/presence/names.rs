@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Hub;
 use super::roster::Online;
-use crate::accounts::users;
+use crate::accounts::storage::users;
 use crate::core::db::Db;
 
 /// Names that one query looks up.

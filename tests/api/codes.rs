@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use inkpot::accounts::users;
+use inkpot::accounts::storage::users;
 use inkpot::jobs::{Kind, store};
 use serde_json::{Value, json};
 

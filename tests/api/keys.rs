@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
-use inkpot::accounts::keys::{self, Rotated};
+use inkpot::accounts::actions::keys::{self, Rotated};
 use inkpot::accounts::tokens::{Tokens, Use};
 use inkpot::core::db::schema::signing_key;
 use inkpot::core::settings::JwtAlg;

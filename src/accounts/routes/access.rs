@@ -8,15 +8,15 @@ use super::access_bodies::{Login, Logout, Refresh, Registration};
 use super::views::{TokenAnswer, token_example};
 use super::{TAG, cookie, taken};
 use crate::accounts::Accounts;
-use crate::accounts::audit::{self, Action, Entry};
-use crate::accounts::caller::MaybeCaller;
+use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
+use crate::accounts::extract::MaybeCaller;
 use crate::accounts::letters::{self, Notice};
 use crate::accounts::password::{Password, needs_rehash};
 use crate::accounts::refresh::{RefreshToken, new_nonce};
-use crate::accounts::sessions::{self, Opened, Refreshed};
-use crate::accounts::users::{self, NewUser, User};
-use crate::accounts::visitor::Visitor;
+use crate::accounts::storage::audit::{self, Action, Entry};
+use crate::accounts::storage::sessions::{self, Opened, Refreshed};
+use crate::accounts::storage::users::{self, NewUser, User};
 use crate::core::rate_limits::{RateLimited, Standing};
 use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
@@ -84,7 +84,7 @@ async fn register(
     _: Admitted<rate_limit::Registration>,
     body: Body<Registration>,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let Registration {
         email,
@@ -110,9 +110,9 @@ async fn register(
             let user = users::insert_user(conn, &new)?;
             let keys = &shared.refresh_keys;
             let times = (now, lifetimes);
-            let opened = sessions::open(conn, keys, user.user_id, false, &nonce, &visitor, times)?;
+            let opened = sessions::open(conn, keys, user.user_id, false, &nonce, &client, times)?;
             let entry = Entry::by_user(Action::Registered, user.user_id);
-            audit::insert(conn, entry, &visitor, now)?;
+            audit::insert(conn, entry, &client, now)?;
             Ok((user, opened))
         })
         .await
@@ -128,7 +128,7 @@ async fn login(
     from: Admitted<rate_limit::Login>,
     body: Body<Login>,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let Login {
         account,
@@ -138,7 +138,7 @@ async fn login(
     } = body.0;
     let standing = app.limits.check_account(&account, from.address).await;
     if let Standing::Exhausted(exhausted) = standing {
-        let (named, ip, now) = (account.clone(), visitor.ip.clone(), app.clock.now());
+        let (named, ip, now) = (account.clone(), client.ip.clone(), app.clock.now());
         // Asked for accounts that do not exist as well: the refusal tells nothing.
         let is_owner_here = app
             .db
@@ -162,7 +162,7 @@ async fn login(
             if needs_rehash(&user.password, app.hasher.cost()) {
                 user.password = rehash(&app, &user, password).await?;
             }
-            open(&app, user, remembered, visitor.clone()).await?
+            open(&app, user, remembered, client.clone()).await?
         }
         None => None,
     };
@@ -175,7 +175,7 @@ async fn login(
             detail: "",
         };
         app.db
-            .write(move |conn| audit::insert(conn, entry, &visitor, now))
+            .write(move |conn| audit::insert(conn, entry, &client, now))
             .await?;
         return Err(Error::new(Code::InvalidCredentials));
     };
@@ -189,7 +189,7 @@ async fn open(
     app: &Data<Accounts>,
     user: User,
     remembered: bool,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<Option<(User, Opened)>, Error> {
     let (now, lifetimes) = (app.clock.now(), app.lifetimes);
     let nonce = new_nonce().map_err(Error::internal)?;
@@ -202,17 +202,10 @@ async fn open(
             }
             let keys = &shared.refresh_keys;
             let times = (now, lifetimes);
-            let opened = sessions::open(
-                conn,
-                keys,
-                user.user_id,
-                remembered,
-                &nonce,
-                &visitor,
-                times,
-            )?;
+            let opened =
+                sessions::open(conn, keys, user.user_id, remembered, &nonce, &client, times)?;
             let entry = Entry::by_user(Action::LoggedIn, user.user_id);
-            audit::insert(conn, entry, &visitor, now)?;
+            audit::insert(conn, entry, &client, now)?;
             Ok(Some((user.clone(), opened)))
         })
         .await?;
@@ -237,7 +230,7 @@ async fn refresh(
     req: HttpRequest,
     settings: Data<Settings>,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
     language: Language,
 ) -> Result<HttpResponse, Error> {
     let (token, by_cookie) = match body.0.refresh_token {
@@ -257,10 +250,10 @@ async fn refresh(
         .db
         .write(move |conn| {
             let keys = &shared.refresh_keys;
-            let outcome = sessions::refresh(conn, keys, &token, &visitor, (now, lifetimes))?;
+            let outcome = sessions::refresh(conn, keys, &token, &client, (now, lifetimes))?;
             if let Refreshed::Reused { user_id, email, .. } = &outcome {
                 let entry = Entry::by_user(Action::RefreshReused, *user_id);
-                audit::insert(conn, entry, &visitor, now)?;
+                audit::insert(conn, entry, &client, now)?;
                 let whom = (*user_id, email.as_str());
                 letters::enqueue_notice(conn, Notice::SessionEnded, whom, language, now)?;
             }
@@ -290,7 +283,7 @@ async fn logout(
     req: HttpRequest,
     settings: Data<Settings>,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let everywhere = body.0.everywhere;
     let cookie_token = match &caller {
@@ -322,7 +315,7 @@ async fn logout(
                 sessions::end(conn, user_id, session_id, now)?;
                 Action::LoggedOut
             };
-            audit::insert(conn, Entry::by_user(action, user_id), &visitor, now)?;
+            audit::insert(conn, Entry::by_user(action, user_id), &client, now)?;
             Ok(Some((user_id, session_id)))
         })
         .await?;

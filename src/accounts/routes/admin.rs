@@ -12,13 +12,13 @@ use super::fields::NAME;
 use super::own::{self, needed};
 use super::views::{AdminUserAnswer, AuditAnswer, UsersAnswer, audit_example, userinfo_example};
 use crate::accounts::Accounts;
-use crate::accounts::audit::{self, Action, Entry};
-use crate::accounts::caller::Admin;
+use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
-use crate::accounts::sessions;
+use crate::accounts::extract::Admin;
+use crate::accounts::storage::audit::{self, Action, Entry};
+use crate::accounts::storage::sessions;
+use crate::accounts::storage::users::{self, AdminChange, Administered, User};
 use crate::accounts::types::Name;
-use crate::accounts::users::{self, AdminChange, Administered, User};
-use crate::accounts::visitor::Visitor;
 use crate::core::db::Conn;
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
@@ -183,13 +183,13 @@ async fn change(
     id: Id,
     body: Body<UserPatch>,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let (now, change) = (app.clock.now(), body.0.0);
     let work = move |conn: &mut Conn| {
         let outcome = users::administer(conn, id.0, &change, now)?;
         if let Administered::Done(before, after) = &outcome {
-            record(conn, Some(admin.user_id), before, after, &visitor, now)?;
+            record(conn, Some(admin.user_id), before, after, &client, now)?;
         }
         Ok(outcome)
     };
@@ -218,7 +218,7 @@ pub fn record(
     actor_id: Option<i64>,
     before: &User,
     after: &User,
-    visitor: &Visitor,
+    client: &ClientInfo,
     now: chrono::NaiveDateTime,
 ) -> diesel::QueryResult<()> {
     let mut write = |action, detail: &str| {
@@ -228,7 +228,7 @@ pub fn record(
             actor_id,
             detail,
         };
-        audit::insert(conn, entry, visitor, now)
+        audit::insert(conn, entry, client, now)
     };
     if before.name != after.name {
         write(Action::ProfileChanged, "")?;
@@ -260,7 +260,7 @@ pub fn remove(
     conn: &mut Conn,
     user_id: i64,
     actor_id: i64,
-    visitor: &Visitor,
+    client: &ClientInfo,
     now: chrono::NaiveDateTime,
 ) -> diesel::QueryResult<Option<Code>> {
     if users::is_last_admin(conn, user_id)? {
@@ -275,7 +275,7 @@ pub fn remove(
         actor_id: Some(actor_id),
         detail: "",
     };
-    audit::insert(conn, entry, visitor, now)?;
+    audit::insert(conn, entry, client, now)?;
     sessions::announce(conn, user_id, None, now)?;
     Ok(None)
 }
@@ -284,10 +284,10 @@ async fn delete(
     Admin(admin): Admin,
     id: Id,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
-    let work = move |conn: &mut Conn| remove(conn, id.0, admin.user_id, &visitor, now);
+    let work = move |conn: &mut Conn| remove(conn, id.0, admin.user_id, &client, now);
     let refused = app.write_shown(work, |_| None).await?;
     if let Some(code) = refused {
         return Err(Error::new(code));

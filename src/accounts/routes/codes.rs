@@ -10,16 +10,17 @@ use super::code_bodies::{Forgotten, PasswordReset, Verification, VerificationOrd
 use super::own;
 use super::views::{Accepted, AcceptedAnswer, OwnUserAnswer, accepted_example, userinfo_example};
 use crate::accounts::Accounts;
-use crate::accounts::audit::{self, Action, Entry};
-use crate::accounts::caller::Caller;
-use crate::accounts::codes::{self, Ordered, Purpose};
+use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
+use crate::accounts::extract::Caller;
 use crate::accounts::letters::{self, Channel};
 use crate::accounts::password::Password;
 use crate::accounts::refresh::new_nonce;
-use crate::accounts::users::{self, User};
-use crate::accounts::visitor::Visitor;
-use crate::accounts::{sessions, types::Account};
+use crate::accounts::storage::audit::{self, Action, Entry};
+use crate::accounts::storage::codes::{self, Ordered, Purpose};
+use crate::accounts::storage::sessions;
+use crate::accounts::storage::users::{self, User};
+use crate::accounts::types::Account;
 use crate::core::rate_limits::{RateLimited, Standing};
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Fault};
@@ -137,7 +138,7 @@ async fn verify(
     caller: Caller,
     body: Body<Verification>,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let Verification { channel, code } = body.0;
     let (now, shared) = (app.clock.now(), app.clone());
@@ -159,7 +160,7 @@ async fn verify(
                 (Some(_), Channel::Email) => Action::EmailVerified,
                 (Some(_), Channel::Mobile) => Action::MobileVerified,
             };
-            audit::insert(conn, Entry::by_user(action, caller.user_id), &visitor, now)?;
+            audit::insert(conn, Entry::by_user(action, caller.user_id), &client, now)?;
             Ok(user)
         })
         .await?;
@@ -189,7 +190,7 @@ async fn reset(
     body: Body<PasswordReset>,
     language: Language,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let PasswordReset {
         account,
@@ -200,7 +201,7 @@ async fn reset(
     if let Standing::Exhausted(exhausted) = standing {
         return Err(RateLimited::from(exhausted).into());
     }
-    let (user, code_id) = try_reset(&app, account.clone(), code, visitor.clone()).await?;
+    let (user, code_id) = try_reset(&app, account.clone(), code, client.clone()).await?;
     let own = [
         user.email.clone(),
         user.name.clone(),
@@ -229,7 +230,7 @@ async fn reset(
                 actor_id: None,
                 detail: "",
             };
-            audit::insert(conn, entry, &visitor, now)?;
+            audit::insert(conn, entry, &client, now)?;
             letters::password_changed(conn, &user, language, now)?;
             sessions::end_all(conn, user_id, None, now)?;
             Ok(true)
@@ -250,7 +251,7 @@ async fn try_reset(
     app: &Data<Accounts>,
     account: Account,
     code: String,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<(User, i64), Error> {
     let (now, shared) = (app.clock.now(), app.clone());
     let found = app
@@ -270,7 +271,7 @@ async fn try_reset(
                 actor_id: None,
                 detail: "",
             };
-            audit::insert(conn, entry, &visitor, now)?;
+            audit::insert(conn, entry, &client, now)?;
             Ok(None)
         })
         .await?;

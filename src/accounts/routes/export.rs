@@ -17,8 +17,8 @@ use super::views::{
     userinfo_example,
 };
 use crate::accounts::Accounts;
-use crate::accounts::caller::Caller;
-use crate::accounts::{audit, codes, sessions};
+use crate::accounts::extract::Caller;
+use crate::accounts::storage::{audit, codes, sessions};
 use crate::error::Error;
 use crate::http::response::{self, Keep};
 use crate::jobs;

@@ -10,10 +10,11 @@ mod codes;
 mod cookie;
 mod export;
 mod fields;
+pub mod keys;
 mod own;
 mod views;
 
-use crate::accounts::users;
+use crate::accounts::storage::users;
 use crate::core::db::{DbError, dialect};
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;

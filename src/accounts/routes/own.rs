@@ -14,15 +14,15 @@ use super::views::{
 };
 use super::{TAG, taken};
 use crate::accounts::Accounts;
-use crate::accounts::audit::{self, Action, Entry};
-use crate::accounts::caller::Caller;
+use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
+use crate::accounts::extract::Caller;
 use crate::accounts::letters;
 use crate::accounts::password::Password;
-use crate::accounts::sessions;
+use crate::accounts::storage::audit::{self, Action, Entry};
+use crate::accounts::storage::sessions;
+use crate::accounts::storage::users::{self, ProfileChange, User};
 use crate::accounts::types::{Email, Mobile, Name, Username};
-use crate::accounts::users::{self, ProfileChange, User};
-use crate::accounts::visitor::Visitor;
 use crate::core::db::{Conn, dialect};
 use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
@@ -265,7 +265,7 @@ async fn change(
     body: Body<ProfilePatch>,
     language: Language,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let ProfilePatch {
         change,
@@ -287,7 +287,7 @@ async fn change(
             let fault = FieldError::new("current_password", Code::FieldMissing, detail);
             return Err(Error::fields(vec![fault]));
         };
-        check_password(&app, &user, password, &visitor).await?;
+        check_password(&app, &user, password, &client).await?;
     }
     let now = app.clock.now();
     let is_shown = change.name.is_some();
@@ -303,7 +303,7 @@ async fn change(
             }
         }
         let entry = Entry::by_user(Action::ProfileChanged, caller.user_id);
-        audit::insert(conn, entry, &visitor, now)?;
+        audit::insert(conn, entry, &client, now)?;
         Ok(after)
     };
     let done = if is_shown {
@@ -324,16 +324,16 @@ async fn check_password(
     app: &Accounts,
     user: &User,
     password: Password,
-    visitor: &Visitor,
+    client: &ClientInfo,
 ) -> Result<(), Error> {
     let record = Some(user.password.clone());
     if app.hasher.verify(password, record).await? {
         return Ok(());
     }
-    let (now, visitor) = (app.clock.now(), visitor.clone());
+    let (now, client) = (app.clock.now(), client.clone());
     let entry = Entry::by_user(Action::PasswordRefused, user.user_id);
     app.db
-        .write(move |conn| audit::insert(conn, entry, &visitor, now))
+        .write(move |conn| audit::insert(conn, entry, &client, now))
         .await?;
     Err(Error::new(Code::WrongPassword))
 }
@@ -343,11 +343,11 @@ async fn change_password(
     body: Body<NewPassword>,
     language: Language,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let NewPassword { current, new } = body.0;
     let user = load(&app, caller).await?;
-    check_password(&app, &user, current, &visitor).await?;
+    check_password(&app, &user, current, &client).await?;
     let (email, name) = (user.email.clone(), user.name.clone());
     let username = user.username.clone().unwrap_or_default();
     let new = app
@@ -368,7 +368,7 @@ async fn change_password(
             }
             users::set_record(conn, user.user_id, &record, now)?;
             let entry = Entry::by_user(Action::PasswordChanged, user.user_id);
-            audit::insert(conn, entry, &visitor, now)?;
+            audit::insert(conn, entry, &client, now)?;
             letters::password_changed(conn, &user, language, now)?;
             sessions::end_all(conn, user.user_id, Some(caller.session_id), now)?;
             Ok(true)
@@ -393,14 +393,14 @@ async fn delete(
     caller: Caller,
     body: Body<Confirmation>,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let user = load(&app, caller).await?;
-    check_password(&app, &user, body.0.current, &visitor).await?;
+    check_password(&app, &user, body.0.current, &client).await?;
     let now = app.clock.now();
     let id = caller.user_id;
     let refused = app
-        .write_shown(move |conn| remove(conn, id, id, &visitor, now), |_| None)
+        .write_shown(move |conn| remove(conn, id, id, &client, now), |_| None)
         .await?;
     match refused {
         None => {}
@@ -431,7 +431,7 @@ async fn end_session(
     caller: Caller,
     id: Id,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     let is_done = app
@@ -440,7 +440,7 @@ async fn end_session(
             let is_done = sessions::end(conn, caller.user_id, id.0, now)?;
             if is_done {
                 let entry = Entry::by_user(Action::SessionEnded, caller.user_id);
-                audit::insert(conn, entry, &visitor, now)?;
+                audit::insert(conn, entry, &client, now)?;
             }
             Ok(is_done)
         })
@@ -455,13 +455,13 @@ async fn end_session(
 async fn end_other_sessions(
     caller: Caller,
     app: Data<Accounts>,
-    visitor: Visitor,
+    client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let now = app.clock.now();
     app.db
         .write(move |conn| {
             let entry = Entry::by_user(Action::SessionEnded, caller.user_id);
-            audit::insert(conn, entry, &visitor, now)?;
+            audit::insert(conn, entry, &client, now)?;
             sessions::end_all(conn, caller.user_id, Some(caller.session_id), now)
         })
         .await?;

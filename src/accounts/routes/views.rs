@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::accounts::audit::Record;
-use crate::accounts::codes::CodeRow;
-use crate::accounts::sessions::Session;
-use crate::accounts::users::{ADMIN, PublicUser, User};
+use crate::accounts::storage::audit::Record;
+use crate::accounts::storage::codes::CodeRow;
+use crate::accounts::storage::sessions::Session;
+use crate::accounts::storage::users::{ADMIN, PublicUser, User};
 use crate::core::clock;
 use crate::http::page::Pagination;
 

@@ -2,12 +2,12 @@
 
 use chrono::TimeDelta;
 use diesel::prelude::*;
+use inkpot::accounts::client_info::ClientInfo;
 use inkpot::accounts::refresh::{RefreshKeys, new_nonce};
-use inkpot::accounts::sessions;
+use inkpot::accounts::storage::sessions;
+use inkpot::accounts::storage::users::{self, AdminChange, NewUser, User};
 use inkpot::accounts::tokens::Tokens;
 use inkpot::accounts::types::{Email, Mobile, Name};
-use inkpot::accounts::users::{self, AdminChange, NewUser, User};
-use inkpot::accounts::visitor::Visitor;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::settings::Lifetimes;
@@ -81,7 +81,7 @@ fn insert_one(conn: &mut Conn, n: usize) -> QueryResult<Person> {
         user.user_id,
         false,
         &new_nonce().unwrap(),
-        &Visitor::default(),
+        &ClientInfo::default(),
         (user.created, lifetimes),
     )?;
     let tokens = Tokens::new(&secrets(), 3600, Clock::system()).unwrap();

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::sessions::{self, Event};
+use super::storage::sessions::{self, Event};
 use super::tokens::Subject;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};

@@ -4,7 +4,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::visitor::Visitor;
+use crate::accounts::client_info::ClientInfo;
 use crate::core::db::Conn;
 use crate::core::db::schema::audit;
 use crate::http::page::PageRequest;
@@ -99,7 +99,7 @@ impl Entry<'static> {
 pub fn insert(
     conn: &mut Conn,
     entry: Entry<'_>,
-    visitor: &Visitor,
+    client: &ClientInfo,
     now: NaiveDateTime,
 ) -> QueryResult<()> {
     diesel::insert_into(audit::table)
@@ -108,8 +108,8 @@ pub fn insert(
             audit::user_id.eq(entry.user_id),
             audit::actor_id.eq(entry.actor_id),
             audit::action.eq(entry.action.name()),
-            audit::ip.eq(&visitor.ip),
-            audit::request_id.eq(&visitor.request_id),
+            audit::ip.eq(&client.ip),
+            audit::request_id.eq(&client.request_id),
             audit::detail.eq(entry.detail),
         ))
         .execute(conn)?;
@@ -117,12 +117,12 @@ pub fn insert(
     if is_alarm {
         tracing::warn!(
             target: "inkpot::audit", action = entry.action.name(), user_id = entry.user_id,
-            ip = visitor.ip, request_id = visitor.request_id, "a used refresh token came back: the session was ended"
+            ip = client.ip, request_id = client.request_id, "a used refresh token came back: the session was ended"
         );
     } else {
         tracing::info!(
             target: "inkpot::audit", action = entry.action.name(), user_id = entry.user_id,
-            actor_id = entry.actor_id, ip = visitor.ip, request_id = visitor.request_id,
+            actor_id = entry.actor_id, ip = client.ip, request_id = client.request_id,
             detail = entry.detail, "audit"
         );
     }

@@ -7,8 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::tokens::{KeyInfo, Use};
 use crate::accounts::Accounts;
+use crate::accounts::tokens::{KeyInfo, Use};
 use crate::error::Error;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, Keep};

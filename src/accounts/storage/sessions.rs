@@ -6,10 +6,10 @@
 use chrono::{Duration, NaiveDateTime};
 use diesel::prelude::*;
 
-use super::refresh::{RefreshKeys, RefreshToken, hash_of};
-use super::types::Account;
 use super::users::{User, find_by_account};
-use super::visitor::Visitor;
+use crate::accounts::client_info::ClientInfo;
+use crate::accounts::refresh::{RefreshKeys, RefreshToken, hash_of};
+use crate::accounts::types::Account;
 use crate::core::db::schema::{session, session_event, user};
 use crate::core::db::{Conn, dialect};
 use crate::core::settings::Lifetimes;
@@ -52,7 +52,7 @@ pub fn open(
     user_id: i64,
     remembered: bool,
     nonce: &str,
-    visitor: &Visitor,
+    client: &ClientInfo,
     (now, lifetimes): (NaiveDateTime, Lifetimes),
 ) -> QueryResult<Opened> {
     let expires = now + lifetimes.of(remembered);
@@ -64,8 +64,8 @@ pub fn open(
             session::generation.eq(0),
             // The token holds the id, which the row is given just now.
             session::refresh_hash.eq(""),
-            session::user_agent.eq(&visitor.user_agent),
-            session::ip.eq(&visitor.ip),
+            session::user_agent.eq(&client.user_agent),
+            session::ip.eq(&client.ip),
             session::created.eq(now),
             session::rotated.eq(now),
             session::expires.eq(expires),
@@ -104,7 +104,7 @@ pub fn refresh(
     conn: &mut Conn,
     keys: &RefreshKeys,
     text: &str,
-    visitor: &Visitor,
+    client: &ClientInfo,
     (now, lifetimes): (NaiveDateTime, Lifetimes),
 ) -> QueryResult<Refreshed> {
     let Some(token) = RefreshToken::parse(text) else {
@@ -143,8 +143,8 @@ pub fn refresh(
             .set((
                 session::generation.eq(row.generation + 1),
                 session::refresh_hash.eq(hash_of(&next)),
-                session::user_agent.eq(&visitor.user_agent),
-                session::ip.eq(&visitor.ip),
+                session::user_agent.eq(&client.user_agent),
+                session::ip.eq(&client.ip),
                 session::rotated.eq(now),
                 session::expires.eq(expires),
             ))

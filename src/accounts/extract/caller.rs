@@ -5,9 +5,9 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpMessage, HttpRequest};
 
-use super::Accounts;
-use super::known::Owner;
-use super::tokens::Subject;
+use crate::accounts::Accounts;
+use crate::accounts::session_cache::Owner;
+use crate::accounts::tokens::Subject;
 use crate::error::{Code, Error};
 use crate::http::endpoint::Operation;
 use crate::http::handler::{self, Extract};

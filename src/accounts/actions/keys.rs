@@ -5,8 +5,8 @@
 use chrono::{Duration, NaiveDateTime};
 use diesel::prelude::*;
 
-use super::signing::{self, Pair, PublicPart};
-use super::tokens::{LEEWAY, Tokens};
+use crate::accounts::signing::{self, Pair, PublicPart};
+use crate::accounts::tokens::{LEEWAY, Tokens};
 use crate::core::db::schema::signing_key;
 use crate::core::db::{Conn, Db, DbError, dialect};
 use crate::core::settings::{JwtAlg, MAX_TOKEN_TTL};
@@ -220,7 +220,8 @@ enum Retired {
 /// Signs no longer with a key; what it has signed is taken until it ends.
 pub fn retire(db: &Db, tokens: &Tokens, kid: &str) -> Result<(), String> {
     load(db, tokens)?;
-    let is_secret = |key: &super::tokens::KeyInfo| key.kid == kid && key.created.is_none();
+    let is_secret =
+        |key: &crate::accounts::tokens::KeyInfo| key.kid == kid && key.created.is_none();
     if tokens.list().iter().any(is_secret) {
         return Err(format!(
             "{kid} is a secret of INKPOT_JWT_SECRET: take it from the list instead"

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::events::UserChanged;
+use crate::accounts::events::UserChanged;
 use crate::http::body::Change;
 use crate::http::page::PageRequest;
 
 use super::codes::Purpose;
-use super::types::{Account, Email, Mobile, Name, Username};
+use crate::accounts::types::{Account, Email, Mobile, Name, Username};
 use crate::core::db::schema::user;
 use crate::core::db::{Conn, dialect};
 use crate::posts::counts::{self, List};

@@ -1,0 +1,3 @@
+//! What happens to accounts.
+
+pub mod keys;

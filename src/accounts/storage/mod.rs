@@ -1,0 +1,7 @@
+//! How accounts are kept: rows, and the queries on them. Each function works inside of
+//! its caller's transaction.
+
+pub mod audit;
+pub mod codes;
+pub mod sessions;
+pub mod users;

@@ -1,0 +1,5 @@
+//! What an account is, as every floor of the room knows it.
+
+mod identifiers;
+
+pub use identifiers::{Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, Username};
