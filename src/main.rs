@@ -38,7 +38,9 @@ fn main() -> ExitCode {
             cli::migrate(action, &given.settings, &mut std::io::stdout())
         }
         Command::User { action } => users::run(action, &given.settings, &mut std::io::stdout()),
-        Command::Keys { action } => cli::keys(&action, &given.settings, &mut std::io::stdout()),
+        Command::Keys { action } => {
+            cli::keys::run(&action, &given.settings, &mut std::io::stdout())
+        }
         Command::Check { repair } => {
             cli::check::run(repair, &given.settings, &mut std::io::stdout())
         }

@@ -4,7 +4,7 @@
 //! The algorithm is fixed by the key, never by the header; the header may have
 //! exactly the members that we write; every claim is checked for presence, type
 //! and value. Verified without the database: the ring is in memory, and
-//! [`keys`](super::actions::keys) brings it up to date.
+//! [`catch_up`](super::actions::keys::catch_up) brings it up to date.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -18,8 +18,8 @@ use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::actions::keys::StoredKey;
 use super::signing::{Pair, PublicPart, Vault};
+use super::types::StoredKey;
 use crate::core::clock::{self, Clock};
 use crate::core::settings::JwtAlg;
 use crate::error::{Code, Error};

@@ -3,16 +3,13 @@
 pub mod args;
 pub mod check;
 pub mod jobs;
+pub mod keys;
 pub mod users;
 
 use std::io::Write;
 
-use self::args::{KeysAction, MigrateAction};
-use crate::accounts::actions::keys;
-use crate::accounts::tokens::Tokens;
-use crate::core::clock::{self, Clock};
-use crate::core::db::{Db, connection, migrations};
-use crate::core::secret;
+use self::args::MigrateAction;
+use crate::core::db::{connection, migrations};
 use crate::core::settings::Settings;
 use crate::openapi;
 
@@ -58,59 +55,6 @@ pub fn migrate(
                 || "nothing to revert".to_owned(),
                 |name| format!("reverted {name}"),
             )]
-        }
-    };
-    for line in lines {
-        writeln!(out, "{line}").map_err(|e| e.to_string())?;
-    }
-    Ok(())
-}
-
-/// Looks at, renews or retires the keys that sign tokens. Shows nothing secret.
-pub fn keys(action: &KeysAction, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
-    let url = settings.database();
-    let failed = |why: String| format!("database {}: {why}", url.redacted());
-    let db = Db::open(&url, 1).map_err(failed)?;
-    let mut conn = db.dedicated().map_err(failed)?;
-    if !migrations::is_current(&mut conn).map_err(|e| failed(e.to_string()))? {
-        return Err(failed(
-            "it lacks migrations; `inkpot migrate run` applies them".to_owned(),
-        ));
-    }
-    let secrets = secret::load(settings)?;
-    let tokens =
-        Tokens::new(&secrets, settings.token_ttl, Clock::system())?.signing_with(settings.jwt_alg);
-    let lines = match action {
-        KeysAction::List => {
-            keys::load(&db, &tokens)?;
-            tokens
-                .list()
-                .iter()
-                .map(|key| {
-                    let created = key.created.map_or_else(
-                        || "INKPOT_JWT_SECRET".to_owned(),
-                        |created| format!("created {}", clock::rfc3339(created)),
-                    );
-                    format!("{} {} {}, {created}", key.kid, key.alg.name(), key.used)
-                })
-                .collect()
-        }
-        KeysAction::Rotate => {
-            let done = keys::rotate(&db, &tokens)?;
-            let mut lines = vec![format!(
-                "made {} {}, signs from {}",
-                done.kid,
-                tokens.alg().name(),
-                clock::rfc3339(done.activates)
-            )];
-            if done.deleted > 0 {
-                lines.push(format!("deleted {} whose tokens are gone", done.deleted));
-            }
-            lines
-        }
-        KeysAction::Retire { kid } => {
-            keys::retire(&db, &tokens, kid)?;
-            vec![format!("retired {kid}")]
         }
     };
     for line in lines {

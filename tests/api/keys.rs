@@ -75,7 +75,7 @@ fn rotate(app: &TestApp) -> Rotated {
 
 fn retire(app: &TestApp, kid: &str) -> Result<(), String> {
     let state = &app.state;
-    blocking(|| keys::retire(&state.db, &state.accounts.tokens, kid))
+    blocking(|| keys::retire(&state.db, &state.accounts.tokens, kid)).map_err(|why| why.to_string())
 }
 
 /// What the poller does.

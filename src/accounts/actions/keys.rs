@@ -1,13 +1,15 @@
-//! Keys that sign tokens, as they are stored, and their life: made, renewed, retired,
-//! forgotten. All processes share them by the table, which each reads again and
-//! again ([`catch_up`]).
+//! The keys that sign tokens: made, rotated, retired, deleted. All processes share them
+//! by a table, which each reads again and again ([`catch_up`]).
 
-use chrono::{Duration, NaiveDateTime};
+use std::fmt;
+
+use chrono::Duration;
 use diesel::prelude::*;
 
 use crate::accounts::signing::{self, Pair, PublicPart};
-use crate::accounts::tokens::{LEEWAY, Tokens};
-use crate::core::db::schema::signing_key;
+use crate::accounts::storage::signing_keys;
+use crate::accounts::tokens::{KeyInfo, LEEWAY, Tokens};
+use crate::accounts::types::{NewKey, StoredKey};
 use crate::core::db::{Conn, Db, DbError, dialect};
 use crate::core::settings::{JwtAlg, MAX_TOKEN_TTL};
 
@@ -15,70 +17,23 @@ use crate::core::settings::{JwtAlg, MAX_TOKEN_TTL};
 /// that time, and what verifiers keep of the public keys has ended.
 const LEAD: Duration = Duration::seconds(2);
 
-/// A key's row.
-#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
-#[diesel(table_name = signing_key)]
-pub struct StoredKey {
-    pub kid: String,
-    pub alg: String,
-    /// The secret part, encrypted under the installation's secret.
-    pub sealed: String,
-    pub public_key: Option<String>,
-    pub created: NaiveDateTime,
-    /// Signs from then on.
-    pub activates: NaiveDateTime,
-    /// Signs no longer from then on.
-    pub retires: Option<NaiveDateTime>,
-}
-
-/// A key that has no row yet.
-struct Draft {
-    kid: String,
-    alg: JwtAlg,
-    sealed: String,
-    public_key: Option<String>,
-}
-
-impl Draft {
-    fn new(tokens: &Tokens) -> Result<Self, String> {
-        let alg = tokens.alg();
-        let (secret, Pair { public, .. }) = signing::generate(alg)?;
-        let kid = ulid::Ulid::generate().to_string();
-        Ok(Self {
-            sealed: tokens.vault().seal(&kid, alg, &secret)?,
-            public_key: public.as_ref().map(PublicPart::text),
-            kid,
-            alg,
-        })
-    }
-
-    fn insert(&self, conn: &mut Conn, now: NaiveDateTime) -> QueryResult<()> {
-        diesel::insert_into(signing_key::table)
-            .values((
-                signing_key::kid.eq(&self.kid),
-                signing_key::alg.eq(self.alg.name()),
-                signing_key::sealed.eq(&self.sealed),
-                signing_key::public_key.eq(self.public_key.as_ref()),
-                signing_key::created.eq(now),
-                signing_key::activates.eq(now + LEAD),
-            ))
-            .execute(conn)
-            .map(drop)
-    }
-}
-
-/// Every key in the order of their making.
-fn all(conn: &mut Conn) -> QueryResult<Vec<StoredKey>> {
-    signing_key::table
-        .select(StoredKey::as_select())
-        .order((signing_key::created, signing_key::kid))
-        .load(conn)
+/// A new key of the algorithm that tokens are signed with.
+fn generate(tokens: &Tokens) -> Result<NewKey, String> {
+    let alg = tokens.alg();
+    let (secret, Pair { public, .. }) = signing::generate(alg)?;
+    let kid = ulid::Ulid::generate().to_string();
+    Ok(NewKey {
+        sealed: tokens.vault().seal(&kid, alg, &secret)?,
+        public_key: public.as_ref().map(PublicPart::text),
+        kid,
+        alg,
+    })
 }
 
 /// Takes over what other processes have changed: one query, which costs next to
 /// nothing when there is no news. Where the algorithm has no key, one is made.
 pub async fn catch_up(db: &Db, tokens: &Tokens) -> Result<(), DbError> {
-    take_over(tokens, &db.read(all).await?);
+    take_over(tokens, &db.read(signing_keys::load_all).await?);
     if tokens.lacks_signer() {
         let make = first(tokens).map_err(DbError::Fault)?;
         take_over(tokens, &db.write(make).await?);
@@ -106,8 +61,8 @@ pub fn start(db: &Db, tokens: &Tokens) -> Result<(), String> {
 }
 
 /// Reads the table into `tokens`. The error is one line.
-pub fn load(db: &Db, tokens: &Tokens) -> Result<(), String> {
-    tokens.reload(&db.read_blocking(&all).map_err(failed)?)
+fn load(db: &Db, tokens: &Tokens) -> Result<(), String> {
+    tokens.reload(&db.read_blocking(&signing_keys::load_all).map_err(failed)?)
 }
 
 fn failed(error: DbError) -> String {
@@ -124,27 +79,28 @@ fn failed(error: DbError) -> String {
 fn first(
     tokens: &Tokens,
 ) -> Result<impl Fn(&mut Conn) -> QueryResult<Vec<StoredKey>> + Send + 'static, String> {
-    let draft = Draft::new(tokens)?;
+    let new = generate(tokens)?;
     let clock = tokens.clock().clone();
     Ok(move |conn: &mut Conn| {
         dialect::lock_signing_keys(conn)?;
-        let rows = all(conn)?;
-        let is_there = |row: &StoredKey| row.alg == draft.alg.name() && row.retires.is_none();
+        let rows = signing_keys::load_all(conn)?;
+        let is_there = |row: &StoredKey| row.alg == new.alg.name() && row.retires.is_none();
         if rows.iter().any(is_there) {
             return Ok(rows);
         }
-        draft.insert(conn, clock.now())?;
-        all(conn)
+        let now = clock.now();
+        signing_keys::insert(conn, &new, now, now + LEAD)?;
+        signing_keys::load_all(conn)
     })
 }
 
-/// What `rotate` did.
+/// What a rotation did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
     /// The new key.
     pub kid: String,
     /// Signs from then on.
-    pub activates: NaiveDateTime,
+    pub activates: chrono::NaiveDateTime,
     /// How many old keys were forgotten.
     pub deleted: usize,
 }
@@ -153,8 +109,8 @@ pub struct Rotated {
 /// processes know it. Deletes keys whose tokens are gone, and encrypts what is left
 /// under the first secret, so that the others may leave the list.
 pub fn rotate(db: &Db, tokens: &Tokens) -> Result<Rotated, String> {
-    let draft = Draft::new(tokens)?;
-    let rows = db.read_blocking(&all).map_err(failed)?;
+    let new = generate(tokens)?;
+    let rows = db.read_blocking(&signing_keys::load_all).map_err(failed)?;
     tokens.reload(&rows)?;
     let sealed_again = rows
         .iter()
@@ -167,23 +123,14 @@ pub fn rotate(db: &Db, tokens: &Tokens) -> Result<Rotated, String> {
         let now = clock.now();
         // Whatever this process' own setting is, the servers' is no longer.
         let gone = now - Duration::seconds(i64::from(MAX_TOKEN_TTL) + LEEWAY);
-        let deleted = diesel::delete(signing_key::table.filter(signing_key::retires.lt(gone)))
-            .execute(conn)?;
+        let deleted = signing_keys::delete_retired(conn, gone)?;
         for (kid, old, new) in sealed_again.iter().flatten() {
-            let row = signing_key::table.find(kid);
-            diesel::update(row.filter(signing_key::sealed.eq(old)))
-                .set(signing_key::sealed.eq(new))
-                .execute(conn)?;
+            signing_keys::reseal(conn, kid, old, new)?;
         }
-        let former = signing_key::table
-            .filter(signing_key::alg.eq(draft.alg.name()))
-            .filter(signing_key::retires.is_null());
-        diesel::update(former)
-            .set(signing_key::retires.eq(now + LEAD))
-            .execute(conn)?;
-        draft.insert(conn, now)?;
+        signing_keys::retire_all(conn, new.alg, now + LEAD)?;
+        signing_keys::insert(conn, &new, now, now + LEAD)?;
         Ok(Rotated {
-            kid: draft.kid.clone(),
+            kid: new.kid.clone(),
             activates: now + LEAD,
             deleted,
         })
@@ -208,60 +155,75 @@ fn seal_again(
     }
 }
 
-/// How `retire` ended.
-enum Retired {
-    Done,
-    NotFound,
-    Already,
+/// Every key that there is, in the order of their making. The error is one line.
+pub fn list(db: &Db, tokens: &Tokens) -> Result<Vec<KeyInfo>, String> {
+    load(db, tokens)?;
+    Ok(tokens.list())
+}
+
+/// Why a key was not retired.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotRetired {
+    NotFound(String),
+    /// It has been retired before.
+    Already(String),
     /// Nothing would be left to sign with.
-    Only,
+    Only(String),
+    /// It is no stored key, but a secret of the settings.
+    Secret(String),
+    Failed(String),
+}
+
+impl fmt::Display for NotRetired {
+    /// One line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(kid) => write!(f, "there is no signing key {kid}"),
+            Self::Already(kid) => write!(f, "the signing key {kid} is retired already"),
+            Self::Only(kid) => write!(
+                f,
+                "{kid} is the only key to sign with: `inkpot keys rotate` makes another and retires it"
+            ),
+            Self::Secret(kid) => write!(
+                f,
+                "{kid} is a secret of INKPOT_JWT_SECRET: take it from the list instead"
+            ),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
 }
 
 /// Signs no longer with a key; what it has signed is taken until it ends.
-pub fn retire(db: &Db, tokens: &Tokens, kid: &str) -> Result<(), String> {
-    load(db, tokens)?;
-    let is_secret =
-        |key: &crate::accounts::tokens::KeyInfo| key.kid == kid && key.created.is_none();
-    if tokens.list().iter().any(is_secret) {
-        return Err(format!(
-            "{kid} is a secret of INKPOT_JWT_SECRET: take it from the list instead"
-        ));
+pub fn retire(db: &Db, tokens: &Tokens, kid: &str) -> Result<(), NotRetired> {
+    let keys = list(db, tokens).map_err(NotRetired::Failed)?;
+    let is_secret = |key: &KeyInfo| key.kid == kid && key.created.is_none();
+    if keys.iter().any(is_secret) {
+        return Err(NotRetired::Secret(kid.to_owned()));
     }
     let clock = tokens.clock();
-    let done = db
-        .write_blocking(&|conn: &mut Conn| {
-            dialect::lock_signing_keys(conn)?;
-            let now = clock.now();
-            let rows = all(conn)?;
-            let Some(row) = rows.iter().find(|row| row.kid == kid) else {
-                return Ok(Retired::NotFound);
-            };
-            if row.retires.is_some() {
-                return Ok(Retired::Already);
-            }
-            // Without stored keys of HS256 the secret signs.
-            let is_needed = row.alg == tokens.alg().name() && tokens.alg() != JwtAlg::Hs256;
-            let stays = |other: &StoredKey| {
-                other.alg == row.alg
-                    && other.kid != kid
-                    && other.activates <= now
-                    && other.retires.is_none()
-            };
-            if is_needed && !rows.iter().any(stays) {
-                return Ok(Retired::Only);
-            }
-            diesel::update(signing_key::table.find(kid))
-                .set(signing_key::retires.eq(now))
-                .execute(conn)?;
-            Ok(Retired::Done)
-        })
-        .map_err(failed)?;
-    match done {
-        Retired::Done => Ok(()),
-        Retired::NotFound => Err(format!("there is no signing key {kid}")),
-        Retired::Already => Err(format!("the signing key {kid} is retired already")),
-        Retired::Only => Err(format!(
-            "{kid} is the only key to sign with: `inkpot keys rotate` makes another and retires it"
-        )),
-    }
+    db.write_blocking(&|conn: &mut Conn| {
+        dialect::lock_signing_keys(conn)?;
+        let now = clock.now();
+        let rows = signing_keys::load_all(conn)?;
+        let Some(row) = rows.iter().find(|row| row.kid == kid) else {
+            return Ok(Err(NotRetired::NotFound(kid.to_owned())));
+        };
+        if row.retires.is_some() {
+            return Ok(Err(NotRetired::Already(kid.to_owned())));
+        }
+        // Without stored keys of HS256 the secret signs.
+        let is_needed = row.alg == tokens.alg().name() && tokens.alg() != JwtAlg::Hs256;
+        let stays = |other: &StoredKey| {
+            other.alg == row.alg
+                && other.kid != kid
+                && other.activates <= now
+                && other.retires.is_none()
+        };
+        if is_needed && !rows.iter().any(stays) {
+            return Ok(Err(NotRetired::Only(kid.to_owned())));
+        }
+        signing_keys::retire(conn, kid, now)?;
+        Ok(Ok(()))
+    })
+    .map_err(|error| NotRetired::Failed(failed(error)))?
 }

@@ -4,4 +4,5 @@
 pub mod audit;
 pub mod codes;
 pub mod sessions;
+pub mod signing_keys;
 pub mod users;
