@@ -4,6 +4,7 @@
 //! `idempotency` how a repeated request is known, `answers` what is kept finished;
 //! `views` is what clients get, and the `routes` are how all of it is spoken over HTTP.
 
+pub mod actions;
 pub mod answers;
 pub mod check;
 pub mod counts;
