@@ -15,10 +15,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
-use crate::accounts::actions::keys;
+use crate::accounts::actions::{self, keys};
 use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::letters::Letters;
-use crate::accounts::storage::sessions;
+use crate::accounts::types::Revocation;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
 use crate::core::db::{DatabaseUrl, Db, DbError, migrations};
@@ -249,24 +249,21 @@ fn others_write(db: &Db, company: &Company) -> bool {
 /// Learns from the database what other processes changed, and tells them by it what
 /// they could not hear otherwise.
 async fn catch_up(app: &AppState) -> Result<(), DbError> {
-    for (_, user_id, session_id) in app.accounts.known.catch_up(&app.db).await? {
-        if user_id == sessions::ANYTHING {
-            app.bus.deliver(&AnythingChanged {});
-            continue;
-        }
-        app.bus.deliver(&SessionEnded {
-            user_id,
-            session_id,
-        });
-        if session_id.is_none() {
-            app.bus.deliver(&UserChanged { user_id });
+    for revocation in actions::catch_up(&app.db, &app.accounts.session_cache).await? {
+        match revocation {
+            Revocation::Anything => app.bus.deliver(&AnythingChanged {}),
+            Revocation::User(user_id) => {
+                app.bus.deliver(&SessionEnded::all_of(user_id));
+                app.bus.deliver(&UserChanged { user_id });
+            }
+            Revocation::Session {
+                user_id,
+                session_id,
+            } => app.bus.deliver(&SessionEnded::one(user_id, session_id)),
         }
     }
     if app.bus.take_missed() {
-        let now = app.clock.now();
-        app.db
-            .write(move |conn| sessions::announce(conn, sessions::ANYTHING, None, now))
-            .await?;
+        actions::announce_anything(&app.db, &app.clock).await?;
     }
     keys::catch_up(&app.db, &app.accounts.tokens).await
 }

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
 
-use crate::accounts::Accounts;
+use crate::accounts::codes::CodeKeys;
 use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::hasher::Hasher;
 use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
-use crate::accounts::session_cache::KnownSessions;
-use crate::accounts::storage::codes::CodeKeys;
+use crate::accounts::session_cache::SessionCache;
 use crate::accounts::tokens::Tokens;
+use crate::accounts::types::Revocation;
+use crate::accounts::{Accounts, Directory};
 use crate::core::bus::redis::RedisTransport;
 use crate::core::bus::{Bus, Outbox, Report, Subscribers};
 use crate::core::clock::Clock;
@@ -81,7 +82,7 @@ impl AppState {
         };
         let cache_bytes = u64::from(settings.cache_mb) << 20;
         let answers = Arc::new(Answers::new(cache_bytes, others_write, clock.clone()));
-        let known = Arc::new(KnownSessions::default());
+        let session_cache = Arc::new(SessionCache::default());
         let waker = Waker::default();
         let is_limited = settings.rate_limits == Switch::On;
         let presence = Hub::new(clock.clone(), is_limited);
@@ -90,7 +91,7 @@ impl AppState {
         if has_transport {
             presence.set_partial(true);
         }
-        let subscribers = subscribers(&answers, &known, &waker, &presence);
+        let subscribers = subscribers(&answers, &session_cache, &waker, &presence);
         let (bus, outbox) = Bus::new(subscribers, has_transport, others_write.is_some());
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
@@ -98,16 +99,20 @@ impl AppState {
         let cpu_pool = CpuPool::start(processors())?;
         let public_url =
             (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(address));
-        let accounts = Data::new(Accounts {
+        let directory = Directory {
             db: db.clone(),
             clock: clock.clone(),
             bus: Arc::clone(&bus),
-            hasher: Hasher::new(cpu_pool.clone(), settings.bcrypt_cost)?,
+            hasher: Hasher::new(cpu_pool.clone(), settings.bcrypt_cost),
+        };
+        let accounts = Data::new(Accounts {
+            decoy_hash: directory.hasher.decoy_hash()?.into(),
+            directory,
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?
                 .signing_with(settings.jwt_alg),
-            refresh_keys: RefreshKeys::new(secrets)?,
+            refresh_keys: Arc::new(RefreshKeys::new(secrets)?),
             code_keys: Arc::new(CodeKeys::new(secrets)?),
-            known,
+            session_cache,
             limits: Arc::clone(&limits),
             lifetimes: settings.lifetimes(),
         });
@@ -206,10 +211,23 @@ impl AppState {
     }
 }
 
+/// The user directory for a process that serves nothing, such as the command line's:
+/// nobody in it listens, and others learn from the database what it does. The error is
+/// one line.
+pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
+    let (bus, _) = Bus::new(Subscribers::default(), false, false);
+    Ok(Directory {
+        db,
+        clock: Clock::system(),
+        bus,
+        hasher: Hasher::new(CpuPool::start(1)?, settings.bcrypt_cost),
+    })
+}
+
 /// Who acts on what happens, in this process and in others.
 fn subscribers(
     answers: &Arc<Answers>,
-    known: &Arc<KnownSessions>,
+    session_cache: &Arc<SessionCache>,
     waker: &Waker,
     presence: &Arc<Hub>,
 ) -> Subscribers {
@@ -220,8 +238,8 @@ fn subscribers(
     to.on(answers, |answers, AnythingChanged {}| {
         answers::anything_changed(answers);
     });
-    to.on(known, |known, ended: &SessionEnded| {
-        known.forget(ended.user_id, ended.session_id);
+    to.on(session_cache, |cache, ended: &SessionEnded| {
+        cache.invalidate(Revocation::of(ended.user_id, ended.session_id));
     });
     to.on(presence, |presence, ended: &SessionEnded| {
         presence.session_ended(ended);

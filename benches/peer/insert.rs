@@ -4,8 +4,8 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use inkpot::accounts::password::Password;
-use inkpot::accounts::storage::users::{self, NewUser};
-use inkpot::accounts::types::{Email, Name};
+use inkpot::accounts::storage::users;
+use inkpot::accounts::types::{Email, Name, NewUser};
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{post, user};
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
@@ -35,7 +35,7 @@ pub fn authors(conn: &mut Conn, number: u64) -> Outcome<()> {
         return Ok(());
     }
     // One for all: a quarter of a second each would be minutes.
-    let record = Password::attempt(PASSWORD).hash(COST)?;
+    let password_hash = Password::attempt(PASSWORD).hash(COST)?;
     let invalid = |field: &str| format!("{field} of an author is refused");
     let rows: Vec<NewUser> = (there + 1..=number)
         .map(|n| {
@@ -45,7 +45,7 @@ pub fn authors(conn: &mut Conn, number: u64) -> Outcome<()> {
                 name: Name::parse(&format!("Author {n}")).map_err(|_| invalid("the name"))?,
                 username: None,
                 mobile: None,
-                password: record.clone(),
+                password_hash: password_hash.clone(),
                 now: date(0),
             })
         })

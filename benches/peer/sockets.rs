@@ -12,9 +12,9 @@ use diesel::prelude::*;
 use inkpot::accounts::client_info::ClientInfo;
 use inkpot::accounts::refresh::RefreshKeys;
 use inkpot::accounts::storage::sessions;
-use inkpot::accounts::storage::users::{self, NewUser};
+use inkpot::accounts::storage::users;
 use inkpot::accounts::tokens::Tokens;
-use inkpot::accounts::types::{Email, Name};
+use inkpot::accounts::types::{Email, Name, NewUser};
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::settings::Lifetimes;
@@ -112,7 +112,7 @@ fn tokens(options: &Sockets) -> Outcome<Vec<(i64, String)>> {
                     name: Name(format!("User number {n}")),
                     username: None,
                     mobile: None,
-                    password: String::new(),
+                    password_hash: String::new(),
                     now: times.0,
                 };
                 let user = users::insert_user(conn, &new)?.user_id;

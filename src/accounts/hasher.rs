@@ -1,34 +1,30 @@
-//! Passwords are hashed and compared on the threads for costly work: bcrypt takes a
-//! processor for a quarter of a second at cost 12.
+//! Password hashing on the CPU pool: bcrypt takes a processor for a quarter of a second at
+//! cost 12.
 
-use std::sync::Arc;
-
+use super::failure::Failure;
 use super::password::Password;
 use crate::core::cpu_pool::{CpuPool, PoolError};
-use crate::error::Error;
 
 /// Hashes and compares passwords. Cloning is cheap.
 #[derive(Clone)]
 pub struct Hasher {
     pool: CpuPool,
     cost: u32,
-    /// What the password of an account that does not exist is compared with.
-    nobody: Arc<str>,
 }
 
 impl Hasher {
-    /// With a work factor of 4 to 31 for new hashes. The error is one line.
-    pub fn new(pool: CpuPool, cost: u32) -> Result<Self, String> {
-        // A password that nobody has: the hash of random bits.
+    /// With a work factor of 4 to 31 for new hashes.
+    pub fn new(pool: CpuPool, cost: u32) -> Self {
+        Self { pool, cost }
+    }
+
+    /// The hash of a password that nobody has, for comparisons that are to cost what others
+    /// cost. Takes as long as any, on the thread that calls. The error is one line.
+    pub fn decoy_hash(&self) -> Result<String, String> {
         let unknown = ulid::Ulid::generate().to_string();
-        let nobody = Password::attempt(&unknown)
-            .hash(cost)
-            .map_err(|e| e.to_string())?;
-        Ok(Self {
-            pool,
-            cost,
-            nobody: nobody.into(),
-        })
+        Password::attempt(&unknown)
+            .hash(self.cost)
+            .map_err(|e| e.to_string())
     }
 
     /// The cost of new hashes.
@@ -43,28 +39,21 @@ impl Hasher {
     }
 
     /// Hashes a new password.
-    pub async fn hash(&self, password: Password) -> Result<String, Error> {
+    pub async fn hash(&self, password: Password) -> Result<String, Failure> {
         let cost = self.cost;
         self.pool
             .run(move || password.hash(cost))
             .await?
-            .map_err(Error::internal)
+            .map_err(Failure::fault)
     }
 
-    /// Whether `password` is that of `record`; without a record the same work is
-    /// done for nothing.
+    /// Whether the hash is that of `password`.
     pub async fn verify(
         &self,
         password: Password,
-        record: Option<String>,
+        password_hash: String,
     ) -> Result<bool, PoolError> {
-        let nobody = Arc::clone(&self.nobody);
-        self.pool
-            .run(move || {
-                let is_right = password.verify(record.as_deref().unwrap_or(&nobody));
-                is_right && record.is_some()
-            })
-            .await
+        self.pool.run(move || password.verify(&password_hash)).await
     }
 
     /// Runs other costly work about passwords on the same threads.

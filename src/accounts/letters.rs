@@ -8,10 +8,10 @@ use diesel::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::codes::{CodeKeys, Issued, LIFETIME, Purpose};
 use super::refresh::new_nonce;
-use super::storage::codes::{self, CodeKeys, LIFETIME, Ordered, Purpose};
-use super::storage::users::{self, User};
-use super::types::{Account, Mobile};
+use super::storage::{codes, users};
+use super::types::{Account, Mobile, User};
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{NewJob, enqueue};
@@ -86,7 +86,7 @@ pub fn enqueue_recovery(
     enqueue(conn, &job_of(Kind::Recover, &recovery, now)?, now).map(drop)
 }
 
-/// Orders a code and has it sent, in one transaction.
+/// Issues a code and has it sent, in one transaction.
 pub fn order_code(
     conn: &mut Conn,
     keys: &CodeKeys,
@@ -94,14 +94,14 @@ pub fn order_code(
     language: Language,
     nonce: &str,
     now: NaiveDateTime,
-) -> QueryResult<Ordered> {
+) -> QueryResult<Issued> {
     let target = match channel {
         Channel::Email => user.email.clone(),
         Channel::Mobile => number_of(user),
     };
     let whose = (user.user_id, purpose, target.as_str());
-    let ordered = codes::order(conn, keys, whose, nonce, now)?;
-    if let Ordered::Made(code_id) = ordered {
+    let issued = codes::issue(conn, keys, whose, nonce, now)?;
+    if let Issued::New(code_id) = issued {
         let kind = match channel {
             Channel::Email => Kind::MailCode,
             Channel::Mobile => Kind::SmsCode,
@@ -113,7 +113,7 @@ pub fn order_code(
         };
         enqueue(conn, &job, now)?;
     }
-    Ok(ordered)
+    Ok(issued)
 }
 
 /// The number as gateways take it, E.164; empty when there is none.
@@ -153,7 +153,7 @@ pub fn password_changed(
     language: Language,
     now: NaiveDateTime,
 ) -> QueryResult<()> {
-    codes::withdraw(conn, user.user_id, &[Purpose::ResetPassword], now)?;
+    codes::revoke(conn, user.user_id, &[Purpose::ResetPassword], now)?;
     let whom = (user.user_id, user.email.as_str());
     enqueue_notice(conn, Notice::PasswordChanged, whom, language, now)
 }
@@ -169,11 +169,11 @@ pub fn profile_changed(
     let user_id = before.user_id;
     if before.mobile != after.mobile {
         let purposes = [Purpose::VerifyMobile, Purpose::ResetPassword];
-        codes::withdraw(conn, user_id, &purposes, now)?;
+        codes::revoke(conn, user_id, &purposes, now)?;
     }
     if before.email != after.email {
         let purposes = [Purpose::VerifyEmail, Purpose::ResetPassword];
-        codes::withdraw(conn, user_id, &purposes, now)?;
+        codes::revoke(conn, user_id, &purposes, now)?;
     }
     // The same address in another spelling is no news.
     if before.email.to_lowercase() != after.email.to_lowercase() {
@@ -202,7 +202,7 @@ impl Letters {
         }
         let nonce = new_nonce().map_err(Failure::Passing)?;
         let keys = Arc::clone(&self.code_keys);
-        let ordered = self
+        let issued = self
             .db
             .write(move |conn| {
                 let found = users::find_by_account(conn, &account)?;
@@ -219,9 +219,9 @@ impl Letters {
             .await
             .map_err(|error| unwritten(&error))?;
         self.waker.wake();
-        Ok(match ordered {
+        Ok(match issued {
             // The code of just now was for something else.
-            Some(Ordered::TooSoon {
+            Some(Issued::TooSoon {
                 wait,
                 has_one: false,
             }) => Outcome::Again(now + wait),

@@ -3,15 +3,19 @@
 //! - [`types`]: identifiers and what else describes an account; [`password`] and
 //!   [`hasher`]: the rules of passwords, and bcrypt on threads of its own; [`tokens`]:
 //!   access tokens and the ring of keys, which [`signing`] makes; [`refresh`]: refresh
-//!   tokens; [`session_cache`]: live sessions; [`client_info`]: from where a request comes.
+//!   tokens; [`codes`]: verification codes; [`session_cache`]: live sessions;
+//!   [`client_info`]: from where a request comes; [`failure`]: what stops an action;
+//!   [`events`]: what others hear of it.
 //! - [`storage`]: the rows.
 //! - [`actions`]: what happens to accounts; [`letters`]: the mails and texts about it.
 //! - [`routes`] and [`extract`]: how it is spoken over HTTP.
 
 pub mod actions;
 pub mod client_info;
+pub mod codes;
 pub mod events;
 pub mod extract;
+pub mod failure;
 pub mod hasher;
 pub mod letters;
 pub mod password;
@@ -27,11 +31,10 @@ use std::sync::Arc;
 
 use diesel::result::QueryResult;
 
-use self::events::UserChanged;
+use self::codes::CodeKeys;
 use self::hasher::Hasher;
 use self::refresh::RefreshKeys;
-use self::session_cache::KnownSessions;
-use self::storage::codes::CodeKeys;
+use self::session_cache::SessionCache;
 use self::tokens::Tokens;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
@@ -42,33 +45,61 @@ use crate::posts::events::AnythingChanged;
 
 /// What the room works with.
 pub struct Accounts {
-    pub db: Db,
-    pub clock: Clock,
-    pub bus: Arc<Bus>,
-    pub hasher: Hasher,
+    pub directory: Directory,
+    /// What the password of an account that does not exist is compared with.
+    pub decoy_hash: Arc<str>,
     pub tokens: Tokens,
-    pub refresh_keys: RefreshKeys,
+    pub refresh_keys: Arc<RefreshKeys>,
     pub code_keys: Arc<CodeKeys>,
-    pub known: Arc<KnownSessions>,
+    pub session_cache: Arc<SessionCache>,
     pub limits: Arc<RateLimits>,
     pub lifetimes: Lifetimes,
 }
 
-impl Accounts {
-    /// [`Db::write`] for a write that may change what any finished answer shows, such as
-    /// the name of an author; `also` gives what else has happened when it is done.
-    pub async fn write_shown<T, F, A>(&self, work: F, also: A) -> Result<T, DbError>
+/// The user directory: what actions work with that need no secret of the installation.
+/// The command line has no more.
+#[derive(Clone)]
+pub struct Directory {
+    pub db: Db,
+    pub clock: Clock,
+    pub bus: Arc<Bus>,
+    pub hasher: Hasher,
+}
+
+impl Directory {
+    /// [`Db::write`], after which `publish` says what has happened. It runs on the thread
+    /// that committed: before anybody is answered, and also when the request that asked
+    /// for the write is given up.
+    pub async fn write<T, F, P>(&self, work: F, publish: P) -> Result<T, DbError>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
-        A: FnOnce(&T) -> Option<UserChanged> + Send + 'static,
+        P: FnOnce(&Bus, &T) + Send + 'static,
+    {
+        let bus = Arc::clone(&self.bus);
+        self.db
+            .write_then(work, move |done| {
+                if let Ok(done) = done {
+                    publish(&bus, done);
+                }
+            })
+            .await
+    }
+
+    /// The same for a write that may change what any cached response shows, such as the
+    /// name of an author. A commit that failed may have happened, so it counts as well.
+    pub async fn write_shown<T, F, P>(&self, work: F, publish: P) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+        P: FnOnce(&Bus, &T) + Send + 'static,
     {
         let bus = Arc::clone(&self.bus);
         self.db
             .write_then(work, move |done| {
                 bus.publish(&AnythingChanged {});
-                if let Some(event) = done.as_ref().ok().and_then(also) {
-                    bus.publish(&event);
+                if let Ok(done) = done {
+                    publish(&bus, done);
                 }
             })
             .await

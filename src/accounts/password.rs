@@ -1,9 +1,9 @@
-//! Which passwords are taken, and how they are kept.
+//! Passwords: the rules for new ones, and their hashes.
 //!
 //! Rules after NIST SP 800-63B §5.1.1.2 and OWASP ASVS 2.1: length, not a known
 //! one, not the person's own data, no composition rules. Kept by bcrypt as the
 //! standard `$2b$…` string. bcrypt reads 72 bytes only; a longer password goes in
-//! as base64(HMAC-SHA384(password)), and its record says so with a prefix, so that
+//! as base64(HMAC-SHA384(password)), and its hash says so with a prefix, so that
 //! neither kind can be taken for the other.
 
 use base64::Engine as _;
@@ -14,14 +14,14 @@ use unicode_normalization::UnicodeNormalization;
 use zxcvbn::matching::patterns::MatchPattern;
 
 use crate::error::Code;
-use crate::http::body::Fault;
+pub use crate::http::body::Fault;
 
 /// Bytes after NFKC.
 const MIN_BYTES: usize = 8;
 const MAX_BYTES: usize = 1024;
 /// What bcrypt reads of a password.
 const BCRYPT_BYTES: usize = 72;
-/// Marks a record whose password was longer than bcrypt reads.
+/// Marks the hash of a password that was longer than bcrypt reads.
 const LONG_PREFIX: &str = "hmac-sha384:";
 /// Separates this use of HMAC from any other; not a secret.
 const LONG_KEY: &[u8] = b"inkpot long password v1";
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Password {
 }
 
 impl Password {
-    /// What somebody who logs in says; judged by nothing but the record.
+    /// What somebody who logs in says; judged by nothing but the hash.
     pub fn attempt(text: &str) -> Self {
         Self(text.nfkc().collect())
     }
@@ -90,17 +90,17 @@ impl Password {
         Ok(prefix.to_owned() + &hash.format_for_version(bcrypt::Version::TwoB))
     }
 
-    /// Whether this is the password of `record`. The same work whatever comes out,
-    /// for the same cost; false for a record that is no hash.
-    pub fn verify(&self, record: &str) -> bool {
+    /// Whether this is the password of `password_hash`. The same work whatever comes out,
+    /// for the same cost; false for a text that is no hash.
+    pub fn verify(&self, password_hash: &str) -> bool {
         let long = self.long_form();
-        match (record.strip_prefix(LONG_PREFIX), long) {
+        match (password_hash.strip_prefix(LONG_PREFIX), long) {
             (Some(hash), Some(digest)) => bcrypt::verify(digest, hash).unwrap_or(false),
-            (None, None) => bcrypt::verify(&self.0, record).unwrap_or(false),
-            // A long password against a record of a short one, or the reverse: the
+            (None, None) => bcrypt::verify(&self.0, password_hash).unwrap_or(false),
+            // A long password against the hash of a short one, or the reverse: the
             // work is done, the answer is no.
             (hash, _) => {
-                let _ = bcrypt::verify("", hash.unwrap_or(record));
+                let _ = bcrypt::verify("", hash.unwrap_or(password_hash));
                 false
             }
         }
@@ -117,9 +117,11 @@ impl Password {
     }
 }
 
-/// Whether `record` was made with another cost than `cost`.
-pub fn needs_rehash(record: &str, cost: u32) -> bool {
-    let hash = record.strip_prefix(LONG_PREFIX).unwrap_or(record);
+/// Whether `password_hash` was made with another cost than `cost`.
+pub fn needs_rehash(password_hash: &str, cost: u32) -> bool {
+    let hash = password_hash
+        .strip_prefix(LONG_PREFIX)
+        .unwrap_or(password_hash);
     hash.parse::<bcrypt::HashParts>()
         .is_ok_and(|parts| parts.get_cost() != cost)
 }
@@ -267,23 +269,23 @@ mod tests {
     fn nothing_is_cut_off() {
         let long = "kq7-".repeat(25);
         let longer = format!("{long}x");
-        let record = Password::attempt(&long).hash(4).unwrap_or_default();
-        assert!(record.starts_with("hmac-sha384:$2b$04$"), "{record}");
-        assert!(record.len() <= 128);
-        assert!(Password::attempt(&long).verify(&record));
-        assert!(!Password::attempt(&longer).verify(&record));
-        assert!(!Password::attempt(&long[..72]).verify(&record));
+        let hash = Password::attempt(&long).hash(4).unwrap_or_default();
+        assert!(hash.starts_with("hmac-sha384:$2b$04$"), "{hash}");
+        assert!(hash.len() <= 128);
+        assert!(Password::attempt(&long).verify(&hash));
+        assert!(!Password::attempt(&longer).verify(&hash));
+        assert!(!Password::attempt(&long[..72]).verify(&hash));
     }
 
     #[test]
     fn the_two_ways_are_never_confused() {
         let long = Password::attempt(&"kq7-".repeat(25));
         let digest = Password(long.long_form().unwrap_or_default());
-        let record = long.hash(4).unwrap_or_default();
+        let hash = long.hash(4).unwrap_or_default();
         // The digest itself, given as a password, opens nothing.
-        assert!(!digest.verify(&record));
-        assert!(digest.verify(record.trim_start_matches(LONG_PREFIX)));
-        assert!(!long.verify(record.trim_start_matches(LONG_PREFIX)));
+        assert!(!digest.verify(&hash));
+        assert!(digest.verify(hash.trim_start_matches(LONG_PREFIX)));
+        assert!(!long.verify(hash.trim_start_matches(LONG_PREFIX)));
     }
 
     #[test]
@@ -303,7 +305,7 @@ mod tests {
     #[test]
     fn one_password_is_the_same_from_every_keyboard() {
         let composed = Password::attempt("h\u{e9}lices bleues");
-        let record = composed.hash(4).unwrap_or_default();
-        assert!(Password::attempt("he\u{301}lices bleues").verify(&record));
+        let hash = composed.hash(4).unwrap_or_default();
+        assert!(Password::attempt("he\u{301}lices bleues").verify(&hash));
     }
 }

@@ -1,46 +1,34 @@
-//! The sessions that this process knows to be live, so that an unchanged one costs
-//! no query.
+//! The session cache: the sessions that this process knows to be live, so that an
+//! unchanged one costs no query.
 //!
-//! A session is looked up once and known from then on. What ends it is applied
-//! here at once by the process that does it, and by `catch_up` in every other: it
-//! reads the events since the last time. Without the database known sessions go
-//! on, unknown ones are told to come back.
+//! A session is looked up once and cached from then on. A revocation invalidates it:
+//! at once in the process that revokes, and in every other one as soon as it hears the
+//! event or reads its row.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::storage::sessions::{self, Event};
 use super::tokens::Subject;
-use crate::core::clock::Clock;
-use crate::core::db::{Db, DbError};
+use super::types::{Revocation, SessionEvent, SessionOwner};
 
-/// Sessions that are remembered; with more all are looked up anew.
-const MAX_KNOWN: usize = 200_000;
+/// Sessions that are cached; with more all are looked up anew.
+const MAX_SESSIONS: usize = 200_000;
 /// Numbers are given before they are visible: events of this time are read again.
 const OVERLAP: Duration = Duration::from_secs(10);
-/// The same for the first reading, in numbers.
-const FIRST_OVERLAP: i64 = 1000;
-
-/// Whose a live session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owner {
-    pub user_id: i64,
-    pub is_admin: bool,
-}
 
 /// What this process knows of sessions.
 #[derive(Default)]
-pub struct KnownSessions {
+pub struct SessionCache {
     memory: RwLock<Memory>,
     reading: Mutex<Reading>,
 }
 
 #[derive(Default)]
 struct Memory {
-    live: HashMap<i64, Owner>,
-    /// Grows with every change: what was read before one is not remembered.
-    epoch: u64,
+    live: HashMap<i64, SessionOwner>,
+    /// Grows with every invalidation: what was read before one is not cached.
+    generation: u64,
 }
 
 /// How far events were read.
@@ -52,96 +40,67 @@ struct Reading {
     applied: HashSet<i64>,
 }
 
-impl KnownSessions {
-    /// Whose the token's session is; `None` when it is not live. No query for one
-    /// that is known.
-    pub async fn owner(
-        &self,
-        subject: Subject,
-        db: &Db,
-        clock: &Clock,
-    ) -> Result<Option<Owner>, DbError> {
-        if let Some(owner) = self.recall(subject) {
-            return Ok(Some(owner));
-        }
-        let epoch = self.epoch();
-        let now = clock.now();
-        let found = db
-            .read(move |conn| sessions::find_owner(conn, subject.session_id, now))
-            .await?;
-        let owner = found
-            .filter(|(user_id, _)| *user_id == subject.user_id)
-            .map(|(user_id, is_admin)| Owner { user_id, is_admin });
-        if let Some(owner) = owner {
-            self.remember(subject.session_id, owner, epoch);
-        }
-        Ok(owner)
-    }
-
-    /// The owner of a known session, without waiting.
-    pub fn recall(&self, subject: Subject) -> Option<Owner> {
+impl SessionCache {
+    /// The owner of a cached session; `None` also for a session of another user than
+    /// the token names.
+    pub fn lookup(&self, subject: Subject) -> Option<SessionOwner> {
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let owner = memory.live.get(&subject.session_id).copied();
         owner.filter(|owner| owner.user_id == subject.user_id)
     }
 
-    fn epoch(&self) -> u64 {
+    /// The generation of what is cached, to be taken before a session is read.
+    pub fn generation(&self) -> u64 {
         self.memory
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .epoch
+            .generation
     }
 
-    fn remember(&self, session_id: i64, owner: Owner, epoch: u64) {
+    /// Caches the owner of a session that was read in `generation`.
+    pub fn insert(&self, session_id: i64, owner: SessionOwner, generation: u64) {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
-        // Something ended while the row was on its way: it may have been this.
-        if memory.epoch != epoch {
+        // Something was revoked while the row was on its way: it may have been this.
+        if memory.generation != generation {
             return;
         }
-        if memory.live.len() >= MAX_KNOWN {
+        if memory.live.len() >= MAX_SESSIONS {
             memory.live.clear();
         }
         memory.live.insert(session_id, owner);
     }
 
-    /// Forgets one session, or all of a user: the next request looks again.
-    pub fn forget(&self, user_id: i64, session_id: Option<i64>) {
+    /// Forgets one session, or all of a user: the next request looks again. Of sessions
+    /// that a revocation of anything is about there are events of their own.
+    pub fn invalidate(&self, revocation: Revocation) {
         let mut memory = self.memory.write().unwrap_or_else(PoisonError::into_inner);
-        memory.epoch += 1;
-        match session_id {
-            Some(id) => {
-                memory.live.remove(&id);
+        memory.generation += 1;
+        match revocation {
+            Revocation::Anything => {}
+            Revocation::User(user_id) => memory.live.retain(|_, owner| owner.user_id != user_id),
+            Revocation::Session { session_id, .. } => {
+                memory.live.remove(&session_id);
             }
-            None => memory.live.retain(|_, owner| owner.user_id != user_id),
         }
     }
 
-    /// Applies what other processes did since the last time, and gives it. One query.
-    pub async fn catch_up(&self, db: &Db) -> Result<Vec<Event>, DbError> {
-        let from = {
-            let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-            reading.marks.front().map(|(_, mark)| *mark)
-        };
-        let (events, newest) = db
-            .read(move |conn| {
-                let from = match from {
-                    Some(from) => from,
-                    None => (sessions::newest_event(conn)? - FIRST_OVERLAP).max(0),
-                };
-                let events = sessions::load_events(conn, from)?;
-                let newest = events.last().map_or(from, |event| event.0);
-                Ok((events, newest))
-            })
-            .await?;
+    /// The number after which events are to be read; `None` before the first reading.
+    pub fn read_from(&self) -> Option<i64> {
+        let reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.marks.front().map(|(_, mark)| *mark)
+    }
+
+    /// Invalidates what events are about that were read up to the number `newest`, and
+    /// gives those that were not applied yet.
+    pub fn apply(&self, events: Vec<SessionEvent>, newest: i64) -> Vec<Revocation> {
         let fresh = self.fresh(events, newest);
-        for (_, user_id, session_id) in &fresh {
-            self.forget(*user_id, *session_id);
+        for revocation in &fresh {
+            self.invalidate(*revocation);
         }
-        Ok(fresh)
+        fresh
     }
 
-    /// Those of `events` that were not applied yet.
-    fn fresh(&self, events: Vec<Event>, newest: i64) -> Vec<Event> {
+    fn fresh(&self, events: Vec<SessionEvent>, newest: i64) -> Vec<Revocation> {
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         #[expect(
             clippy::disallowed_methods,
@@ -160,7 +119,8 @@ impl KnownSessions {
         let oldest = reading.marks.front().map_or(0, |(_, mark)| *mark);
         let fresh = events
             .into_iter()
-            .filter(|event| reading.applied.insert(event.0))
+            .filter(|event| reading.applied.insert(event.event_id))
+            .map(|event| event.revocation)
             .collect();
         reading.applied.retain(|id| *id > oldest);
         fresh

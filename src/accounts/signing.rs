@@ -1,4 +1,4 @@
-//! What keys are made of: the secret part, what signs and verifies by it, the
+//! Signing keys, what they are made of: the secret part, what signs and verifies by it, the
 //! public part, and the encryption under which the secret part is stored.
 
 use std::fmt;

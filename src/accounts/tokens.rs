@@ -4,7 +4,7 @@
 //! The algorithm is fixed by the key, never by the header; the header may have
 //! exactly the members that we write; every claim is checked for presence, type
 //! and value. Verified without the database: the ring is in memory, and
-//! [`catch_up`](super::actions::keys::catch_up) brings it up to date.
+//! [`keys`](super::actions::keys) brings it up to date.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -22,8 +22,6 @@ use super::signing::{Pair, PublicPart, Vault};
 use super::types::StoredKey;
 use crate::core::clock::{self, Clock};
 use crate::core::settings::JwtAlg;
-use crate::error::{Code, Error};
-use crate::http::path::parse_id;
 
 /// Issuer and audience: this service signs for itself.
 const ISSUER: &str = "inkpot";
@@ -336,12 +334,12 @@ impl Tokens {
             .collect()
     }
 
-    /// A new token for the user's session.
-    pub fn issue(&self, user_id: i64, session_id: i64) -> Result<String, Error> {
+    /// A new token for the user's session. An error is a fault of the service, in one line.
+    pub fn issue(&self, user_id: i64, session_id: i64) -> Result<String, String> {
         let ring = self.ring();
         let key = self
             .signer(&ring, self.clock.now())
-            .ok_or_else(|| Error::internal("no key to sign with"))?;
+            .ok_or("no key to sign with")?;
         let now = self.clock.timestamp();
         let mut header = Header::new(key.alg.algorithm());
         header.typ = Some(TYPE.to_owned());
@@ -355,21 +353,12 @@ impl Tokens {
             iat: now,
             exp: now + i64::from(self.ttl),
         };
-        jsonwebtoken::encode(&header, &claims, &key.pair.encoding).map_err(Error::internal)
+        jsonwebtoken::encode(&header, &claims, &key.pair.encoding).map_err(|e| e.to_string())
     }
 
-    /// Whom a token names. Every fault is the same refusal.
-    pub fn verify(&self, token: &str) -> Result<Subject, Error> {
-        self.verify_until(token).map(|(subject, _)| subject)
-    }
-
-    /// The same, and when the token ends, in seconds since the epoch.
-    pub fn verify_until(&self, token: &str) -> Result<(Subject, i64), Error> {
-        self.subject(token)
-            .ok_or_else(|| Error::new(Code::InvalidToken))
-    }
-
-    fn subject(&self, token: &str) -> Option<(Subject, i64)> {
+    /// Whom a token names, and when it ends in seconds since the epoch. Every fault of a
+    /// token is the same `None`.
+    pub fn verify(&self, token: &str) -> Option<(Subject, i64)> {
         if token.len() > MAX_LENGTH {
             return None;
         }
@@ -401,11 +390,17 @@ impl Tokens {
             return None;
         }
         let subject = Subject {
-            user_id: parse_id(&claims.sub)?,
-            session_id: parse_id(&claims.sid)?,
+            user_id: id_of(&claims.sub)?,
+            session_id: id_of(&claims.sid)?,
         };
         Some((subject, claims.exp))
     }
+}
+
+/// An id in the one spelling that [`Tokens::issue`] writes.
+fn id_of(claim: &str) -> Option<i64> {
+    let id: i64 = claim.parse().ok()?;
+    (id > 0 && id.to_string() == claim).then_some(id)
 }
 
 /// Names a key without telling it: 64 bits of an HMAC under the key.

@@ -5,27 +5,44 @@
 use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::UserAction;
+use crate::accounts::Directory;
+use crate::accounts::actions::{self, Created, PasswordSet};
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::letters;
-use crate::accounts::password::Password;
-use crate::accounts::routes::record;
-use crate::accounts::storage::audit::{self, Action, Entry};
-use crate::accounts::storage::sessions;
-use crate::accounts::storage::users::{self, AdminChange, Administered, NewUser, User};
-use crate::accounts::types::{Account, Email, Mobile, Name, Username};
-use crate::core::clock::Clock;
-use crate::core::db::{Db, DbError, dialect};
+use crate::accounts::failure::Failure;
+use crate::accounts::password::{Fault, Password};
+use crate::accounts::types::{
+    Account, Actor, AdminChange, Administered, Email, Identifier, Mobile, Name, NewAccount, User,
+    Username,
+};
+use crate::core::cpu_pool::PoolError;
+use crate::core::db::DbError;
 use crate::core::settings::Settings;
 use crate::error::Code;
-use crate::http::body::Fault;
-use crate::http::page::PageRequest;
 use crate::http::path::parse_id;
 use crate::notify::Language;
-use crate::server;
+use crate::{server, state};
+
+/// Users that are listed at once.
+const AT_ONCE: i64 = 100;
+/// Nobody knows in which language a user is written to who does not ask.
+const LANGUAGE: Language = Language::English;
 
 /// Does it and says so in a line; the error is one line.
 pub fn run(action: UserAction, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
     let db = server::open_database(settings)?;
+    let directory = state::directory(settings, db)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| e.to_string())?;
+    runtime.block_on(perform(action, &directory, out))
+}
+
+async fn perform(
+    action: UserAction,
+    directory: &Directory,
+    out: &mut impl Write,
+) -> Result<(), String> {
     match action {
         UserAction::Create {
             email,
@@ -34,41 +51,42 @@ pub fn run(action: UserAction, settings: &Settings, out: &mut impl Write) -> Res
             mobile,
             admin,
         } => {
-            let who = New {
-                email: Email::parse(&email).map_err(|f| refused("--email", &f))?,
-                name: Name::parse(&name).map_err(|f| refused("--name", &f))?,
-                username: optional("--username", username.as_deref(), Username::parse)?,
-                mobile: optional("--mobile", mobile.as_deref(), Mobile::parse)?,
-                admin,
+            let email = Email::parse(&email).map_err(|f| refused("--email", &f))?;
+            let name = Name::parse(&name).map_err(|f| refused("--name", &f))?;
+            let username = optional("--username", username.as_deref(), Username::parse)?;
+            let mobile = optional("--mobile", mobile.as_deref(), Mobile::parse)?;
+            let shown = username.as_ref().map_or("", |u| u.text.as_str());
+            let new = NewAccount {
+                password: new_password(&[&email.text, &name.0, shown])?,
+                email,
+                name,
+                username,
+                mobile,
             };
-            create(&db, settings, who, out)
+            create(directory, new, admin, out).await
         }
-        UserAction::List => list(&db, out),
+        UserAction::List => list(directory, out).await,
         UserAction::Promote { account } => {
             let change = AdminChange {
                 is_admin: Some(true),
                 ..AdminChange::default()
             };
-            administer(&db, &account, &change, "promoted", out)
+            administer(directory, &account, change, "promoted", out).await
         }
         UserAction::Deactivate { account } => {
             let change = AdminChange {
                 is_active: Some(false),
                 ..AdminChange::default()
             };
-            administer(&db, &account, &change, "deactivated", out)
+            administer(directory, &account, change, "deactivated", out).await
         }
-        UserAction::SetPassword { account } => set_password(&db, settings, &account, out),
+        UserAction::SetPassword { account } => set_password(directory, &account, out).await,
     }
 }
 
-/// A user to be made.
-struct New {
-    email: Email,
-    name: Name,
-    username: Option<Username>,
-    mobile: Option<Mobile>,
-    admin: bool,
+/// Who acts, as the audit has it.
+fn operator() -> (Actor, ClientInfo) {
+    (Actor::Operator, ClientInfo::operator())
 }
 
 fn refused(what: &str, fault: &Fault) -> String {
@@ -84,66 +102,35 @@ fn optional<T>(
         .transpose()
 }
 
-fn create(db: &Db, settings: &Settings, who: New, out: &mut impl Write) -> Result<(), String> {
-    let username = who.username.as_ref().map_or("", |u| u.text.as_str());
-    let password = new_password(&[&who.email.text, &who.name.0, username])?;
-    let now = Clock::system().now();
-    let new = NewUser {
-        password: password
-            .hash(settings.bcrypt_cost)
-            .map_err(|e| e.to_string())?,
-        email: who.email,
-        name: who.name,
-        username: who.username,
-        mobile: who.mobile,
-        now,
-    };
-    let client = ClientInfo::operator();
-    let user = db
-        .write_blocking(&|conn| {
-            let mut user = users::insert_user(conn, &new)?;
-            let entry = Entry {
-                action: Action::Registered,
-                user_id: Some(user.user_id),
-                actor_id: None,
-                detail: "",
+async fn create(
+    directory: &Directory,
+    new: NewAccount,
+    is_admin: bool,
+    out: &mut impl Write,
+) -> Result<(), String> {
+    let created = actions::create_user(directory, new, is_admin, operator()).await;
+    match created.map_err(failed)? {
+        Created::Done(user) => say(
+            out,
+            &format!("created user {} with the role {}", user.user_id, user.role),
+        ),
+        Created::Taken(identifier) => {
+            let code = match identifier {
+                Identifier::Email => Code::EmailTaken,
+                Identifier::Username => Code::UsernameTaken,
+                Identifier::Mobile => Code::MobileTaken,
             };
-            audit::insert(conn, entry, &client, now)?;
-            if who.admin {
-                let change = AdminChange {
-                    is_admin: Some(true),
-                    ..AdminChange::default()
-                };
-                let done = users::administer(conn, user.user_id, &change, now)?;
-                if let Administered::Done(before, after) = done {
-                    record(conn, None, &before, &after, &client, now)?;
-                    user = *after;
-                }
-            }
-            Ok(user)
-        })
-        .map_err(|error| match &error {
-            DbError::Unique(message) => match dialect::unique_index(message, &users::UNIQUE) {
-                Some("user_email_key") => Code::EmailTaken.row().explanation.to_owned(),
-                Some("user_username_key") => Code::UsernameTaken.row().explanation.to_owned(),
-                Some("user_mobile_key") => Code::MobileTaken.row().explanation.to_owned(),
-                _ => said(error),
-            },
-            _ => said(error),
-        })?;
-    say(
-        out,
-        &format!("created user {} with the role {}", user.user_id, user.role),
-    )
+            Err(code.row().explanation.to_owned())
+        }
+    }
 }
 
-fn list(db: &Db, out: &mut impl Write) -> Result<(), String> {
-    let mut page = 1;
+async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String> {
+    let mut offset = 0;
     loop {
-        let request = PageRequest { page, size: 100 };
-        let (users, _) = db
-            .read_blocking(&|conn| users::load_page(conn, None, request))
-            .map_err(said)?;
+        let (users, _) = actions::list_users(directory, None, (offset, AT_ONCE))
+            .await
+            .map_err(database_failed)?;
         if users.is_empty() {
             return Ok(());
         }
@@ -156,77 +143,51 @@ fn list(db: &Db, out: &mut impl Write) -> Result<(), String> {
             );
             say(out, &line)?;
         }
-        page += 1;
+        offset += AT_ONCE;
     }
 }
 
-fn administer(
-    db: &Db,
+async fn administer(
+    directory: &Directory,
     account: &str,
-    change: &AdminChange,
+    change: AdminChange,
     done: &str,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let user = find(db, account)?;
-    let (now, client) = (Clock::system().now(), ClientInfo::operator());
-    let outcome = db
-        .write_blocking(&|conn| {
-            let outcome = users::administer(conn, user.user_id, change, now)?;
-            if let Administered::Done(before, after) = &outcome {
-                record(conn, None, before, after, &client, now)?;
-            }
-            Ok(outcome)
-        })
-        .map_err(said)?;
-    match outcome {
-        Administered::Done(..) => say(out, &format!("{done} user {}", user.user_id)),
+    let user_id = find(directory, account).await?.user_id;
+    let outcome = actions::administer(directory, user_id, change, operator()).await;
+    match outcome.map_err(failed)? {
+        Administered::Done { .. } => say(out, &format!("{done} user {user_id}")),
         Administered::NotFound => Err(unknown(account)),
         Administered::LastAdmin => Err(Code::LastAdmin.row().explanation.to_owned()),
     }
 }
 
-fn set_password(
-    db: &Db,
-    settings: &Settings,
+async fn set_password(
+    directory: &Directory,
     account: &str,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let user = find(db, account)?;
+    let user = find(directory, account).await?;
     let username = user.username.as_deref().unwrap_or("");
-    let password = new_password(&[&user.email, &user.name, username])?;
-    let hash = password
-        .hash(settings.bcrypt_cost)
-        .map_err(|e| e.to_string())?;
-    let (now, client) = (Clock::system().now(), ClientInfo::operator());
-    db.write_blocking(&|conn| {
-        users::set_record(conn, user.user_id, &hash, now)?;
-        let entry = Entry {
-            action: Action::PasswordChanged,
-            user_id: Some(user.user_id),
-            actor_id: None,
-            detail: "",
-        };
-        audit::insert(conn, entry, &client, now)?;
-        letters::password_changed(conn, &user, Language::English, now)?;
-        sessions::end_all(conn, user.user_id, None, now)
-    })
-    .map_err(said)?;
-    say(
-        out,
-        &format!("changed the password of user {}", user.user_id),
-    )
+    let new = new_password(&[&user.email, &user.name, username])?;
+    let user_id = user.user_id;
+    let done = actions::set_password(directory, user_id, new, operator(), LANGUAGE).await;
+    match done.map_err(failed)? {
+        PasswordSet::Done => say(out, &format!("changed the password of user {user_id}")),
+        PasswordSet::NotFound => Err(unknown(account)),
+    }
 }
 
 /// By any identifier, or by the id.
-fn find(db: &Db, account: &str) -> Result<User, String> {
+async fn find(directory: &Directory, account: &str) -> Result<User, String> {
     let found = match parse_id(account) {
-        Some(id) => db.read_blocking(&|conn| users::find_user(conn, id)),
-        None => {
-            let account = Account::of(account);
-            db.read_blocking(&|conn| users::find_by_account(conn, &account))
-        }
+        Some(id) => actions::find_user(directory, id).await,
+        None => actions::find_user_by_account(directory, Account::of(account)).await,
     };
-    found.map_err(said)?.ok_or_else(|| unknown(account))
+    found
+        .map_err(database_failed)?
+        .ok_or_else(|| unknown(account))
 }
 
 fn unknown(account: &str) -> String {
@@ -257,7 +218,17 @@ fn new_password(own: &[&str]) -> Result<Password, String> {
     Password::choose(&text, own).map_err(|f| refused("the password", &f))
 }
 
-fn said(error: DbError) -> String {
+/// What went wrong, as a line.
+fn failed(failure: Failure) -> String {
+    match failure {
+        Failure::Database(error) => database_failed(error),
+        Failure::Pool(PoolError::Overloaded) => "too much is waiting already".to_owned(),
+        Failure::Pool(PoolError::Lost(why)) => why.to_owned(),
+        Failure::Fault(why) => why,
+    }
+}
+
+fn database_failed(error: DbError) -> String {
     match error {
         DbError::Unique(why) | DbError::Unavailable(why) | DbError::Fault(why) => why,
         DbError::ForeignKey => "a row that it refers to is gone".to_owned(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Hub;
 use super::roster::Online;
-use crate::accounts::storage::users;
+use crate::accounts::actions;
 use crate::core::db::Db;
 
 /// Names that one query looks up.
@@ -66,8 +66,7 @@ impl Hub {
 pub async fn follow(hub: &Hub, db: &Db) {
     loop {
         for some in hub.doubted().await.chunks(TOGETHER) {
-            let ids = some.to_vec();
-            match db.read(move |conn| users::names_of(conn, &ids)).await {
+            match actions::load_names(db, some.to_vec()).await {
                 Ok(names) => {
                     for (user_id, name) in names {
                         hub.name(user_id, &name);

@@ -16,10 +16,9 @@ use utoipa::ToSchema;
 use super::Hub;
 use super::roster::Online;
 use super::socket::{self, Owner};
-use crate::accounts::Accounts;
 use crate::accounts::extract::{Caller, identify_offered};
-use crate::accounts::storage::users;
 use crate::accounts::tokens::Subject;
+use crate::accounts::{Accounts, actions};
 use crate::core::rate_limits::subscriber;
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
@@ -169,9 +168,7 @@ async fn open(
     let whose = (caller.user_id, caller.session_id);
     let place = loop {
         let renames = presence.renames();
-        let user = accounts
-            .db
-            .read(move |conn| users::find_active(conn, caller.user_id))
+        let user = actions::find_active_user(&accounts.directory, caller.user_id)
             .await?
             .ok_or_else(|| Error::new(Code::InvalidToken))?;
         let entered = presence.enter(whose, (&user.name, renames), address)?;

@@ -15,8 +15,8 @@ use super::hub::Hub;
 use super::hub::{PARTING, Place};
 use super::line::{self, Heard, Line, Unheard, Unsent};
 use super::pulse::Pulse;
-use crate::accounts::Accounts;
 use crate::accounts::tokens::Subject;
+use crate::accounts::{Accounts, actions};
 
 /// How long who was too slow has to read what was on its way, and why it is the last.
 const SLOW_PARTING: Duration = Duration::from_secs(30);
@@ -186,22 +186,18 @@ async fn end_of(look: &mut Option<Look>) -> bool {
 }
 
 fn until(expires: i64, accounts: &Accounts) -> Duration {
-    let left = expires - accounts.clock.timestamp();
+    let left = expires - accounts.directory.clock.timestamp();
     Duration::from_secs(u64::try_from(left).unwrap_or(0))
 }
 
 /// Whether the session is live and the token has not expired. Without the database it
 /// is asked until there is an answer: what is known goes on.
 async fn is_live(owner: Owner, accounts: Data<Accounts>) -> bool {
-    if owner.expires <= accounts.clock.timestamp() {
+    if owner.expires <= accounts.directory.clock.timestamp() {
         return false;
     }
     loop {
-        match accounts
-            .known
-            .owner(owner.subject, &accounts.db, &accounts.clock)
-            .await
-        {
+        match actions::find_session_owner(&accounts, owner.subject).await {
             Ok(found) => return found.is_some(),
             Err(_) => sleep(AGAIN).await,
         }

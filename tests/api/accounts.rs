@@ -198,7 +198,10 @@ async fn refused_logins_cost_the_same_work(app: TestApp) {
         ("dora@example.org", PASSWORD),
         ("?", PASSWORD),
     ] {
-        let before = (app.state.accounts.hasher.done(), app.state.db.units());
+        let before = (
+            app.state.accounts.directory.hasher.done(),
+            app.state.db.units(),
+        );
         app.anonymous()
             .post(
                 "/user/login",
@@ -206,7 +209,10 @@ async fn refused_logins_cost_the_same_work(app: TestApp) {
             )
             .await
             .expect(401);
-        let after = (app.state.accounts.hasher.done(), app.state.db.units());
+        let after = (
+            app.state.accounts.directory.hasher.done(),
+            app.state.db.units(),
+        );
         // A comparison; a read of the account and a row of the audit.
         assert_eq!(
             (after.0 - before.0, after.1 - before.1),

@@ -402,14 +402,17 @@ async fn nobody_learns_whether_an_account_exists(app: TestApp) {
     let wrong = other_than(&app.outbox()[0].code());
     let mut seen = Vec::new();
     for account in ["ann@example.org", "ben@example.org", "nobody@example.org"] {
-        let (units, hashes) = (app.state.db.units(), app.state.accounts.hasher.done());
+        let (units, hashes) = (
+            app.state.db.units(),
+            app.state.accounts.directory.hasher.done(),
+        );
         let answer = app.anonymous().post(RESET, reset_of(account, &wrong)).await;
         let mut problem = answer.problem("wrong_code");
         problem["request_id"] = Value::Null;
         seen.push((
             problem,
             app.state.db.units() - units,
-            app.state.accounts.hasher.done() - hashes,
+            app.state.accounts.directory.hasher.done() - hashes,
         ));
     }
     assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");

@@ -3,8 +3,11 @@
 use std::io::Write;
 use std::process::Stdio;
 
+use diesel::prelude::*;
+use inkpot::core::db::schema::audit;
 use serde_json::{Value, json};
 
+use crate::harness::jobs;
 use crate::harness::process::{Process, inkpot};
 use crate::harness::{Backend, PASSWORD, SECRET, TestDatabase};
 
@@ -38,6 +41,9 @@ fn on_each(test: impl Fn(&TestDatabase)) {
         }
     }
 }
+
+/// User, actor, address, action and detail of an entry of the audit.
+type Entry = (Option<i64>, Option<i64>, String, String, String);
 
 const CREATE: [&str; 5] = ["create", "--email", "root@example.org", "--name", "Root"];
 
@@ -133,6 +139,52 @@ fn a_password_is_set_from_standard_input() {
         assert_eq!(login(&server, "root@example.org", new).0, 200);
         let json = "Content-Type: application/json\r\n";
         assert_eq!(server.call("POST", "/user/refresh", json, &refresh).0, 401);
+    });
+}
+
+#[test]
+fn what_the_operator_does_leaves_the_traces_of_what_an_admin_does() {
+    on_each(|database| {
+        let admin = [&CREATE[..], &["--admin"]].concat();
+        assert_eq!(user(database, &admin, PASSWORD).0, 0);
+        let ann = ["create", "--email", "ann@example.org", "--name", "Ann"];
+        assert_eq!(user(database, &ann, PASSWORD).0, 0);
+        assert_eq!(user(database, &["deactivate", "2"], "").0, 0);
+        let new = "another horse, another staple";
+        // Of a user who is not active as well.
+        assert_eq!(user(database, &["set-password", "2"], new).0, 0);
+        let entries: Vec<Entry> = database.with(|conn| {
+            audit::table
+                .order(audit::audit_id)
+                .select((
+                    audit::user_id,
+                    audit::actor_id,
+                    audit::ip,
+                    audit::action,
+                    audit::detail,
+                ))
+                .load(conn)
+                .unwrap()
+        });
+        let expected = [
+            (1, "registered", ""),
+            (1, "role_changed", "user to admin"),
+            (2, "registered", ""),
+            (2, "deactivated", ""),
+            (2, "password_changed", ""),
+        ]
+        .map(|(user_id, action, detail)| {
+            let (ip, action) = ("local".to_owned(), action.to_owned());
+            (Some(user_id), None, ip, action, detail.to_owned())
+        });
+        assert_eq!(entries, expected);
+        // The owner is told of the password, and of nothing else.
+        let jobs: Vec<Option<i64>> = jobs::rows(database)
+            .iter()
+            .filter(|job| job.is_mail())
+            .map(|job| job.user_id)
+            .collect();
+        assert_eq!(jobs, [Some(2)]);
     });
 }
 

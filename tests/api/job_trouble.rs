@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use diesel::prelude::*;
+use inkpot::accounts::codes::{CodeKeys, Purpose};
 use inkpot::accounts::letters::{Channel, order_code};
 use inkpot::accounts::refresh::new_nonce;
-use inkpot::accounts::storage::codes::{CodeKeys, Purpose};
 use inkpot::core::clock::Clock;
 use inkpot::jobs::{State, store};
 use inkpot::notify::Language;

@@ -1,6 +1,7 @@
 //! The database goes away and comes back: every request is answered, nothing
 //! acknowledged is lost, no restart is needed.
 
+use inkpot::accounts::actions;
 use serde_json::json;
 
 use crate::harness::proxy::Proxy;
@@ -116,10 +117,7 @@ async fn known_sessions_go_on_without_the_database_and_unknown_ones_wait() {
     unavailable(&unknown_answer);
     unavailable(&ended_answer);
     assert!(
-        app.state
-            .accounts
-            .known
-            .catch_up(&app.state.db)
+        actions::catch_up(&app.state.db, &app.state.accounts.session_cache)
             .await
             .is_err()
     );

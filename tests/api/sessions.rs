@@ -1,14 +1,21 @@
 //! Staying logged in, and logging out so that it counts.
 
+use std::time::{Duration, Instant};
+
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use diesel::prelude::*;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
+use inkpot::accounts::actions;
 use inkpot::core::db::schema::{audit, session};
 use serde_json::{Value, json};
 
 use crate::harness::process::Process;
 use crate::harness::{Answer, Backend, PASSWORD, TestApp, TestDatabase, on_both_databases};
+
+/// How long anything may take that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 on_both_databases![
     a_refresh_gives_a_new_pair,
@@ -27,6 +34,7 @@ on_both_databases![
     a_known_session_costs_no_query,
     another_process_learns_of_an_end,
     an_end_during_a_look_is_not_overlooked,
+    an_end_counts_whose_client_goes_away,
     a_stored_token_is_a_hash,
 ];
 
@@ -454,11 +462,7 @@ async fn a_known_session_costs_no_query(app: TestApp) {
 async fn another_process_learns_of_an_end(app: TestApp) {
     let ann = app.user("ann").await;
     let other = app.second(&[]).await;
-    other
-        .state
-        .accounts
-        .known
-        .catch_up(&other.state.db)
+    actions::catch_up(&other.state.db, &other.state.accounts.session_cache)
         .await
         .unwrap();
     let elsewhere =
@@ -466,11 +470,7 @@ async fn another_process_learns_of_an_end(app: TestApp) {
     elsewhere.get("/user/me").await.expect(200);
     for _ in 0..3 {
         // Nothing new changes nothing.
-        other
-            .state
-            .accounts
-            .known
-            .catch_up(&other.state.db)
+        actions::catch_up(&other.state.db, &other.state.accounts.session_cache)
             .await
             .unwrap();
         let before = other.state.db.units();
@@ -481,11 +481,7 @@ async fn another_process_learns_of_an_end(app: TestApp) {
         assert_eq!(other.state.db.units(), before, "still known");
     }
     ann.post("/user/logout", json!({})).await;
-    other
-        .state
-        .accounts
-        .known
-        .catch_up(&other.state.db)
+    actions::catch_up(&other.state.db, &other.state.accounts.session_cache)
         .await
         .unwrap();
     elsewhere.get("/user/me").await.problem("invalid_token");
@@ -503,16 +499,29 @@ async fn an_end_during_a_look_is_not_overlooked(app: TestApp) {
             futures_util::future::join(there.get("/user/me"), here.post("/user/logout", json!({})))
                 .await;
         assert_eq!(ended.status.as_u16(), 204);
-        other
-            .state
-            .accounts
-            .known
-            .catch_up(&other.state.db)
+        actions::catch_up(&other.state.db, &other.state.accounts.session_cache)
             .await
             .unwrap();
         there.get("/user/me").await.problem("invalid_token");
         here.get("/user/me").await.problem("invalid_token");
     }
+}
+
+async fn an_end_counts_whose_client_goes_away(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.get("/user/me").await.expect(200);
+    let before = app.state.db.units();
+    let mut logout = Box::pin(ann.post("/user/logout", json!({})));
+    while app.state.db.units() == before {
+        assert!((&mut logout).now_or_never().is_none());
+    }
+    // The write is under way, and nobody waits for it any more.
+    drop(logout);
+    let begun = Instant::now();
+    while ann.get("/user/me").await.status == 200 {
+        assert!(begun.elapsed() < PATIENCE, "the session is still cached");
+    }
+    ann.get("/user/me").await.problem("invalid_token");
 }
 
 async fn a_stored_token_is_a_hash(app: TestApp) {

@@ -6,8 +6,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpMessage, HttpRequest};
 
 use crate::accounts::Accounts;
-use crate::accounts::session_cache::Owner;
-use crate::accounts::tokens::Subject;
+use crate::accounts::actions;
+use crate::accounts::types::SessionOwner;
 use crate::error::{Code, Error};
 use crate::http::endpoint::Operation;
 use crate::http::handler::{self, Extract};
@@ -72,8 +72,8 @@ impl Extract for MaybeCaller {
 /// Who calls; the refusals of a guarded route otherwise.
 pub async fn identify(req: &HttpRequest) -> Result<Caller, Error> {
     let accounts = handler::part::<Accounts>(req)?;
-    let token = token(req.headers(), None)?;
-    identify_by(req, accounts, accounts.tokens.verify(token)?).await
+    let (caller, _) = identify_offered(req, accounts, None).await?;
+    Ok(caller)
 }
 
 /// Who calls, and when their token ends in seconds since the epoch, where it may have
@@ -83,36 +83,18 @@ pub async fn identify_offered(
     accounts: &Accounts,
     offered: Option<&str>,
 ) -> Result<(Caller, i64), Error> {
+    let invalid = || Error::new(Code::InvalidToken);
     let token = token(req.headers(), offered)?;
-    let (subject, expires) = accounts.tokens.verify_until(token)?;
-    Ok((identify_by(req, accounts, subject).await?, expires))
-}
-
-async fn identify_by(
-    req: &HttpRequest,
-    accounts: &Accounts,
-    subject: Subject,
-) -> Result<Caller, Error> {
-    let Subject {
-        user_id,
-        session_id,
-    } = subject;
-    let owner = match accounts.known.recall(subject) {
-        Some(owner) => Some(owner),
-        None => {
-            accounts
-                .known
-                .owner(subject, &accounts.db, &accounts.clock)
-                .await?
-        }
-    };
-    let Owner { is_admin, .. } = owner.ok_or_else(|| Error::new(Code::InvalidToken))?;
+    let (subject, expires) = accounts.tokens.verify(token).ok_or_else(invalid)?;
+    let owner = actions::find_session_owner(accounts, subject).await?;
+    let SessionOwner { user_id, is_admin } = owner.ok_or_else(invalid)?;
     req.extensions_mut().insert(LoggedUser(user_id));
-    Ok(Caller {
+    let caller = Caller {
         user_id,
-        session_id,
+        session_id: subject.session_id,
         is_admin,
-    })
+    };
+    Ok((caller, expires))
 }
 
 /// The one token of the request. Given twice it must be the same.

@@ -4,19 +4,13 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder,
 
 use super::fields::{ACCOUNT, EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME};
 use crate::accounts::password::Password;
-use crate::accounts::types::{Account, Email, Mobile, Name, Username};
+use crate::accounts::types::{Account, Email, Mobile, Name, NewAccount, Username};
 use crate::core::settings::Settings;
 use crate::error::Code;
 use crate::http::body::{Document, Field, Input, Kind};
 
 /// A person who registers.
-pub struct Registration {
-    pub email: Email,
-    pub name: Name,
-    pub username: Option<Username>,
-    pub mobile: Option<Mobile>,
-    pub password: Password,
-}
+pub struct Registration(pub NewAccount);
 
 impl Document for Registration {
     const NAME: &'static str = "Registration";
@@ -72,13 +66,13 @@ impl Document for Registration {
         let username = input.parse("username", Username::parse);
         let mobile = input.parse("mobile", Mobile::parse);
         let password = input.parse("password", |text| Password::choose(text, &own));
-        Some(Self {
+        Some(Self(NewAccount {
             email: email?,
             name: name?,
             username,
             mobile,
             password: password?,
-        })
+        }))
     }
 }
 
@@ -201,12 +195,12 @@ impl Document for Login {
 }
 
 /// A refresh token that is taken for its successor.
-pub struct Refresh {
+pub struct RefreshRequest {
     /// Absent when it is in the cookie.
     pub refresh_token: Option<String>,
 }
 
-impl Document for Refresh {
+impl Document for RefreshRequest {
     const NAME: &'static str = "Refresh";
     const MAY_BE_ABSENT: bool = true;
     const FIELDS: &'static [Field] = &[Field {

@@ -1,25 +1,21 @@
 //! What admins do with all accounts.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::TAG;
-use super::fields::NAME;
-use super::own::{self, needed};
+use super::fields::{NAME, needed};
+use super::own;
+use super::respond::{TAG, nothing, page};
 use super::views::{AdminUserAnswer, AuditAnswer, UsersAnswer, audit_example, userinfo_example};
 use crate::accounts::Accounts;
+use crate::accounts::actions::{self, Deletion};
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::events::SessionEnded;
 use crate::accounts::extract::Admin;
-use crate::accounts::storage::audit::{self, Action, Entry};
-use crate::accounts::storage::sessions;
-use crate::accounts::storage::users::{self, AdminChange, Administered, User};
-use crate::accounts::types::Name;
-use crate::core::db::Conn;
+use crate::accounts::types::{Actor, AdminChange, Administered, NOBODY, Name};
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
@@ -158,10 +154,7 @@ async fn list(
 ) -> Result<HttpResponse, Error> {
     let words = query_value(req.query_string(), "q").filter(|words| !words.is_empty());
     let kept: Vec<_> = words.iter().map(|words| ("q", words.clone())).collect();
-    let (users, count) = app
-        .db
-        .read(move |conn| users::load_page(conn, words.as_deref(), request))
-        .await?;
+    let (users, count) = actions::list_users(&app.directory, words, range(request)).await?;
     let pagination = Pagination::new(request, count);
     let link = pagination.link("/user/", &kept);
     let answer = UsersAnswer {
@@ -171,11 +164,9 @@ async fn list(
     page(&answer, link)
 }
 
-fn page<T: serde::Serialize>(answer: &T, link: String) -> Result<HttpResponse, Error> {
-    let mut response = response::json(StatusCode::OK, Keep::Never, answer)?;
-    let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
-    response.headers_mut().insert(header::LINK, link);
-    Ok(response)
+/// Rows before a page, and on it.
+fn range(request: PageRequest) -> (i64, i64) {
+    (request.offset(), i64::from(request.size))
 }
 
 async fn change(
@@ -185,24 +176,11 @@ async fn change(
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
-    let (now, change) = (app.clock.now(), body.0.0);
-    let work = move |conn: &mut Conn| {
-        let outcome = users::administer(conn, id.0, &change, now)?;
-        if let Administered::Done(before, after) = &outcome {
-            record(conn, Some(admin.user_id), before, after, &client, now)?;
-        }
-        Ok(outcome)
-    };
-    let renamed = |outcome: &Administered| match outcome {
-        Administered::Done(_, user) => Some(user.renamed()),
-        Administered::NotFound | Administered::LastAdmin => None,
-    };
-    let outcome = app.write_shown(work, renamed).await?;
-    match outcome {
-        Administered::Done(_, user) => {
-            app.bus.publish(&SessionEnded::all_of(user.user_id));
+    let who = (Actor::User(admin.user_id), client);
+    match actions::administer(&app.directory, id.0, body.0.0, who).await? {
+        Administered::Done { after, .. } => {
             let answer = AdminUserAnswer {
-                userinfo: (*user).into(),
+                userinfo: (*after).into(),
             };
             response::json(StatusCode::OK, Keep::Never, &answer)
         }
@@ -211,89 +189,18 @@ async fn change(
     }
 }
 
-/// Writes down what an admin, or the operator, changed, and ends the sessions of a
-/// user who is not active any more. In the transaction of the change.
-pub fn record(
-    conn: &mut Conn,
-    actor_id: Option<i64>,
-    before: &User,
-    after: &User,
-    client: &ClientInfo,
-    now: chrono::NaiveDateTime,
-) -> diesel::QueryResult<()> {
-    let mut write = |action, detail: &str| {
-        let entry = Entry {
-            action,
-            user_id: Some(after.user_id),
-            actor_id,
-            detail,
-        };
-        audit::insert(conn, entry, client, now)
-    };
-    if before.name != after.name {
-        write(Action::ProfileChanged, "")?;
-    }
-    if before.role != after.role {
-        write(
-            Action::RoleChanged,
-            &format!("{} to {}", before.role, after.role),
-        )?;
-    }
-    if before.is_active != after.is_active {
-        let action = if after.is_active {
-            Action::Activated
-        } else {
-            Action::Deactivated
-        };
-        write(action, "")?;
-    }
-    if after.is_active {
-        sessions::announce(conn, after.user_id, None, now)
-    } else {
-        sessions::end_all(conn, after.user_id, None, now).map(drop)
-    }
-}
-
-/// Deletes a user and all that is theirs; gives the reason when it may not be. The
-/// transaction is the caller's.
-pub fn remove(
-    conn: &mut Conn,
-    user_id: i64,
-    actor_id: i64,
-    client: &ClientInfo,
-    now: chrono::NaiveDateTime,
-) -> diesel::QueryResult<Option<Code>> {
-    if users::is_last_admin(conn, user_id)? {
-        return Ok(Some(Code::LastAdmin));
-    }
-    if !users::delete_user(conn, user_id)? {
-        return Ok(Some(Code::UserNotFound));
-    }
-    let entry = Entry {
-        action: Action::Deleted,
-        user_id: Some(user_id),
-        actor_id: Some(actor_id),
-        detail: "",
-    };
-    audit::insert(conn, entry, client, now)?;
-    sessions::announce(conn, user_id, None, now)?;
-    Ok(None)
-}
-
 async fn delete(
     Admin(admin): Admin,
     id: Id,
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
-    let now = app.clock.now();
-    let work = move |conn: &mut Conn| remove(conn, id.0, admin.user_id, &client, now);
-    let refused = app.write_shown(work, |_| None).await?;
-    if let Some(code) = refused {
-        return Err(Error::new(code));
+    let who = (Actor::User(admin.user_id), client);
+    match actions::delete_user(&app.directory, id.0, who).await? {
+        Deletion::Done => Ok(nothing()),
+        Deletion::NotFound => Err(Error::new(Code::UserNotFound)),
+        Deletion::LastAdmin => Err(Error::new(Code::LastAdmin)),
     }
-    app.bus.publish(&SessionEnded::all_of(id.0));
-    Ok(own::nothing())
 }
 
 async fn list_audit(
@@ -304,21 +211,13 @@ async fn list_audit(
 ) -> Result<HttpResponse, Error> {
     let user = query_value(req.query_string(), "user");
     // What is no id is nobody's.
-    let user_id = user.as_ref().map(|text| parse_id(text).unwrap_or(0));
-    let (records, count) = app
-        .db
-        .read(move |conn| audit::load_page(conn, user_id, request))
-        .await?;
+    let user_id = user.as_ref().map(|text| parse_id(text).unwrap_or(NOBODY));
+    let (entries, count) = actions::list_audit(&app.directory, user_id, range(request)).await?;
     let pagination = Pagination::new(request, count);
-    let link = pagination.link(
-        "/audit/",
-        &user
-            .map(|user| ("user", user))
-            .into_iter()
-            .collect::<Vec<_>>(),
-    );
+    let kept: Vec<_> = user.map(|user| ("user", user)).into_iter().collect();
+    let link = pagination.link("/audit/", &kept);
     let answer = AuditAnswer {
-        audit: records.into_iter().map(Into::into).collect(),
+        audit: entries.into_iter().map(Into::into).collect(),
         pagination,
     };
     page(&answer, link)

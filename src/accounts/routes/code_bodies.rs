@@ -114,14 +114,14 @@ impl Document for Forgotten {
 }
 
 /// A new password, by a code.
-pub struct PasswordReset {
+pub struct PasswordResetRequest {
     pub account: Account,
     pub code: String,
     /// Judged once more when the user's own data are known.
     pub new_password: String,
 }
 
-impl Document for PasswordReset {
+impl Document for PasswordResetRequest {
     const NAME: &'static str = "PasswordReset";
     const IS_COSTLY: bool = true;
     const FIELDS: &'static [Field] = &[

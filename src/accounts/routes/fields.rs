@@ -3,7 +3,8 @@
 use utoipa::openapi::schema::KnownFormat;
 
 use crate::accounts::types::{EMAIL_MAX, NAME_MAX};
-use crate::http::body::{Kind, NO_CONTROLS, VISIBLE};
+use crate::error::Code;
+use crate::http::body::{Change, Fault, Input, Kind, NO_CONTROLS, VISIBLE};
 
 pub const EMAIL: Kind = Kind::Text {
     min: 3,
@@ -47,3 +48,19 @@ pub const NAME: Kind = Kind::Text {
     pattern: Some(VISIBLE),
     format: None,
 };
+
+/// A field that may be left as it is, but not cleared.
+pub fn needed<T>(
+    input: &mut Input,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, Fault>,
+) -> Option<T> {
+    match input.change(name, parse) {
+        Change::Set(value) => Some(value),
+        Change::Keep => None,
+        Change::Clear => {
+            input.fault(name, Code::FieldNotClearable, "cannot be null");
+            None
+        }
+    }
+}

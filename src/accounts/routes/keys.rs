@@ -1,4 +1,4 @@
-//! The public keys, for other services that verify tokens by themselves.
+//! The JWK set: the public keys, for other services that verify tokens by themselves.
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};

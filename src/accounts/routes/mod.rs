@@ -1,6 +1,7 @@
-//! `/user…` and `/audit` over HTTP: `access` is coming and going, `own` what users
+//! `/user…` and `/audit` over HTTP: `access` is authentication, `own` what users
 //! do with their own account, `codes` verifying and recovering, `admin` what admins do
-//! with all.
+//! with all; `keys` publishes the keys that verify tokens. A handler parses, calls an
+//! action and renders what came of it.
 
 mod access;
 mod access_bodies;
@@ -12,16 +13,11 @@ mod export;
 mod fields;
 pub mod keys;
 mod own;
+mod own_bodies;
+mod respond;
 mod views;
 
-use crate::accounts::storage::users;
-use crate::core::db::{DbError, dialect};
-use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
-
-pub use admin::record;
-
-const TAG: &str = "users";
 
 /// The endpoints of this module. Fixed paths stand before `/user/{id}`.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -34,17 +30,4 @@ pub fn endpoints() -> Vec<Endpoint> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// The refusal for the unique index that an insert ran into.
-fn taken(error: DbError) -> Error {
-    let DbError::Unique(message) = error else {
-        return error.into();
-    };
-    match dialect::unique_index(&message, &users::UNIQUE) {
-        Some("user_email_key") => Error::new(Code::EmailTaken),
-        Some("user_username_key") => Error::new(Code::UsernameTaken),
-        Some("user_mobile_key") => Error::new(Code::MobileTaken),
-        _ => DbError::Unique(message).into(),
-    }
 }

@@ -1,14 +1,12 @@
-//! What users look like in answers.
+//! The views of accounts: what users look like in answers.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::accounts::storage::audit::Record;
-use crate::accounts::storage::codes::CodeRow;
-use crate::accounts::storage::sessions::Session;
-use crate::accounts::storage::users::{ADMIN, PublicUser, User};
+use crate::accounts::codes::CodeRow;
+use crate::accounts::types::{AuditEntry, PublicUser, Session, User};
 use crate::core::clock;
 use crate::http::page::Pagination;
 
@@ -47,17 +45,18 @@ pub enum Role {
 
 impl From<User> for UserInfo {
     fn from(user: User) -> Self {
+        let role = if user.is_admin() {
+            Role::Admin
+        } else {
+            Role::User
+        };
         Self {
             user_id: user.user_id,
             name: user.name,
             email: user.email,
             username: user.username,
             mobile: user.mobile,
-            role: if user.role == ADMIN {
-                Role::Admin
-            } else {
-                Role::User
-            },
+            role,
             email_verified: user.email_verified,
             mobile_verified: user.mobile_verified,
             created: user.created,
@@ -187,17 +186,17 @@ pub struct AuditView {
     detail: String,
 }
 
-impl From<Record> for AuditView {
-    fn from(record: Record) -> Self {
+impl From<AuditEntry> for AuditView {
+    fn from(entry: AuditEntry) -> Self {
         Self {
-            audit_id: record.audit_id,
-            at: record.at,
-            user_id: record.user_id,
-            actor_id: record.actor_id,
-            action: record.action,
-            ip: record.ip,
-            request_id: record.request_id,
-            detail: record.detail,
+            audit_id: entry.audit_id,
+            at: entry.at,
+            user_id: entry.user_id,
+            actor_id: entry.actor_id,
+            action: entry.action,
+            ip: entry.ip,
+            request_id: entry.request_id,
+            detail: entry.detail,
         }
     }
 }

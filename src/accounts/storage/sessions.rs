@@ -3,47 +3,19 @@
 //! Ending deletes the row and leaves an event, in one transaction; the events are
 //! what other processes learn of it by.
 
-use chrono::{Duration, NaiveDateTime};
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::users::{User, find_by_account};
+use super::users::find_by_account;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::refresh::{RefreshKeys, RefreshToken, hash_of};
-use crate::accounts::types::Account;
+use crate::accounts::types::{
+    ADMIN, Account, GRACE, NOBODY, OpenSession, Refreshed, Revocation, Session, SessionEvent,
+    SessionOwner, User,
+};
 use crate::core::db::schema::{session, session_event, user};
 use crate::core::db::{Conn, dialect};
 use crate::core::settings::Lifetimes;
-
-/// How long after its use a refresh token still gets the same successor: two tabs
-/// of one browser refresh at once.
-pub const GRACE: Duration = Duration::seconds(10);
-
-/// A session's row.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = session)]
-pub struct Session {
-    pub session_id: i64,
-    pub user_id: i64,
-    pub remembered: bool,
-    pub nonce: String,
-    pub generation: i32,
-    pub refresh_hash: String,
-    pub user_agent: String,
-    pub ip: String,
-    pub created: NaiveDateTime,
-    /// When its refresh token was last changed, which is its last use.
-    pub rotated: NaiveDateTime,
-    pub expires: NaiveDateTime,
-}
-
-/// A session with the refresh token that goes to the client.
-#[derive(Clone, Debug)]
-pub struct Opened {
-    pub session_id: i64,
-    pub remembered: bool,
-    pub refresh_token: String,
-    pub expires: NaiveDateTime,
-}
 
 /// Opens a session. `nonce`: 256 random bits.
 pub fn open(
@@ -54,7 +26,7 @@ pub fn open(
     nonce: &str,
     client: &ClientInfo,
     (now, lifetimes): (NaiveDateTime, Lifetimes),
-) -> QueryResult<Opened> {
+) -> QueryResult<OpenSession> {
     let expires = now + lifetimes.of(remembered);
     diesel::insert_into(session::table)
         .values((
@@ -76,27 +48,12 @@ pub fn open(
     diesel::update(session::table.find(session_id))
         .set(session::refresh_hash.eq(hash_of(&refresh_token)))
         .execute(conn)?;
-    Ok(Opened {
+    Ok(OpenSession {
         session_id,
         remembered,
         refresh_token,
         expires,
     })
-}
-
-/// What came of a refresh.
-#[derive(Debug)]
-pub enum Refreshed {
-    /// The session goes on with this token.
-    Opened(Box<User>, Opened),
-    /// No live session has, or had, this token.
-    Unknown,
-    /// The token was used before: the session was ended.
-    Reused {
-        user_id: i64,
-        session_id: i64,
-        email: String,
-    },
 }
 
 /// Takes a refresh token for its successor.
@@ -126,7 +83,7 @@ pub fn refresh(
         if !keys.is_genuine(&token, &row.nonce) || token.generation > row.generation {
             return Ok(Refreshed::Unknown);
         }
-        let opened = |refresh_token, expires| Opened {
+        let opened = |refresh_token, expires| OpenSession {
             session_id: row.session_id,
             remembered: row.remembered,
             refresh_token,
@@ -150,7 +107,7 @@ pub fn refresh(
             ))
             .execute(conn)?;
             if is_ours == 1 {
-                return Ok(Refreshed::Opened(Box::new(owner), opened(next, expires)));
+                return Ok(Refreshed::Rotated(Box::new(owner), opened(next, expires)));
             }
             continue;
         }
@@ -166,7 +123,7 @@ pub fn refresh(
             })
             .flatten();
         if let Some(successor) = successor {
-            return Ok(Refreshed::Opened(
+            return Ok(Refreshed::Rotated(
                 Box::new(owner),
                 opened(successor, row.expires),
             ));
@@ -184,7 +141,7 @@ pub fn refresh(
 }
 
 /// The user and the id of the live session that a refresh token is, or was, of.
-pub fn find_genuine(
+pub fn find_by_refresh_token(
     conn: &mut Conn,
     keys: &RefreshKeys,
     token: &RefreshToken,
@@ -215,7 +172,14 @@ pub fn end(
     )
     .execute(conn)?;
     if ended == 1 {
-        announce(conn, user_id, Some(session_id), now)?;
+        announce(
+            conn,
+            Revocation::Session {
+                user_id,
+                session_id,
+            },
+            now,
+        )?;
     }
     Ok(ended == 1)
 }
@@ -233,19 +197,25 @@ pub fn end_all(
             .filter(session::session_id.ne(except.unwrap_or(0))),
     )
     .execute(conn)?;
-    announce(conn, user_id, None, now)?;
+    announce(conn, Revocation::User(user_id), now)?;
     Ok(ended)
 }
 
-/// Tells all processes to forget what they know of a session, or of all sessions
-/// of a user. Late in its transaction, so that the time between the event's number
-/// and its being visible is short.
-pub fn announce(
-    conn: &mut Conn,
-    user_id: i64,
-    session_id: Option<i64>,
-    now: NaiveDateTime,
-) -> QueryResult<()> {
+/// The user of an event's row that is about anything.
+const ANYTHING: i64 = NOBODY;
+
+/// Tells all processes to forget what they know of what was revoked. Late in its
+/// transaction, so that the time between the event's number and its being visible is
+/// short.
+pub fn announce(conn: &mut Conn, revocation: Revocation, now: NaiveDateTime) -> QueryResult<()> {
+    let (user_id, session_id) = match revocation {
+        Revocation::Anything => (ANYTHING, None),
+        Revocation::User(user_id) => (user_id, None),
+        Revocation::Session {
+            user_id,
+            session_id,
+        } => (user_id, Some(session_id)),
+    };
     diesel::insert_into(session_event::table)
         .values((
             session_event::user_id.eq(user_id),
@@ -274,7 +244,7 @@ pub fn is_live_at(
     ip: &str,
     now: NaiveDateTime,
 ) -> QueryResult<bool> {
-    let owner = find_by_account(conn, account)?.map_or(0, |user| user.user_id);
+    let owner = find_by_account(conn, account)?.map_or(NOBODY, |user| user.user_id);
     let live: i64 = session::table
         .filter(session::user_id.eq(owner))
         .filter(session::ip.eq(ip))
@@ -290,7 +260,7 @@ pub fn find_owner(
     conn: &mut Conn,
     session_id: i64,
     now: NaiveDateTime,
-) -> QueryResult<Option<(i64, bool)>> {
+) -> QueryResult<Option<SessionOwner>> {
     let found: Option<(i64, String)> = session::table
         .inner_join(user::table)
         .filter(session::session_id.eq(session_id))
@@ -299,19 +269,15 @@ pub fn find_owner(
         .select((user::user_id, user::role))
         .first(conn)
         .optional()?;
-    Ok(found.map(|(user_id, role)| (user_id, role == super::users::ADMIN)))
+    Ok(found.map(|(user_id, role)| SessionOwner {
+        user_id,
+        is_admin: role == ADMIN,
+    }))
 }
 
-/// The user of an event that is about no user: anything may have changed, of which
-/// others could not be told in another way.
-pub const ANYTHING: i64 = 0;
-
-/// An event: its number, the user, and the session if it is about one only.
-pub type Event = (i64, i64, Option<i64>);
-
 /// Events after a number, in order.
-pub fn load_events(conn: &mut Conn, after: i64) -> QueryResult<Vec<Event>> {
-    session_event::table
+pub fn load_events(conn: &mut Conn, after: i64) -> QueryResult<Vec<SessionEvent>> {
+    let rows: Vec<(i64, i64, Option<i64>)> = session_event::table
         .filter(session_event::event_id.gt(after))
         .order(session_event::event_id)
         .select((
@@ -319,7 +285,17 @@ pub fn load_events(conn: &mut Conn, after: i64) -> QueryResult<Vec<Event>> {
             session_event::user_id,
             session_event::session_id,
         ))
-        .load(conn)
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(event_id, user_id, session_id)| SessionEvent {
+            event_id,
+            revocation: match user_id {
+                ANYTHING => Revocation::Anything,
+                user_id => Revocation::of(user_id, session_id),
+            },
+        })
+        .collect())
 }
 
 /// The number of the newest event; 0 when there is none.

@@ -5,72 +5,24 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::accounts::events::UserChanged;
-use crate::http::body::Change;
-use crate::http::page::PageRequest;
-
-use super::codes::Purpose;
-use crate::accounts::types::{Account, Email, Mobile, Name, Username};
+use crate::accounts::codes::Purpose;
+use crate::accounts::types::{
+    ADMIN, Account, AdminChange, Administered, Change, Identifier, NewUser, ProfileChange, User,
+};
 use crate::core::db::schema::user;
 use crate::core::db::{Conn, dialect};
-use crate::posts::counts::{self, List};
-use crate::posts::store;
 
-/// A user's row, without the canonical columns, which only queries need.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = user)]
-pub struct User {
-    pub user_id: i64,
-    pub email: String,
-    pub name: String,
-    pub username: Option<String>,
-    pub mobile: Option<String>,
-    pub password: String,
-    pub role: String,
-    pub is_active: bool,
-    pub email_verified: bool,
-    pub mobile_verified: bool,
-    pub created: NaiveDateTime,
-    pub updated: NaiveDateTime,
-}
-
-impl User {
-    /// What is said when their name may be another one.
-    pub fn renamed(&self) -> UserChanged {
-        UserChanged {
-            user_id: self.user_id,
-        }
+/// The identifier that another user has, by what the violation of a unique index says;
+/// `None` for another index.
+pub fn taken(message: &str) -> Option<Identifier> {
+    let indexes = ["user_email_key", "user_username_key", "user_mobile_key"];
+    match dialect::unique_index(message, &indexes)? {
+        "user_email_key" => Some(Identifier::Email),
+        "user_username_key" => Some(Identifier::Username),
+        "user_mobile_key" => Some(Identifier::Mobile),
+        _ => None,
     }
 }
-
-/// The role that may do everything; any other may not.
-pub const ADMIN: &str = "admin";
-
-/// What anyone may know of a user.
-#[derive(Clone, Debug)]
-pub struct PublicUser {
-    pub user_id: i64,
-    pub name: String,
-    pub username: Option<String>,
-    pub created: NaiveDateTime,
-    /// Published posts.
-    pub posts: i64,
-}
-
-/// A person who registers.
-#[derive(Clone, Debug)]
-pub struct NewUser {
-    pub email: Email,
-    pub name: Name,
-    pub username: Option<Username>,
-    pub mobile: Option<Mobile>,
-    /// The record that `Password::hash` made.
-    pub password: String,
-    pub now: NaiveDateTime,
-}
-
-/// The unique indexes of `user`, as their violations name them.
-pub const UNIQUE: [&str; 3] = ["user_email_key", "user_username_key", "user_mobile_key"];
 
 /// Inserts and gives the row back; the unique indexes are the check.
 pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
@@ -84,7 +36,7 @@ pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
                 user::username_key.eq(new.username.as_ref().map(|u| &u.key)),
                 user::mobile.eq(new.mobile.as_ref().map(|m| &m.text)),
                 user::mobile_key.eq(new.mobile.as_ref().map(|m| &m.key)),
-                user::password.eq(&new.password),
+                user::password.eq(&new.password_hash),
             ),
             (
                 user::role.eq("user"),
@@ -133,26 +85,6 @@ pub fn names_of(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<HashMap<i64, S
     Ok(names.into_iter().collect())
 }
 
-/// The public view, whether active or not: their posts stay readable.
-pub fn find_public(conn: &mut Conn, user_id: i64) -> QueryResult<Option<PublicUser>> {
-    let found: Option<(String, Option<String>, NaiveDateTime)> = user::table
-        .find(user_id)
-        .select((user::name, user::username, user::created))
-        .first(conn)
-        .optional()?;
-    let Some((name, username, created)) = found else {
-        return Ok(None);
-    };
-    let posts = counts::count(conn, &List::Author(user_id))?;
-    Ok(Some(PublicUser {
-        user_id,
-        name,
-        username,
-        created,
-        posts,
-    }))
-}
-
 /// The user with this id, active or not.
 pub fn find_user(conn: &mut Conn, user_id: i64) -> QueryResult<Option<User>> {
     user::table
@@ -163,26 +95,17 @@ pub fn find_user(conn: &mut Conn, user_id: i64) -> QueryResult<Option<User>> {
 }
 
 /// Holds an active user's row against change until the transaction ends, if its
-/// password is still that of `record`; false when it is not.
-pub fn hold(conn: &mut Conn, user_id: i64, record: &str) -> QueryResult<bool> {
+/// password hash is still this one; false when it is not.
+pub fn hold(conn: &mut Conn, user_id: i64, password_hash: &str) -> QueryResult<bool> {
     let held = diesel::update(
         user::table
             .find(user_id)
-            .filter(user::password.eq(record))
+            .filter(user::password.eq(password_hash))
             .filter(user::is_active.eq(true)),
     )
-    .set(user::password.eq(record))
+    .set(user::password.eq(password_hash))
     .execute(conn)?;
     Ok(held == 1)
-}
-
-/// What a user changes of themselves.
-#[derive(Clone, Debug)]
-pub struct ProfileChange {
-    pub name: Option<Name>,
-    pub email: Option<Email>,
-    pub username: Change<Username>,
-    pub mobile: Change<Mobile>,
 }
 
 /// Changes a profile and gives the row back; `None` when the user is gone. A new
@@ -262,34 +185,16 @@ pub fn set_verified(
     find_user(conn, user_id)
 }
 
-/// Gives the user a new password record.
-pub fn set_record(
+/// Gives the user a new password hash.
+pub fn set_password_hash(
     conn: &mut Conn,
     user_id: i64,
-    record: &str,
+    password_hash: &str,
     now: NaiveDateTime,
 ) -> QueryResult<usize> {
     diesel::update(user::table.find(user_id))
-        .set((user::password.eq(record), user::updated.eq(now)))
+        .set((user::password.eq(password_hash), user::updated.eq(now)))
         .execute(conn)
-}
-
-/// What an admin changes of a user.
-#[derive(Clone, Debug, Default)]
-pub struct AdminChange {
-    pub is_active: Option<bool>,
-    pub is_admin: Option<bool>,
-    pub name: Option<Name>,
-}
-
-/// What came of an admin's change.
-#[derive(Debug)]
-pub enum Administered {
-    /// Before and after.
-    Done(Box<User>, Box<User>),
-    NotFound,
-    /// It would leave no active admin.
-    LastAdmin,
 }
 
 /// Changes a user as an admin may.
@@ -318,7 +223,10 @@ pub fn administer(
         ))
         .execute(conn)?;
     match find_user(conn, user_id)? {
-        Some(after) => Ok(Administered::Done(Box::new(before), Box::new(after))),
+        Some(after) => Ok(Administered::Done {
+            before: Box::new(before),
+            after: Box::new(after),
+        }),
         None => Ok(Administered::NotFound),
     }
 }
@@ -328,26 +236,27 @@ pub fn is_last_admin(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     Ok(dialect::lock_active_admins(conn)? == [user_id])
 }
 
-/// Deletes a user, and with them their posts and sessions; false when there is
-/// none.
-pub fn delete_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
-    // Their row first: from then on they can publish nothing more.
+/// Holds a user's row until the transaction ends, and deactivates it: from then on they
+/// can publish nothing more. False when there is none.
+pub fn hold_for_deletion(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     let held = diesel::update(user::table.find(user_id))
         .set(user::is_active.eq(false))
         .execute(conn)?;
-    if held == 0 {
-        return Ok(false);
-    }
-    store::delete_posts_of(conn, user_id)?;
+    Ok(held == 1)
+}
+
+/// Deletes a user's row, and with it what refers to it, sessions and codes among it; of
+/// posts there may be none any more. False when there is none.
+pub fn delete_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     Ok(diesel::delete(user::table.find(user_id)).execute(conn)? == 1)
 }
 
-/// A page of all users, the newest first, and how many there are; with `words`
-/// only those whose name, e-mail address or username has them in it.
+/// `limit` users after the first `offset`, the newest first, and how many there are; with
+/// `words` only those whose name, e-mail address or username has them in it.
 pub fn load_page(
     conn: &mut Conn,
     words: Option<&str>,
-    request: PageRequest,
+    (offset, limit): (i64, i64),
 ) -> QueryResult<(Vec<User>, i64)> {
     let pattern = words.map(|words| {
         let escaped: String = words
@@ -381,8 +290,8 @@ pub fn load_page(
     let count = matching().count().get_result(conn)?;
     let users = matching()
         .order(user::user_id.desc())
-        .offset(request.offset())
-        .limit(i64::from(request.size))
+        .offset(offset)
+        .limit(limit)
         .select(User::as_select())
         .load(conn)?;
     Ok((users, count))
@@ -390,8 +299,13 @@ pub fn load_page(
 
 diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
 
-/// Replaces a record that was made with another cost, unless it has changed since.
-pub fn replace_record(conn: &mut Conn, user_id: i64, old: &str, new: &str) -> QueryResult<usize> {
+/// Replaces a password hash that was made with another cost, unless it has changed since.
+pub fn replace_password_hash(
+    conn: &mut Conn,
+    user_id: i64,
+    old: &str,
+    new: &str,
+) -> QueryResult<usize> {
     diesel::update(user::table.find(user_id).filter(user::password.eq(old)))
         .set(user::password.eq(new))
         .execute(conn)

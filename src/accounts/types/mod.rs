@@ -1,7 +1,16 @@
-//! What an account is, as every floor of the room knows it.
+//! The types of an account: what it is, as every floor of the room knows it.
 
+mod audit;
 mod identifiers;
+mod session;
 mod signing_key;
+mod user;
 
+pub use audit::{Action, Actor, AuditEntry, NewAuditEntry};
 pub use identifiers::{Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, Username};
+pub use session::{GRACE, OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
+pub use user::{
+    ADMIN, AdminChange, Administered, Change, Identifier, NOBODY, NewAccount, NewUser,
+    ProfileChange, PublicUser, User,
+};

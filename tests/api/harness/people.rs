@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use inkpot::accounts::client_info::ClientInfo;
 use inkpot::accounts::refresh::{RefreshKeys, new_nonce};
 use inkpot::accounts::storage::sessions;
-use inkpot::accounts::storage::users::{self, AdminChange, NewUser, User};
+use inkpot::accounts::storage::users;
 use inkpot::accounts::tokens::Tokens;
-use inkpot::accounts::types::{Email, Mobile, Name};
+use inkpot::accounts::types::{AdminChange, Email, Mobile, Name, NewUser, User};
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::settings::Lifetimes;
@@ -63,7 +63,7 @@ pub fn insert_user(conn: &mut Conn, n: usize) -> QueryResult<User> {
         name: Name::parse("Person").ok().unwrap(),
         username: None,
         mobile: Some(Mobile::parse(&format!("+31610{n:06}")).ok().unwrap()),
-        password: String::new(),
+        password_hash: String::new(),
         now: Clock::system().now(),
     };
     users::insert_user(conn, &new)

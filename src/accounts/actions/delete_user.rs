@@ -1,0 +1,100 @@
+//! Deleting users, with their posts and sessions.
+
+use chrono::NaiveDateTime;
+use diesel::result::QueryResult;
+
+use super::confirm::confirm;
+use super::find::find_active_user;
+use crate::accounts::Directory;
+use crate::accounts::client_info::ClientInfo;
+use crate::accounts::events::SessionEnded;
+use crate::accounts::failure::Failure;
+use crate::accounts::password::Password;
+use crate::accounts::storage::{audit, sessions, users};
+use crate::accounts::types::{Action, Actor, NewAuditEntry, Revocation};
+use crate::core::db::Conn;
+use crate::posts;
+
+/// What came of deleting a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    Done,
+    NotFound,
+    /// It would leave no active admin.
+    LastAdmin,
+}
+
+/// What came of deleting oneself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnDeletion {
+    Done,
+    /// The user is gone, or not active any more.
+    NotFound,
+    /// It would leave no active admin.
+    LastAdmin,
+    WrongPassword,
+}
+
+/// Deletes the user who asks for it, if it is their password.
+pub async fn delete_own_user(
+    directory: &Directory,
+    user_id: i64,
+    password: Password,
+    client: ClientInfo,
+) -> Result<OwnDeletion, Failure> {
+    let Some(user) = find_active_user(directory, user_id).await? else {
+        return Ok(OwnDeletion::NotFound);
+    };
+    if !confirm(directory, &user, password, &client).await? {
+        return Ok(OwnDeletion::WrongPassword);
+    }
+    let done = delete_user(directory, user_id, (Actor::User(user_id), client)).await?;
+    Ok(match done {
+        Deletion::Done => OwnDeletion::Done,
+        Deletion::NotFound => OwnDeletion::NotFound,
+        Deletion::LastAdmin => OwnDeletion::LastAdmin,
+    })
+}
+
+/// Deletes a user and all that is theirs.
+pub async fn delete_user(
+    directory: &Directory,
+    user_id: i64,
+    (actor, client): (Actor, ClientInfo),
+) -> Result<Deletion, Failure> {
+    let now = directory.clock.now();
+    let done = directory
+        .write_shown(
+            move |conn| delete(conn, user_id, (actor, &client), now),
+            move |bus, done| {
+                if *done == Deletion::Done {
+                    bus.publish(&SessionEnded::all_of(user_id));
+                }
+            },
+        )
+        .await?;
+    Ok(done)
+}
+
+fn delete(
+    conn: &mut Conn,
+    user_id: i64,
+    (actor, client): (Actor, &ClientInfo),
+    now: NaiveDateTime,
+) -> QueryResult<Deletion> {
+    if users::is_last_admin(conn, user_id)? {
+        return Ok(Deletion::LastAdmin);
+    }
+    // Their row first: from then on they can publish nothing more.
+    if !users::hold_for_deletion(conn, user_id)? {
+        return Ok(Deletion::NotFound);
+    }
+    posts::actions::delete_all_of(conn, user_id)?;
+    if !users::delete_user(conn, user_id)? {
+        return Ok(Deletion::NotFound);
+    }
+    let entry = NewAuditEntry::new(Action::Deleted, user_id, actor);
+    audit::insert(conn, entry, client, now)?;
+    sessions::announce(conn, Revocation::User(user_id), now)?;
+    Ok(Deletion::Done)
+}

@@ -1,0 +1,88 @@
+//! Finding users and their sessions.
+
+use std::collections::HashMap;
+
+use crate::accounts::Directory;
+use crate::accounts::storage::{sessions, users};
+use crate::accounts::types::{Account, PublicUser, Session, User};
+use crate::core::db::{Db, DbError};
+use crate::posts;
+
+/// The user with this id, if active.
+pub async fn find_active_user(
+    directory: &Directory,
+    user_id: i64,
+) -> Result<Option<User>, DbError> {
+    directory
+        .db
+        .read(move |conn| users::find_active(conn, user_id))
+        .await
+}
+
+/// The user with this id, active or not.
+pub async fn find_user(directory: &Directory, user_id: i64) -> Result<Option<User>, DbError> {
+    directory
+        .db
+        .read(move |conn| users::find_user(conn, user_id))
+        .await
+}
+
+/// The user whom an identifier names, active or not.
+pub async fn find_user_by_account(
+    directory: &Directory,
+    account: Account,
+) -> Result<Option<User>, DbError> {
+    directory
+        .db
+        .read(move |conn| users::find_by_account(conn, &account))
+        .await
+}
+
+/// What anyone may know of a user, active or not: their posts stay readable.
+pub async fn find_public_user(
+    directory: &Directory,
+    user_id: i64,
+) -> Result<Option<PublicUser>, DbError> {
+    directory
+        .db
+        .read(move |conn| {
+            let Some(user) = users::find_user(conn, user_id)? else {
+                return Ok(None);
+            };
+            Ok(Some(PublicUser {
+                user_id,
+                name: user.name,
+                username: user.username,
+                created: user.created,
+                posts: posts::actions::count_published_by(conn, user_id)?,
+            }))
+        })
+        .await
+}
+
+/// The names of these users, by id.
+pub async fn load_names(db: &Db, user_ids: Vec<i64>) -> Result<HashMap<i64, String>, DbError> {
+    db.read(move |conn| users::names_of(conn, &user_ids)).await
+}
+
+/// `limit` users after the first `offset`, the newest first, and how many there are; with
+/// `words` only those whose name, e-mail address or username has them in it.
+pub async fn list_users(
+    directory: &Directory,
+    words: Option<String>,
+    (offset, limit): (i64, i64),
+) -> Result<(Vec<User>, i64), DbError> {
+    directory
+        .db
+        .read(move |conn| users::load_page(conn, words.as_deref(), (offset, limit)))
+        .await
+}
+
+/// The live sessions of a user, the last used first.
+pub async fn list_sessions(directory: &Directory, user_id: i64) -> Result<Vec<Session>, DbError> {
+    let now = directory.clock.now();
+    directory
+        .db
+        .read(move |conn| sessions::load_live(conn, user_id, now))
+        .await
+}

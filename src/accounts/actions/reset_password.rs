@@ -1,0 +1,127 @@
+//! Recovering an account whose password is lost.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::change_password::choose;
+use crate::accounts::client_info::ClientInfo;
+use crate::accounts::codes::Purpose;
+use crate::accounts::events::SessionEnded;
+use crate::accounts::failure::Failure;
+use crate::accounts::letters;
+use crate::accounts::password::Fault;
+use crate::accounts::storage::{audit, codes, sessions, users};
+use crate::accounts::types::{Account, Action, NewAuditEntry, User};
+use crate::accounts::{Accounts, Directory};
+use crate::core::rate_limits::{RateLimited, Standing};
+use crate::jobs::events::JobWritten;
+use crate::notify::Language;
+
+/// Has a code sent to whoever the account is, if anybody. Looks nobody up: a job does, so
+/// that there is nothing to see or to time here.
+pub async fn request_reset(
+    directory: &Directory,
+    account: Account,
+    language: Language,
+) -> Result<(), Failure> {
+    let now = directory.clock.now();
+    directory
+        .write(
+            move |conn| letters::enqueue_recovery(conn, &account, language, now),
+            |bus, ()| bus.publish(&JobWritten {}),
+        )
+        .await?;
+    Ok(())
+}
+
+/// What came of a reset.
+pub enum PasswordReset {
+    Done,
+    /// No such account, no such code, or one that is no longer good: which, nobody is told.
+    WrongCode,
+    /// The new password breaks a rule.
+    Unfit(Fault),
+    RateLimited(RateLimited),
+}
+
+/// Gives the account a new password for a code, and ends all its sessions.
+pub async fn reset_password(
+    accounts: &Accounts,
+    (account, code): (Account, String),
+    new: String,
+    (client, address): (ClientInfo, IpAddr),
+    language: Language,
+) -> Result<PasswordReset, Failure> {
+    let standing = accounts.limits.check_account(&account, address).await;
+    if let Standing::Exhausted(exhausted) = standing {
+        return Ok(PasswordReset::RateLimited(exhausted.into()));
+    }
+    let Some((user, code_id)) = try_code(accounts, account.clone(), code, client.clone()).await?
+    else {
+        return Ok(PasswordReset::WrongCode);
+    };
+    let new = match choose(&accounts.directory, &user, new).await? {
+        Ok(new) => new,
+        Err(fault) => return Ok(PasswordReset::Unfit(fault)),
+    };
+    let password_hash = accounts.directory.hasher.hash(new).await?;
+    let (user_id, now) = (user.user_id, accounts.directory.clock.now());
+    let is_done = accounts
+        .directory
+        .write(
+            move |conn| {
+                // Of those who had the right code at once, one.
+                if !codes::consume(conn, code_id, now)? {
+                    return Ok(false);
+                }
+                users::set_password_hash(conn, user_id, &password_hash, now)?;
+                let entry = NewAuditEntry::anonymous(Action::PasswordReset, Some(user_id));
+                audit::insert(conn, entry, &client, now)?;
+                letters::password_changed(conn, &user, language, now)?;
+                sessions::end_all(conn, user_id, None, now)?;
+                Ok(true)
+            },
+            move |bus, is_done| {
+                if *is_done {
+                    bus.publish(&SessionEnded::all_of(user_id));
+                    bus.publish(&JobWritten {});
+                }
+            },
+        )
+        .await?;
+    if !is_done {
+        return Ok(PasswordReset::WrongCode);
+    }
+    accounts.limits.succeeded(&account).await;
+    Ok(PasswordReset::Done)
+}
+
+/// Whose the code is, and its id, if it is right. The same work for every refusal, and
+/// the same row of the audit.
+async fn try_code(
+    accounts: &Accounts,
+    account: Account,
+    code: String,
+    client: ClientInfo,
+) -> Result<Option<(User, i64)>, Failure> {
+    let now = accounts.directory.clock.now();
+    let keys = Arc::clone(&accounts.code_keys);
+    let found = accounts
+        .directory
+        .db
+        .write(move |conn| {
+            let found = users::find_by_account(conn, &account)?;
+            let found_id = found.as_ref().map(|user| user.user_id);
+            let whose = (found_id, Purpose::ResetPassword);
+            let tried = codes::try_code(conn, &keys, whose, &code, now)?;
+            let owner = found.filter(|user| user.is_active);
+            if let (Some(user), Some(row)) = (owner, tried) {
+                return Ok(Some((user, row.code_id)));
+            }
+            let entry = NewAuditEntry::anonymous(Action::CodeRefused, found_id);
+            audit::insert(conn, entry, &client, now)?;
+            Ok(None)
+        })
+        .await?;
+    Ok(found)
+}

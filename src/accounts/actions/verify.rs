@@ -1,0 +1,125 @@
+//! Verifying an address or a number by a code.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use crate::accounts::Accounts;
+use crate::accounts::client_info::ClientInfo;
+use crate::accounts::codes::{Issued, Purpose};
+use crate::accounts::failure::Failure;
+use crate::accounts::letters::{self, Channel};
+use crate::accounts::refresh::new_nonce;
+use crate::accounts::storage::{audit, codes, users};
+use crate::accounts::types::{Action, NewAuditEntry, User};
+use crate::jobs::events::JobWritten;
+use crate::notify::Language;
+
+fn purpose_of(channel: Channel) -> Purpose {
+    match channel {
+        Channel::Email => Purpose::VerifyEmail,
+        Channel::Mobile => Purpose::VerifyMobile,
+    }
+}
+
+/// What came of asking for a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeSent {
+    /// It is on its way.
+    Done,
+    /// The user is gone, or not active any more.
+    NotFound,
+    NoMobile,
+    AlreadyVerified,
+    /// The account had a code just now, and can have another after this time.
+    TooSoon(TimeDelta),
+}
+
+/// Has a code sent to an address or a number of the user's, which verifies it.
+pub async fn send_code(
+    accounts: &Accounts,
+    user_id: i64,
+    channel: Channel,
+    language: Language,
+) -> Result<CodeSent, Failure> {
+    let now = accounts.directory.clock.now();
+    let nonce = new_nonce().map_err(Failure::Fault)?;
+    let keys = Arc::clone(&accounts.code_keys);
+    let sent = accounts
+        .directory
+        .write(
+            move |conn| {
+                let Some(user) = users::find_active(conn, user_id)? else {
+                    return Ok(CodeSent::NotFound);
+                };
+                let is_verified = match channel {
+                    Channel::Email => user.email_verified,
+                    Channel::Mobile if user.mobile.is_none() => return Ok(CodeSent::NoMobile),
+                    Channel::Mobile => user.mobile_verified,
+                };
+                if is_verified {
+                    return Ok(CodeSent::AlreadyVerified);
+                }
+                let what = (&user, purpose_of(channel), channel);
+                let issued = letters::order_code(conn, &keys, what, language, &nonce, now)?;
+                Ok(match issued {
+                    Issued::New(_) => CodeSent::Done,
+                    Issued::TooSoon { wait, .. } => CodeSent::TooSoon(wait),
+                })
+            },
+            |bus, sent| {
+                if *sent == CodeSent::Done {
+                    bus.publish(&JobWritten {});
+                }
+            },
+        )
+        .await?;
+    Ok(sent)
+}
+
+/// What came of trying a code.
+pub enum Verified {
+    /// The address or number is verified.
+    Done(Box<User>),
+    WrongCode,
+}
+
+/// Verifies an address or a number of the user's by the code that was sent there. Every
+/// try leaves a row in the audit.
+pub async fn verify(
+    accounts: &Accounts,
+    user_id: i64,
+    (channel, code): (Channel, String),
+    client: ClientInfo,
+) -> Result<Verified, Failure> {
+    let now = accounts.directory.clock.now();
+    let keys = Arc::clone(&accounts.code_keys);
+    let verified = accounts
+        .directory
+        .db
+        .write(move |conn| {
+            let purpose = purpose_of(channel);
+            let whose = (Some(user_id), purpose);
+            let tried = codes::try_code(conn, &keys, whose, &code, now)?;
+            let mut user = None;
+            if let Some(row) = tried
+                && codes::consume(conn, row.code_id, now)?
+            {
+                let what = (purpose, row.target.as_str());
+                user = users::set_verified(conn, user_id, what, now)?;
+            }
+            let action = match (&user, channel) {
+                (None, _) => Action::CodeRefused,
+                (Some(_), Channel::Email) => Action::EmailVerified,
+                (Some(_), Channel::Mobile) => Action::MobileVerified,
+            };
+            let entry = NewAuditEntry::by_user(action, user_id);
+            audit::insert(conn, entry, &client, now)?;
+            Ok(user)
+        })
+        .await?;
+    Ok(match verified {
+        Some(user) => Verified::Done(Box::new(user)),
+        None => Verified::WrongCode,
+    })
+}

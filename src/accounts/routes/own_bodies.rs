@@ -1,0 +1,118 @@
+//! The bodies of what users do with their own account.
+
+use super::fields::{EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME, needed};
+use crate::accounts::password::Password;
+use crate::accounts::types::{Email, Mobile, Name, ProfileChange, Username};
+use crate::core::settings::Settings;
+use crate::http::body::{Document, Field, Input};
+
+/// What the caller changes of their profile.
+pub struct ProfilePatch {
+    pub change: ProfileChange,
+    pub current_password: Option<Password>,
+}
+
+const CURRENT_PASSWORD: Field = Field {
+    name: "current_password",
+    required: true,
+    kind: PASSWORD,
+    description: "The password as it is.",
+    example: "correct horse battery staple",
+};
+
+impl Document for ProfilePatch {
+    const NAME: &'static str = "ProfilePatch";
+    const FIELDS: &'static [Field] = &[
+        Field {
+            name: "name",
+            required: false,
+            kind: NAME,
+            description: "Shown with every post; trimmed.",
+            example: "Ann Smith",
+        },
+        Field {
+            name: "email",
+            required: false,
+            kind: EMAIL,
+            description: "Unique.",
+            example: "ann@example.org",
+        },
+        Field {
+            name: "username",
+            required: false,
+            kind: USERNAME,
+            description: "Unique; null takes it away.",
+            example: "ann-smith",
+        },
+        Field {
+            name: "mobile",
+            required: false,
+            kind: MOBILE,
+            description: "Unique; null takes it away.",
+            example: "+31612345678",
+        },
+        Field {
+            required: false,
+            ..CURRENT_PASSWORD
+        },
+    ];
+
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
+        let name = needed(input, "name", Name::parse);
+        let email = needed(input, "email", Email::parse);
+        Some(Self {
+            change: ProfileChange {
+                name,
+                email,
+                username: input.change("username", Username::parse),
+                mobile: input.change("mobile", Mobile::parse),
+            },
+            current_password: input.parse("current_password", |text| Ok(Password::attempt(text))),
+        })
+    }
+}
+
+/// A new password, with the old one.
+pub struct NewPassword {
+    pub current: Password,
+    /// Judged when the user's own data are known.
+    pub new: String,
+}
+
+impl Document for NewPassword {
+    const NAME: &'static str = "NewPassword";
+    const FIELDS: &'static [Field] = &[
+        CURRENT_PASSWORD,
+        Field {
+            name: "new_password",
+            required: true,
+            kind: NEW_PASSWORD,
+            description: "8 to 1024 bytes; not all digits, not a common one, not close to your own data.",
+            example: "another horse, another staple",
+        },
+    ];
+
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
+        let current = input.parse("current_password", |text| Ok(Password::attempt(text)));
+        let new = input.text("new_password", &[]);
+        Some(Self {
+            current: current?,
+            new: new?,
+        })
+    }
+}
+
+/// The password, for what cannot be taken back.
+pub struct Confirmation {
+    pub current: Password,
+}
+
+impl Document for Confirmation {
+    const NAME: &'static str = "Confirmation";
+    const FIELDS: &'static [Field] = &[CURRENT_PASSWORD];
+
+    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
+        let current = input.parse("current_password", |text| Ok(Password::attempt(text)));
+        Some(Self { current: current? })
+    }
+}

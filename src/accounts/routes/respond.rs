@@ -1,0 +1,52 @@
+//! How the routes of the room answer.
+
+use actix_web::HttpResponse;
+use actix_web::http::{StatusCode, header};
+
+use crate::accounts::failure::Failure;
+use crate::accounts::password::Fault;
+use crate::accounts::types::Identifier;
+use crate::error::{Code, Error, FieldError};
+use crate::http::response::{self, Keep};
+
+/// The group of the routes in the API's description.
+pub const TAG: &str = "users";
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Database(error) => error.into(),
+            Failure::Pool(error) => error.into(),
+            Failure::Fault(cause) => Self::internal(cause),
+        }
+    }
+}
+
+/// The refusal of an identifier that another user has.
+pub fn taken(identifier: Identifier) -> Error {
+    Error::new(match identifier {
+        Identifier::Email => Code::EmailTaken,
+        Identifier::Username => Code::UsernameTaken,
+        Identifier::Mobile => Code::MobileTaken,
+    })
+}
+
+/// The refusal of a new password that breaks a rule.
+pub fn unfit(Fault(code, detail): Fault) -> Error {
+    Error::fields(vec![FieldError::new("new_password", code, detail)])
+}
+
+/// 204 for what is nobody else's business.
+pub fn nothing() -> HttpResponse {
+    HttpResponse::NoContent()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+/// A page of a list, with links to the others.
+pub fn page<T: serde::Serialize>(answer: &T, link: String) -> Result<HttpResponse, Error> {
+    let mut response = response::json(StatusCode::OK, Keep::Never, answer)?;
+    let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
+    response.headers_mut().insert(header::LINK, link);
+    Ok(response)
+}

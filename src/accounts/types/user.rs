@@ -1,0 +1,111 @@
+//! Users: their row, and what is said to make or to change one.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+pub use crate::http::body::Change;
+
+use super::identifiers::{Email, Mobile, Name, Username};
+use crate::accounts::password::Password;
+use crate::core::db::schema::user;
+
+/// A user's row, without the canonical columns, which only queries need.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = user)]
+pub struct User {
+    pub user_id: i64,
+    pub email: String,
+    pub name: String,
+    pub username: Option<String>,
+    pub mobile: Option<String>,
+    #[diesel(column_name = password)]
+    pub password_hash: String,
+    pub role: String,
+    pub is_active: bool,
+    pub email_verified: bool,
+    pub mobile_verified: bool,
+    pub created: NaiveDateTime,
+    pub updated: NaiveDateTime,
+}
+
+/// The id that no user has: ids begin at 1. A query for it finds nothing and costs what a
+/// query for a user costs.
+pub const NOBODY: i64 = 0;
+
+/// The role that may do everything; any other may not.
+pub const ADMIN: &str = "admin";
+
+impl User {
+    pub fn is_admin(&self) -> bool {
+        self.role == ADMIN
+    }
+}
+
+/// What anyone may know of a user.
+#[derive(Clone, Debug)]
+pub struct PublicUser {
+    pub user_id: i64,
+    pub name: String,
+    pub username: Option<String>,
+    pub created: NaiveDateTime,
+    /// Published posts.
+    pub posts: i64,
+}
+
+/// An account that is asked for.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    pub email: Email,
+    pub name: Name,
+    pub username: Option<Username>,
+    pub mobile: Option<Mobile>,
+    pub password: Password,
+}
+
+/// A user who is to be inserted.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    pub email: Email,
+    pub name: Name,
+    pub username: Option<Username>,
+    pub mobile: Option<Mobile>,
+    pub password_hash: String,
+    pub now: NaiveDateTime,
+}
+
+/// The identifiers of which no two users have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identifier {
+    Email,
+    Username,
+    Mobile,
+}
+
+/// What came of an admin's change.
+#[derive(Debug)]
+pub enum Administered {
+    Done {
+        before: Box<User>,
+        after: Box<User>,
+    },
+    NotFound,
+    /// It would leave no active admin.
+    LastAdmin,
+}
+
+/// What a user changes of themselves.
+#[derive(Clone, Debug)]
+pub struct ProfileChange {
+    pub name: Option<Name>,
+    pub email: Option<Email>,
+    pub username: Change<Username>,
+    pub mobile: Change<Mobile>,
+}
+
+/// What an admin changes of a user.
+#[derive(Clone, Debug, Default)]
+pub struct AdminChange {
+    pub is_active: Option<bool>,
+    pub is_admin: Option<bool>,
+    pub name: Option<Name>,
+}
