@@ -1,4 +1,5 @@
-//! The secret that signs tokens: given, or made on the first run.
+//! The installation's secret, from which keys are derived: given in the settings, or
+//! generated at the first start.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -13,7 +14,8 @@ use crate::core::settings::{Settings, check_secret};
 
 const FILE: &str = "jwt-secret";
 
-/// The secrets of this installation; the first signs. The error is one line.
+/// Loads the secrets of the installation, the newest first: new keys are derived from it,
+/// old ones from any. The error is one line.
 pub fn load(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
     if let Some(given) = &settings.jwt_secret {
         return Ok(given.0.clone());
@@ -28,7 +30,7 @@ pub fn load(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
     let path = settings.data_dir.join(FILE);
     let secret = match fs::read(&path) {
         Ok(secret) => secret,
-        Err(e) if e.kind() == ErrorKind::NotFound => make(&settings.data_dir, &path)?,
+        Err(e) if e.kind() == ErrorKind::NotFound => generate(&settings.data_dir, &path)?,
         Err(e) => return Err(format!("cannot read {}: {e}", path.display())),
     };
     check_mode(&path)?;
@@ -37,9 +39,9 @@ pub fn load(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
     Ok(vec![secret])
 }
 
-/// Makes 256 random bits. Two processes that start at once agree: the file appears
+/// Generates 256 random bits. Two processes that start at once agree: the file appears
 /// whole, by a link that fails when there is one already.
-fn make(directory: &Path, path: &Path) -> Result<Vec<u8>, String> {
+fn generate(directory: &Path, path: &Path) -> Result<Vec<u8>, String> {
     let failed = |what: &str, e: std::io::Error| format!("cannot {what} {}: {e}", path.display());
     fs::create_dir_all(directory)
         .map_err(|e| format!("cannot make {}: {e}", directory.display()))?;
@@ -67,7 +69,7 @@ fn make(directory: &Path, path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|e| failed("read", e))
 }
 
-/// A secret that others can read is none.
+/// Refuses a file that other users of the machine can read.
 fn check_mode(path: &Path) -> Result<(), String> {
     let mode = fs::metadata(path)
         .map_err(|e| format!("cannot read {}: {e}", path.display()))?
