@@ -67,7 +67,7 @@ pub struct AppState {
 
 impl AppState {
     /// Puts the parts together. `secrets` sign and verify tokens until the
-    /// database's keys are read ([`keys`](crate::accounts::keys)). `address` is what it
+    /// database's keys are read ([`keys`](crate::accounts::actions::keys)). `address` is what it
     /// listens on. The error is one line.
     pub fn new(
         settings: Settings,
