@@ -145,7 +145,10 @@ fn starts_that_cannot_be_are_refused_in_one_line() {
     };
     for (name, value, says) in [
         ("INKPOT_LISTEN", "nowhere", "INKPOT_LISTEN"),
-        ("INKPOT_LISTEN", "", "INKPOT_LISTEN"),
+        ("INKPOT_LISTEN", ":8080", "INKPOT_LISTEN"),
+        ("INKPOT_LOG", "verbose", "is no level"),
+        ("INKPOT_PROXY_HEADER", "via", "x-forwarded-for"),
+        ("INKPOT_LISTN", "127.0.0.1:0", "did you mean INKPOT_LISTEN?"),
         ("INKPOT_TOKEN_TTL", "0", "INKPOT_TOKEN_TTL"),
         ("INKPOT_BCRYPT_COST", "99", "INKPOT_BCRYPT_COST"),
         ("INKPOT_SESSION_TTL", "3599", "at least as long as a token"),
@@ -398,6 +401,30 @@ fn mysql_needs_a_secret_that_is_given() {
     );
 }
 
+/// As compose files and shells have them.
+#[test]
+fn an_empty_variable_is_not_set() {
+    let dir = directory();
+    let mut command = inkpot(dir.path());
+    let help = output(inkpot(dir.path()).arg("--help"));
+    let help = String::from_utf8(help.stdout).unwrap();
+    let mut names = 0;
+    for (_, rest) in help
+        .match_indices("[env: ")
+        .map(|(at, _)| help[at..].split_at(6))
+    {
+        let name = rest.split(['=', ']']).next().unwrap();
+        let is_given = command.get_envs().any(|(given, _)| given == name);
+        if !is_given {
+            command.env(name, "");
+            names += 1;
+        }
+    }
+    assert!(names > 20, "{names} settings");
+    let server = Process::start(&mut command);
+    assert_eq!(server.call("GET", "/livez", "", "").0, 200);
+}
+
 #[test]
 fn a_secret_that_others_can_read_is_refused() {
     let dir = directory();
@@ -441,6 +468,7 @@ fn help_documents_every_setting() {
         "INKPOT_CA_FILE",
         "INKPOT_CORS_ORIGINS",
         "INKPOT_TRUSTED_PROXIES",
+        "INKPOT_PROXY_HEADER",
         "INKPOT_RATE_LIMITS",
         "INKPOT_CACHE_MB",
         "INKPOT_WORKERS",
