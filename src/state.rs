@@ -32,8 +32,8 @@ use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::Posts;
-use crate::posts::answers::{self, Answers};
 use crate::posts::events::{AnythingChanged, PostChanged};
+use crate::posts::routes::response_cache::{self as answers, Answers};
 use crate::presence::{Hub, messages};
 
 /// How long finished answers are kept where other processes may write.

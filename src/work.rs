@@ -14,7 +14,7 @@ use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{self, NewJob};
 use crate::jobs::worker::{Doing, Worker};
 use crate::jobs::{Failure, Job, Kind, Outcome, State};
-use crate::posts::idempotency;
+use crate::posts::storage::idempotency;
 
 /// Between two sweeps.
 const SWEEP_PAUSE: TimeDelta = TimeDelta::hours(1);

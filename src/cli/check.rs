@@ -4,7 +4,8 @@ use std::io::Write;
 
 use crate::core::db::{Db, DbError};
 use crate::core::settings::Settings;
-use crate::posts::{check, counts};
+use crate::posts::storage::check;
+use crate::posts::storage::counts;
 use crate::server;
 
 /// Differences that are told one by one.

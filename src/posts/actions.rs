@@ -2,9 +2,9 @@
 
 use diesel::result::QueryResult;
 
-use super::counts::{self, List};
-use super::store;
-pub use super::store::PostHead;
+use super::storage::counts::{self, List};
+use super::storage::posts as store;
+pub use super::storage::posts::PostHead;
 use crate::core::db::Conn;
 
 /// Deletes all posts of an author, whose row the transaction holds.

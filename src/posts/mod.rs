@@ -1,30 +1,23 @@
-//! Posts: `types` is what clients send, `search` what a text is found by, `store`
-//! how a post is written, `counts` and `lists` how many are found and paged through,
-//! `feed` what a feed says and `feed_atom` and `feed_json` how it is written,
-//! `idempotency` how a repeated request is known, `answers` what is kept finished;
-//! `views` is what clients get, and the `routes` are how all of it is spoken over HTTP.
+//! The posts room: publishing, reading, listing, searching and feeds.
+//!
+//! - `types`, `search`, `feed`, `views`: what a post is, what finds it, what a feed of posts
+//!   says, and how both look as JSON.
+//! - [`storage`]: the rows.
+//! - [`actions`]: one function a unit of work.
+//! - [`routes`]: HTTP.
 
 pub mod actions;
-pub mod answers;
-pub mod check;
-pub mod counts;
 pub mod events;
 pub mod feed;
-pub mod feed_atom;
-pub mod feed_json;
-pub mod feed_routes;
-pub mod idempotency;
-pub mod list_routes;
-pub mod lists;
 pub mod routes;
 pub mod search;
-pub mod store;
+pub mod storage;
 pub mod types;
 pub mod views;
 
 use std::sync::Arc;
 
-use self::answers::Answers;
+use self::routes::response_cache::Answers;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::Db;

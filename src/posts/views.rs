@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::store::PostHead;
+use super::storage::posts::PostHead;
 use super::types::Status;
 use crate::core::clock;
 use crate::http::page::{PageRequest, Pagination};

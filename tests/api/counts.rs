@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use futures_util::future::join_all;
 use inkpot::core::db::schema::{content, post, post_tag};
 use inkpot::core::db::{Conn, DatabaseUrl, connection};
-use inkpot::posts::check;
-use inkpot::posts::counts::Block;
-use inkpot::posts::store;
+use inkpot::posts::storage::check;
+use inkpot::posts::storage::counts::Block;
+use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
 use serde_json::json;
 

@@ -10,9 +10,9 @@ use inkpot::core::db::{Conn, connection, connection::DatabaseUrl};
 use inkpot::http::page::PageRequest;
 use inkpot::jobs::Lane;
 use inkpot::jobs::store as jobs;
-use inkpot::posts::lists::{self, Filter, Part};
 use inkpot::posts::search::Query;
-use inkpot::posts::store;
+use inkpot::posts::storage::lists::{self, Filter, Part};
+use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::Tag;
 
 use crate::harness::{Backend, TestDatabase, posts};

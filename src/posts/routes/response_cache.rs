@@ -7,10 +7,6 @@ use std::sync::Arc;
 use actix_web::dev::ServiceRequest;
 use sha2::{Digest, Sha256};
 
-use super::Posts;
-use super::events::PostState;
-use super::lists::{Filter, Part};
-use super::store::PostHead;
 use crate::core::cache::Cache;
 use crate::core::cache::changes::Source;
 use crate::core::db::DbError;
@@ -18,6 +14,10 @@ use crate::http::cached_response;
 use crate::http::middleware::Hit;
 use crate::http::page::PageRequest;
 use crate::http::path::parse_id;
+use crate::posts::Posts;
+use crate::posts::events::PostState;
+use crate::posts::storage::lists::{Filter, Part};
+use crate::posts::storage::posts::PostHead;
 
 /// The finished answers of a process.
 pub type Answers = Cache<Key>;
@@ -56,7 +56,7 @@ impl Key {
             words,
             drafts_of,
         } = filter;
-        let words = words.as_ref().map(super::search::Query::canonical);
+        let words = words.as_ref().map(crate::posts::search::Query::canonical);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = write!(
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_asked_for_makes_another_key() {
-        let words = |text: &str| Some(super::super::search::Query::parse(text));
+        let words = |text: &str| Some(crate::posts::search::Query::parse(text));
         let part = Part::Page(PageRequest { page: 1, size: 20 });
         let below = |place| Part::Below { place, size: 20 };
         let open = Filter::default;

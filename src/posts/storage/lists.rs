@@ -8,13 +8,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use super::counts::{self, List, Start};
-use super::search::Query;
-use super::store::{PostHead, head_columns};
-use super::types::Tag;
+use super::posts::{PostHead, head_columns};
 use crate::core::db::Conn;
 use crate::core::db::dialect::SearchQuery;
 use crate::core::db::schema::{content, post, post_tag, user};
 use crate::http::page::PageRequest;
+use crate::posts::search::Query;
+use crate::posts::types::Tag;
 
 /// Which posts.
 #[derive(Clone, Debug, Default)]

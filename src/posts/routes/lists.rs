@@ -7,11 +7,7 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::answers::{self, Key};
-use super::lists::{self, Filter, Listed, Part};
-use super::search::Query;
-use super::types::{Status, TAG_MAX, Tag};
-use super::views::{PostsAnswer, PostsPagination, page_example};
+use super::response_cache::{self, Key};
 use crate::accounts::extract;
 use crate::core::cache::entry::Filled;
 use crate::core::db::Conn;
@@ -23,6 +19,10 @@ use crate::http::page::{self, PageRequest, Pagination, query_value};
 use crate::http::path::parse_id;
 use crate::http::response::{self, Keep};
 use crate::posts::Posts;
+use crate::posts::search::Query;
+use crate::posts::storage::lists::{self, Filter, Listed, Part};
+use crate::posts::types::{Status, TAG_MAX, Tag};
+use crate::posts::views::{PostsAnswer, PostsPagination, page_example};
 
 /// How it is described.
 pub fn operation() -> Operation {
@@ -32,7 +32,7 @@ pub fn operation() -> Operation {
             .build()
             .into()
     };
-    let operation = Operation::new("listPosts", super::routes::TAG, "Posts, newest first")
+    let operation = Operation::new("listPosts", super::TAG, "Posts, newest first")
         .description(
             "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
              following `next` meets every post once, while others are added or removed. `page` and \
@@ -236,7 +236,7 @@ pub async fn list(req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Er
         let (answer, link) = request.answer(load(&app, &request).await?);
         Ok(Filled::Found {
             parts: response::finish(&answer, Some(&link))?,
-            sources: answers::sources_of_list(&request.filter),
+            sources: response_cache::sources_of_list(&request.filter),
         })
     };
     let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {

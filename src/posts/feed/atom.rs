@@ -4,7 +4,7 @@
 //! no XML document may contain, and a carriage return that the parser would make a line
 //! feed of.
 
-use super::feed::{Cut, Feed, Format};
+use super::{Cut, Feed, Format};
 use crate::core::clock::rfc3339;
 
 /// `updated` of a feed without entries, which must have one.

@@ -7,14 +7,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::answers::{self, Key as AnswerKey};
-use super::events::{AnythingChanged, PostChanged};
-use super::idempotency::{self, Answer, Key, Known};
-use super::list_routes;
-use super::search;
-use super::store::{self, Changed, Edited, PostHead};
-use super::types::{NewPost, PostChange};
-use super::views::{Post, PostAnswer, PublishedAnswer, post_example};
+use super::TAG;
+use super::lists;
+use super::response_cache::{self, Key as AnswerKey};
 use crate::accounts::extract::{self, Caller};
 use crate::core::bus::Bus;
 use crate::core::cache::entry::Filled;
@@ -27,14 +22,18 @@ use crate::http::if_match::IfMatch;
 use crate::http::path::Id;
 use crate::http::response::{self, Keep};
 use crate::posts::Posts;
-
-pub const TAG: &str = "posts";
+use crate::posts::events::{AnythingChanged, PostChanged};
+use crate::posts::search;
+use crate::posts::storage::idempotency::{self, Answer, Key, Known};
+use crate::posts::storage::posts::{self as store, Changed, Edited, PostHead};
+use crate::posts::types::{NewPost, PostChange};
+use crate::posts::views::{Post, PostAnswer, PublishedAnswer, post_example};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/post")
-            .get(list_routes::operation(), list_routes::list)
+            .get(lists::operation(), lists::list)
             .post(publish_operation("publishAtCollection"), publish),
         Endpoint::new("/post/pub").post(publish_operation("publish"), publish),
         Endpoint::new("/post/{id}")
@@ -193,7 +192,7 @@ fn render(head: PostHead, text: String) -> serde_json::Result<Answer> {
 async fn read(id: Id, req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Error> {
     let find = || app.db.read(move |conn| store::find_post(conn, id.0));
     let fill = async || {
-        let sources = answers::sources_of_post(id.0);
+        let sources = response_cache::sources_of_post(id.0);
         let Some((head, text)) = find().await?.filter(|(head, _)| head.published) else {
             return Ok(Filled::Absent { sources });
         };
@@ -318,7 +317,7 @@ fn post_changed(bus: &Bus, states: &[&PostHead]) {
 
 /// Says so when it is not known whether a write happened.
 fn perhaps_changed(bus: &Bus, error: &DbError) {
-    if answers::is_perhaps_changed(error) {
+    if response_cache::is_perhaps_changed(error) {
         bus.publish(&AnythingChanged {});
     }
 }

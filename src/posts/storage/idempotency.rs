@@ -15,12 +15,12 @@ use sha2::{Digest, Sha256};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::types::{NewPost, Status};
 use crate::core::db::schema::idempotency;
 use crate::core::db::{Conn, dialect};
 use crate::error::{Code, Error};
 use crate::http::endpoint::Operation;
 use crate::http::handler::Extract;
+use crate::posts::types::{NewPost, Status};
 
 /// The header of the request.
 pub const HEADER: &str = "idempotency-key";

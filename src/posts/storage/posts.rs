@@ -7,11 +7,11 @@ use diesel::prelude::*;
 
 use super::counts::{Additions, List};
 use super::lists::WINDOWS;
-use super::search;
-use super::types::{NewPost, PostChange, Status, Tag};
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{content, post, user};
+use crate::posts::search;
+use crate::posts::types::{NewPost, PostChange, Status, Tag};
 
 /// A post without its text.
 #[derive(Clone, Debug, Queryable)]

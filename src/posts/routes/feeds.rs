@@ -4,23 +4,23 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::answers::{self, Key};
-use super::feed::{self, Feed, Format};
-use super::feed_json::{self, JsonFeed};
-use super::list_routes::{author_and_tag, take_author_and_tag};
-use super::lists::{self, Filter, Part};
+use super::lists::{author_and_tag, take_author_and_tag};
+use super::response_cache::{self, Key};
 use crate::core::cache::entry::{Filled, Parts};
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::{cached_response, response};
 use crate::posts::Posts;
+use crate::posts::feed::json::{self, JsonFeed};
+use crate::posts::feed::{self, Feed, Format};
+use crate::posts::storage::lists::{self, Filter, Part};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
     let atom = operation("getAtomFeed", "The newest posts as an Atom feed")
         .answers_document(Format::Atom.content_type());
     let json = operation("getJsonFeed", "The newest posts as a JSON Feed")
-        .answers::<JsonFeed>(StatusCode::OK, feed_json::example())
+        .answers::<JsonFeed>(StatusCode::OK, json::example())
         .called(Format::Json.content_type());
     vec![
         Endpoint::new(Format::Atom.path()).get(atom, |req: HttpRequest, app: Data<Posts>| {
@@ -33,7 +33,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 fn operation(id: &'static str, summary: &'static str) -> Operation {
-    take_author_and_tag(Operation::new(id, super::routes::TAG, summary))
+    take_author_and_tag(Operation::new(id, super::TAG, summary))
         .description(
             "The newest 20 published posts, by all or by the filters. A content of more than 64 KiB \
              is cut. URLs begin with the server's public one.",
@@ -52,7 +52,7 @@ async fn answer(req: HttpRequest, app: Data<Posts>, format: Format) -> Result<Ht
     let key = Key::of_list(format.path(), &filter, newest);
     let fill = async || {
         Ok(Filled::Found {
-            sources: answers::sources_of_list(&filter),
+            sources: response_cache::sources_of_list(&filter),
             parts: make(app.clone(), filter.clone(), format).await?,
         })
     };

@@ -1,13 +1,16 @@
 //! What a feed says: the newest posts of a list, in words and URLs that do not depend
-//! on how it is written (`feed_atom`, `feed_json`).
+//! on how it is written (`atom`, `json`).
+
+pub mod atom;
+pub mod json;
 
 use std::borrow::Cow;
 
 use chrono::NaiveDateTime;
 
-use super::lists::Filter;
-use super::store::PostHead;
-use super::{feed_atom, feed_json};
+use crate::posts::storage::lists::Filter;
+use crate::posts::storage::posts::PostHead;
+
 use crate::core::settings::public_url::PublicUrl;
 
 /// Posts of a feed.
@@ -146,8 +149,8 @@ impl<'a> Feed<'a> {
     /// The bytes of the feed in this format.
     pub fn write(&self, format: Format) -> serde_json::Result<Vec<u8>> {
         match format {
-            Format::Atom => Ok(feed_atom::write(self).into_bytes()),
-            Format::Json => serde_json::to_vec(&feed_json::view(self)),
+            Format::Atom => Ok(atom::write(self).into_bytes()),
+            Format::Json => serde_json::to_vec(&json::view(self)),
         }
     }
 }

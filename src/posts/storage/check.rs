@@ -3,11 +3,11 @@
 
 use diesel::prelude::*;
 
-use super::counts::{Additions, Block};
-use super::store;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, post_count, post_unindexed};
 use crate::core::db::{Conn, Db, DbError};
+use crate::posts::storage::counts::{Additions, Block};
+use crate::posts::storage::posts as store;
 
 /// Posts that are read at once, and counts.
 const SOME: i64 = 5000;
