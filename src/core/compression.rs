@@ -7,6 +7,10 @@ use std::io::Write;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 
+/// Bodies from this size on are compressed on the blocking pool: at some 50 MB/s
+/// more would hold up the other requests of the worker.
+pub const COMPRESS_INLINE: usize = 32 * 1024;
+
 /// Smaller bodies fit into a packet or two anyway.
 const MIN_SIZE: usize = 1024;
 

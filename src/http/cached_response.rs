@@ -18,12 +18,16 @@ pub struct Finished;
 
 /// The answer to a GET or HEAD with these headers: 304 when the client has the entry
 /// in any form, otherwise the form that it weighs highest. Nothing is copied.
-pub async fn answer<K: Hash + Eq + Clone + Send + Sync + 'static>(
-    cache: &Cache<K>,
+pub async fn answer<K, E>(
+    cache: &Cache<K, E>,
     key: &K,
     entry: &Arc<Entry>,
     headers: &HeaderMap,
-) -> HttpResponse {
+) -> HttpResponse
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    E: Clone,
+{
     let coding = Coding::negotiate(headers);
     if compression::none_match_fails(headers, entry.etag()) {
         // The ETag of the form that 200 would have had now.
@@ -79,6 +83,7 @@ mod tests {
     use super::*;
     use crate::core::cache::entry::{Filled, Parts};
     use crate::core::clock::Clock;
+    use crate::error::Error;
 
     const ACCEPTED: [&str; 12] = [
         "",
@@ -202,7 +207,7 @@ mod tests {
         ];
         let mut not_modified = 0;
         for (kind, size, link) in kinds {
-            let cache = Cache::new(1 << 20, None, Clock::system());
+            let cache: Cache<u32, Error> = Cache::new(1 << 20, None, Clock::system());
             let read = async || {
                 Ok(Filled::Found {
                     parts: parts(kind, size, link),
@@ -234,7 +239,7 @@ mod tests {
 
     #[actix_web::test]
     async fn nothing_is_copied() {
-        let cache = Cache::new(1 << 20, None, Clock::system());
+        let cache: Cache<u32, Error> = Cache::new(1 << 20, None, Clock::system());
         let read = async || {
             Ok(Filled::Found {
                 parts: parts("application/json", 5000, None),
@@ -260,7 +265,7 @@ mod tests {
             seed.to_be_bytes()[0]
         });
         let noise: Vec<u8> = noise.take(2000).collect();
-        let cache = Cache::new(1 << 20, None, Clock::system());
+        let cache: Cache<u32, Error> = Cache::new(1 << 20, None, Clock::system());
         let read = async || {
             let parts = Parts {
                 body: noise.clone(),

@@ -6,8 +6,7 @@ use tokio::sync::OnceCell;
 
 use super::Moment;
 use super::changes::Source;
-use crate::core::compression::{self, Coding};
-use crate::http::middleware::COMPRESS_INLINE;
+use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 
 /// What an entry costs beside its bytes: itself, the cache's records of it and its
 /// key, the small allocations. Measured, and rounded up.

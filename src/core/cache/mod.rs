@@ -26,17 +26,17 @@ use self::entry::{Entry, Filled};
 use self::flights::Flights;
 use crate::core::clock::Clock;
 use crate::core::compression::Coding;
-use crate::error::Error;
 
 /// How long entries hold where others write, unless it is said.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
 /// Flights whose result came too late for a request before it reads for itself.
 const MAX_JOINED: usize = 2;
 
-/// Finished answers by key, within a bound of memory.
+/// Finished answers by key, within a bound of memory. `E`: why a filling may fail, which is
+/// told to all who waited for it.
 ///
 /// Keys should be small: what they own on the heap is not weighed.
-pub struct Cache<K: Hash + Eq> {
+pub struct Cache<K: Hash + Eq, E> {
     entries: moka::sync::Cache<K, Arc<Entry>>,
     /// Bytes.
     bound: u64,
@@ -44,7 +44,7 @@ pub struct Cache<K: Hash + Eq> {
     lifetime: Duration,
     others_write: AtomicBool,
     changes: Changes,
-    flights: Flights<K, Outcome>,
+    flights: Flights<K, Outcome<E>>,
     clock: Clock,
 }
 
@@ -58,19 +58,19 @@ pub(crate) struct Moment {
 }
 
 /// What a filling ended with, for all who waited for it.
-struct Outcome {
+struct Outcome<E> {
     read: Moment,
-    answer: Answer,
+    answer: Answer<E>,
 }
 
 #[derive(Clone)]
-enum Answer {
+enum Answer<E> {
     Found(Arc<Entry>),
     Absent(Arc<[Source]>),
-    Failed(Error),
+    Failed(E),
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// A cache of `bytes`, what is needed beside the bodies included; with 0 nothing
     /// is kept. Where others than this process write, as is supposed without a
     /// `lifetime` of `None`, entries end after it, counted from before they were read;
@@ -120,8 +120,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
     pub async fn find_or_fill(
         &self,
         key: &K,
-        fill: impl AsyncFn() -> Result<Filled, Error>,
-    ) -> Result<Option<Arc<Entry>>, Error> {
+        fill: impl AsyncFn() -> Result<Filled, E>,
+    ) -> Result<Option<Arc<Entry>>, E> {
         if let Some(entry) = self.get(key) {
             return Ok(Some(entry));
         }
@@ -151,7 +151,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
         form
     }
 
-    async fn fill(&self, key: &K, fill: &impl AsyncFn() -> Result<Filled, Error>) -> Outcome {
+    async fn fill(&self, key: &K, fill: &impl AsyncFn() -> Result<Filled, E>) -> Outcome<E> {
         // Another flight may have landed between the first look and this.
         if let Some(entry) = self.get(key) {
             return Outcome {
@@ -221,7 +221,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
     /// Whether who came at `arrival` may have what another one read: when that reading
     /// began later, or nothing has changed meanwhile. Of a failure it is not known
     /// what it depends on; and it does not age.
-    fn serves(&self, outcome: &Outcome, arrival: Moment) -> bool {
+    fn serves(&self, outcome: &Outcome<E>, arrival: Moment) -> bool {
         let Outcome { read, answer } = outcome;
         let sources = match answer {
             Answer::Found(entry) => entry.sources(),
@@ -234,8 +234,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
     }
 }
 
-impl Answer {
-    fn into_result(self) -> Result<Option<Arc<Entry>>, Error> {
+impl<E> Answer<E> {
+    fn into_result(self) -> Result<Option<Arc<Entry>>, E> {
         match self {
             Self::Found(entry) => Ok(Some(entry)),
             Self::Absent(_) => Ok(None),

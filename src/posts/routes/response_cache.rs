@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::core::cache::Cache;
 use crate::core::cache::changes::Source;
 use crate::core::db::DbError;
+use crate::error::Error;
 use crate::http::cached_response;
 use crate::http::middleware::Hit;
 use crate::http::page::PageRequest;
@@ -20,7 +21,7 @@ use crate::posts::storage::lists::{Filter, Part};
 use crate::posts::storage::posts::PostHead;
 
 /// The finished answers of a process.
-pub type Answers = Cache<Key>;
+pub type Answers = Cache<Key, Error>;
 
 /// What an answer is asked for by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -23,7 +23,7 @@ struct Row {
 }
 
 struct Model {
-    cache: Cache<usize>,
+    cache: Cache<usize, Failure>,
     rows: [Row; KEYS],
     reads: AtomicUsize,
     fillings: AtomicUsize,
@@ -33,7 +33,7 @@ struct Model {
 
 impl Model {
     /// The present value, told some time after it was read.
-    async fn fill(&self, key: usize) -> Result<Filled, Error> {
+    async fn fill(&self, key: usize) -> Result<Filled, Failure> {
         let fillings = self.fillings.fetch_add(1, Ordering::Relaxed);
         let value = self.rows[key].value.load(Ordering::Acquire);
         for _ in 0..fillings % 4 {

@@ -45,7 +45,7 @@ async fn what_is_kept_after_a_change_but_was_read_before_it_is_not_served() {
 async fn a_lifetime_counts_from_before_the_reading() {
     let clock = clock();
     let half = chrono::Duration::milliseconds(500);
-    let cache: Cache<u32> = Cache::new(BOUND, Some(SECOND), clock.clone());
+    let cache: Cache<u32, Failure> = Cache::new(BOUND, Some(SECOND), clock.clone());
     let read = async || {
         clock.advance(half);
         found("first")
@@ -59,7 +59,7 @@ async fn a_lifetime_counts_from_before_the_reading() {
 #[actix_web::test]
 async fn without_a_lifetime_nothing_ages() {
     let clock = clock();
-    let cache: Cache<u32> = Cache::new(BOUND, None, clock.clone());
+    let cache: Cache<u32, Failure> = Cache::new(BOUND, None, clock.clone());
     assert_eq!(body(&cache, async || found("first")).await, some("first"));
     clock.advance(chrono::Duration::days(1000));
     assert_eq!(body(&cache, never).await, some("first"));
