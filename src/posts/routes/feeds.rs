@@ -52,14 +52,14 @@ async fn answer(req: HttpRequest, app: Data<Posts>, format: Format) -> Result<Ht
     let key = Key::of_list(format.path(), &filter, newest);
     let fill = async || {
         Ok(Filled::Found {
-            sources: response_cache::sources_of_list(&filter),
+            tags: response_cache::tags_of_list(&filter),
             parts: make(app.clone(), filter.clone(), format).await?,
         })
     };
     let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
         return Err(Error::internal("a feed was absent"));
     };
-    Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await)
+    Ok(cached_response::respond(&app.answers, &key, &entry, req.headers()).await)
 }
 
 /// Makes the feed of the published posts that `filter` takes. Nothing of the request is

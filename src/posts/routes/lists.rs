@@ -236,13 +236,13 @@ pub async fn list(req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Er
         let (answer, link) = request.answer(load(&app, &request).await?);
         Ok(Filled::Found {
             parts: response::finish(&answer, Some(&link))?,
-            sources: response_cache::sources_of_list(&request.filter),
+            tags: response_cache::tags_of_list(&request.filter),
         })
     };
     let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
         return Err(Error::internal("a list was absent"));
     };
-    Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await)
+    Ok(cached_response::respond(&app.answers, &key, &entry, req.headers()).await)
 }
 
 async fn load(app: &Posts, request: &ListRequest) -> Result<Listed, Error> {

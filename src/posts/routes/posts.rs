@@ -192,17 +192,17 @@ fn render(head: PostHead, text: String) -> serde_json::Result<Answer> {
 async fn read(id: Id, req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Error> {
     let find = || app.db.read(move |conn| store::find_post(conn, id.0));
     let fill = async || {
-        let sources = response_cache::sources_of_post(id.0);
+        let tags = response_cache::tags_of_post(id.0);
         let Some((head, text)) = find().await?.filter(|(head, _)| head.published) else {
-            return Ok(Filled::Absent { sources });
+            return Ok(Filled::Absent { tags });
         };
         let post = Post::new(head, text);
         let parts = response::finish(&PostAnswer { post: &post }, None)?;
-        Ok(Filled::Found { parts, sources })
+        Ok(Filled::Found { parts, tags })
     };
     let key = AnswerKey::Post(id.0);
     if let Some(entry) = app.answers.find_or_fill(&key, fill).await? {
-        return Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await);
+        return Ok(cached_response::respond(&app.answers, &key, &entry, req.headers()).await);
     }
     // What is not there at all asks for a token as a draft does, so that a bad one does
     // not tell the two apart.

@@ -8,7 +8,7 @@ use actix_web::dev::ServiceRequest;
 use sha2::{Digest, Sha256};
 
 use crate::core::cache::Cache;
-use crate::core::cache::changes::Source;
+use crate::core::cache::invalidation::CacheTag;
 use crate::core::db::DbError;
 use crate::error::Error;
 use crate::http::cached_response;
@@ -87,21 +87,21 @@ impl Key {
 }
 
 /// What the answer with a post was made of.
-pub fn sources_of_post(post_id: i64) -> Vec<Source> {
+pub fn tags_of_post(post_id: i64) -> Vec<CacheTag> {
     vec![
-        Source::of(&Made::Post(post_id)),
-        Source::of(&Made::Anything),
+        CacheTag::of(&Made::Post(post_id)),
+        CacheTag::of(&Made::Anything),
     ]
 }
 
 /// What a part of a list was made of.
-pub fn sources_of_list(filter: &Filter) -> Vec<Source> {
+pub fn tags_of_list(filter: &Filter) -> Vec<CacheTag> {
     let list = match (filter.author, &filter.tag) {
         (Some(author), _) => Made::PostsOf(author),
         (None, Some(tag)) => Made::PostsWith(&tag.0),
         (None, None) => Made::AllPosts,
     };
-    vec![Source::of(&list), Source::of(&Made::Anything)]
+    vec![CacheTag::of(&list), CacheTag::of(&Made::Anything)]
 }
 
 impl From<&PostHead> for PostState {
@@ -117,24 +117,24 @@ impl From<&PostHead> for PostState {
 
 /// Says that a post is not what it was, and so are the lists that it is or was in.
 pub fn post_changed(answers: &Answers, states: &[PostState]) {
-    let mut sources = Vec::new();
+    let mut tags = Vec::new();
     for state in states {
-        sources.push(Source::of(&Made::Post(state.post_id)));
+        tags.push(CacheTag::of(&Made::Post(state.post_id)));
         // Drafts are in no answer that is kept.
         if state.published {
-            sources.push(Source::of(&Made::AllPosts));
-            sources.push(Source::of(&Made::PostsOf(state.author_id)));
+            tags.push(CacheTag::of(&Made::AllPosts));
+            tags.push(CacheTag::of(&Made::PostsOf(state.author_id)));
             for tag in &state.tags {
-                sources.push(Source::of(&Made::PostsWith(tag)));
+                tags.push(CacheTag::of(&Made::PostsWith(tag)));
             }
         }
     }
-    answers.changed(&sources);
+    answers.invalidate(&tags);
 }
 
 /// Says that nothing is known to be what it was.
 pub fn anything_changed(answers: &Answers) {
-    answers.changed(&[Source::of(&Made::Anything)]);
+    answers.invalidate(&[CacheTag::of(&Made::Anything)]);
 }
 
 /// Whether it is not known that a write did not happen: a `COMMIT` that was lost may
@@ -153,7 +153,7 @@ pub fn lookup(posts: Arc<Posts>, request: &ServiceRequest) -> Option<Hit<'_>> {
     let entry = posts.answers.get(&key)?;
     let headers = request.headers();
     let response =
-        async move { cached_response::answer(&posts.answers, &key, &entry, headers).await };
+        async move { cached_response::respond(&posts.answers, &key, &entry, headers).await };
     Some(Hit {
         route,
         response: Box::pin(response),

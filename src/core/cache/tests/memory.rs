@@ -75,7 +75,7 @@ async fn a_form_does_not_bring_an_old_entry_back() {
     let cache = cache();
     let read = async || found(text(2000));
     let old = cache.find_or_fill(&1, read).await.unwrap().unwrap();
-    cache.changed(&[post()]);
+    cache.invalidate(&[post()]);
     let new = cache.find_or_fill(&1, read).await.unwrap().unwrap();
     assert!(cache.form(&1, &old, Coding::Zstd).await.is_some());
     assert!(Arc::ptr_eq(&cache.get(&1).unwrap(), &new));

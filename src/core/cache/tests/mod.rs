@@ -3,8 +3,8 @@
 // Results, as fillings and answers are.
 #![allow(clippy::unnecessary_wraps)]
 
-mod flights;
 mod memory;
+mod single_flight;
 mod threads;
 mod validity;
 
@@ -34,8 +34,8 @@ fn cache() -> Cache<u32, Failure> {
     Cache::new(BOUND, None, clock())
 }
 
-fn post() -> Source {
-    Source::of(&"post")
+fn post() -> CacheTag {
+    CacheTag::of(&"post")
 }
 
 fn parts(body: impl Into<Vec<u8>>) -> Parts {
@@ -51,14 +51,12 @@ fn parts(body: impl Into<Vec<u8>>) -> Parts {
 fn found(body: impl Into<Vec<u8>>) -> Result<Filled, Failure> {
     Ok(Filled::Found {
         parts: parts(body),
-        sources: vec![post()],
+        tags: vec![post()],
     })
 }
 
 fn absent() -> Result<Filled, Failure> {
-    Ok(Filled::Absent {
-        sources: vec![post()],
-    })
+    Ok(Filled::Absent { tags: vec![post()] })
 }
 
 /// The body under key 1, by `fill` when it must be.

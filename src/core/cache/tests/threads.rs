@@ -42,7 +42,7 @@ impl Model {
         }
         Ok(Filled::Found {
             parts: parts(value.to_le_bytes()),
-            sources: vec![Source::of(&key)],
+            tags: vec![CacheTag::of(&key)],
         })
     }
 
@@ -66,7 +66,7 @@ impl Model {
         let value = row.value.fetch_add(1, Ordering::AcqRel) + 1;
         // Others may read the new value before anybody says that it is new.
         std::thread::yield_now();
-        self.cache.changed(&[Source::of(&key)]);
+        self.cache.invalidate(&[CacheTag::of(&key)]);
         row.acknowledged.fetch_max(value, Ordering::AcqRel);
     }
 

@@ -61,7 +61,7 @@ async fn who_joins_after_a_change_gets_what_is_read_after_it() {
         let (tell, read) = slow();
         let mut first = pin!(body(&cache, read));
         assert!(waits(first.as_mut()).await);
-        cache.changed(&[post()]);
+        cache.invalidate(&[post()]);
         let mut joiner = pin!(body(&cache, async || found("new")));
         assert!(waits(joiner.as_mut()).await);
         tell.send(old).ok();
@@ -78,7 +78,7 @@ async fn who_joins_after_a_change_of_something_else_takes_what_is_on_its_way() {
     let (tell, read) = slow();
     let mut first = pin!(body(&cache, read));
     assert!(waits(first.as_mut()).await);
-    cache.changed(&[Source::of(&"something else")]);
+    cache.invalidate(&[CacheTag::of(&"something else")]);
     let mut joiner = pin!(body(&cache, never));
     assert!(waits(joiner.as_mut()).await);
     // What was read does not depend on what was changed.
@@ -93,7 +93,7 @@ async fn after_two_vain_flights_one_reads_for_itself() {
     let ((tell_first, read_first), (tell_second, read_second)) = (slow(), slow());
     let mut first = pin!(body(&cache, read_first));
     assert!(waits(first.as_mut()).await);
-    cache.changed(&[post()]);
+    cache.invalidate(&[post()]);
     let mut joiner = pin!(body(&cache, async || found("own")));
     assert!(waits(joiner.as_mut()).await);
     tell_first.send(found("changed")).ok();
