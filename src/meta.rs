@@ -12,6 +12,7 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::core::bus::Bus;
+use crate::core::compression;
 use crate::core::db::{Db, DbError, migrations};
 use crate::core::redis::health::RedisHealth;
 use crate::error::{Code, Error, TABLE};
@@ -202,7 +203,7 @@ fn text(media_type: &'static str, body: &str) -> HttpResponse {
     HttpResponseBuilder::new(StatusCode::OK)
         .insert_header((header::CONTENT_TYPE, media_type))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .insert_header((header::ETAG, response::etag_of(body.as_bytes())))
+        .insert_header((header::ETAG, compression::etag_of(body.as_bytes())))
         .body(body.to_owned())
 }
 

@@ -3,12 +3,10 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::core::cache::entry::Parts;
+use crate::core::compression::etag_of;
 use crate::error::Error;
 
 /// Who may keep an answer.
@@ -34,12 +32,6 @@ pub fn render<T: Serialize>(value: &T) -> Result<Rendered, Error> {
     let body = serde_json::to_vec(value).map_err(Error::internal)?;
     let etag = etag_of(&body);
     Ok(Rendered { body, etag })
-}
-
-/// The strong ETag of a body.
-pub fn etag_of(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest[..16]))
 }
 
 /// An answer without an ETag.

@@ -1,23 +1,23 @@
 //! The posts room: publishing, reading, listing, searching and feeds.
 //!
-//! - `types`, `search`, `feed`, `views`: what a post is, what finds it, what a feed of posts
-//!   says, and how both look as JSON.
-//! - [`storage`]: the rows.
-//! - [`actions`]: one function a unit of work.
-//! - [`routes`]: HTTP.
+//! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
+//! [`list`] (filters and pages), [`search`] (the words of texts and queries), [`feed`],
+//! [`views`] (JSON), [`events`] (what the bus is told). On them stand [`storage`] (rows),
+//! [`actions`] (one function a unit of work) and [`routes`] (HTTP).
 
 pub mod actions;
 pub mod events;
 pub mod feed;
+pub mod list;
 pub mod routes;
 pub mod search;
 pub mod storage;
+pub mod stored;
 pub mod types;
 pub mod views;
 
 use std::sync::Arc;
 
-use self::routes::response_cache::Answers;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::Db;
@@ -28,8 +28,6 @@ pub struct Posts {
     pub db: Db,
     pub clock: Clock,
     pub bus: Arc<Bus>,
-    /// Finished answers.
-    pub answers: Arc<Answers>,
     /// The base of absolute links.
     pub public_url: PublicUrl,
 }

@@ -113,7 +113,7 @@ impl Writer {
             Part::Audit(entries) if entries.is_empty() => self.next_list(b"],\"posts\":["),
             Part::Audit(entries) => self.elements(entries, AuditView::from)?,
             Part::Posts(posts) if posts.is_empty() => self.next_list(b"]}"),
-            Part::Posts(posts) => self.elements(posts, |(head, text)| Post::new(head, text))?,
+            Part::Posts(posts) => self.elements(posts, Post::from)?,
         }
         Ok(false)
     }

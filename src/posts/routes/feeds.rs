@@ -5,15 +5,16 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::lists::{author_and_tag, take_author_and_tag};
-use super::response_cache::{self, Key};
+use super::response_cache::{self, CacheKey, ResponseCache};
 use crate::core::cache::entry::{Filled, Parts};
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::{cached_response, response};
+use crate::http::response;
 use crate::posts::Posts;
+use crate::posts::actions::read;
 use crate::posts::feed::json::{self, JsonFeed};
 use crate::posts::feed::{self, Feed, Format};
-use crate::posts::storage::lists::{self, Filter, Part};
+use crate::posts::list::{Filter, Part};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -23,12 +24,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         .answers::<JsonFeed>(StatusCode::OK, json::example())
         .called(Format::Json.content_type());
     vec![
-        Endpoint::new(Format::Atom.path()).get(atom, |req: HttpRequest, app: Data<Posts>| {
-            answer(req, app, Format::Atom)
-        }),
-        Endpoint::new(Format::Json.path()).get(json, |req: HttpRequest, app: Data<Posts>| {
-            answer(req, app, Format::Json)
-        }),
+        Endpoint::new(Format::Atom.path()).get(atom, get_atom),
+        Endpoint::new(Format::Json.path()).get(json, get_json),
     ]
 }
 
@@ -43,33 +40,48 @@ fn operation(id: &'static str, summary: &'static str) -> Operation {
         .refuses(&[Code::QueryInvalid])
 }
 
-async fn answer(req: HttpRequest, app: Data<Posts>, format: Format) -> Result<HttpResponse, Error> {
+async fn get_atom(
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: Data<ResponseCache>,
+) -> Result<HttpResponse, Error> {
+    respond(req, posts, &cache, Format::Atom).await
+}
+
+async fn get_json(
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: Data<ResponseCache>,
+) -> Result<HttpResponse, Error> {
+    respond(req, posts, &cache, Format::Json).await
+}
+
+async fn respond(
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: &ResponseCache,
+    format: Format,
+) -> Result<HttpResponse, Error> {
     let filter = author_and_tag(req.query_string())?;
     let newest = Part::Below {
-        place: None,
+        position: None,
         size: feed::SIZE,
     };
-    let key = Key::of_list(format.path(), &filter, newest);
+    let key = CacheKey::of_list(format.path(), &filter, newest);
     let fill = async || {
         Ok(Filled::Found {
             tags: response_cache::tags_of_list(&filter),
-            parts: make(app.clone(), filter.clone(), format).await?,
+            parts: render(posts.clone(), filter.clone(), format).await?,
         })
     };
-    let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
-        return Err(Error::internal("a feed was absent"));
-    };
-    Ok(cached_response::respond(&app.answers, &key, &entry, req.headers()).await)
+    let response = response_cache::respond(cache, &key, &req, fill).await?;
+    response.ok_or_else(|| Error::internal("a feed was absent"))
 }
 
-/// Makes the feed of the published posts that `filter` takes. Nothing of the request is
+/// Renders the feed of the published posts that `filter` takes. Nothing of the request is
 /// in it beyond the two.
-async fn make(app: Data<Posts>, filter: Filter, format: Format) -> Result<Parts, Error> {
-    let wanted = filter.clone();
-    let posts = app
-        .db
-        .snapshot(move |conn| lists::load_beginnings(conn, &wanted, feed::SIZE, feed::CHARACTERS))
-        .await?;
+async fn render(app: Data<Posts>, filter: Filter, format: Format) -> Result<Parts, Error> {
+    let posts = read::newest(&app, filter.clone()).await?;
     // Megabytes to escape and hash would hold up the other requests of the worker.
     let work = move || {
         let body = Feed::new(&app.public_url, &filter, &posts)

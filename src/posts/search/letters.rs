@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// Whether a letter or digit is of a script without spaces, or of Hangul, whose words
+/// Whether a letter or digit is of a batch without spaces, or of Hangul, whose words
 /// carry their particles with them.
 fn is_unspaced(c: char) -> bool {
     matches!(c,

@@ -1,130 +1,67 @@
-//! `Idempotency-Key`: a request to publish that is repeated is answered with the
-//! first one's answer, byte for byte. Key and answer are rows of the transaction that
-//! inserts the post, so either all of it is there or nothing.
+//! The rows of `Idempotency-Key`s: a request to publish that is repeated is answered with
+//! the first one's response, byte for byte. Key and response are rows of the transaction
+//! that inserts the post, so either all of it is there or nothing.
 
-use std::future::ready;
-
-use actix_web::HttpRequest;
-use actix_web::dev::Payload;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
-use serde_json::json;
 use sha2::{Digest, Sha256};
-use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::core::db::schema::idempotency;
 use crate::core::db::{Conn, dialect};
-use crate::error::{Code, Error};
-use crate::http::endpoint::Operation;
-use crate::http::handler::Extract;
-use crate::posts::types::{NewPost, Status};
+use crate::posts::types::{IdempotencyKey, NewPost, Status};
+use crate::posts::views::PublishedResponse;
 
-/// The header of the request.
-pub const HEADER: &str = "idempotency-key";
-/// Characters of a key.
-const KEY_MAX: usize = 255;
-/// Hours that a key and its answer are kept.
+/// Hours that a key and its response are kept.
 const HOURS: i64 = 24;
-/// Answers repeat the content that came in, and are read once at most: quickly made is
+/// Responses repeat the content that came in, and are read once at most: quickly made is
 /// better than small.
 const ZSTD_LEVEL: i32 = 1;
 
-/// The key of a request; `None` without the header.
-#[derive(Clone, Debug)]
-pub struct Key(pub Option<String>);
-
-impl Extract for Key {
-    fn extract(
-        request: &HttpRequest,
-        _: &mut Payload,
-    ) -> impl Future<Output = Result<Self, Error>> {
-        let mut lines = request.headers().get_all(HEADER);
-        let key = match (lines.next(), lines.next()) {
-            (None, _) => Ok(None),
-            (Some(key), None) => Some(key.as_bytes())
-                .filter(|key| (1..=KEY_MAX).contains(&key.len()))
-                .filter(|key| key.iter().all(u8::is_ascii_graphic))
-                .map(|key| Some(String::from_utf8_lossy(key).into_owned()))
-                .ok_or_else(|| Error::new(Code::IdempotencyKeyInvalid)),
-            (Some(_), Some(_)) => Err(Error::new(Code::IdempotencyKeyInvalid)),
-        };
-        ready(key.map(Self))
-    }
-
-    fn describe(operation: Operation) -> Operation {
-        operation
-            .parameter(
-                "Idempotency-Key",
-                ParameterIn::Header,
-                "Makes the request safe to repeat for 24 hours: with the same key and body the \
-                 answer is that of the first, and nothing is published again.",
-                ObjectBuilder::new()
-                    .schema_type(Type::String)
-                    .min_length(Some(1))
-                    .max_length(Some(KEY_MAX))
-                    .pattern(Some("^[!-~]+$"))
-                    .into(),
-                json!("0b9cb9b2-7e8e-4d7b-9a51-6c1c2b6e2f55"),
-            )
-            .refuses(&[
-                Code::IdempotencyKeyInvalid,
-                Code::IdempotencyKeyInUse,
-                Code::IdempotencyKeyReused,
-            ])
-    }
-}
-
-/// The answer to a request to publish.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub post_id: i64,
-    /// Of the new post at its own path.
-    pub etag: String,
-    pub body: Vec<u8>,
-}
-
-/// What is known of a key before its request is worked on.
+/// The state of a key before its request is worked on.
 #[derive(Debug)]
-pub enum Known {
-    /// Nothing: from now on it is under way.
-    New,
-    /// The same request was answered so.
-    Answered(Answer),
+pub enum KeyState {
+    /// The key was free: from now on its request is in progress.
+    Claimed,
+    /// The same request was completed with this response.
+    Completed(PublishedResponse),
     /// Another request has this key.
     Reused,
-    /// The first request is still being worked on.
-    UnderWay,
+    /// The first request is still in progress.
+    InProgress,
 }
 
-/// What a request asks for, so that it is known again in any spelling of its JSON.
-pub fn hash_of(new: &NewPost) -> String {
+/// The fingerprint of a request, the same in any spelling of its JSON.
+pub fn request_hash(new: &NewPost) -> String {
+    // A new field does not compile before it is hashed.
+    let NewPost {
+        title,
+        content,
+        status,
+        tags,
+    } = new;
     let mut hash = Sha256::new();
-    let tags = new.tags.iter().map(|tag| tag.0.as_str());
-    for part in [new.title.0.as_str(), new.content.as_str()]
-        .into_iter()
-        .chain(tags)
-    {
+    let tags = tags.iter().map(|tag| tag.0.as_str());
+    for part in [title.0.as_str(), content.as_str()].into_iter().chain(tags) {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    hash.update([u8::from(new.status == Status::Published)]);
+    hash.update([u8::from(*status == Status::Published)]);
     URL_SAFE_NO_PAD.encode(hash.finalize())
 }
 
 type Row = (String, i64, String, Vec<u8>, NaiveDateTime);
 
-/// Looks a key up, and takes it for this transaction when it is new.
-pub fn begin(
+/// Looks a key up, and claims it for this transaction when it is free.
+pub fn claim(
     conn: &mut Conn,
     user_id: i64,
-    key: &str,
+    key: &IdempotencyKey,
     request_hash: &str,
     now: NaiveDateTime,
-) -> QueryResult<Known> {
-    let row = idempotency::table.find((user_id, key));
+) -> QueryResult<KeyState> {
+    let row = idempotency::table.find((user_id, key.0.as_str()));
     let columns = (
         idempotency::request_hash,
         idempotency::post_id,
@@ -137,19 +74,19 @@ pub fn begin(
     };
     let mut found = find(conn)?;
     if found.is_none() {
-        if dialect::is_idempotency_key_locked(conn, user_id, key)? {
-            return Ok(Known::UnderWay);
+        if dialect::is_idempotency_key_locked(conn, user_id, &key.0)? {
+            return Ok(KeyState::InProgress);
         }
-        // It may have come to its end between the two looks.
+        // It may have been completed between the two looks.
         found = find(conn)?;
     }
     if let Some((hash, post_id, etag, answer, created)) = found {
         if created + TimeDelta::hours(HOURS) > now {
             if hash != request_hash {
-                return Ok(Known::Reused);
+                return Ok(KeyState::Reused);
             }
             let body = zstd::decode_all(answer.as_slice()).map_err(fault)?;
-            return Ok(Known::Answered(Answer {
+            return Ok(KeyState::Completed(PublishedResponse {
                 post_id,
                 etag,
                 body,
@@ -161,7 +98,7 @@ pub fn begin(
     diesel::insert_into(idempotency::table)
         .values((
             idempotency::user_id.eq(user_id),
-            idempotency::idempotency_key.eq(key),
+            idempotency::idempotency_key.eq(&key.0),
             idempotency::request_hash.eq(request_hash),
             idempotency::post_id.eq(0),
             idempotency::etag.eq(""),
@@ -169,25 +106,30 @@ pub fn begin(
             idempotency::created.eq(now),
         ))
         .execute(conn)?;
-    Ok(Known::New)
+    Ok(KeyState::Claimed)
 }
 
-/// Keeps the answer with its key.
-pub fn keep(conn: &mut Conn, user_id: i64, key: &str, answer: &Answer) -> QueryResult<()> {
-    let packed = zstd::bulk::compress(&answer.body, ZSTD_LEVEL).map_err(fault)?;
-    diesel::update(idempotency::table.find((user_id, key)))
+/// Stores the response with its key.
+pub fn complete(
+    conn: &mut Conn,
+    user_id: i64,
+    key: &IdempotencyKey,
+    response: &PublishedResponse,
+) -> QueryResult<()> {
+    let packed = zstd::bulk::compress(&response.body, ZSTD_LEVEL).map_err(fault)?;
+    diesel::update(idempotency::table.find((user_id, key.0.as_str())))
         .set((
-            idempotency::post_id.eq(answer.post_id),
-            idempotency::etag.eq(&answer.etag),
+            idempotency::post_id.eq(response.post_id),
+            idempotency::etag.eq(&response.etag),
             idempotency::answer.eq(packed),
         ))
         .execute(conn)
         .map(drop)
 }
 
-/// Gives a key back that was taken by this transaction.
-pub fn forget(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult<()> {
-    diesel::delete(idempotency::table.find((user_id, key)))
+/// Gives back a key that this transaction claimed.
+pub fn release(conn: &mut Conn, user_id: i64, key: &IdempotencyKey) -> QueryResult<()> {
+    diesel::delete(idempotency::table.find((user_id, key.0.as_str())))
         .execute(conn)
         .map(drop)
 }
