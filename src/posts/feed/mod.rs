@@ -1,5 +1,5 @@
-//! What a feed says: the newest posts of a list, in words and URLs that do not depend
-//! on how it is written (`atom`, `json`).
+//! Feeds (syndication): the newest posts of a list, in words and URLs that do not depend on
+//! the format ([`atom`], [`json`]).
 
 pub mod atom;
 pub mod json;

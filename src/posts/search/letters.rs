@@ -1,4 +1,4 @@
-//! Characters: what they are to a search, and how they are spelt in ASCII.
+//! Character classes of the tokenizer, normalization, and the spelling in ASCII.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;

@@ -1,4 +1,4 @@
-//! A text as its tokens, of posts and of queries alike.
+//! The tokenizer: a text as its tokens, of posts and of queries alike.
 
 use super::letters::{Kind, fold, spell};
 

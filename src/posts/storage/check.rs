@@ -1,5 +1,5 @@
-//! Whether what is kept for the sake of speed says what the posts say, and making it
-//! so: the counts of lists, and what tags and the search find.
+//! Consistency of derived rows (the counts of lists, what tags and the search find) with
+//! the posts, and their repair.
 
 use diesel::prelude::*;
 

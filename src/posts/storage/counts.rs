@@ -1,4 +1,4 @@
-//! How many posts each list has, and where its n-th post is, without counting.
+//! Kept counts: how many posts each list has, and where its n-th post is, without counting.
 //!
 //! Every post has a position, a number that grows with publication. For every list the
 //! table `post_count` keeps how many of its posts have their positions in each block of

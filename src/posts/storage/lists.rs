@@ -149,8 +149,8 @@ fn load_page(conn: &mut Conn, filter: &Filter, request: PageRequest) -> QueryRes
 /// How many posts a filter takes whose posts are not counted: the matches themselves
 /// are, along their index.
 fn count_matches(conn: &mut Conn, filter: &Filter) -> QueryResult<i64> {
-    if let Some(wanted) = filter.words.as_ref().map(Needle::of) {
-        return wanted.with(filter).count(conn);
+    if let Some(terms) = filter.words.as_ref().map(SearchTerms::of) {
+        return terms.with(filter).count(conn);
     }
     let mut query = post_tag::table
         .filter(post_tag::published.eq(filter.published()))
@@ -165,12 +165,12 @@ fn count_matches(conn: &mut Conn, filter: &Filter) -> QueryResult<i64> {
 }
 
 /// The query in both languages.
-struct Needle {
+struct SearchTerms {
     fts5: String,
     mysql: String,
 }
 
-impl Needle {
+impl SearchTerms {
     fn of(query: &Query) -> Self {
         Self {
             fts5: query.to_fts5(),
@@ -199,8 +199,8 @@ fn load_some(
         return Ok(Vec::new());
     }
     if let Some(query) = &filter.words {
-        let needle = Needle::of(query);
-        let ids = needle
+        let terms = SearchTerms::of(query);
+        let ids = terms
             .with(filter)
             .load_ids(conn, start.below, start.skip, limit)?;
         return load_summaries(conn, &ids);
