@@ -17,7 +17,7 @@ use crate::core::db::{Db, DbError, migrations};
 use crate::core::redis::health::RedisHealth;
 use crate::error::{Code, Error, TABLE};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 
 const TAG: &str = "service";
 
@@ -146,7 +146,11 @@ struct Explanation {
 }
 
 async fn livez() -> Result<HttpResponse, Error> {
-    response::json(StatusCode::OK, Keep::Never, &LiveAnswer { status: Ok::Ok })
+    response::json(
+        StatusCode::OK,
+        CacheControl::NoStore,
+        &LiveAnswer { status: Ok::Ok },
+    )
 }
 
 async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
@@ -188,7 +192,7 @@ async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
             Reach::Ok
         }),
     };
-    response::json(StatusCode::OK, Keep::Never, &answer)
+    response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }
 
 async fn openapi_yaml(description: Data<Rendered>) -> Result<HttpResponse, Error> {

@@ -87,7 +87,7 @@ async fn render(app: Data<Posts>, filter: Filter, format: Format) -> Result<Part
         let body = Feed::new(&app.public_url, &filter, &posts)
             .write(format)
             .map_err(Error::internal)?;
-        response::finish_bytes(body, format.content_type(), None)
+        response::cacheable(body, format.content_type(), None)
     };
     tokio::task::spawn_blocking(work)
         .await

@@ -16,7 +16,7 @@ use crate::http::body::Fault;
 use crate::http::endpoint::Operation;
 use crate::http::page::{self, PageRequest, Pagination, query_value};
 use crate::http::path::parse_id;
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::read;
 use crate::posts::list::{Filter, ListedPosts, Part};
@@ -228,7 +228,7 @@ pub async fn list(
     let fill = async || {
         let (answer, link) = load(&posts, &request).await?;
         Ok(Filled::Found {
-            parts: response::finish(&answer, Some(&link))?,
+            parts: response::cacheable_json(&answer, Some(&link))?,
             tags: response_cache::tags_of_list(&request.filter),
         })
     };
@@ -238,7 +238,7 @@ pub async fn list(
 
 async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
     let (answer, link) = load(posts, request).await?;
-    let mut response = response::read_and_keep(Keep::Never, &answer)?;
+    let mut response = response::read_with(CacheControl::NoStore, &answer)?;
     let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)

@@ -16,7 +16,7 @@ use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::if_match::IfMatch;
 use crate::http::path::Id;
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::edit::{self, Edit, EditRefusal};
 use crate::posts::actions::publish::{self, Publish, Published};
@@ -102,7 +102,7 @@ async fn publish(
 }
 
 fn created(published: PublishedResponse) -> HttpResponse {
-    response::builder(StatusCode::CREATED, Keep::Revalidate)
+    response::builder(StatusCode::CREATED, CacheControl::NoCache)
         .insert_header((header::LOCATION, format!("/post/{}", published.post_id)))
         .insert_header((header::ETAG, published.etag))
         .body(published.body)
@@ -134,7 +134,7 @@ async fn fill(posts: &Posts, post_id: i64) -> Result<Filled, Error> {
         return Ok(Filled::Absent { tags });
     };
     let post = Post::from(post);
-    let parts = response::finish(&PostAnswer { post: &post }, None)?;
+    let parts = response::cacheable_json(&PostAnswer { post: &post }, None)?;
     Ok(Filled::Found { parts, tags })
 }
 
@@ -156,13 +156,13 @@ fn editor(caller: Caller) -> Editor {
 }
 
 fn respond(post: StoredPost) -> Result<HttpResponse, Error> {
-    let keep = if post.summary.published {
-        Keep::Revalidate
+    let cache_control = if post.summary.published {
+        CacheControl::NoCache
     } else {
-        Keep::Never
+        CacheControl::NoStore
     };
     let post = Post::from(post);
-    response::read_and_keep(keep, &PostAnswer { post: &post })
+    response::read_with(cache_control, &PostAnswer { post: &post })
 }
 
 async fn change(
