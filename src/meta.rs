@@ -12,11 +12,12 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::core::bus::Bus;
+use crate::core::compression;
 use crate::core::db::{Db, DbError, migrations};
 use crate::core::redis::health::RedisHealth;
 use crate::error::{Code, Error, TABLE};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 
 const TAG: &str = "service";
 
@@ -145,7 +146,11 @@ struct Explanation {
 }
 
 async fn livez() -> Result<HttpResponse, Error> {
-    response::json(StatusCode::OK, Keep::Never, &LiveAnswer { status: Ok::Ok })
+    response::json(
+        StatusCode::OK,
+        CacheControl::NoStore,
+        &LiveAnswer { status: Ok::Ok },
+    )
 }
 
 async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
@@ -187,7 +192,7 @@ async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
             Reach::Ok
         }),
     };
-    response::json(StatusCode::OK, Keep::Never, &answer)
+    response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }
 
 async fn openapi_yaml(description: Data<Rendered>) -> Result<HttpResponse, Error> {
@@ -202,7 +207,7 @@ fn text(media_type: &'static str, body: &str) -> HttpResponse {
     HttpResponseBuilder::new(StatusCode::OK)
         .insert_header((header::CONTENT_TYPE, media_type))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
-        .insert_header((header::ETAG, response::etag_of(body.as_bytes())))
+        .insert_header((header::ETAG, compression::etag_of(body.as_bytes())))
         .body(body.to_owned())
 }
 

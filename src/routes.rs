@@ -14,7 +14,6 @@ pub fn endpoints() -> Vec<Endpoint> {
         accounts::routes::endpoints(),
         accounts::routes::keys::endpoints(),
         posts::routes::endpoints(),
-        posts::feed_routes::endpoints(),
         jobs::routes::endpoints(),
         meta::endpoints(),
     ]

@@ -28,7 +28,7 @@ use crate::core::settings::Settings;
 use crate::http::middleware;
 use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
-use crate::posts::check;
+use crate::posts::actions::check;
 use crate::posts::events::AnythingChanged;
 use crate::presence::messages::Change;
 use crate::presence::names;

@@ -32,11 +32,11 @@ use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::Posts;
-use crate::posts::answers::{self, Answers};
 use crate::posts::events::{AnythingChanged, PostChanged};
+use crate::posts::routes::response_cache::{self, ResponseCache};
 use crate::presence::{Hub, messages};
 
-/// How long finished answers are kept where other processes may write.
+/// How long finished responses are kept where other processes may write.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
 
 /// The parts of a process; one for all workers.
@@ -55,6 +55,8 @@ pub struct AppState {
     pub limits: Data<RateLimits>,
     pub accounts: Data<Accounts>,
     pub posts: Data<Posts>,
+    /// Finished responses with posts.
+    pub response_cache: Data<ResponseCache>,
     pub jobs: Data<Jobs>,
     /// Who is online.
     pub presence: Data<Hub>,
@@ -81,7 +83,7 @@ impl AppState {
             DatabaseUrl::Mysql(_) => Some(OTHERS_WRITE),
         };
         let cache_bytes = u64::from(settings.cache_mb) << 20;
-        let answers = Arc::new(Answers::new(cache_bytes, others_write, clock.clone()));
+        let response_cache = Arc::new(ResponseCache::new(cache_bytes, others_write, clock.clone()));
         let session_cache = Arc::new(SessionCache::default());
         let waker = Waker::default();
         let is_limited = settings.rate_limits == Switch::On;
@@ -91,7 +93,7 @@ impl AppState {
         if has_transport {
             presence.set_partial(true);
         }
-        let subscribers = subscribers(&answers, &session_cache, &waker, &presence);
+        let subscribers = subscribers(&response_cache, &session_cache, &waker, &presence);
         let (bus, outbox) = Bus::new(subscribers, has_transport, others_write.is_some());
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
@@ -120,7 +122,6 @@ impl AppState {
             db: db.clone(),
             clock: clock.clone(),
             bus: Arc::clone(&bus),
-            answers,
             public_url: public_url.clone(),
         });
         let jobs = Data::new(Jobs {
@@ -135,10 +136,12 @@ impl AppState {
             redis: redis_health.clone(),
         });
         let settings = Data::new(settings);
-        let kept = Arc::clone(&posts);
+        let looked_up = Arc::clone(&response_cache);
         let middleware = Data::new(middleware::Shared {
             settings: settings.clone(),
-            lookup: Box::new(move |request| answers::lookup(Arc::clone(&kept), request)),
+            lookup: Box::new(move |request| {
+                response_cache::lookup(Arc::clone(&looked_up), request)
+            }),
             refused_origins: Mutex::default(),
         });
         Ok(Self {
@@ -152,6 +155,7 @@ impl AppState {
             limits,
             accounts,
             posts,
+            response_cache: Data::from(response_cache),
             jobs,
             presence: Data::from(presence),
             health,
@@ -169,6 +173,7 @@ impl AppState {
             .app_data(self.limits.clone())
             .app_data(self.accounts.clone())
             .app_data(self.posts.clone())
+            .app_data(self.response_cache.clone())
             .app_data(self.jobs.clone())
             .app_data(self.presence.clone())
             .app_data(self.health.clone())
@@ -226,17 +231,17 @@ pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
 
 /// Who acts on what happens, in this process and in others.
 fn subscribers(
-    answers: &Arc<Answers>,
+    cache: &Arc<ResponseCache>,
     session_cache: &Arc<SessionCache>,
     waker: &Waker,
     presence: &Arc<Hub>,
 ) -> Subscribers {
     let mut to = Subscribers::default();
-    to.on(answers, |answers, changed: &PostChanged| {
-        answers::post_changed(answers, &changed.states);
+    to.on(cache, |cache, changed: &PostChanged| {
+        response_cache::post_changed(cache, &changed.states);
     });
-    to.on(answers, |answers, AnythingChanged {}| {
-        answers::anything_changed(answers);
+    to.on(cache, |cache, AnythingChanged {}| {
+        response_cache::anything_changed(cache);
     });
     to.on(session_cache, |cache, ended: &SessionEnded| {
         cache.invalidate(Revocation::of(ended.user_id, ended.session_id));
@@ -250,12 +255,12 @@ fn subscribers(
     to.on(&Arc::new(waker.clone()), |waker, JobWritten {}| {
         waker.wake();
     });
-    to.on_report(answers, |answers, bus, report| match report {
+    to.on_report(cache, |cache, bus, report| match report {
         // What either side changed in the gap, the other one did not hear.
         Report::Connected => bus.publish(&AnythingChanged {}),
         // It may have been killed between a commit and its event.
-        Report::Missed(_) => answers::anything_changed(answers),
-        Report::Isolated(is_isolated) => answers.others_write(is_isolated),
+        Report::Missed(_) => response_cache::anything_changed(cache),
+        Report::Isolated(is_isolated) => cache.others_write(is_isolated),
         Report::Disconnected | Report::Heartbeat | Report::Left(_) => {}
     });
     messages::subscribe(presence, &mut to);

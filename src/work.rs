@@ -14,7 +14,7 @@ use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{self, NewJob};
 use crate::jobs::worker::{Doing, Worker};
 use crate::jobs::{Failure, Job, Kind, Outcome, State};
-use crate::posts::idempotency;
+use crate::posts::actions as posts;
 
 /// Between two sweeps.
 const SWEEP_PAUSE: TimeDelta = TimeDelta::hours(1);
@@ -102,7 +102,7 @@ async fn sweep(db: &Db, clock: &Clock) -> Result<Outcome, Failure> {
         ("code", now, codes::delete_expired),
         ("session", now, sessions::delete_expired),
         ("session_event", now - EVENTS_KEPT, sessions::delete_events),
-        ("idempotency", now, idempotency::delete_expired),
+        ("idempotency", now, posts::delete_expired_keys),
     ];
     for (table, before, delete) in rows {
         let mut deleted = 0;

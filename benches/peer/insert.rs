@@ -8,8 +8,9 @@ use inkpot::accounts::storage::users;
 use inkpot::accounts::types::{Email, Name, NewUser};
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{post, user};
+use inkpot::posts::search;
+use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
-use inkpot::posts::{search, store};
 
 use crate::Outcome;
 use crate::words::{self, Dice};

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use crate::core::db::{Db, DbError};
+use crate::core::db::DbError;
 use crate::core::settings::Settings;
-use crate::posts::{check, counts};
+use crate::posts::actions::check;
 use crate::server;
 
 /// Differences that are told one by one.
@@ -15,24 +15,17 @@ const TOLD: usize = 20;
 pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
     let db = server::open_database(settings)?;
     let mut say = |line: String| writeln!(out, "{line}").map_err(|e| e.to_string());
-    let missing = db
-        .snapshot_blocking(&|conn| {
-            check::missing_counts(conn, &|read| {
-                tracing::info!(posts = read, "reading posts");
-            })
-        })
-        .map_err(|e| failed(&e))?;
+    let read = |posts| tracing::info!(posts, "reading posts");
+    let report = check::check(&db, &read).map_err(|e| failed(&e))?;
+    let missing = &report.missing;
     for ((list, level, block), by) in missing.iter().take(TOLD) {
         say(format!("list {list} level {level} block {block}: {by:+}"))?;
     }
     if missing.len() > TOLD {
         say(format!("and {} more", missing.len() - TOLD))?;
     }
-    let unindexed = db
-        .read_blocking(&check::count_unindexed)
-        .map_err(|e| failed(&e))?;
-    if unindexed > 0 {
-        say(format!("{unindexed} posts are not indexed yet"))?;
+    if report.unindexed > 0 {
+        say(format!("{} posts are not indexed yet", report.unindexed))?;
     }
     if !repair {
         return if missing.is_empty() {
@@ -44,25 +37,16 @@ pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<()
             ))
         };
     }
-    mend(&db, &missing)?;
+    let indexed = |posts: usize| {
+        if posts.is_multiple_of(1024) {
+            tracing::info!(posts, "indexing posts");
+        }
+    };
+    check::repair(&db, &report, &indexed).map_err(|e| failed(&e))?;
     say(format!(
         "{} counts were mended, all posts indexed",
         missing.len()
     ))
-}
-
-fn mend(db: &Db, missing: &[(counts::Block, i64)]) -> Result<(), String> {
-    db.write_blocking(&|conn| check::add_missing(conn, missing))
-        .and_then(|()| db.write_blocking(&check::unindex_all))
-        .and_then(|_| {
-            check::index_pending(db, &|done| {
-                if done % 1024 == 0 {
-                    tracing::info!(posts = done, "indexing posts");
-                }
-            })
-        })
-        .map(drop)
-        .map_err(|e| failed(&e))
 }
 
 /// What went wrong, as a line.

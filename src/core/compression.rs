@@ -6,6 +6,13 @@
 use std::io::Write;
 
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+/// Bodies from this size on are compressed on the blocking pool: at some 50 MB/s
+/// more would hold up the other requests of the worker.
+pub const COMPRESS_INLINE: usize = 32 * 1024;
 
 /// Smaller bodies fit into a packet or two anyway.
 const MIN_SIZE: usize = 1024;
@@ -148,6 +155,12 @@ pub fn is_text_kind(kind: &HeaderValue) -> bool {
     ];
     kind.to_str()
         .is_ok_and(|kind| KINDS.iter().any(|text| kind.starts_with(text)))
+}
+
+/// The strong ETag of a body: the first 128 bits of its SHA-256, with quotes.
+pub fn etag_of(body: &[u8]) -> String {
+    let digest = Sha256::digest(body);
+    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest[..16]))
 }
 
 /// The ETag of the form in `coding` of the body whose plain form has `etag`.

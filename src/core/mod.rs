@@ -8,6 +8,8 @@
 //! - [`rate_limits`]: token buckets, in memory or shared through Redis.
 //! - [`redis`]: where a Redis is, and whether it is away.
 //! - [`compression`]: content codings; [`tls_roots`]: who may certify other servers.
+//! - [`page`]: which page of a list is asked for.
+//! - [`precondition`]: the states that a write is meant for.
 //! - [`process_lock`]: whether other processes serve the same embedded database.
 //! - [`telemetry`]: the log.
 
@@ -17,6 +19,8 @@ pub mod clock;
 pub mod compression;
 pub mod cpu_pool;
 pub mod db;
+pub mod page;
+pub mod precondition;
 pub mod process_lock;
 pub mod rate_limits;
 pub mod redis;

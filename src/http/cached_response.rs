@@ -1,5 +1,5 @@
-//! Answers from finished bytes: what the edge makes of an answer, without making it
-//! anew for every request.
+//! Cached responses: what the middleware makes of a response, without making it anew for
+//! every request.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -13,17 +13,21 @@ use crate::core::cache::Cache;
 use crate::core::cache::entry::Entry;
 use crate::core::compression::{self, Coding};
 
-/// Marks an answer as revalidated and compressed already.
+/// Marks a response as revalidated and compressed already.
 pub struct Finished;
 
-/// The answer to a GET or HEAD with these headers: 304 when the client has the entry
+/// The response to a GET or HEAD with these headers: 304 when the client has the entry
 /// in any form, otherwise the form that it weighs highest. Nothing is copied.
-pub async fn answer<K: Hash + Eq + Clone + Send + Sync + 'static>(
-    cache: &Cache<K>,
+pub async fn respond<K, E>(
+    cache: &Cache<K, E>,
     key: &K,
     entry: &Arc<Entry>,
     headers: &HeaderMap,
-) -> HttpResponse {
+) -> HttpResponse
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    E: Clone,
+{
     let coding = Coding::negotiate(headers);
     if compression::none_match_fails(headers, entry.etag()) {
         // The ETag of the form that 200 would have had now.
@@ -79,6 +83,7 @@ mod tests {
     use super::*;
     use crate::core::cache::entry::{Filled, Parts};
     use crate::core::clock::Clock;
+    use crate::error::Error;
 
     const ACCEPTED: [&str; 12] = [
         "",
@@ -191,7 +196,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn it_answers_as_the_edge_would() {
+    async fn it_answers_as_the_middleware_would() {
         let kinds = [
             ("application/json", 5000, Some("</post>; rel=\"first\"")),
             ("application/json", 50_000, None),
@@ -202,16 +207,16 @@ mod tests {
         ];
         let mut not_modified = 0;
         for (kind, size, link) in kinds {
-            let cache = Cache::new(1 << 20, None, Clock::system());
+            let cache: Cache<u32, Error> = Cache::new(1 << 20, None, Clock::system());
             let read = async || {
                 Ok(Filled::Found {
                     parts: parts(kind, size, link),
-                    sources: Vec::new(),
+                    tags: Vec::new(),
                 })
             };
             let entry = cache.find_or_fill(&1, read).await.unwrap().unwrap();
             for request in requests() {
-                let ours = answer(&cache, &1, &entry, request.headers()).await;
+                let ours = respond(&cache, &1, &entry, request.headers()).await;
                 let ours = seen(middleware::finish(&request, ours).await);
                 let original = unfinished(&parts(kind, size, link));
                 let theirs = seen(middleware::finish(&request, original).await);
@@ -234,11 +239,11 @@ mod tests {
 
     #[actix_web::test]
     async fn nothing_is_copied() {
-        let cache = Cache::new(1 << 20, None, Clock::system());
+        let cache: Cache<u32, Error> = Cache::new(1 << 20, None, Clock::system());
         let read = async || {
             Ok(Filled::Found {
                 parts: parts("application/json", 5000, None),
-                sources: Vec::new(),
+                tags: Vec::new(),
             })
         };
         let entry = cache.find_or_fill(&1, read).await.unwrap().unwrap();
@@ -246,8 +251,8 @@ mod tests {
             let request = TestRequest::default()
                 .insert_header((header::ACCEPT_ENCODING, accepted))
                 .to_http_request();
-            let first = seen(answer(&cache, &1, &entry, request.headers()).await);
-            let second = seen(answer(&cache, &1, &entry, request.headers()).await);
+            let first = seen(respond(&cache, &1, &entry, request.headers()).await);
+            let second = seen(respond(&cache, &1, &entry, request.headers()).await);
             assert_eq!(first.2.as_ptr(), second.2.as_ptr());
         }
     }
@@ -260,7 +265,7 @@ mod tests {
             seed.to_be_bytes()[0]
         });
         let noise: Vec<u8> = noise.take(2000).collect();
-        let cache = Cache::new(1 << 20, None, Clock::system());
+        let cache: Cache<u32, Error> = Cache::new(1 << 20, None, Clock::system());
         let read = async || {
             let parts = Parts {
                 body: noise.clone(),
@@ -268,14 +273,14 @@ mod tests {
             };
             Ok(Filled::Found {
                 parts,
-                sources: Vec::new(),
+                tags: Vec::new(),
             })
         };
         let entry = cache.find_or_fill(&1, read).await.unwrap().unwrap();
         let mut request = TestRequest::default().insert_header((header::ACCEPT_ENCODING, "br"));
         for status in [StatusCode::OK, StatusCode::NOT_MODIFIED] {
             let headers = request.to_http_request().headers().clone();
-            let response = answer(&cache, &1, &entry, &headers).await;
+            let response = respond(&cache, &1, &entry, &headers).await;
             assert_eq!(response.status(), status);
             assert_eq!(response.headers().get(header::ETAG), Some(entry.etag()));
             assert!(!response.headers().contains_key(header::CONTENT_ENCODING));

@@ -12,37 +12,12 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::endpoint::Operation;
 use super::handler::Extract;
-use crate::core::compression;
+use crate::core::precondition::Precondition;
 use crate::error::{Code, Error};
 
-/// The states that a write is meant for (`If-Match`, RFC 9110 §13.1.1), and those that it
-/// is not meant for (`If-None-Match`, §13.1.2); any, without the headers.
+/// The states that a write is meant for, and those that it is not meant for.
 #[derive(Clone, Debug, Default)]
-pub struct IfMatch {
-    only: Option<Vec<String>>,
-    never: Option<Vec<String>>,
-}
-
-impl IfMatch {
-    /// Whether the present state must be known to tell if the write may go on.
-    pub fn is_particular(&self) -> bool {
-        let any = |etags: &Vec<String>| etags.iter().any(|etag| etag == "*");
-        self.never.is_some() || self.only.as_ref().is_some_and(|etags| !any(etags))
-    }
-
-    /// Whether the write may go on when the plain form of the present state has `etag`.
-    ///
-    /// A weak form of it is taken as well: a proxy that compresses an answer makes its
-    /// ETag weak, and ours names the bytes of the whole representation in either form.
-    pub fn fits(&self, etag: &str) -> bool {
-        let names = |given: &String| {
-            let strong = given.strip_prefix("W/").unwrap_or(given);
-            given == "*" || compression::names(strong, etag)
-        };
-        let is_one_of = |etags: &Vec<String>| etags.iter().any(names);
-        self.only.as_ref().is_none_or(is_one_of) && !self.never.as_ref().is_some_and(is_one_of)
-    }
-}
+pub struct IfMatch(pub Precondition);
 
 /// The ETags in the lines of a header; `None` without the header.
 fn listed(request: &HttpRequest, name: HeaderName) -> Option<Vec<String>> {
@@ -62,10 +37,10 @@ impl Extract for IfMatch {
         request: &HttpRequest,
         _: &mut Payload,
     ) -> impl Future<Output = Result<Self, Error>> {
-        ready(Ok(Self {
+        ready(Ok(Self(Precondition {
             only: listed(request, header::IF_MATCH),
             never: listed(request, header::IF_NONE_MATCH),
-        }))
+        })))
     }
 
     fn describe(operation: Operation) -> Operation {

@@ -24,14 +24,10 @@ use super::cors::{self, Asking};
 use super::request_id::{self, RequestId};
 use super::transport::LastReads;
 use super::{endpoint, sliced_body};
-use crate::core::compression::{self, Coding};
+use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 use crate::core::settings::Settings;
 use crate::core::settings::public_url::PublicUrl;
 use crate::error::{Code, Error};
-
-/// Bodies from this size on are compressed on the blocking pool: at some 50 MB/s
-/// more would hold up the other requests of the worker.
-pub const COMPRESS_INLINE: usize = 32 * 1024;
 
 /// The user of a request, for its log line.
 #[derive(Clone, Copy)]

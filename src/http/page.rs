@@ -9,23 +9,16 @@ use utoipa::ToSchema;
 
 use super::endpoint::Operation;
 use super::handler::Extract;
+pub use crate::core::page::PageRequest;
 use crate::error::Error;
 
 const DEFAULT_SIZE: u32 = 20;
 const MAX_SIZE: u32 = 100;
 
-/// Which page was asked for. Absent, unparsable or less than 1 becomes page 1 and
-/// size 20; a larger size becomes 100. The answer says which were used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PageRequest {
-    /// From 1.
-    pub page: i64,
-    /// Items a page, 1 to 100.
-    pub size: u32,
-}
-
 impl PageRequest {
-    /// Reads a query string; of a repeated parameter the first counts.
+    /// Reads a query string; of a repeated parameter the first counts. Absent, unparsable
+    /// or less than 1 becomes page 1 and size 20; a larger size becomes 100. The answer
+    /// says which were used.
     pub fn of_query(query: &str) -> Self {
         let number = |name: &str| query_value(query, name).and_then(|value| parse_positive(&value));
         Self {
@@ -34,11 +27,6 @@ impl PageRequest {
                 u32::try_from(size).map_or(MAX_SIZE, |size| size.min(MAX_SIZE))
             }),
         }
-    }
-
-    /// Rows before the page; `i64::MAX` for pages that no table reaches.
-    pub fn offset(&self) -> i64 {
-        (self.page - 1).saturating_mul(i64::from(self.size))
     }
 }
 

@@ -1,25 +1,34 @@
-//! Successes as JSON.
+//! Responses of success: JSON, ETag and Cache-Control.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::core::cache::entry::Parts;
+use crate::core::compression::etag_of;
 use crate::error::Error;
 
-/// Who may keep an answer.
+/// `Cache-Control`: who may keep a response.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum CacheControl {
     /// Tokens, own profile: nobody, not even the browser.
-    Never,
+    NoStore,
     /// Public reads: anyone, asking whether it is still true at each use.
-    Revalidate,
+    NoCache,
     /// Public keys: anyone, for a second.
-    Briefly,
+    OneSecond,
+}
+
+impl CacheControl {
+    /// The value of the header (RFC 9111 §5.2.2).
+    pub fn value(self) -> &'static str {
+        match self {
+            Self::NoStore => "no-store",
+            Self::NoCache => "no-cache",
+            Self::OneSecond => "public, max-age=1",
+        }
+    }
 }
 
 /// A serialized body, and what names this version of it.
@@ -36,64 +45,54 @@ pub fn render<T: Serialize>(value: &T) -> Result<Rendered, Error> {
     Ok(Rendered { body, etag })
 }
 
-/// The strong ETag of a body.
-pub fn etag_of(body: &[u8]) -> String {
-    let digest = Sha256::digest(body);
-    format!("\"{}\"", URL_SAFE_NO_PAD.encode(&digest[..16]))
-}
-
-/// An answer without an ETag.
+/// A response without an ETag.
 pub fn json<T: Serialize>(
     status: StatusCode,
-    keep: Keep,
+    cache_control: CacheControl,
     value: &T,
 ) -> Result<HttpResponse, Error> {
     let body = serde_json::to_vec(value).map_err(Error::internal)?;
-    Ok(builder(status, keep).body(body))
+    Ok(builder(status, cache_control).body(body))
 }
 
-/// The head of a JSON answer.
-pub fn builder(status: StatusCode, keep: Keep) -> HttpResponseBuilder {
+/// The head of a JSON response.
+pub fn builder(status: StatusCode, cache_control: CacheControl) -> HttpResponseBuilder {
     let mut response = HttpResponseBuilder::new(status);
     response.insert_header((header::CONTENT_TYPE, "application/json"));
-    response.insert_header((
-        header::CACHE_CONTROL,
-        match keep {
-            Keep::Never => "no-store",
-            Keep::Revalidate => "no-cache",
-            Keep::Briefly => "public, max-age=1",
-        },
-    ));
+    response.insert_header((header::CACHE_CONTROL, cache_control.value()));
     response
 }
 
-/// A public read as parts of a finished answer that is kept.
-pub fn finish<T: Serialize>(value: &T, link: Option<&str>) -> Result<Parts, Error> {
+/// A public read as the parts of a response for the cache.
+pub fn cacheable_json<T: Serialize>(value: &T, link: Option<&str>) -> Result<Parts, Error> {
     let body = serde_json::to_vec(value).map_err(Error::internal)?;
-    finish_bytes(body, "application/json", link)
+    cacheable(body, "application/json", link)
 }
 
-/// The same for bytes of another kind.
-pub fn finish_bytes(body: Vec<u8>, kind: &str, link: Option<&str>) -> Result<Parts, Error> {
+/// The same for bytes of another media type.
+pub fn cacheable(body: Vec<u8>, content_type: &str, link: Option<&str>) -> Result<Parts, Error> {
     let header = |text: &str| HeaderValue::try_from(text).map_err(Error::internal);
     Ok(Parts {
         etag: header(&etag_of(&body))?,
         body,
-        content_type: header(kind)?,
-        cache_control: HeaderValue::from_static("no-cache"),
+        content_type: header(content_type)?,
+        cache_control: HeaderValue::from_static(CacheControl::NoCache.value()),
         link: link.map(header).transpose()?,
     })
 }
 
-/// A read that can be revalidated: 200 with an ETag. The edge makes 304 of it.
+/// A read that can be revalidated: 200 with an ETag. The middleware makes 304 of it.
 pub fn read<T: Serialize>(value: &T) -> Result<HttpResponse, Error> {
-    read_and_keep(Keep::Revalidate, value)
+    read_with(CacheControl::NoCache, value)
 }
 
 /// The same for what not everybody may read.
-pub fn read_and_keep<T: Serialize>(keep: Keep, value: &T) -> Result<HttpResponse, Error> {
+pub fn read_with<T: Serialize>(
+    cache_control: CacheControl,
+    value: &T,
+) -> Result<HttpResponse, Error> {
     let rendered = render(value)?;
-    Ok(builder(StatusCode::OK, keep)
+    Ok(builder(StatusCode::OK, cache_control)
         .insert_header((header::ETAG, rendered.etag))
         .body(rendered.body))
 }

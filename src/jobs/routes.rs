@@ -16,7 +16,7 @@ use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::Id;
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::jobs::Jobs;
 
 const TAG: &str = "jobs";
@@ -93,7 +93,7 @@ async fn list(
         jobs: records.into_iter().map(Into::into).collect(),
         pagination,
     };
-    let mut response = response::json(StatusCode::OK, Keep::Never, &answer)?;
+    let mut response = response::json(StatusCode::OK, CacheControl::NoStore, &answer)?;
     let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)
@@ -109,7 +109,7 @@ async fn retry(_: Admin, id: Id, app: Data<Jobs>) -> Result<HttpResponse, Error>
         Retried::Waiting(record) => {
             app.bus.publish(&JobWritten {});
             let answer = JobAnswer { job: record.into() };
-            response::json(StatusCode::OK, Keep::Never, &answer)
+            response::json(StatusCode::OK, CacheControl::NoStore, &answer)
         }
         Retried::NotRetryable => Err(Error::new(Code::JobNotRetryable)),
         Retried::NotFound => Err(Error::new(Code::JobNotFound)),

@@ -1,8 +1,12 @@
-//! What happens to posts, and to what is shown of them.
+//! Domain events: what the room tells the bus after a write, before it is answered.
+//!
+//! Subscribers are the response caches of this process and of others.
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::bus::Event;
+use super::stored::PostSummary;
+use crate::core::bus::{Bus, Event};
+use crate::core::db::DbError;
 
 /// A post is, or is no more, what these states of it say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +19,7 @@ impl Event for PostChanged {
     const IS_OWED: bool = true;
 }
 
-/// A state of a post, as far as answers depend on it.
+/// A state of a post, as far as responses depend on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostState {
     pub post_id: i64,
@@ -31,4 +35,30 @@ pub struct AnythingChanged {}
 impl Event for AnythingChanged {
     const NAME: &'static str = "anything_changed";
     const IS_OWED: bool = true;
+}
+
+impl From<&PostSummary> for PostState {
+    fn from(post: &PostSummary) -> Self {
+        Self {
+            post_id: post.post_id,
+            author_id: post.author_id,
+            published: post.published,
+            tags: post.tags().into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// Publishes that a post is, or is no more, what these states of it say.
+pub fn post_changed(bus: &Bus, states: &[&PostSummary]) {
+    let states = states.iter().map(|post| (*post).into()).collect();
+    bus.publish(&PostChanged { states });
+}
+
+/// Publishes that anything may have changed, unless it is known that the write did not
+/// happen: a `COMMIT` that was lost may have been done.
+pub fn write_failed(bus: &Bus, error: &DbError) {
+    match error {
+        DbError::Unavailable(_) | DbError::Fault(_) => bus.publish(&AnythingChanged {}),
+        DbError::Unique(_) | DbError::ForeignKey => {}
+    }
 }

@@ -1,30 +1,23 @@
-//! Posts: `types` is what clients send, `search` what a text is found by, `store`
-//! how a post is written, `counts` and `lists` how many are found and paged through,
-//! `feed` what a feed says and `feed_atom` and `feed_json` how it is written,
-//! `idempotency` how a repeated request is known, `answers` what is kept finished;
-//! `views` is what clients get, and the `routes` are how all of it is spoken over HTTP.
+//! The posts room: publishing, reading, listing, searching and feeds.
+//!
+//! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
+//! [`list`] (filters and pages), [`search`] (the words of texts and queries), [`feed`],
+//! [`views`] (JSON), [`events`] (what the bus is told). On them stand [`storage`] (rows),
+//! [`actions`] (one function a unit of work) and [`routes`] (HTTP).
 
 pub mod actions;
-pub mod answers;
-pub mod check;
-pub mod counts;
 pub mod events;
 pub mod feed;
-pub mod feed_atom;
-pub mod feed_json;
-pub mod feed_routes;
-pub mod idempotency;
-pub mod list_routes;
-pub mod lists;
+pub mod list;
 pub mod routes;
 pub mod search;
-pub mod store;
+pub mod storage;
+pub mod stored;
 pub mod types;
 pub mod views;
 
 use std::sync::Arc;
 
-use self::answers::Answers;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::Db;
@@ -35,8 +28,6 @@ pub struct Posts {
     pub db: Db,
     pub clock: Clock,
     pub bus: Arc<Bus>,
-    /// Finished answers.
-    pub answers: Arc<Answers>,
     /// The base of absolute links.
     pub public_url: PublicUrl,
 }

@@ -1,14 +1,15 @@
-//! What posts look like in answers.
+//! The JSON of a post: in a response, in an export, and as it is kept with the key of a
+//! repeated request. The ETag of a post is that of its JSON, so actions use it as well.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::store::PostHead;
+use super::stored::{PostSummary, StoredPost};
 use super::types::Status;
 use crate::core::clock;
-use crate::http::page::{PageRequest, Pagination};
+use crate::core::compression::etag_of;
 
 /// A post in a list: everything but its content.
 #[derive(Serialize, ToSchema)]
@@ -56,46 +57,45 @@ pub struct Post {
     tags: Vec<String>,
 }
 
-fn status(head: &PostHead) -> Status {
-    if head.published {
+fn status(post: &PostSummary) -> Status {
+    if post.published {
         Status::Published
     } else {
         Status::Draft
     }
 }
 
-fn tags(head: &PostHead) -> Vec<String> {
-    head.tags().into_iter().map(str::to_owned).collect()
+fn tags(post: &PostSummary) -> Vec<String> {
+    post.tags().into_iter().map(str::to_owned).collect()
 }
 
-impl From<PostHead> for PostItem {
-    fn from(head: PostHead) -> Self {
+impl From<PostSummary> for PostItem {
+    fn from(post: PostSummary) -> Self {
         Self {
-            status: status(&head),
-            tags: tags(&head),
-            post_id: head.post_id,
-            post_title: head.title,
-            author: head.author,
-            author_id: head.author_id,
-            date: head.published.then_some(head.date),
-            updated: head.updated,
+            status: status(&post),
+            tags: tags(&post),
+            post_id: post.post_id,
+            post_title: post.title,
+            author: post.author,
+            author_id: post.author_id,
+            date: post.published.then_some(post.date),
+            updated: post.updated,
         }
     }
 }
 
-impl Post {
-    /// A row and its content.
-    pub fn new(head: PostHead, content: String) -> Self {
+impl From<StoredPost> for Post {
+    fn from(StoredPost { summary, text }: StoredPost) -> Self {
         Self {
-            status: status(&head),
-            tags: tags(&head),
-            post_id: head.post_id,
-            post_title: head.title,
-            post_content: content,
-            author: head.author,
-            author_id: head.author_id,
-            date: head.published.then_some(head.date),
-            updated: head.updated,
+            status: status(&summary),
+            tags: tags(&summary),
+            post_id: summary.post_id,
+            post_title: summary.title,
+            post_content: text,
+            author: summary.author,
+            author_id: summary.author_id,
+            date: summary.published.then_some(summary.date),
+            updated: summary.updated,
         }
     }
 }
@@ -116,58 +116,36 @@ pub struct PublishedAnswer<'a> {
     pub post: &'a Post,
 }
 
-#[derive(Serialize, ToSchema)]
-pub struct PostsAnswer {
-    pub posts: Vec<PostItem>,
-    pub pagination: PostsPagination,
+/// The response to a request to publish, as it is sent, and kept with an Idempotency-Key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedResponse {
+    pub post_id: i64,
+    /// Of the new post at its own path.
+    pub etag: String,
+    pub body: Vec<u8>,
 }
 
-/// Where in the whole list this part is. By page it has all members, by cursor
-/// only `size` and `next`.
-#[derive(Serialize, ToSchema)]
-pub struct PostsPagination {
-    /// All posts of the list, exactly.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, value_type = i64, minimum = 0, example = 42)]
-    count: Option<i64>,
-    /// All pages of this size; 0 when there are no posts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, value_type = i64, minimum = 0, example = 3)]
-    pages: Option<i64>,
-    /// The page of this answer, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(required = false, value_type = i64, minimum = 1, example = 1)]
-    page: Option<i64>,
-    /// Posts a page as used.
-    #[schema(minimum = 1, maximum = 100, example = 20)]
-    size: u32,
-    /// The cursor for what follows: send it as `before`. Null at the end.
-    #[schema(required = true, example = "1234")]
-    next: Option<String>,
+impl PublishedResponse {
+    /// That for a post which was just made.
+    pub fn render(post: StoredPost) -> serde_json::Result<Self> {
+        let (post_id, user_id) = (post.summary.post_id, post.summary.author_id);
+        let post = Post::from(post);
+        let body = serde_json::to_vec(&PublishedAnswer {
+            post_id,
+            user_id,
+            post: &post,
+        })?;
+        Ok(Self {
+            post_id,
+            etag: etag(&post)?,
+            body,
+        })
+    }
 }
 
-impl PostsPagination {
-    /// Of a page.
-    pub fn of_page(page: &Pagination, next: Option<i64>) -> Self {
-        Self {
-            count: Some(page.count),
-            pages: Some(page.pages),
-            page: Some(page.page),
-            size: page.size,
-            next: next.map(|place| place.to_string()),
-        }
-    }
-
-    /// Of what comes after a cursor.
-    pub fn of_cursor(size: u32, next: Option<i64>) -> Self {
-        Self {
-            count: None,
-            pages: None,
-            page: None,
-            size,
-            next: next.map(|place| place.to_string()),
-        }
-    }
+/// The ETag of a post at its own path.
+pub fn etag(post: &Post) -> serde_json::Result<String> {
+    serde_json::to_vec(&PostAnswer { post }).map(|body| etag_of(&body))
 }
 
 /// For the description.
@@ -184,10 +162,4 @@ pub fn post_example() -> Value {
     let mut post = item_example();
     post["post_content"] = "The *first* of many.".into();
     post
-}
-
-/// For the description.
-pub fn page_example() -> Value {
-    let page = Pagination::new(PageRequest { page: 1, size: 20 }, 1);
-    json!({ "posts": [item_example()], "pagination": PostsPagination::of_page(&page, None) })
 }

@@ -23,7 +23,7 @@ use crate::core::rate_limits::subscriber;
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::http::transport::Takeover;
 use crate::http::{client_address, cors};
 
@@ -121,7 +121,7 @@ async fn online(
             total,
             partial: is_partial.then_some(true),
         };
-        response::json(StatusCode::OK, Keep::Never, &answer)
+        response::json(StatusCode::OK, CacheControl::NoStore, &answer)
     })
 }
 

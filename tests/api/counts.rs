@@ -5,9 +5,10 @@ use diesel::prelude::*;
 use futures_util::future::join_all;
 use inkpot::core::db::schema::{content, post, post_tag};
 use inkpot::core::db::{Conn, DatabaseUrl, connection};
-use inkpot::posts::check;
-use inkpot::posts::counts::Block;
-use inkpot::posts::store;
+use inkpot::posts::actions;
+use inkpot::posts::storage::check;
+use inkpot::posts::storage::counts::Block;
+use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
 use serde_json::json;
 
@@ -240,7 +241,7 @@ async fn counts_that_are_wrong_are_found_and_mended(app: TestApp) {
         db.write_blocking(&|conn| check::add_missing(conn, &found))
             .unwrap();
         db.write_blocking(&check::unindex_all).unwrap();
-        check::index_pending(&db, &|_| {}).unwrap()
+        actions::check::index_pending(&db, &|_| {}).unwrap()
     });
     assert_eq!(mended.join().unwrap(), 5);
     assert_eq!(missing(&app), []);
@@ -284,7 +285,7 @@ async fn posts_from_before_the_search_are_found_after_a_while(app: TestApp) {
     ann.delete("/post/9").await.expect_empty(204);
     let second = app.second(&[]).await;
     let workers = [app.state.db.clone(), second.state.db.clone()]
-        .map(|db| std::thread::spawn(move || check::index_pending(&db, &|_| {}).unwrap()));
+        .map(|db| std::thread::spawn(move || actions::check::index_pending(&db, &|_| {}).unwrap()));
     let done: usize = workers
         .into_iter()
         .map(|worker| worker.join().unwrap())

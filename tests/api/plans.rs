@@ -10,9 +10,9 @@ use inkpot::core::db::{Conn, connection, connection::DatabaseUrl};
 use inkpot::http::page::PageRequest;
 use inkpot::jobs::Lane;
 use inkpot::jobs::store as jobs;
-use inkpot::posts::lists::{self, Filter, Part};
+use inkpot::posts::list::{Filter, Part};
 use inkpot::posts::search::Query;
-use inkpot::posts::store;
+use inkpot::posts::storage::{lists, posts as store};
 use inkpot::posts::types::Tag;
 
 use crate::harness::{Backend, TestDatabase, posts};
@@ -66,7 +66,7 @@ fn lists() -> Vec<(String, Filter, Part)> {
         },
     ];
     let page = |page| Part::Page(PageRequest { page, size: 20 });
-    let below = |place| Part::Below { place, size: 20 };
+    let below = |position| Part::Below { position, size: 20 };
     let mut all = Vec::new();
     for filter in filters {
         for part in [
@@ -276,7 +276,7 @@ fn judge(conn: &mut Conn) {
     }
     let queries = statements(conn, |conn| {
         store::find_post(conn, 50_000).unwrap().unwrap();
-        assert_eq!(store::load_after(conn, 7, true, 1000).unwrap().len(), 16);
+        assert_eq!(lists::load_after(conn, 7, true, 1000).unwrap().len(), 16);
     });
     look(conn, "posts with their texts", queries);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

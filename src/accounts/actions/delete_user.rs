@@ -89,7 +89,7 @@ fn delete(
     if !users::hold_for_deletion(conn, user_id)? {
         return Ok(Deletion::NotFound);
     }
-    posts::actions::delete_all_of(conn, user_id)?;
+    posts::actions::of_author::delete_all_of(conn, user_id)?;
     if !users::delete_user(conn, user_id)? {
         return Ok(Deletion::NotFound);
     }

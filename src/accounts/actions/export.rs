@@ -8,8 +8,8 @@ use crate::accounts::types::{AuditEntry, Session, User};
 use crate::core::db::DbError;
 use crate::jobs;
 use crate::jobs::store::Record as JobRow;
-use crate::posts;
-use crate::posts::actions::{AuthorCursor, PostHead};
+use crate::posts::actions::of_author::{self, AuthorCursor};
+use crate::posts::stored::StoredPost;
 
 /// What is there of a user at once, and then the parts of the rest.
 pub struct Export {
@@ -41,7 +41,7 @@ pub enum Part {
     Jobs(Vec<JobRow>),
     Audit(Vec<AuditEntry>),
     /// With their texts, drafts first.
-    Posts(Vec<(PostHead, String)>),
+    Posts(Vec<StoredPost>),
 }
 
 impl Export {
@@ -98,7 +98,7 @@ impl ExportRest {
             }
             Step::Posts(cursor) => {
                 let some = db
-                    .read(move |conn| posts::actions::load_some_of(conn, user_id, cursor))
+                    .read(move |conn| of_author::load_some_of(conn, user_id, cursor))
                     .await?;
                 (Part::Posts(some.posts), some.next.map(Step::Posts))
             }

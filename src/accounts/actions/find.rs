@@ -54,7 +54,7 @@ pub async fn find_public_user(
                 name: user.name,
                 username: user.username,
                 created: user.created,
-                posts: posts::actions::count_published_by(conn, user_id)?,
+                posts: posts::actions::of_author::count_published_by(conn, user_id)?,
             }))
         })
         .await

@@ -17,7 +17,7 @@ use crate::error::{Code, Error, FieldError};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::rate_limit::{self, Admitted};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::notify::Language;
 
 /// The endpoints of this module.
@@ -182,7 +182,7 @@ fn token_answer(
         refresh_expires_in: remaining,
     };
     let body = serde_json::to_vec(&answer).map_err(Error::internal)?;
-    let mut response = response::builder(status, Keep::Never);
+    let mut response = response::builder(status, CacheControl::NoStore);
     if by_cookie {
         let max_age = session.remembered.then_some(remaining);
         response.cookie(cookie::with(session.refresh_token, max_age));

@@ -22,7 +22,7 @@ use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::{Id, parse_id};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 
 /// The endpoints of this module, and with them the public view, which shares its
 /// path.
@@ -182,7 +182,7 @@ async fn change(
             let answer = AdminUserAnswer {
                 userinfo: (*after).into(),
             };
-            response::json(StatusCode::OK, Keep::Never, &answer)
+            response::json(StatusCode::OK, CacheControl::NoStore, &answer)
         }
         Administered::NotFound => Err(Error::new(Code::UserNotFound)),
         Administered::LastAdmin => Err(Error::new(Code::LastAdmin)),

@@ -16,7 +16,7 @@ use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::rate_limit::{Admitted, UseOfCode};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::notify::Language;
 
 /// The endpoints of this module.
@@ -71,7 +71,7 @@ fn accepted() -> Result<HttpResponse, Error> {
     let answer = AcceptedAnswer {
         status: Accepted::Accepted,
     };
-    response::json(StatusCode::ACCEPTED, Keep::Never, &answer)
+    response::json(StatusCode::ACCEPTED, CacheControl::NoStore, &answer)
 }
 
 async fn send(
@@ -106,7 +106,7 @@ async fn verify(
             let answer = OwnUserAnswer {
                 userinfo: (*user).into(),
             };
-            response::json(StatusCode::OK, Keep::Never, &answer)
+            response::json(StatusCode::OK, CacheControl::NoStore, &answer)
         }
         Verified::WrongCode => Err(Error::new(Code::WrongCode)),
     }

@@ -18,7 +18,7 @@ use crate::accounts::Accounts;
 use crate::accounts::actions::{Export, ExportRest, Part};
 use crate::accounts::extract::Caller;
 use crate::error::{Code, Error};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::jobs::views::{JobView, job_example};
 use crate::posts::views::{Post, post_example};
 
@@ -59,7 +59,7 @@ pub async fn export(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse,
         has_element: false,
     };
     let body = stream::try_unfold(writer, Writer::next);
-    Ok(response::builder(StatusCode::OK, Keep::Never)
+    Ok(response::builder(StatusCode::OK, CacheControl::NoStore)
         .insert_header((
             header::CONTENT_DISPOSITION,
             "attachment; filename=\"inkpot-export.json\"",
@@ -113,7 +113,7 @@ impl Writer {
             Part::Audit(entries) if entries.is_empty() => self.next_list(b"],\"posts\":["),
             Part::Audit(entries) => self.elements(entries, AuditView::from)?,
             Part::Posts(posts) if posts.is_empty() => self.next_list(b"]}"),
-            Part::Posts(posts) => self.elements(posts, |(head, text)| Post::new(head, text))?,
+            Part::Posts(posts) => self.elements(posts, Post::from)?,
         }
         Ok(false)
     }

@@ -11,7 +11,7 @@ use crate::accounts::Accounts;
 use crate::accounts::tokens::{KeyInfo, Use};
 use crate::error::Error;
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -86,7 +86,7 @@ async fn keys(app: Data<Accounts>) -> Result<HttpResponse, Error> {
     let rendered = response::render(&JsonWebKeys {
         keys: keys.into_iter().filter_map(JsonWebKey::of).collect(),
     })?;
-    Ok(response::builder(StatusCode::OK, Keep::Briefly)
+    Ok(response::builder(StatusCode::OK, CacheControl::OneSecond)
         .insert_header((header::ETAG, rendered.etag))
         .body(rendered.body))
 }

@@ -21,7 +21,7 @@ use crate::error::{Code, Error, FieldError};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::notify::Language;
 
 /// The endpoints of this module.
@@ -118,7 +118,7 @@ fn own_view(user: User) -> Result<HttpResponse, Error> {
     let answer = OwnUserAnswer {
         userinfo: user.into(),
     };
-    response::json(StatusCode::OK, Keep::Never, &answer)
+    response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }
 
 async fn change(
@@ -186,7 +186,7 @@ async fn list_sessions(caller: Caller, app: Data<Accounts>) -> Result<HttpRespon
             .map(|session| SessionView::new(session, caller.session_id))
             .collect(),
     };
-    response::json(StatusCode::OK, Keep::Never, &answer)
+    response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }
 
 async fn end_session(

@@ -7,7 +7,7 @@ use crate::accounts::failure::Failure;
 use crate::accounts::password::Fault;
 use crate::accounts::types::Identifier;
 use crate::error::{Code, Error, FieldError};
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 
 /// The group of the routes in the API's description.
 pub const TAG: &str = "users";
@@ -45,7 +45,7 @@ pub fn nothing() -> HttpResponse {
 
 /// A page of a list, with links to the others.
 pub fn page<T: serde::Serialize>(answer: &T, link: String) -> Result<HttpResponse, Error> {
-    let mut response = response::json(StatusCode::OK, Keep::Never, answer)?;
+    let mut response = response::json(StatusCode::OK, CacheControl::NoStore, answer)?;
     let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)

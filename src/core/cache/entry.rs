@@ -1,19 +1,18 @@
-//! A finished answer and its compressed forms.
+//! A cached response, with its compressed forms (content codings).
 
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use tokio::sync::OnceCell;
 
 use super::Moment;
-use super::changes::Source;
-use crate::core::compression::{self, Coding};
-use crate::http::middleware::COMPRESS_INLINE;
+use super::invalidation::CacheTag;
+use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 
 /// What an entry costs beside its bytes: itself, the cache's records of it and its
 /// key, the small allocations. Measured, and rounded up.
 pub const OVERHEAD: usize = 2048;
 
-/// What an answer is made of.
+/// The parts of a finished response.
 pub struct Parts {
     pub body: Vec<u8>,
     /// Strong, of the plain form, with its quotes.
@@ -25,11 +24,11 @@ pub struct Parts {
 
 /// What a filling found, and what that depends on.
 pub enum Filled {
-    Found { parts: Parts, sources: Vec<Source> },
-    Absent { sources: Vec<Source> },
+    Found { parts: Parts, tags: Vec<CacheTag> },
+    Absent { tags: Vec<CacheTag> },
 }
 
-/// A finished answer. Nothing of it changes but for its compressed forms, each of
+/// A finished response. Nothing of it changes but for its compressed forms, each of
 /// which is made when it is first asked for.
 pub struct Entry {
     body: Bytes,
@@ -40,7 +39,7 @@ pub struct Entry {
     varies: bool,
     /// In the order of [`Coding::ALL`]; `None` when the plain form is all there is.
     forms: Option<Box<[Form; 3]>>,
-    sources: Box<[Source]>,
+    tags: Box<[CacheTag]>,
     /// When the reading began.
     pub(super) read: Moment,
 }
@@ -53,8 +52,8 @@ struct Form {
 }
 
 impl Entry {
-    pub(super) fn new(parts: Parts, sources: Vec<Source>, read: Moment) -> Self {
-        // Answers with secrets stay plain: their compressed length would tell of them.
+    pub(super) fn new(parts: Parts, tags: Vec<CacheTag>, read: Moment) -> Self {
+        // Responses with secrets stay plain: their compressed length would tell of them.
         let varies = compression::is_text_kind(&parts.content_type)
             && parts.cache_control.as_bytes() != b"no-store";
         let gains = varies && compression::gains(&parts.content_type, parts.body.len());
@@ -72,7 +71,7 @@ impl Entry {
             cache_control: parts.cache_control,
             link: parts.link,
             varies,
-            sources: sources.into(),
+            tags: tags.into(),
             read,
         }
     }
@@ -104,9 +103,9 @@ impl Entry {
         self.varies
     }
 
-    /// What the answer was made of.
-    pub fn sources(&self) -> &[Source] {
-        &self.sources
+    /// The tags of what the response was made of.
+    pub fn tags(&self) -> &[CacheTag] {
+        &self.tags
     }
 
     /// The ETag of the form in `coding`; `None` when there is no such form, as far as
@@ -153,7 +152,7 @@ impl Entry {
             + self.body.len()
             + made.map(Bytes::len).sum::<usize>()
             + self.link.as_ref().map_or(0, HeaderValue::len)
-            + size_of_val(&*self.sources)
+            + size_of_val(&*self.tags)
     }
 }
 

@@ -1,14 +1,16 @@
-//! Finished answers, kept as bytes for as long as nothing they were made of changes.
+//! The response cache: finished responses as bytes, kept for as long as nothing that they
+//! were made of changes.
 //!
-//! A write says what it changed, right after its `COMMIT` and before it answers
-//! ([`Cache::changed`]). Every entry knows what it was made of and when its reading
-//! began, which is looked at whenever it is asked for: what a slow reading brings too
-//! late is kept but never served ([`changes`]). Requests for the same missing answer
-//! wait for one filling (`flights`).
+//! - **Invalidation** ([`invalidation`]). A write invalidates cache tags right after its
+//!   `COMMIT` and before it answers ([`Cache::invalidate`]). An entry has the tags of what
+//!   it was made of and the version at which its reading began. Every lookup compares the
+//!   two, so what a slow reading brings too late may be kept but is never served.
+//! - **Single-flight** (`single_flight`). Concurrent misses share one filling. A waiter
+//!   whose request came after an invalidation discards the shared result and reads again.
 
-pub mod changes;
 pub mod entry;
-mod flights;
+pub mod invalidation;
+mod single_flight;
 #[cfg(test)]
 mod tests;
 
@@ -21,30 +23,30 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use moka::ops::compute::Op;
 
-use self::changes::{Changes, Source};
 use self::entry::{Entry, Filled};
-use self::flights::Flights;
+use self::invalidation::{CacheTag, Invalidation};
+use self::single_flight::SingleFlight;
 use crate::core::clock::Clock;
 use crate::core::compression::Coding;
-use crate::error::Error;
 
 /// How long entries hold where others write, unless it is said.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
 /// Flights whose result came too late for a request before it reads for itself.
 const MAX_JOINED: usize = 2;
 
-/// Finished answers by key, within a bound of memory.
+/// Finished responses by key, within a bound of memory. `E`: why a filling may fail, which
+/// is told to all who waited for it.
 ///
 /// Keys should be small: what they own on the heap is not weighed.
-pub struct Cache<K: Hash + Eq> {
+pub struct Cache<K: Hash + Eq, E> {
     entries: moka::sync::Cache<K, Arc<Entry>>,
     /// Bytes.
     bound: u64,
     /// How long entries hold where others write.
     lifetime: Duration,
     others_write: AtomicBool,
-    changes: Changes,
-    flights: Flights<K, Outcome>,
+    invalidation: Invalidation,
+    flights: SingleFlight<K, Outcome<E>>,
     clock: Clock,
 }
 
@@ -52,29 +54,29 @@ pub struct Cache<K: Hash + Eq> {
 #[derive(Clone, Copy)]
 pub(crate) struct Moment {
     /// The newest change then.
-    stamp: u64,
+    version: u64,
     /// By [`Clock::steady`]; `None` while nobody else wrote.
     at: Option<Duration>,
 }
 
 /// What a filling ended with, for all who waited for it.
-struct Outcome {
+struct Outcome<E> {
     read: Moment,
-    answer: Answer,
+    result: FillResult<E>,
 }
 
 #[derive(Clone)]
-enum Answer {
+enum FillResult<E> {
     Found(Arc<Entry>),
-    Absent(Arc<[Source]>),
-    Failed(Error),
+    Absent(Arc<[CacheTag]>),
+    Failed(E),
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
+impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// A cache of `bytes`, what is needed beside the bodies included; with 0 nothing
     /// is kept. Where others than this process write, as is supposed without a
-    /// `lifetime` of `None`, entries end after it, counted from before they were read;
-    /// otherwise only when they are changed.
+    /// `lifetime` of `None`, entries expire after it, counted from before they were read;
+    /// otherwise they hold until they are invalidated.
     pub fn new(bytes: u64, lifetime: Option<Duration>, clock: Clock) -> Self {
         Self {
             entries: moka::sync::Cache::builder()
@@ -84,8 +86,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
             bound: bytes,
             lifetime: lifetime.unwrap_or(OTHERS_WRITE),
             others_write: AtomicBool::new(lifetime.is_some()),
-            changes: Changes::default(),
-            flights: Flights::new(),
+            invalidation: Invalidation::default(),
+            flights: SingleFlight::new(),
             clock,
         }
     }
@@ -97,48 +99,48 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
         self.others_write.store(do_they, Ordering::Release);
     }
 
-    /// Says that `sources` are not what they were: to be called after `COMMIT` and
+    /// Invalidates every entry that has one of `tags`: to be called after `COMMIT` and
     /// before anybody is told, in the same closure on the blocking pool, since the
     /// future of a handler may be dropped in between. A `COMMIT` that was lost may
     /// have happened, so it counts.
-    pub fn changed(&self, sources: &[Source]) {
-        self.changes.record(sources);
+    pub fn invalidate(&self, tags: &[CacheTag]) {
+        self.invalidation.invalidate(tags);
     }
 
-    /// The entry of `key` when it still holds.
+    /// The entry of `key` when it is valid.
     pub fn get(&self, key: &K) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
-        self.holds(&entry).then_some(entry)
+        self.is_valid(&entry).then_some(entry)
     }
 
-    /// The entry of `key`, by `fill` when none holds; `None` when there is nothing
-    /// under the key. It is never what was read before a change that was acknowledged
-    /// before this call.
+    /// The entry of `key`, by `fill` when there is no valid one; `None` when there is
+    /// nothing under the key. It is never what was read before a change that was
+    /// acknowledged before this call.
     ///
-    /// `fill` is called at most once. Callers at the same time wait for one of them,
-    /// and share its failure as well.
+    /// `fill` is called at most once. Concurrent callers wait for one of them, and share
+    /// its failure as well.
     pub async fn find_or_fill(
         &self,
         key: &K,
-        fill: impl AsyncFn() -> Result<Filled, Error>,
-    ) -> Result<Option<Arc<Entry>>, Error> {
+        fill: impl AsyncFn() -> Result<Filled, E>,
+    ) -> Result<Option<Arc<Entry>>, E> {
         if let Some(entry) = self.get(key) {
             return Ok(Some(entry));
         }
         let arrival = self.moment();
         for _ in 0..MAX_JOINED {
             let is_own = Cell::new(false);
-            let seat = self.flights.board(key);
+            let participant = self.flights.join(key);
             let filling = || {
                 is_own.set(true);
                 self.fill(key, &fill)
             };
-            let outcome = seat.outcome.get_or_init(filling).await;
-            if is_own.get() || self.serves(outcome, arrival) {
-                return outcome.answer.clone().into_result();
+            let outcome = participant.result.get_or_init(filling).await;
+            if is_own.get() || self.may_serve(outcome, arrival) {
+                return outcome.result.clone().into_result();
             }
         }
-        self.fill(key, &fill).await.answer.into_result()
+        self.fill(key, &fill).await.result.into_result()
     }
 
     /// The form of `entry` in `coding`, made at the first call; `None` when the plain
@@ -151,29 +153,29 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
         form
     }
 
-    async fn fill(&self, key: &K, fill: &impl AsyncFn() -> Result<Filled, Error>) -> Outcome {
+    async fn fill(&self, key: &K, fill: &impl AsyncFn() -> Result<Filled, E>) -> Outcome<E> {
         // Another flight may have landed between the first look and this.
         if let Some(entry) = self.get(key) {
             return Outcome {
                 read: entry.read,
-                answer: Answer::Found(entry),
+                result: FillResult::Found(entry),
             };
         }
         let read = self.moment();
-        let answer = match fill().await {
-            Ok(Filled::Found { parts, sources }) => {
-                let entry = Arc::new(Entry::new(parts, sources, read));
-                self.keep(key, &entry);
-                Answer::Found(entry)
+        let result = match fill().await {
+            Ok(Filled::Found { parts, tags }) => {
+                let entry = Arc::new(Entry::new(parts, tags, read));
+                self.insert(key, &entry);
+                FillResult::Found(entry)
             }
-            Ok(Filled::Absent { sources }) => Answer::Absent(sources.into()),
-            Err(error) => Answer::Failed(error),
+            Ok(Filled::Absent { tags }) => FillResult::Absent(tags.into()),
+            Err(error) => FillResult::Failed(error),
         };
-        Outcome { read, answer }
+        Outcome { read, result }
     }
 
-    fn keep(&self, key: &K, entry: &Arc<Entry>) {
-        if self.fits(entry) && self.holds(entry) {
+    fn insert(&self, key: &K, entry: &Arc<Entry>) {
+        if self.fits(entry) && self.is_valid(entry) {
             self.entries.insert(key.clone(), Arc::clone(entry));
             // Otherwise dozens of bodies could wait above the bound.
             self.entries.run_pending_tasks();
@@ -200,13 +202,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
 
     fn moment(&self) -> Moment {
         Moment {
-            stamp: self.changes.stamp(),
+            version: self.invalidation.version(),
             at: (self.others_write.load(Ordering::Acquire)).then(|| self.clock.steady()),
         }
     }
 
-    fn holds(&self, entry: &Entry) -> bool {
-        self.changes.none_since(entry.read.stamp, entry.sources()) && self.is_young(entry.read)
+    fn is_valid(&self, entry: &Entry) -> bool {
+        self.invalidation
+            .is_current(entry.read.version, entry.tags())
+            && self.is_young(entry.read)
     }
 
     fn is_young(&self, read: Moment) -> bool {
@@ -218,24 +222,24 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static> Cache<K> {
         }
     }
 
-    /// Whether who came at `arrival` may have what another one read: when that reading
-    /// began later, or nothing has changed meanwhile. Of a failure it is not known
+    /// Whether a request that came at `arrival` may have what another one read: when that
+    /// reading began later, or nothing has changed meanwhile. Of a failure it is not known
     /// what it depends on; and it does not age.
-    fn serves(&self, outcome: &Outcome, arrival: Moment) -> bool {
-        let Outcome { read, answer } = outcome;
-        let sources = match answer {
-            Answer::Found(entry) => entry.sources(),
-            Answer::Absent(sources) => sources,
-            Answer::Failed(_) => return read.stamp >= arrival.stamp,
+    fn may_serve(&self, outcome: &Outcome<E>, arrival: Moment) -> bool {
+        let Outcome { read, result } = outcome;
+        let tags = match result {
+            FillResult::Found(entry) => entry.tags(),
+            FillResult::Absent(tags) => tags,
+            FillResult::Failed(_) => return read.version >= arrival.version,
         };
         let is_current =
-            read.stamp >= arrival.stamp || self.changes.none_since(read.stamp, sources);
+            read.version >= arrival.version || self.invalidation.is_current(read.version, tags);
         is_current && (self.is_young(*read) || read.at > arrival.at)
     }
 }
 
-impl Answer {
-    fn into_result(self) -> Result<Option<Arc<Entry>>, Error> {
+impl<E> FillResult<E> {
+    fn into_result(self) -> Result<Option<Arc<Entry>>, E> {
         match self {
             Self::Found(entry) => Ok(Some(entry)),
             Self::Absent(_) => Ok(None),

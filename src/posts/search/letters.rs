@@ -1,4 +1,4 @@
-//! Characters: what they are to a search, and how they are spelt in ASCII.
+//! Character classes of the tokenizer, normalization, and the spelling in ASCII.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// Whether a letter or digit is of a script without spaces, or of Hangul, whose words
+/// Whether a letter or digit is of a batch without spaces, or of Hangul, whose words
 /// carry their particles with them.
 fn is_unspaced(c: char) -> bool {
     matches!(c,

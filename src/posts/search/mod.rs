@@ -1,7 +1,8 @@
-//! The text of a post and of a query as both databases see them: tokens of plain ASCII.
+//! Full-text search: the text of a post and of a query as both databases see them, tokens
+//! of plain ASCII.
 //!
 //! Neither database's own parser knows all languages, and they do not know the same
-//! ones: so all is cut into tokens here (`words`), spelt so that no parser can cut,
+//! ones: so all is cut into tokens here (`words`, the tokenizer), spelt so that no parser can cut,
 //! fold or skip them (`letters`), and looked for in each one's own terms (`query`).
 
 mod letters;

@@ -1,4 +1,4 @@
-//! What somebody searches for.
+//! The query parser: words, phrases and prefixes that somebody searches for.
 
 use super::words::{End, TOKEN_MAX, Words};
 

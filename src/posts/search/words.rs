@@ -1,4 +1,4 @@
-//! A text as its tokens, of posts and of queries alike.
+//! The tokenizer: a text as its tokens, of posts and of queries alike.
 
 use super::letters::{Kind, fold, spell};
 
@@ -28,7 +28,7 @@ pub(super) struct Words {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Word,
-    /// One character of a script without spaces.
+    /// One character of a batch without spaces.
     Single,
     /// Pairs of characters; the token of the last character alone stands at the end.
     Pairs,

@@ -2,7 +2,7 @@
 
 use diesel::connection::SimpleConnection;
 use inkpot::core::db::Conn;
-use inkpot::posts::check;
+use inkpot::posts::storage::check;
 
 /// Digits, to be multiplied to numbers.
 const DIGITS: &str = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \

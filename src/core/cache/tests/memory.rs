@@ -75,7 +75,7 @@ async fn a_form_does_not_bring_an_old_entry_back() {
     let cache = cache();
     let read = async || found(text(2000));
     let old = cache.find_or_fill(&1, read).await.unwrap().unwrap();
-    cache.changed(&[post()]);
+    cache.invalidate(&[post()]);
     let new = cache.find_or_fill(&1, read).await.unwrap().unwrap();
     assert!(cache.form(&1, &old, Coding::Zstd).await.is_some());
     assert!(Arc::ptr_eq(&cache.get(&1).unwrap(), &new));
@@ -83,7 +83,7 @@ async fn a_form_does_not_bring_an_old_entry_back() {
 
 #[actix_web::test]
 async fn all_that_is_kept_fits_the_bound() {
-    let cache: Cache<u32> = Cache::new(100_000, None, clock());
+    let cache: Cache<u32, Failure> = Cache::new(100_000, None, clock());
     for key in 0..500 {
         let read = async || found(text(10_000));
         let entry = cache.find_or_fill(&key, read).await.unwrap().unwrap();
@@ -99,7 +99,7 @@ async fn all_that_is_kept_fits_the_bound() {
 #[actix_web::test]
 async fn what_is_larger_than_the_bound_is_served_and_not_kept() {
     let small = OVERHEAD + 2000 + 2;
-    let cache: Cache<u32> = Cache::new(small as u64, None, clock());
+    let cache: Cache<u32, Failure> = Cache::new(small as u64, None, clock());
     let large = cache.find_or_fill(&1, async || found(text(2001))).await;
     assert_eq!(large.unwrap().unwrap().body().len(), 2001);
     assert!(cache.get(&1).is_none());
@@ -114,7 +114,7 @@ async fn what_is_larger_than_the_bound_is_served_and_not_kept() {
 
 #[actix_web::test]
 async fn a_cache_of_nothing_keeps_nothing_and_still_joins() {
-    let cache: Cache<u32> = Cache::new(0, None, clock());
+    let cache: Cache<u32, Failure> = Cache::new(0, None, clock());
     let fillings = Cell::new(0);
     let read = async || {
         fillings.set(fillings.get() + 1);

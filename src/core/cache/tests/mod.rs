@@ -3,8 +3,8 @@
 // Results, as fillings and answers are.
 #![allow(clippy::unnecessary_wraps)]
 
-mod flights;
 mod memory;
+mod single_flight;
 mod threads;
 mod validity;
 
@@ -18,7 +18,10 @@ use tokio::sync::oneshot;
 
 use super::entry::Parts;
 use super::*;
-use crate::error::Code;
+
+/// Why a filling failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Failure(&'static str);
 
 const BOUND: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,12 +30,12 @@ fn clock() -> Clock {
     Clock::by_hand(DateTime::UNIX_EPOCH)
 }
 
-fn cache() -> Cache<u32> {
+fn cache() -> Cache<u32, Failure> {
     Cache::new(BOUND, None, clock())
 }
 
-fn post() -> Source {
-    Source::of(&"post")
+fn post() -> CacheTag {
+    CacheTag::of(&"post")
 }
 
 fn parts(body: impl Into<Vec<u8>>) -> Parts {
@@ -45,31 +48,27 @@ fn parts(body: impl Into<Vec<u8>>) -> Parts {
     }
 }
 
-fn found(body: impl Into<Vec<u8>>) -> Result<Filled, Error> {
+fn found(body: impl Into<Vec<u8>>) -> Result<Filled, Failure> {
     Ok(Filled::Found {
         parts: parts(body),
-        sources: vec![post()],
+        tags: vec![post()],
     })
 }
 
-fn absent() -> Result<Filled, Error> {
-    Ok(Filled::Absent {
-        sources: vec![post()],
-    })
+fn absent() -> Result<Filled, Failure> {
+    Ok(Filled::Absent { tags: vec![post()] })
 }
 
 /// The body under key 1, by `fill` when it must be.
 async fn body(
-    cache: &Cache<u32>,
-    fill: impl AsyncFn() -> Result<Filled, Error>,
-) -> Result<Option<Bytes>, Code> {
+    cache: &Cache<u32, Failure>,
+    fill: impl AsyncFn() -> Result<Filled, Failure>,
+) -> Result<Option<Bytes>, Failure> {
     let entry = cache.find_or_fill(&1, fill).await;
-    entry
-        .map(|entry| entry.map(|entry| entry.body().clone()))
-        .map_err(|error| error.code)
+    entry.map(|entry| entry.map(|entry| entry.body().clone()))
 }
 
-fn some(body: &'static str) -> Result<Option<Bytes>, Code> {
+fn some(body: &'static str) -> Result<Option<Bytes>, Failure> {
     Ok(Some(Bytes::from_static(body.as_bytes())))
 }
 
@@ -80,8 +79,8 @@ async fn waits<T>(mut future: Pin<&mut impl Future<Output = T>>) -> bool {
 
 /// A reading that ends when it is told what it read.
 fn slow() -> (
-    oneshot::Sender<Result<Filled, Error>>,
-    impl AsyncFn() -> Result<Filled, Error>,
+    oneshot::Sender<Result<Filled, Failure>>,
+    impl AsyncFn() -> Result<Filled, Failure>,
 ) {
     let (tell, told) = oneshot::channel();
     let told = Rc::new(Cell::new(Some(told)));
@@ -89,6 +88,6 @@ fn slow() -> (
     (tell, read)
 }
 
-async fn never() -> Result<Filled, Error> {
+async fn never() -> Result<Filled, Failure> {
     panic!("this must not be read")
 }

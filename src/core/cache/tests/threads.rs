@@ -23,7 +23,7 @@ struct Row {
 }
 
 struct Model {
-    cache: Cache<usize>,
+    cache: Cache<usize, Failure>,
     rows: [Row; KEYS],
     reads: AtomicUsize,
     fillings: AtomicUsize,
@@ -33,7 +33,7 @@ struct Model {
 
 impl Model {
     /// The present value, told some time after it was read.
-    async fn fill(&self, key: usize) -> Result<Filled, Error> {
+    async fn fill(&self, key: usize) -> Result<Filled, Failure> {
         let fillings = self.fillings.fetch_add(1, Ordering::Relaxed);
         let value = self.rows[key].value.load(Ordering::Acquire);
         for _ in 0..fillings % 4 {
@@ -42,7 +42,7 @@ impl Model {
         }
         Ok(Filled::Found {
             parts: parts(value.to_le_bytes()),
-            sources: vec![Source::of(&key)],
+            tags: vec![CacheTag::of(&key)],
         })
     }
 
@@ -66,7 +66,7 @@ impl Model {
         let value = row.value.fetch_add(1, Ordering::AcqRel) + 1;
         // Others may read the new value before anybody says that it is new.
         std::thread::yield_now();
-        self.cache.changed(&[Source::of(&key)]);
+        self.cache.invalidate(&[CacheTag::of(&key)]);
         row.acknowledged.fetch_max(value, Ordering::AcqRel);
     }
 

@@ -5,13 +5,13 @@ use std::pin::pin;
 use super::*;
 
 #[actix_web::test]
-async fn an_entry_serves_until_one_of_its_sources_is_changed() {
+async fn an_entry_serves_until_one_of_its_tags_is_invalidated() {
     let cache = cache();
     assert_eq!(body(&cache, async || found("old")).await, some("old"));
     assert_eq!(body(&cache, never).await, some("old"));
-    cache.changed(&[]);
+    cache.invalidate(&[]);
     assert_eq!(body(&cache, never).await, some("old"));
-    cache.changed(&[post()]);
+    cache.invalidate(&[post()]);
     assert!(cache.get(&1).is_none());
     assert_eq!(body(&cache, async || found("new")).await, some("new"));
     assert_eq!(body(&cache, never).await, some("new"));
@@ -23,7 +23,7 @@ async fn what_a_slow_reading_brings_after_a_change_is_for_nobody_else() {
     let (tell, read) = slow();
     let mut reader = pin!(body(&cache, read));
     assert!(waits(reader.as_mut()).await);
-    cache.changed(&[post()]);
+    cache.invalidate(&[post()]);
     tell.send(found("old")).ok();
     // It began before the change, so the old state is an answer.
     assert_eq!(reader.await, some("old"));
@@ -35,7 +35,7 @@ async fn what_a_slow_reading_brings_after_a_change_is_for_nobody_else() {
 async fn what_is_kept_after_a_change_but_was_read_before_it_is_not_served() {
     let cache = cache();
     let read = cache.moment();
-    cache.changed(&[post()]);
+    cache.invalidate(&[post()]);
     let entry = Arc::new(Entry::new(parts("old"), vec![post()], read));
     cache.entries.insert(1, entry);
     assert!(cache.get(&1).is_none());
@@ -45,7 +45,7 @@ async fn what_is_kept_after_a_change_but_was_read_before_it_is_not_served() {
 async fn a_lifetime_counts_from_before_the_reading() {
     let clock = clock();
     let half = chrono::Duration::milliseconds(500);
-    let cache: Cache<u32> = Cache::new(BOUND, Some(SECOND), clock.clone());
+    let cache: Cache<u32, Failure> = Cache::new(BOUND, Some(SECOND), clock.clone());
     let read = async || {
         clock.advance(half);
         found("first")
@@ -59,7 +59,7 @@ async fn a_lifetime_counts_from_before_the_reading() {
 #[actix_web::test]
 async fn without_a_lifetime_nothing_ages() {
     let clock = clock();
-    let cache: Cache<u32> = Cache::new(BOUND, None, clock.clone());
+    let cache: Cache<u32, Failure> = Cache::new(BOUND, None, clock.clone());
     assert_eq!(body(&cache, async || found("first")).await, some("first"));
     clock.advance(chrono::Duration::days(1000));
     assert_eq!(body(&cache, never).await, some("first"));

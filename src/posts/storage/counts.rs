@@ -1,8 +1,8 @@
-//! How many posts each list has, and where its n-th post is, without counting.
+//! Kept counts: how many posts each list has, and where its n-th post is, without counting.
 //!
-//! Every post has a place, a number that grows with publication. For every list the
-//! table `post_count` keeps how many of its posts have their places in each block of
-//! 256 and of 16,384 places. The n-th post is found by adding up some dozens of large
+//! Every post has a position, a number that grows with publication. For every list the
+//! table `post_count` keeps how many of its posts have their positions in each block of
+//! 256 and of 16,384 positions. The n-th post is found by adding up some dozens of large
 //! blocks, then at most 64 small ones, and skipping at most 255 rows of an index; the
 //! cost does not grow with the number of the page and hardly with the table.
 //!
@@ -17,38 +17,14 @@ use diesel::prelude::*;
 
 use crate::core::db::schema::post_count;
 use crate::core::db::{Conn, dialect::Batch};
+use crate::posts::list::List;
 
-/// Bits of a place that a small block leaves out: 256 places.
+/// Bits of a position that a small block leaves out: 256 positions.
 const SMALL: u32 = 8;
-/// The same for a large block: 16,384 places.
+/// The same for a large block: 16,384 positions.
 const LARGE: u32 = 14;
-/// The levels as they are stored, and how many places a block has.
+/// The levels as they are stored, and how many positions a block has.
 const LEVELS: [(i32, u32); 2] = [(0, SMALL), (1, LARGE)];
-
-/// A list whose posts are counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum List {
-    /// All published posts.
-    All,
-    /// An author's published posts.
-    Author(i64),
-    /// An author's drafts.
-    Drafts(i64),
-    /// The published posts with a tag.
-    Tag(String),
-}
-
-impl List {
-    /// Its name in the table. Kept for ever: the rows are found by it.
-    pub fn key(&self) -> String {
-        match self {
-            Self::All => "a".to_owned(),
-            Self::Author(id) => format!("u{id}"),
-            Self::Drafts(id) => format!("d{id}"),
-            Self::Tag(tag) => format!("t{tag}"),
-        }
-    }
-}
 
 /// List, level and block.
 pub type Block = (String, i32, i64);
@@ -59,11 +35,11 @@ pub type Block = (String, i32, i64);
 pub struct Additions(BTreeMap<Block, i64>);
 
 impl Additions {
-    /// Counts `by` more posts with this place in the list.
-    pub fn add(&mut self, list: &List, place: i64, by: i64) {
+    /// Counts `by` more posts with this position in the list.
+    pub fn add(&mut self, list: &List, position: i64, by: i64) {
         let key = list.key();
         for (level, bits) in LEVELS {
-            let block = (key.clone(), level, place >> bits);
+            let block = (key.clone(), level, position >> bits);
             *self.0.entry(block).or_default() += by;
         }
     }
@@ -90,7 +66,7 @@ impl Additions {
 /// Where a page of a list begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Its first post is below this place …
+    /// Its first post is below this position …
     pub below: i64,
     /// … and this many rows further, 255 at most.
     pub skip: i64,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::feed::{Cut, Entry, Feed, Format};
+use super::{Cut, Entry, Feed, Format};
 use crate::core::clock;
 
 const VERSION: &str = "https://jsonfeed.org/version/1.1";

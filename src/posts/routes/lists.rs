@@ -7,22 +7,21 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::answers::{self, Key};
-use super::lists::{self, Filter, Listed, Part};
-use super::search::Query;
-use super::types::{Status, TAG_MAX, Tag};
+use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::{PostsAnswer, PostsPagination, page_example};
 use crate::accounts::extract;
 use crate::core::cache::entry::Filled;
-use crate::core::db::Conn;
 use crate::error::{Code, Error};
 use crate::http::body::Fault;
-use crate::http::cached_response;
 use crate::http::endpoint::Operation;
 use crate::http::page::{self, PageRequest, Pagination, query_value};
 use crate::http::path::parse_id;
-use crate::http::response::{self, Keep};
+use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
+use crate::posts::actions::read;
+use crate::posts::list::{Filter, ListedPosts, Part};
+use crate::posts::search::Query;
+use crate::posts::types::{Status, TAG_MAX, Tag};
 
 /// How it is described.
 pub fn operation() -> Operation {
@@ -32,7 +31,7 @@ pub fn operation() -> Operation {
             .build()
             .into()
     };
-    let operation = Operation::new("listPosts", super::routes::TAG, "Posts, newest first")
+    let operation = Operation::new("listPosts", super::TAG, "Posts, newest first")
         .description(
             "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
              following `next` meets every post once, while others are added or removed. `page` and \
@@ -176,7 +175,7 @@ impl ListRequest {
         let part = match query_value(query, "before") {
             None => Part::Page(request),
             Some(cursor) => Part::Below {
-                place: Some(cursor)
+                position: Some(cursor)
                     .filter(|cursor| !cursor.is_empty())
                     .map(|cursor| parse_id(&cursor).ok_or_else(|| invalid("before", &NO_CURSOR)))
                     .transpose()?,
@@ -187,7 +186,7 @@ impl ListRequest {
     }
 
     /// The part of the list as an answer, and its `Link` header.
-    pub fn answer(&self, listed: Listed) -> (PostsAnswer, String) {
+    pub fn answer(&self, listed: ListedPosts) -> (PostsAnswer, String) {
         let path = "/post/";
         let (pagination, link) = match self.part {
             Part::Page(request) => {
@@ -208,45 +207,44 @@ impl ListRequest {
                 (pagination, links.join(", "))
             }
         };
-        let posts = listed.heads.into_iter().map(Into::into).collect();
+        let posts = listed.summaries.into_iter().map(Into::into).collect();
         (PostsAnswer { posts, pagination }, link)
     }
 }
 
-/// Answers with a part of a list.
-pub async fn list(req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Error> {
+/// Responds with a part of a list.
+pub async fn list(
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: Data<ResponseCache>,
+) -> Result<HttpResponse, Error> {
     let query = req.query_string();
-    let drafts_of = if wants_drafts(query)? {
-        Some(extract::identify(&req).await?.user_id)
-    } else {
-        None
-    };
-    let request = ListRequest::of_query(query, drafts_of)?;
-    if drafts_of.is_some() {
-        let (answer, link) = request.answer(load(&app, &request).await?);
-        let mut response = response::read_and_keep(Keep::Never, &answer)?;
-        response.headers_mut().insert(
-            header::LINK,
-            header::HeaderValue::try_from(link).map_err(Error::internal)?,
-        );
-        return Ok(response);
+    if wants_drafts(query)? {
+        let author = extract::identify(&req).await?.user_id;
+        return list_drafts(&posts, &ListRequest::of_query(query, Some(author))?).await;
     }
-    let key = Key::of_list("list", &request.filter, request.part);
+    let request = ListRequest::of_query(query, None)?;
+    let key = CacheKey::of_list("list", &request.filter, request.part);
     let fill = async || {
-        let (answer, link) = request.answer(load(&app, &request).await?);
+        let (answer, link) = load(&posts, &request).await?;
         Ok(Filled::Found {
-            parts: response::finish(&answer, Some(&link))?,
-            sources: answers::sources_of_list(&request.filter),
+            parts: response::cacheable_json(&answer, Some(&link))?,
+            tags: response_cache::tags_of_list(&request.filter),
         })
     };
-    let Some(entry) = app.answers.find_or_fill(&key, fill).await? else {
-        return Err(Error::internal("a list was absent"));
-    };
-    Ok(cached_response::answer(&app.answers, &key, &entry, req.headers()).await)
+    let response = response_cache::respond(&cache, &key, &req, fill).await?;
+    response.ok_or_else(|| Error::internal("a list was absent"))
 }
 
-async fn load(app: &Posts, request: &ListRequest) -> Result<Listed, Error> {
-    let (filter, part) = (request.filter.clone(), request.part);
-    let load = move |conn: &mut Conn| lists::load(conn, &filter, part);
-    Ok(app.db.snapshot(load).await?)
+async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
+    let (answer, link) = load(posts, request).await?;
+    let mut response = response::read_with(CacheControl::NoStore, &answer)?;
+    let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
+    response.headers_mut().insert(header::LINK, link);
+    Ok(response)
+}
+
+async fn load(posts: &Posts, request: &ListRequest) -> Result<(PostsAnswer, String), Error> {
+    let listed = read::list(posts, request.filter.clone(), request.part).await?;
+    Ok(request.answer(listed))
 }

@@ -1,13 +1,15 @@
-//! Whether what is kept for the sake of speed says what the posts say, and making it
-//! so: the counts of lists, and what tags and the search find.
+//! Consistency of derived rows (the counts of lists, what tags and the search find) with
+//! the posts, and their repair.
 
 use diesel::prelude::*;
 
-use super::counts::{Additions, Block};
-use super::store;
+use super::posts;
+use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, post_count, post_unindexed};
-use crate::core::db::{Conn, Db, DbError};
+use crate::posts::list::List;
+use crate::posts::storage::counts::{Additions, Block};
+use crate::posts::stored::split_tags;
 
 /// Posts that are read at once, and counts.
 const SOME: i64 = 5000;
@@ -37,9 +39,9 @@ pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Ve
         };
         last = *newest;
         read += i64::try_from(rows.len()).unwrap_or(0);
-        for (_, author_id, published, place, tags) in &rows {
-            for list in store::lists(*published, *author_id, store::split_tags(tags)) {
-                truth.add(&list, *place, 1);
+        for (_, author_id, published, position, tags) in &rows {
+            for list in List::that_count(*published, *author_id, split_tags(tags)) {
+                truth.add(&list, *position, 1);
             }
         }
         progress(read);
@@ -85,25 +87,12 @@ pub fn count_unindexed(conn: &mut Conn) -> QueryResult<i64> {
 
 /// Indexes some posts of those that are to be; gives how many there were. Several
 /// processes may do it side by side.
-fn index_some(conn: &mut Conn) -> QueryResult<usize> {
+pub fn index_some(conn: &mut Conn) -> QueryResult<usize> {
     let ids = dialect::claim_unindexed(conn, INDEXED_AT_ONCE)?;
     for id in &ids {
-        store::index_again(conn, *id)?;
+        posts::index_again(conn, *id)?;
     }
     diesel::delete(post_unindexed::table.filter(post_unindexed::post_id.eq_any(&ids)))
         .execute(conn)?;
     Ok(ids.len())
-}
-
-/// Indexes all posts that are to be, on a thread that may block. `progress` hears how
-/// many were done.
-pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
-    let mut done = 0;
-    loop {
-        match db.write_blocking(&index_some)? {
-            0 => return Ok(done),
-            some => done += some,
-        }
-        progress(done);
-    }
 }

@@ -1,30 +1,31 @@
-//! Finished answers about posts: under which key each is kept, what it was made of,
-//! and what a write changes.
+//! The response cache of posts, lists and feeds: the key of each response, the cache tags
+//! of what it was made of, and the tags that an event invalidates.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use actix_web::dev::ServiceRequest;
+use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
-use super::Posts;
-use super::events::PostState;
-use super::lists::{Filter, Part};
-use super::store::PostHead;
 use crate::core::cache::Cache;
-use crate::core::cache::changes::Source;
-use crate::core::db::DbError;
+use crate::core::cache::entry::Filled;
+use crate::core::cache::invalidation::CacheTag;
+use crate::core::page::PageRequest;
+use crate::error::Error;
 use crate::http::cached_response;
 use crate::http::middleware::Hit;
-use crate::http::page::PageRequest;
 use crate::http::path::parse_id;
+use crate::posts::events::PostState;
+use crate::posts::list::{Filter, Part};
+use crate::posts::search::Query;
 
-/// The finished answers of a process.
-pub type Answers = Cache<Key>;
+/// The finished responses of a process.
+pub type ResponseCache = Cache<CacheKey, Error>;
 
-/// What an answer is asked for by.
+/// What a response is asked for by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum CacheKey {
     /// A published post.
     Post(i64),
     /// A page of all posts.
@@ -33,18 +34,18 @@ pub enum Key {
     Other([u8; 16]),
 }
 
-/// What writes change and answers are made of.
+/// What writes change and responses are made of; each is a cache tag.
 #[derive(Hash)]
-enum Made<'a> {
+enum Dependency<'a> {
     Post(i64),
     AllPosts,
     PostsOf(i64),
     PostsWith(&'a str),
-    /// Whatever there is: names of authors are in every answer.
+    /// Whatever there is: names of authors are in every response.
     Anything,
 }
 
-impl Key {
+impl CacheKey {
     /// That of a part of a list; `kind` tells lists and feeds apart.
     pub fn of_list(kind: &str, filter: &Filter, part: Part) -> Self {
         if let (true, "list", Part::Page(request)) = (filter.is_open(), kind, part) {
@@ -56,7 +57,7 @@ impl Key {
             words,
             drafts_of,
         } = filter;
-        let words = words.as_ref().map(super::search::Query::canonical);
+        let words = words.as_ref().map(Query::canonical);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = write!(
@@ -85,74 +86,68 @@ impl Key {
     }
 }
 
-/// What the answer with a post was made of.
-pub fn sources_of_post(post_id: i64) -> Vec<Source> {
+/// The cache tags of a post.
+pub fn tags_of_post(post_id: i64) -> Vec<CacheTag> {
     vec![
-        Source::of(&Made::Post(post_id)),
-        Source::of(&Made::Anything),
+        CacheTag::of(&Dependency::Post(post_id)),
+        CacheTag::of(&Dependency::Anything),
     ]
 }
 
-/// What a part of a list was made of.
-pub fn sources_of_list(filter: &Filter) -> Vec<Source> {
+/// The cache tags of a part of a list.
+pub fn tags_of_list(filter: &Filter) -> Vec<CacheTag> {
     let list = match (filter.author, &filter.tag) {
-        (Some(author), _) => Made::PostsOf(author),
-        (None, Some(tag)) => Made::PostsWith(&tag.0),
-        (None, None) => Made::AllPosts,
+        (Some(author), _) => Dependency::PostsOf(author),
+        (None, Some(tag)) => Dependency::PostsWith(&tag.0),
+        (None, None) => Dependency::AllPosts,
     };
-    vec![Source::of(&list), Source::of(&Made::Anything)]
+    vec![CacheTag::of(&list), CacheTag::of(&Dependency::Anything)]
 }
 
-impl From<&PostHead> for PostState {
-    fn from(head: &PostHead) -> Self {
-        Self {
-            post_id: head.post_id,
-            author_id: head.author_id,
-            published: head.published,
-            tags: head.tags().into_iter().map(str::to_owned).collect(),
-        }
-    }
-}
-
-/// Says that a post is not what it was, and so are the lists that it is or was in.
-pub fn post_changed(answers: &Answers, states: &[PostState]) {
-    let mut sources = Vec::new();
+/// Invalidates the responses with a post, and with the lists that it is or was in.
+pub fn post_changed(cache: &ResponseCache, states: &[PostState]) {
+    let mut tags = Vec::new();
     for state in states {
-        sources.push(Source::of(&Made::Post(state.post_id)));
-        // Drafts are in no answer that is kept.
+        tags.push(CacheTag::of(&Dependency::Post(state.post_id)));
+        // Drafts are in no response that is kept.
         if state.published {
-            sources.push(Source::of(&Made::AllPosts));
-            sources.push(Source::of(&Made::PostsOf(state.author_id)));
+            tags.push(CacheTag::of(&Dependency::AllPosts));
+            tags.push(CacheTag::of(&Dependency::PostsOf(state.author_id)));
             for tag in &state.tags {
-                sources.push(Source::of(&Made::PostsWith(tag)));
+                tags.push(CacheTag::of(&Dependency::PostsWith(tag)));
             }
         }
     }
-    answers.changed(&sources);
+    cache.invalidate(&tags);
 }
 
-/// Says that nothing is known to be what it was.
-pub fn anything_changed(answers: &Answers) {
-    answers.changed(&[Source::of(&Made::Anything)]);
+/// Invalidates every response.
+pub fn anything_changed(cache: &ResponseCache) {
+    cache.invalidate(&[CacheTag::of(&Dependency::Anything)]);
 }
 
-/// Whether it is not known that a write did not happen: a `COMMIT` that was lost may
-/// have been done.
-pub fn is_perhaps_changed(error: &DbError) -> bool {
-    match error {
-        DbError::Unavailable(_) | DbError::Fault(_) => true,
-        DbError::Unique(_) | DbError::ForeignKey => false,
-    }
+/// The response to a GET or HEAD, by `fill` where the cache has none; `None` when there is
+/// nothing under the key.
+pub async fn respond(
+    cache: &ResponseCache,
+    key: &CacheKey,
+    request: &HttpRequest,
+    fill: impl AsyncFn() -> Result<Filled, Error>,
+) -> Result<Option<HttpResponse>, Error> {
+    let Some(entry) = cache.find_or_fill(key, fill).await? else {
+        return Ok(None);
+    };
+    let response = cached_response::respond(cache, key, &entry, request.headers());
+    Ok(Some(response.await))
 }
 
-/// The finished answer to a GET in its plainest spelling, if it is there: what is asked
+/// The cached response to a GET in its plainest spelling, if it is there: what is asked
 /// for most goes round the router.
-pub fn lookup(posts: Arc<Posts>, request: &ServiceRequest) -> Option<Hit<'_>> {
-    let (key, route) = Key::of_path(request.path(), request.query_string())?;
-    let entry = posts.answers.get(&key)?;
+pub fn lookup(cache: Arc<ResponseCache>, request: &ServiceRequest) -> Option<Hit<'_>> {
+    let (key, route) = CacheKey::of_path(request.path(), request.query_string())?;
+    let entry = cache.get(&key)?;
     let headers = request.headers();
-    let response =
-        async move { cached_response::answer(&posts.answers, &key, &entry, headers).await };
+    let response = async move { cached_response::respond(&cache, &key, &entry, headers).await };
     Some(Hit {
         route,
         response: Box::pin(response),
@@ -165,8 +160,8 @@ mod tests {
 
     #[test]
     fn plain_requests_are_told_without_the_router() {
-        let page = |page, size| Some((Key::Page(PageRequest { page, size }), "/post"));
-        let post = |id| Some((Key::Post(id), "/post/{id}"));
+        let page = |page, size| Some((CacheKey::Page(PageRequest { page, size }), "/post"));
+        let post = |id| Some((CacheKey::Post(id), "/post/{id}"));
         for (path, query, expected) in [
             ("/post/1", "", post(1)),
             ("/post/1/", "", post(1)),
@@ -189,22 +184,22 @@ mod tests {
             ("/post/", "status=draft", None),
             ("/post/", "&", None),
         ] {
-            assert_eq!(Key::of_path(path, query), expected, "{path}?{query}");
+            assert_eq!(CacheKey::of_path(path, query), expected, "{path}?{query}");
         }
     }
 
     #[test]
     fn everything_that_is_asked_for_makes_another_key() {
-        let words = |text: &str| Some(super::super::search::Query::parse(text));
+        let words = |text: &str| Some(Query::parse(text));
         let part = Part::Page(PageRequest { page: 1, size: 20 });
-        let below = |place| Part::Below { place, size: 20 };
+        let below = |position| Part::Below { position, size: 20 };
         let open = Filter::default;
         let keys = [
-            Key::of_list("list", &open(), part),
-            Key::of_list("atom", &open(), part),
-            Key::of_list("list", &open(), below(None)),
-            Key::of_list("list", &open(), below(Some(7))),
-            Key::of_list(
+            CacheKey::of_list("list", &open(), part),
+            CacheKey::of_list("atom", &open(), part),
+            CacheKey::of_list("list", &open(), below(None)),
+            CacheKey::of_list("list", &open(), below(Some(7))),
+            CacheKey::of_list(
                 "list",
                 &Filter {
                     author: Some(7),
@@ -212,7 +207,7 @@ mod tests {
                 },
                 part,
             ),
-            Key::of_list(
+            CacheKey::of_list(
                 "list",
                 &Filter {
                     drafts_of: Some(7),
@@ -220,7 +215,7 @@ mod tests {
                 },
                 part,
             ),
-            Key::of_list(
+            CacheKey::of_list(
                 "list",
                 &Filter {
                     words: words("a b"),
@@ -228,7 +223,7 @@ mod tests {
                 },
                 part,
             ),
-            Key::of_list(
+            CacheKey::of_list(
                 "list",
                 &Filter {
                     words: words("\"a b\""),

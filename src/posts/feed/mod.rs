@@ -1,13 +1,16 @@
-//! What a feed says: the newest posts of a list, in words and URLs that do not depend
-//! on how it is written (`feed_atom`, `feed_json`).
+//! Feeds (syndication): the newest posts of a list, in words and URLs that do not depend on
+//! the format ([`atom`], [`json`]).
+
+pub mod atom;
+pub mod json;
 
 use std::borrow::Cow;
 
 use chrono::NaiveDateTime;
 
-use super::lists::Filter;
-use super::store::PostHead;
-use super::{feed_atom, feed_json};
+use crate::posts::list::Filter;
+use crate::posts::stored::StoredPost;
+
 use crate::core::settings::public_url::PublicUrl;
 
 /// Posts of a feed.
@@ -102,13 +105,13 @@ impl<'a> Cut<'a> {
 impl<'a> Feed<'a> {
     /// Of the posts that `filter` takes: each with its text, or as much of it as tells
     /// that it is too long ([`CHARACTERS`]).
-    pub fn new(public: &'a PublicUrl, filter: &Filter, posts: &'a [(PostHead, String)]) -> Self {
+    pub fn new(public: &'a PublicUrl, filter: &Filter, posts: &'a [StoredPost]) -> Self {
         let mut title = format!("Posts at {}", public.authority());
         if let Some(id) = filter.author {
             // Nobody's name is asked for: it stands with the posts, or there are none.
             let name = (posts.first()).map_or_else(
                 || Cow::Owned(format!("user {id}")),
-                |(head, _)| Cow::Borrowed(head.author.as_str()),
+                |post| Cow::Borrowed(post.summary.author.as_str()),
             );
             title.push_str(" by ");
             title.push_str(&name);
@@ -121,10 +124,7 @@ impl<'a> Feed<'a> {
             title,
             public,
             filters: filters(filter),
-            entries: posts
-                .iter()
-                .map(|(head, text)| Entry::new(public, head, text))
-                .collect(),
+            entries: posts.iter().map(|post| Entry::new(public, post)).collect(),
         }
     }
 
@@ -146,22 +146,22 @@ impl<'a> Feed<'a> {
     /// The bytes of the feed in this format.
     pub fn write(&self, format: Format) -> serde_json::Result<Vec<u8>> {
         match format {
-            Format::Atom => Ok(feed_atom::write(self).into_bytes()),
-            Format::Json => serde_json::to_vec(&feed_json::view(self)),
+            Format::Atom => Ok(atom::write(self).into_bytes()),
+            Format::Json => serde_json::to_vec(&json::view(self)),
         }
     }
 }
 
 impl<'a> Entry<'a> {
-    fn new(public: &PublicUrl, head: &'a PostHead, text: &'a str) -> Self {
+    fn new(public: &PublicUrl, StoredPost { summary, text }: &'a StoredPost) -> Self {
         Self {
-            url: public.join(&format!("/post/{}", head.post_id)),
-            title: &head.title,
-            author: &head.author,
-            author_url: public.join(&format!("/user/{}", head.author_id)),
-            published: head.date,
-            updated: head.updated,
-            tags: head.tags(),
+            url: public.join(&format!("/post/{}", summary.post_id)),
+            title: &summary.title,
+            author: &summary.author,
+            author_url: public.join(&format!("/user/{}", summary.author_id)),
+            published: summary.date,
+            updated: summary.updated,
+            tags: summary.tags(),
             text: Cut::of(text, CONTENT_MAX),
         }
     }

@@ -4,7 +4,7 @@
 //! no XML document may contain, and a carriage return that the parser would make a line
 //! feed of.
 
-use super::feed::{Cut, Feed, Format};
+use super::{Cut, Feed, Format};
 use crate::core::clock::rfc3339;
 
 /// `updated` of a feed without entries, which must have one.
@@ -138,15 +138,15 @@ mod tests {
 
     #[test]
     fn markup_line_ends_and_what_is_forbidden_are_escaped() {
-        let text = "<script>&]]>\"'\r\n\t\u{0}\u{b}\u{1f}\u{fffe}\u{ffff}\u{10ffff}";
+        let text = "<batch>&]]>\"'\r\n\t\u{0}\u{b}\u{1f}\u{fffe}\u{ffff}\u{10ffff}";
         let mut xml = Xml(String::new());
         xml.text("a", &[("b", text)], text);
         let forbidden = "\u{fffd}".repeat(5);
         assert_eq!(
             xml.0,
             format!(
-                "<a b=\"&lt;script&gt;&amp;]]&gt;&quot;'&#13;&#10;&#9;{forbidden}\u{10ffff}\">\
-                 &lt;script&gt;&amp;]]&gt;\"'&#13;\n\t{forbidden}\u{10ffff}</a>\n"
+                "<a b=\"&lt;batch&gt;&amp;]]&gt;&quot;'&#13;&#10;&#9;{forbidden}\u{10ffff}\">\
+                 &lt;batch&gt;&amp;]]&gt;\"'&#13;\n\t{forbidden}\u{10ffff}</a>\n"
             )
         );
     }

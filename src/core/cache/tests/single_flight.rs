@@ -10,7 +10,7 @@ use super::*;
 #[actix_web::test]
 async fn a_joiner_does_not_take_what_expired_on_its_way() {
     let clock = clock();
-    let cache: Cache<u32> = Cache::new(BOUND, Some(SECOND), clock.clone());
+    let cache: Cache<u32, Failure> = Cache::new(BOUND, Some(SECOND), clock.clone());
     let (tell, read) = slow();
     let mut first = pin!(body(&cache, read));
     let mut joiner = pin!(body(&cache, async || found("young")));
@@ -56,12 +56,12 @@ async fn those_who_look_for_what_is_not_there_wait_together() {
 
 #[actix_web::test]
 async fn who_joins_after_a_change_gets_what_is_read_after_it() {
-    for old in [found("old"), absent(), Err(Error::new(Code::Unavailable))] {
+    for old in [found("old"), absent(), Err(Failure("gone away"))] {
         let cache = cache();
         let (tell, read) = slow();
         let mut first = pin!(body(&cache, read));
         assert!(waits(first.as_mut()).await);
-        cache.changed(&[post()]);
+        cache.invalidate(&[post()]);
         let mut joiner = pin!(body(&cache, async || found("new")));
         assert!(waits(joiner.as_mut()).await);
         tell.send(old).ok();
@@ -78,7 +78,7 @@ async fn who_joins_after_a_change_of_something_else_takes_what_is_on_its_way() {
     let (tell, read) = slow();
     let mut first = pin!(body(&cache, read));
     assert!(waits(first.as_mut()).await);
-    cache.changed(&[Source::of(&"something else")]);
+    cache.invalidate(&[CacheTag::of(&"something else")]);
     let mut joiner = pin!(body(&cache, never));
     assert!(waits(joiner.as_mut()).await);
     // What was read does not depend on what was changed.
@@ -89,11 +89,11 @@ async fn who_joins_after_a_change_of_something_else_takes_what_is_on_its_way() {
 #[actix_web::test]
 async fn after_two_vain_flights_one_reads_for_itself() {
     let clock = clock();
-    let cache: Cache<u32> = Cache::new(BOUND, Some(SECOND), clock.clone());
+    let cache: Cache<u32, Failure> = Cache::new(BOUND, Some(SECOND), clock.clone());
     let ((tell_first, read_first), (tell_second, read_second)) = (slow(), slow());
     let mut first = pin!(body(&cache, read_first));
     assert!(waits(first.as_mut()).await);
-    cache.changed(&[post()]);
+    cache.invalidate(&[post()]);
     let mut joiner = pin!(body(&cache, async || found("own")));
     assert!(waits(joiner.as_mut()).await);
     tell_first.send(found("changed")).ok();
@@ -145,16 +145,11 @@ async fn a_failure_is_for_all_who_wait_and_not_kept() {
     let read = async || {
         fillings.set(fillings.get() + 1);
         tokio::task::yield_now().await;
-        Err(Error {
-            cause: Some("gone away".to_owned()),
-            ..Error::new(Code::Unavailable)
-        })
+        Err(Failure("gone away"))
     };
     let all = join_all((0..100).map(|_| cache.find_or_fill(&1, read))).await;
     for answer in all {
-        let error = answer.err().unwrap();
-        assert_eq!(error.code, Code::Unavailable);
-        assert_eq!(error.cause.as_deref(), Some("gone away"));
+        assert_eq!(answer.err(), Some(Failure("gone away")));
     }
     assert_eq!(fillings.get(), 1);
     assert_eq!(body(&cache, async || found("back")).await, some("back"));

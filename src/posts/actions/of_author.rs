@@ -1,15 +1,16 @@
-//! What other rooms ask of posts, in a transaction of theirs.
+//! What other rooms ask of an author's posts, in a transaction of theirs.
 
 use diesel::result::QueryResult;
 
-use super::counts::{self, List};
-use super::store;
-pub use super::store::PostHead;
 use crate::core::db::Conn;
+use crate::posts::list::List;
+use crate::posts::storage::{counts, lists, posts};
+use crate::posts::stored::StoredPost;
 
-/// Deletes all posts of an author, whose row the transaction holds.
+/// Deletes all posts of an author, whose row the transaction holds. Whoever calls
+/// publishes afterwards that anything may have changed.
 pub fn delete_all_of(conn: &mut Conn, author_id: i64) -> QueryResult<()> {
-    store::delete_posts_of(conn, author_id)
+    posts::delete_posts_of(conn, author_id)
 }
 
 /// How many posts an author has published.
@@ -21,13 +22,14 @@ pub fn count_published_by(conn: &mut Conn, author_id: i64) -> QueryResult<i64> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuthorCursor {
     published: bool,
+    /// A position.
     after: i64,
 }
 
 /// Some posts of an author.
 pub struct SomePosts {
-    /// With their texts. No posts are the end.
-    pub posts: Vec<(PostHead, String)>,
+    /// No posts are the end.
+    pub posts: Vec<StoredPost>,
     /// From where to go on.
     pub next: Option<AuthorCursor>,
 }
@@ -39,9 +41,9 @@ pub fn load_some_of(
     mut from: AuthorCursor,
 ) -> QueryResult<SomePosts> {
     loop {
-        let posts = store::load_after(conn, author_id, from.published, from.after)?;
-        if let Some((last, _)) = posts.last() {
-            from.after = last.place;
+        let posts = lists::load_after(conn, author_id, from.published, from.after)?;
+        if let Some(last) = posts.last() {
+            from.after = last.summary.position;
             let next = Some(from);
             return Ok(SomePosts { posts, next });
         }

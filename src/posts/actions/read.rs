@@ -1,0 +1,41 @@
+//! Reading: a post, a part of a list, the newest posts of a feed.
+
+use crate::core::db::DbError;
+use crate::posts::list::{Filter, ListedPosts, Part};
+use crate::posts::storage::{lists, posts as rows};
+use crate::posts::stored::{Editor, StoredPost};
+use crate::posts::{Posts, feed};
+
+/// A post that everybody may read.
+pub async fn find_published(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError> {
+    let post = find(posts, post_id).await?;
+    Ok(post.filter(|post| post.summary.published))
+}
+
+/// A post that this reader may read: published, or a draft of theirs.
+pub async fn find_visible(
+    posts: &Posts,
+    post_id: i64,
+    reader: Editor,
+) -> Result<Option<StoredPost>, DbError> {
+    let post = find(posts, post_id).await?;
+    Ok(post.filter(|post| post.summary.published || reader.owns(&post.summary)))
+}
+
+async fn find(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError> {
+    let find = move |conn: &mut _| rows::find_post(conn, post_id);
+    posts.db.read(find).await
+}
+
+/// A part of a list, with its count as of the same moment.
+pub async fn list(posts: &Posts, filter: Filter, part: Part) -> Result<ListedPosts, DbError> {
+    let load = move |conn: &mut _| lists::load(conn, &filter, part);
+    posts.db.snapshot(load).await
+}
+
+/// The posts of a feed, each with as much of its text as tells that it is too long.
+pub async fn newest(posts: &Posts, filter: Filter) -> Result<Vec<StoredPost>, DbError> {
+    let load =
+        move |conn: &mut _| lists::load_beginnings(conn, &filter, feed::SIZE, feed::CHARACTERS);
+    posts.db.snapshot(load).await
+}

@@ -1,0 +1,158 @@
+//! Request bodies: the fields of a post, and how they are read.
+
+use crate::core::settings::Settings;
+use crate::error::{Code, Error};
+use crate::http::body::{Document, Field, Input, Kind, VISIBLE};
+use crate::posts::types::{NewPost, PostChange, Status, TAG_MAX, TAGS_MAX, TITLE_MAX, Tag, Title};
+
+/// The most that JSON can blow a byte of text up to: `\u0000`.
+const ESCAPED: usize = 6;
+/// The rest of a post's body.
+const REST: usize = 16 * 1024;
+
+const TITLE: Field = Field {
+    name: "title",
+    required: true,
+    kind: Kind::Text {
+        min: 1,
+        max: Some(TITLE_MAX),
+        pattern: Some(VISIBLE),
+        format: None,
+    },
+    description: "Kept as it is; control characters are refused.",
+    example: "Hello, world",
+};
+
+const CONTENT: Field = Field {
+    name: "content",
+    required: true,
+    kind: Kind::Text {
+        min: 1,
+        max: None,
+        pattern: Some("^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$"),
+        format: None,
+    },
+    description: "1 byte to 1 MiB (a setting of the server), kept character for character. Of control \
+                  characters \\n, \\r and \\t are taken.",
+    example: "The *first* of many.",
+};
+
+const STATUS: Field = Field {
+    name: "status",
+    required: false,
+    kind: Kind::Text {
+        min: 5,
+        max: Some(9),
+        pattern: Some("^(published|draft)$"),
+        format: None,
+    },
+    description: "`published`, or `draft`, which only its author and admins see. Published if absent.",
+    example: "published",
+};
+
+const TAGS: Field = Field {
+    name: "tags",
+    required: false,
+    kind: Kind::Texts {
+        most: TAGS_MAX,
+        max: TAG_MAX,
+        pattern: VISIBLE,
+    },
+    description: "At most 10; trimmed, lower-cased, equal ones once, in this order.",
+    example: "rust",
+};
+
+impl Document for PostChange {
+    const NAME: &'static str = "PostPatch";
+    const FIELDS: &'static [Field] = &[
+        Field {
+            required: false,
+            ..TITLE
+        },
+        Field {
+            required: false,
+            ..CONTENT
+        },
+        Field {
+            description: "`published` or `draft`. A draft that is published is new: `date` is then.",
+            ..STATUS
+        },
+        Field {
+            description: "At most 10, in the place of all that there were; trimmed, lower-cased, equal ones once.",
+            ..TAGS
+        },
+    ];
+
+    fn limit(settings: &Settings) -> usize {
+        NewPost::limit(settings)
+    }
+
+    fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
+        for name in ["title", "content", "status", "tags"] {
+            if input.is_null(name) {
+                input.fault(name, Code::FieldNotClearable, "cannot be null");
+            }
+        }
+        let title = input.parse("title", Title::parse);
+        let content = content(input, settings);
+        let status = input.parse("status", Status::parse);
+        let tags = tags(input);
+        Some(Self {
+            title,
+            content,
+            status,
+            tags,
+        })
+    }
+}
+
+impl Document for NewPost {
+    const NAME: &'static str = "NewPost";
+    const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS];
+
+    fn limit(settings: &Settings) -> usize {
+        max_content(settings) * ESCAPED + REST
+    }
+
+    fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
+        let title = input.parse("title", Title::parse);
+        let content = content(input, settings);
+        let status = input.parse("status", Status::parse);
+        let tags = tags(input);
+        Some(Self {
+            title: title?,
+            content: content?,
+            status: status.unwrap_or(Status::Published),
+            tags: tags.unwrap_or_default(),
+        })
+    }
+}
+
+fn tags(input: &mut Input) -> Option<Vec<Tag>> {
+    input.parse_all("tags", (TAGS_MAX, Code::TooManyTags), Tag::parse)
+}
+
+/// Takes the content, with its own limit.
+fn content(input: &mut Input, settings: &Settings) -> Option<String> {
+    let content = input.text("content", &['\n', '\r', '\t']);
+    if content.as_ref().is_some_and(String::is_empty) {
+        input.fault("content", Code::ContentEmpty, "has at least one byte");
+    }
+    if content
+        .as_ref()
+        .is_some_and(|text| text.len() > max_content(settings))
+    {
+        input.refuse(Error::with_detail(
+            Code::ContentTooLarge,
+            format!(
+                "The content of a post has at most {} bytes.",
+                max_content(settings)
+            ),
+        ));
+    }
+    content
+}
+
+fn max_content(settings: &Settings) -> usize {
+    usize::try_from(settings.max_content).unwrap_or(usize::MAX / (2 * ESCAPED))
+}

@@ -1,0 +1,95 @@
+//! `/feed.atom` and `/feed.json` over HTTP.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::lists::{author_and_tag, take_author_and_tag};
+use super::response_cache::{self, CacheKey, ResponseCache};
+use crate::core::cache::entry::{Filled, Parts};
+use crate::error::{Code, Error};
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::response;
+use crate::posts::Posts;
+use crate::posts::actions::read;
+use crate::posts::feed::json::{self, JsonFeed};
+use crate::posts::feed::{self, Feed, Format};
+use crate::posts::list::{Filter, Part};
+
+/// The endpoints of this module.
+pub fn endpoints() -> Vec<Endpoint> {
+    let atom = operation("getAtomFeed", "The newest posts as an Atom feed")
+        .answers_document(Format::Atom.content_type());
+    let json = operation("getJsonFeed", "The newest posts as a JSON Feed")
+        .answers::<JsonFeed>(StatusCode::OK, json::example())
+        .called(Format::Json.content_type());
+    vec![
+        Endpoint::new(Format::Atom.path()).get(atom, get_atom),
+        Endpoint::new(Format::Json.path()).get(json, get_json),
+    ]
+}
+
+fn operation(id: &'static str, summary: &'static str) -> Operation {
+    take_author_and_tag(Operation::new(id, super::TAG, summary))
+        .description(
+            "The newest 20 published posts, by all or by the filters. A content of more than 64 KiB \
+             is cut. URLs begin with the server's public one.",
+        )
+        .database()
+        .revalidates()
+        .refuses(&[Code::QueryInvalid])
+}
+
+async fn get_atom(
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: Data<ResponseCache>,
+) -> Result<HttpResponse, Error> {
+    respond(req, posts, &cache, Format::Atom).await
+}
+
+async fn get_json(
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: Data<ResponseCache>,
+) -> Result<HttpResponse, Error> {
+    respond(req, posts, &cache, Format::Json).await
+}
+
+async fn respond(
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: &ResponseCache,
+    format: Format,
+) -> Result<HttpResponse, Error> {
+    let filter = author_and_tag(req.query_string())?;
+    let newest = Part::Below {
+        position: None,
+        size: feed::SIZE,
+    };
+    let key = CacheKey::of_list(format.path(), &filter, newest);
+    let fill = async || {
+        Ok(Filled::Found {
+            tags: response_cache::tags_of_list(&filter),
+            parts: render(posts.clone(), filter.clone(), format).await?,
+        })
+    };
+    let response = response_cache::respond(cache, &key, &req, fill).await?;
+    response.ok_or_else(|| Error::internal("a feed was absent"))
+}
+
+/// Renders the feed of the published posts that `filter` takes. Nothing of the request is
+/// in it beyond the two.
+async fn render(app: Data<Posts>, filter: Filter, format: Format) -> Result<Parts, Error> {
+    let posts = read::newest(&app, filter.clone()).await?;
+    // Megabytes to escape and hash would hold up the other requests of the worker.
+    let work = move || {
+        let body = Feed::new(&app.public_url, &filter, &posts)
+            .write(format)
+            .map_err(Error::internal)?;
+        response::cacheable(body, format.content_type(), None)
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(Error::internal)?
+}

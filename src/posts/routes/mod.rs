@@ -1,0 +1,21 @@
+//! Routes: posts, lists and feeds over HTTP. A handler parses, calls an action, and renders
+//! what came of it.
+
+pub mod bodies;
+pub mod feeds;
+pub mod idempotency_key;
+pub mod lists;
+pub mod posts;
+pub mod response_cache;
+pub mod views;
+
+use crate::http::endpoint::Endpoint;
+
+pub const TAG: &str = "posts";
+
+/// The endpoints of the room.
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = posts::endpoints();
+    endpoints.extend(feeds::endpoints());
+    endpoints
+}

@@ -1,0 +1,204 @@
+//! `/post…` over HTTP: publish, read, change and delete a post.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::TAG;
+use super::idempotency_key::OptionalKey;
+use super::lists;
+use super::response_cache::{self, CacheKey, ResponseCache};
+use crate::accounts::extract::{self, Caller};
+use crate::core::cache::entry::Filled;
+use crate::error::{Code, Error};
+use crate::http::body::Body;
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::if_match::IfMatch;
+use crate::http::path::Id;
+use crate::http::response::{self, CacheControl};
+use crate::posts::Posts;
+use crate::posts::actions::edit::{self, Edit, EditRefusal};
+use crate::posts::actions::publish::{self, Publish, Published};
+use crate::posts::actions::read;
+use crate::posts::stored::{Editor, StoredPost};
+use crate::posts::types::{NewPost, PostChange};
+use crate::posts::views::{Post, PostAnswer, PublishedAnswer, PublishedResponse, post_example};
+
+/// The endpoints of this module.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new("/post")
+            .get(lists::operation(), lists::list)
+            .post(publish_operation("publishAtCollection"), publish),
+        Endpoint::new("/post/pub").post(publish_operation("publish"), publish),
+        Endpoint::new("/post/{id}")
+            .get(
+                Operation::new("getPost", TAG, "The post with its content")
+                    .description("A draft is there for its author and for admins only.")
+                    .may_have_token()
+                    .database()
+                    .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
+                    .revalidates()
+                    .refuses(&[Code::PostNotFound]),
+                read,
+            )
+            .patch(
+                edit_operation("changePost", "The post as it is now")
+                    .description(
+                        "For its author and for admins. Fields that are absent stay. A draft that \
+                         is published goes to the top of the lists: `date` is when it was.",
+                    )
+                    .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
+                    .header("ETag", "Of the post as it is now.")
+                    .refuses(&[Code::ContentTooLarge]),
+                change,
+            )
+            .delete(
+                edit_operation("deletePost", "The post is gone")
+                    .description("For its author and for admins.")
+                    .answers_nothing(),
+                delete,
+            ),
+    ]
+}
+
+fn publish_operation(id: &'static str) -> Operation {
+    Operation::new(id, TAG, "The post, published or drafted")
+        .database()
+        .answers::<PublishedAnswer>(
+            StatusCode::CREATED,
+            json!({ "post_id": 1, "user_id": 1, "post": post_example() }),
+        )
+        .header("Location", "The new post.")
+        .header("ETag", "That of the new post at its Location.")
+        .refuses(&[Code::ContentTooLarge])
+}
+
+/// What changing and deleting have in common.
+fn edit_operation(id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(id, TAG, summary)
+        .database()
+        .refuses(&[Code::PostNotFound, Code::NotYourPost])
+}
+
+async fn publish(
+    caller: Caller,
+    OptionalKey(key): OptionalKey,
+    body: Body<NewPost>,
+    posts: Data<Posts>,
+) -> Result<HttpResponse, Error> {
+    let request = Publish {
+        author_id: caller.user_id,
+        post: body.0,
+        key,
+    };
+    match publish::publish(&posts, request).await? {
+        Published::Done(response) => Ok(created(response)),
+        Published::NoAuthor => Err(Error::new(Code::InvalidToken)),
+        Published::KeyReused => Err(Error::new(Code::IdempotencyKeyReused)),
+        Published::KeyInUse => Err(Error::new(Code::IdempotencyKeyInUse)),
+    }
+}
+
+fn created(published: PublishedResponse) -> HttpResponse {
+    response::builder(StatusCode::CREATED, CacheControl::NoCache)
+        .insert_header((header::LOCATION, format!("/post/{}", published.post_id)))
+        .insert_header((header::ETAG, published.etag))
+        .body(published.body)
+}
+
+async fn read(
+    id: Id,
+    req: HttpRequest,
+    posts: Data<Posts>,
+    cache: Data<ResponseCache>,
+) -> Result<HttpResponse, Error> {
+    let key = CacheKey::Post(id.0);
+    let fill = async || fill(&posts, id.0).await;
+    if let Some(response) = response_cache::respond(&cache, &key, &req, fill).await? {
+        return Ok(response);
+    }
+    // What is not there at all asks for a token as a draft does, so that a bad one does
+    // not tell the two apart.
+    let visible = match caller_of(&req).await? {
+        Some(caller) => read::find_visible(&posts, id.0, editor(caller)).await?,
+        None => None,
+    };
+    visible.map_or_else(|| Err(Error::new(Code::PostNotFound)), respond)
+}
+
+async fn fill(posts: &Posts, post_id: i64) -> Result<Filled, Error> {
+    let tags = response_cache::tags_of_post(post_id);
+    let Some(post) = read::find_published(posts, post_id).await? else {
+        return Ok(Filled::Absent { tags });
+    };
+    let post = Post::from(post);
+    let parts = response::cacheable_json(&PostAnswer { post: &post }, None)?;
+    Ok(Filled::Found { parts, tags })
+}
+
+/// The caller, if there is a token. It is asked for only where it matters: a post that
+/// everybody may read is read with any.
+async fn caller_of(req: &HttpRequest) -> Result<Option<Caller>, Error> {
+    match extract::identify(req).await {
+        Ok(caller) => Ok(Some(caller)),
+        Err(error) if error.code == Code::TokenMissing => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn editor(caller: Caller) -> Editor {
+    Editor {
+        user_id: caller.user_id,
+        is_admin: caller.is_admin,
+    }
+}
+
+fn respond(post: StoredPost) -> Result<HttpResponse, Error> {
+    let cache_control = if post.summary.published {
+        CacheControl::NoCache
+    } else {
+        CacheControl::NoStore
+    };
+    let post = Post::from(post);
+    response::read_with(cache_control, &PostAnswer { post: &post })
+}
+
+async fn change(
+    caller: Caller,
+    id: Id,
+    if_match: IfMatch,
+    body: Body<PostChange>,
+    posts: Data<Posts>,
+) -> Result<HttpResponse, Error> {
+    let changed = edit::change(&posts, edit_of(caller, id, if_match), body.0).await?;
+    respond(changed.map_err(refused)?)
+}
+
+async fn delete(
+    caller: Caller,
+    id: Id,
+    if_match: IfMatch,
+    posts: Data<Posts>,
+) -> Result<HttpResponse, Error> {
+    let deleted = edit::delete(&posts, edit_of(caller, id, if_match)).await?;
+    deleted.map_err(refused)?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+fn edit_of(caller: Caller, id: Id, if_match: IfMatch) -> Edit {
+    Edit {
+        post_id: id.0,
+        editor: editor(caller),
+        precondition: if_match.0,
+    }
+}
+
+fn refused(refusal: EditRefusal) -> Error {
+    Error::new(match refusal {
+        EditRefusal::NotFound => Code::PostNotFound,
+        EditRefusal::NotYours => Code::NotYourPost,
+        EditRefusal::Stale => Code::PreconditionFailed,
+    })
+}

@@ -1,0 +1,155 @@
+//! The rows of `Idempotency-Key`s: a request to publish that is repeated is answered with
+//! the first one's response, byte for byte. Key and response are rows of the transaction
+//! that inserts the post, so either all of it is there or nothing.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::core::db::schema::idempotency;
+use crate::core::db::{Conn, dialect};
+use crate::posts::types::{IdempotencyKey, NewPost, Status};
+use crate::posts::views::PublishedResponse;
+
+/// Hours that a key and its response are kept.
+const HOURS: i64 = 24;
+/// Responses repeat the content that came in, and are read once at most: quickly made is
+/// better than small.
+const ZSTD_LEVEL: i32 = 1;
+
+/// The state of a key before its request is worked on.
+#[derive(Debug)]
+pub enum KeyState {
+    /// The key was free: from now on its request is in progress.
+    Claimed,
+    /// The same request was completed with this response.
+    Completed(PublishedResponse),
+    /// Another request has this key.
+    Reused,
+    /// The first request is still in progress.
+    InProgress,
+}
+
+/// The fingerprint of a request, the same in any spelling of its JSON.
+pub fn request_hash(new: &NewPost) -> String {
+    // A new field does not compile before it is hashed.
+    let NewPost {
+        title,
+        content,
+        status,
+        tags,
+    } = new;
+    let mut hash = Sha256::new();
+    let tags = tags.iter().map(|tag| tag.0.as_str());
+    for part in [title.0.as_str(), content.as_str()].into_iter().chain(tags) {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    hash.update([u8::from(*status == Status::Published)]);
+    URL_SAFE_NO_PAD.encode(hash.finalize())
+}
+
+type Row = (String, i64, String, Vec<u8>, NaiveDateTime);
+
+/// Looks a key up, and claims it for this transaction when it is free.
+pub fn claim(
+    conn: &mut Conn,
+    user_id: i64,
+    key: &IdempotencyKey,
+    request_hash: &str,
+    now: NaiveDateTime,
+) -> QueryResult<KeyState> {
+    let row = idempotency::table.find((user_id, key.0.as_str()));
+    let columns = (
+        idempotency::request_hash,
+        idempotency::post_id,
+        idempotency::etag,
+        idempotency::answer,
+        idempotency::created,
+    );
+    let find = |conn: &mut Conn| -> QueryResult<Option<Row>> {
+        row.select(columns).first(conn).optional()
+    };
+    let mut found = find(conn)?;
+    if found.is_none() {
+        if dialect::is_idempotency_key_locked(conn, user_id, &key.0)? {
+            return Ok(KeyState::InProgress);
+        }
+        // It may have been completed between the two looks.
+        found = find(conn)?;
+    }
+    if let Some((hash, post_id, etag, answer, created)) = found {
+        if created + TimeDelta::hours(HOURS) > now {
+            if hash != request_hash {
+                return Ok(KeyState::Reused);
+            }
+            let body = zstd::decode_all(answer.as_slice()).map_err(fault)?;
+            return Ok(KeyState::Completed(PublishedResponse {
+                post_id,
+                etag,
+                body,
+            }));
+        }
+        diesel::delete(row).execute(conn)?;
+    }
+    // Before the post: whoever comes now with the same key sees that it is taken.
+    diesel::insert_into(idempotency::table)
+        .values((
+            idempotency::user_id.eq(user_id),
+            idempotency::idempotency_key.eq(&key.0),
+            idempotency::request_hash.eq(request_hash),
+            idempotency::post_id.eq(0),
+            idempotency::etag.eq(""),
+            idempotency::answer.eq(Vec::new()),
+            idempotency::created.eq(now),
+        ))
+        .execute(conn)?;
+    Ok(KeyState::Claimed)
+}
+
+/// Stores the response with its key.
+pub fn complete(
+    conn: &mut Conn,
+    user_id: i64,
+    key: &IdempotencyKey,
+    response: &PublishedResponse,
+) -> QueryResult<()> {
+    let packed = zstd::bulk::compress(&response.body, ZSTD_LEVEL).map_err(fault)?;
+    diesel::update(idempotency::table.find((user_id, key.0.as_str())))
+        .set((
+            idempotency::post_id.eq(response.post_id),
+            idempotency::etag.eq(&response.etag),
+            idempotency::answer.eq(packed),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Gives back a key that this transaction claimed.
+pub fn release(conn: &mut Conn, user_id: i64, key: &IdempotencyKey) -> QueryResult<()> {
+    diesel::delete(idempotency::table.find((user_id, key.0.as_str())))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Deletes some keys that are no longer kept; gives how many.
+pub fn delete_expired(conn: &mut Conn, now: NaiveDateTime, limit: i64) -> QueryResult<usize> {
+    let oldest: Vec<NaiveDateTime> = idempotency::table
+        .filter(idempotency::created.le(now - TimeDelta::hours(HOURS)))
+        .order(idempotency::created)
+        .limit(limit)
+        .select(idempotency::created)
+        .load(conn)?;
+    match oldest.last() {
+        Some(last) => {
+            diesel::delete(idempotency::table.filter(idempotency::created.le(last))).execute(conn)
+        }
+        None => Ok(0),
+    }
+}
+
+fn fault(error: std::io::Error) -> diesel::result::Error {
+    diesel::result::Error::SerializationError(Box::new(error))
+}

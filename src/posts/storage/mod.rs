@@ -1,0 +1,7 @@
+//! Storage: the rows of posts, of the lists that they are in, and of repeated requests.
+
+pub mod check;
+pub mod counts;
+pub mod idempotency;
+pub mod lists;
+pub mod posts;

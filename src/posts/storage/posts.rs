@@ -1,0 +1,257 @@
+//! Posts as they are written: a row in `post`, its text in `content`, its words for
+//! the search, a row for each tag, and the counts of the lists that it is in. All of
+//! one post change in one transaction.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::counts::Additions;
+use crate::core::db::Conn;
+use crate::core::db::dialect::{self, Batch};
+use crate::core::db::schema::{content, post, user};
+use crate::posts::list::List;
+use crate::posts::search;
+use crate::posts::stored::{PostSummary, StoredPost, join_tags, split_tags};
+use crate::posts::types::{NewPost, Status};
+
+/// The columns of a [`PostSummary`], in its order, from `post` and `user` in a left join:
+/// one whose order of tables no database turns round.
+macro_rules! summary_columns {
+    () => {
+        (
+            post::post_id,
+            post::author_id,
+            post::title,
+            post::date,
+            post::updated,
+            post::published,
+            post::place,
+            post::tags,
+            user::name.assume_not_null(),
+        )
+    };
+}
+pub(super) use summary_columns;
+
+/// Inserts the post, which is found by `words`, and gives its summary. `None` when the
+/// author is not there (any more) or not active; nothing is kept then.
+pub fn insert_post(
+    conn: &mut Conn,
+    author_id: i64,
+    new: &NewPost,
+    words: &str,
+    now: NaiveDateTime,
+) -> QueryResult<Option<PostSummary>> {
+    let author: Option<String> = user::table
+        .find(author_id)
+        .filter(user::is_active.eq(true))
+        .select(user::name)
+        .first(conn)
+        .optional()?;
+    let Some(author) = author else {
+        return Ok(None);
+    };
+    let mut post = PostSummary {
+        post_id: 0,
+        author_id,
+        title: new.title.0.clone(),
+        date: now,
+        updated: now,
+        published: new.status == Status::Published,
+        position: 0,
+        tags: join_tags(&new.tags),
+        author,
+    };
+    post.post_id = insert_row(conn, &post)?;
+    post.position = post.post_id;
+    diesel::insert_into(content::table)
+        .values((
+            content::post_id.eq(post.post_id),
+            content::body.eq(&new.content),
+        ))
+        .execute(conn)?;
+    dialect::insert_words(conn, post.position, words)?;
+    let mut batch = Batch::new(conn);
+    let id = post.post_id;
+    batch.push(&format!(
+        "UPDATE post SET place = {id} WHERE post_id = {id}"
+    ));
+    enlist(&post, &mut batch);
+    batch.run(conn)?;
+    Ok(Some(post))
+}
+
+/// Inserts the row itself and gives its id, which is new in all of history.
+fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
+    diesel::insert_into(post::table)
+        .values((
+            post::author_id.eq(post.author_id),
+            post::title.eq(&post.title),
+            post::date.eq(post.date),
+            post::updated.eq(post.updated),
+            post::published.eq(post.published),
+            post::place.eq(post.position),
+            post::tags.eq(&post.tags),
+        ))
+        .execute(conn)?;
+    dialect::last_insert(conn)
+}
+
+/// Puts a post into its lists.
+fn enlist(post: &PostSummary, batch: &mut Batch) {
+    let tags: Vec<&str> = post.tags();
+    batch.insert_tags(
+        &tags,
+        post.published,
+        post.position,
+        post.post_id,
+        post.author_id,
+    );
+    let mut additions = Additions::default();
+    for list in List::of_post(post) {
+        additions.add(&list, post.position, 1);
+    }
+    additions.write(batch);
+}
+
+/// Holds a post against change until the transaction ends; `None` when there is none.
+pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost>> {
+    if !dialect::lock_post(conn, post_id)? {
+        return Ok(None);
+    }
+    find_post(conn, post_id)
+}
+
+/// Writes what has changed of a post that the transaction holds. `has_new_text`: whether
+/// the text has, too.
+pub fn update_post(
+    conn: &mut Conn,
+    before: &PostSummary,
+    after: &StoredPost,
+    has_new_text: bool,
+) -> QueryResult<()> {
+    let StoredPost {
+        summary: after,
+        text,
+    } = after;
+    let post_id = before.post_id;
+    diesel::update(post::table.find(post_id))
+        .set((
+            post::title.eq(&after.title),
+            post::date.eq(after.date),
+            post::updated.eq(after.updated),
+            post::published.eq(after.published),
+            post::place.eq(after.position),
+            post::tags.eq(&after.tags),
+        ))
+        .execute(conn)?;
+    if has_new_text {
+        diesel::update(content::table.find(post_id))
+            .set(content::body.eq(text))
+            .execute(conn)?;
+    }
+    if has_new_text || after.title != before.title || after.position != before.position {
+        dialect::delete_words(conn, &[before.position])?;
+        let words = search::words_of(&after.title, text);
+        dialect::insert_words(conn, after.position, &words)?;
+    }
+    relist(before, after, &mut Batch::new(conn)).run(conn)
+}
+
+/// Takes a post out of the lists that it was in and puts it into those that it is in.
+fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -> &'s mut Batch {
+    let stays = before.published == after.published && before.position == after.position;
+    if stays && before.tags == after.tags {
+        return batch;
+    }
+    batch.delete_tags(&before.tags(), before.published, before.position);
+    let (id, author) = (after.post_id, after.author_id);
+    batch.insert_tags(&after.tags(), after.published, after.position, id, author);
+    let mut additions = Additions::default();
+    for list in List::of_post(before) {
+        additions.add(&list, before.position, -1);
+    }
+    for list in List::of_post(after) {
+        additions.add(&list, after.position, 1);
+    }
+    additions.write(batch);
+    batch
+}
+
+/// A new position, higher than every other: the id of a row that is taken back at once.
+pub fn take_position(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
+    let position = insert_row(conn, post)?;
+    diesel::delete(post::table.find(position)).execute(conn)?;
+    Ok(position)
+}
+
+/// Deletes a post, which the transaction holds, with all that belongs to it.
+pub fn delete_post(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
+    diesel::delete(post::table.find(post.post_id)).execute(conn)?;
+    dialect::delete_words(conn, &[post.position])?;
+    let mut batch = Batch::new(conn);
+    batch.delete_tags(&post.tags(), post.published, post.position);
+    let mut additions = Additions::default();
+    for list in List::of_post(post) {
+        additions.add(&list, post.position, -1);
+    }
+    additions.write(&mut batch);
+    batch.run(conn)
+}
+
+/// Posts that are deleted in one go with their author.
+const SOME: i64 = 500;
+
+/// Deletes all posts of an author, whose row the transaction holds.
+pub fn delete_posts_of(conn: &mut Conn, author_id: i64) -> QueryResult<()> {
+    loop {
+        let rows = dialect::lock_posts_of(conn, author_id, SOME)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+        diesel::delete(post::table.filter(post::post_id.eq_any(&ids))).execute(conn)?;
+        let positions: Vec<i64> = rows.iter().map(|row| row.2).collect();
+        dialect::delete_words(conn, &positions)?;
+        let mut batch = Batch::new(conn);
+        let mut additions = Additions::default();
+        for (_, published, position, tags) in &rows {
+            let tags: Vec<&str> = split_tags(tags).collect();
+            batch.delete_tags(&tags, *published, *position);
+            for list in List::that_count(*published, author_id, tags.into_iter()) {
+                additions.add(&list, *position, -1);
+            }
+        }
+        additions.write(&mut batch);
+        batch.run(conn)?;
+    }
+}
+
+/// A post with its text, draft or not.
+pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost>> {
+    post::table
+        .inner_join(content::table)
+        .left_join(user::table)
+        .filter(post::post_id.eq(post_id))
+        .select((summary_columns!(), content::body))
+        .first(conn)
+        .optional()
+}
+
+/// Makes what tags and the search find of a post anew.
+pub fn index_again(conn: &mut Conn, post_id: i64) -> QueryResult<()> {
+    let Some(StoredPost { summary, text }) = lock_post(conn, post_id)? else {
+        return Ok(());
+    };
+    dialect::delete_words(conn, &[summary.position])?;
+    dialect::insert_words(
+        conn,
+        summary.position,
+        &search::words_of(&summary.title, &text),
+    )?;
+    let (tags, author) = (summary.tags(), summary.author_id);
+    let mut batch = Batch::new(conn);
+    batch.delete_tags(&tags, summary.published, summary.position);
+    batch.insert_tags(&tags, summary.published, summary.position, post_id, author);
+    batch.run(conn)
+}

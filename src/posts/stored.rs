@@ -1,0 +1,71 @@
+//! Posts as they are stored, and who edits them.
+
+use chrono::NaiveDateTime;
+use diesel::Queryable;
+
+use super::types::Tag;
+
+/// A post without its text: a summary.
+#[derive(Clone, Debug, Queryable)]
+pub struct PostSummary {
+    pub post_id: i64,
+    pub author_id: i64,
+    pub title: String,
+    /// The time of publication; that of the last change of its status, for a draft.
+    pub date: NaiveDateTime,
+    pub updated: NaiveDateTime,
+    pub published: bool,
+    /// Its position in lists, the newest with the highest number: the column `place`.
+    pub position: i64,
+    /// As in the column.
+    pub(super) tags: String,
+    /// The author's name.
+    pub author: String,
+}
+
+impl PostSummary {
+    /// Its tags, in their order.
+    pub fn tags(&self) -> Vec<&str> {
+        split_tags(&self.tags).collect()
+    }
+
+    /// Gives it these tags, and no others.
+    pub(super) fn set_tags(&mut self, tags: &[Tag]) {
+        self.tags = join_tags(tags);
+    }
+}
+
+/// A post with its text, or as much of it as was asked for.
+#[derive(Clone, Debug, Queryable)]
+pub struct StoredPost {
+    pub summary: PostSummary,
+    pub text: String,
+}
+
+/// Who reads or edits.
+#[derive(Clone, Copy, Debug)]
+pub struct Editor {
+    pub user_id: i64,
+    pub is_admin: bool,
+}
+
+impl Editor {
+    /// Whether the post is theirs to see as a draft and to edit.
+    pub fn owns(&self, post: &PostSummary) -> bool {
+        self.is_admin || self.user_id == post.author_id
+    }
+}
+
+/// Tags have no control characters: one separates them.
+const BETWEEN_TAGS: char = '\n';
+
+/// The tags of the column.
+pub(super) fn split_tags(joined: &str) -> impl Iterator<Item = &str> {
+    joined.split(BETWEEN_TAGS).filter(|tag| !tag.is_empty())
+}
+
+/// The column for these tags.
+pub(super) fn join_tags(tags: &[Tag]) -> String {
+    let tags: Vec<&str> = tags.iter().map(|tag| tag.0.as_str()).collect();
+    tags.join(&BETWEEN_TAGS.to_string())
+}
