@@ -18,6 +18,7 @@ pub mod extract;
 pub mod failure;
 pub mod hasher;
 pub mod letters;
+pub mod limits;
 pub mod password;
 pub mod refresh;
 pub mod routes;

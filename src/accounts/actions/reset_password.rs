@@ -9,11 +9,12 @@ use crate::accounts::codes::Purpose;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
 use crate::accounts::letters;
+use crate::accounts::limits;
 use crate::accounts::password::Fault;
 use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, User};
 use crate::accounts::{Accounts, Directory};
-use crate::core::rate_limits::{RateLimited, Standing};
+use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
@@ -41,7 +42,7 @@ pub enum PasswordReset {
     WrongCode,
     /// The new password breaks a rule.
     Unfit(Fault),
-    RateLimited(RateLimited),
+    RateLimited(LimitExceeded),
 }
 
 /// Gives the account a new password for a code, and ends all its sessions.
@@ -52,9 +53,11 @@ pub async fn reset_password(
     (client, address): (ClientInfo, IpAddr),
     language: Language,
 ) -> Result<PasswordReset, Failure> {
-    let standing = accounts.limits.check_account(&account, address).await;
-    if let Standing::Exhausted(exhausted) = standing {
-        return Ok(PasswordReset::RateLimited(exhausted.into()));
+    let tried = accounts
+        .limits
+        .check_subject(&limits::ACCOUNT, &account, address);
+    if let Decision::Limited(refused) = tried.await {
+        return Ok(PasswordReset::RateLimited(refused.into()));
     }
     let Some((user, code_id)) = try_code(accounts, account.clone(), code, client.clone()).await?
     else {
@@ -92,7 +95,7 @@ pub async fn reset_password(
     if !is_done {
         return Ok(PasswordReset::WrongCode);
     }
-    accounts.limits.succeeded(&account).await;
+    accounts.limits.succeeded(&limits::ACCOUNT, &account).await;
     Ok(PasswordReset::Done)
 }
 
