@@ -27,7 +27,7 @@ use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
 use crate::http::middleware;
 use crate::jobs::events::JobWritten;
-use crate::jobs::{Jobs, Waker};
+use crate::jobs::{JobNotifier, Jobs};
 use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
@@ -83,7 +83,7 @@ impl AppState {
         let cache_bytes = u64::from(settings.cache_mb) << 20;
         let answers = Arc::new(Answers::new(cache_bytes, others_write, clock.clone()));
         let session_cache = Arc::new(SessionCache::default());
-        let waker = Waker::default();
+        let notifier = JobNotifier::default();
         let is_limited = settings.rate_limits == Switch::On;
         let presence = Hub::new(clock.clone(), is_limited);
         let redis_health = settings.redis_url().map(RedisHealth::new);
@@ -91,7 +91,7 @@ impl AppState {
         if has_transport {
             presence.set_partial(true);
         }
-        let subscribers = subscribers(&answers, &session_cache, &waker, &presence);
+        let subscribers = subscribers(&answers, &session_cache, &notifier, &presence);
         let (bus, outbox) = Bus::new(subscribers, has_transport, others_write.is_some());
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
@@ -127,7 +127,7 @@ impl AppState {
             db: db.clone(),
             clock: clock.clone(),
             bus: Arc::clone(&bus),
-            waker,
+            notifier,
         });
         let health = Data::new(Health {
             db: db.clone(),
@@ -206,7 +206,7 @@ impl AppState {
             clock: self.clock.clone(),
             code_keys: Arc::clone(&self.accounts.code_keys),
             notifier: Notifier::new(&self.settings, self.public_url.clone())?,
-            waker: self.jobs.waker.clone(),
+            job_notifier: self.jobs.notifier.clone(),
         })
     }
 }
@@ -228,7 +228,7 @@ pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
 fn subscribers(
     answers: &Arc<Answers>,
     session_cache: &Arc<SessionCache>,
-    waker: &Waker,
+    notifier: &JobNotifier,
     presence: &Arc<Hub>,
 ) -> Subscribers {
     let mut to = Subscribers::default();
@@ -247,8 +247,8 @@ fn subscribers(
     to.on(presence, |presence, changed: &UserChanged| {
         presence.doubt_name(changed.user_id);
     });
-    to.on(&Arc::new(waker.clone()), |waker, JobWritten {}| {
-        waker.wake();
+    to.on(&Arc::new(notifier.clone()), |notifier, JobWritten {}| {
+        notifier.notify();
     });
     to.on_report(answers, |answers, bus, report| match report {
         // What either side changed in the gap, the other one did not hear.

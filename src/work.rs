@@ -13,7 +13,7 @@ use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{self, NewJob};
 use crate::jobs::worker::{Doing, Worker};
-use crate::jobs::{Failure, Job, Kind, Outcome, State};
+use crate::jobs::{Failure, Job, JobStatus, Kind, Outcome};
 use crate::posts::idempotency;
 
 /// Between two sweeps.
@@ -30,10 +30,10 @@ const THREADS: usize = 2;
 
 /// A worker that does all kinds of jobs.
 pub fn worker(letters: Letters) -> Worker {
-    let (db, clock, waker) = (
+    let (db, clock, notifier) = (
         letters.db.clone(),
         letters.clock.clone(),
-        letters.waker.clone(),
+        letters.job_notifier.clone(),
     );
     let letters = Arc::new(letters);
     let perform = Arc::new(move |job: Job| -> Doing {
@@ -47,7 +47,7 @@ pub fn worker(letters: Letters) -> Worker {
             }
         })
     });
-    Worker::new(db, clock, waker, perform)
+    Worker::new(db, clock, notifier, perform)
 }
 
 /// Makes sure that there is the job that repeats itself; there is one, however many
@@ -94,10 +94,10 @@ async fn sweep(db: &Db, clock: &Clock) -> Result<Outcome, Failure> {
     let now = clock.now();
     let rows: [(&str, NaiveDateTime, Delete); 6] = [
         ("job", now - DONE_KEPT, |conn, before, limit| {
-            store::purge_some(conn, State::Done, before, limit)
+            store::purge_some(conn, JobStatus::Done, before, limit)
         }),
         ("job", now - DEAD_KEPT, |conn, before, limit| {
-            store::purge_some(conn, State::Dead, before, limit)
+            store::purge_some(conn, JobStatus::Dead, before, limit)
         }),
         ("code", now, codes::delete_expired),
         ("session", now, sessions::delete_expired),
@@ -110,7 +110,7 @@ async fn sweep(db: &Db, clock: &Clock) -> Result<Outcome, Failure> {
             let some = db
                 .write(move |conn| delete(conn, before, SWEPT_AT_ONCE))
                 .await
-                .map_err(|error| Failure::Passing(format!("{table}: {error:?}")))?;
+                .map_err(|error| Failure::Transient(format!("{table}: {error:?}")))?;
             if some == 0 {
                 break;
             }
@@ -120,5 +120,5 @@ async fn sweep(db: &Db, clock: &Clock) -> Result<Outcome, Failure> {
             tracing::info!(table, deleted, "swept what is over");
         }
     }
-    Ok(Outcome::Again(clock.now() + SWEEP_PAUSE))
+    Ok(Outcome::Reschedule(clock.now() + SWEEP_PAUSE))
 }

@@ -14,7 +14,7 @@ use inkpot::core::db::schema::job;
 use inkpot::core::db::{Conn, DatabaseUrl, Db, migrations};
 use inkpot::jobs::store::{self, NewJob};
 use inkpot::jobs::worker::{Doing, Worker};
-use inkpot::jobs::{Job, Kind, Lane, Outcome as Came, State, Waker};
+use inkpot::jobs::{Job, JobNotifier, JobStatus, Kind, Outcome as Came, Queue};
 use inkpot::work;
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -74,7 +74,7 @@ pub fn drain(options: &Drain) -> Outcome<()> {
     let start = Instant::now();
     let workers = dbs
         .iter()
-        .map(|db| Running::start(db, &Waker::default(), &begun))
+        .map(|db| Running::start(db, &JobNotifier::default(), &begun))
         .collect::<Result<Vec<_>, String>>()?;
     let mut seen = HashSet::new();
     for _ in 0..options.jobs {
@@ -89,7 +89,7 @@ pub fn drain(options: &Drain) -> Outcome<()> {
     workers.into_iter().try_for_each(Running::stop)?;
     let well: i64 = job::table
         .filter(job::job_id.gt(last))
-        .filter(job::state.eq(State::Done.name()))
+        .filter(job::state.eq(JobStatus::Done.name()))
         .filter(job::attempts.eq(1))
         .count()
         .get_result(&mut conn)?;
@@ -109,9 +109,9 @@ pub fn drain(options: &Drain) -> Outcome<()> {
 pub fn delay(options: &Delay) -> Outcome<()> {
     let mut conn = migrated(&options.database)?;
     let db = Db::open(&DatabaseUrl::parse(&options.database)?, options.pool)?;
-    let (clock, waker) = (Clock::system(), Waker::default());
+    let (clock, notifier) = (Clock::system(), JobNotifier::default());
     let (begun, begins) = channel();
-    let worker = Running::start(&db, &waker, &begun)?;
+    let worker = Running::start(&db, &notifier, &begun)?;
     let mut dice = Dice::new(options.times);
     let mut delays = Vec::new();
     for number in 1..=options.times {
@@ -126,7 +126,7 @@ pub fn delay(options: &Delay) -> Outcome<()> {
             .map_err(|error| format!("a job was not written: {error:?}"))?;
         let committed = Instant::now();
         if !options.asleep {
-            waker.wake();
+            notifier.notify();
         }
         let (begun_id, at) = begins.recv_timeout(PATIENCE)?;
         if Some(begun_id) != job_id {
@@ -154,7 +154,11 @@ struct Running {
 
 impl Running {
     /// `begun` is told the id of each job and when it was begun.
-    fn start(db: &Db, waker: &Waker, begun: &Sender<(i64, Instant)>) -> Result<Self, String> {
+    fn start(
+        db: &Db,
+        notifier: &JobNotifier,
+        begun: &Sender<(i64, Instant)>,
+    ) -> Result<Self, String> {
         // The job of another thread may begin while this one tells.
         let begun = Mutex::new(begun.clone());
         let perform = Arc::new(move |job: Job| -> Doing {
@@ -166,7 +170,7 @@ impl Running {
                 .send(told);
             Box::pin(async { Ok(Came::Done) })
         });
-        let worker = Worker::new(db.clone(), Clock::system(), waker.clone(), perform);
+        let worker = Worker::new(db.clone(), Clock::system(), notifier.clone(), perform);
         let (stop, stopped) = oneshot::channel();
         let thread = work::start(worker, async {
             let _ = stopped.await;
@@ -227,7 +231,7 @@ fn notice(number: u64, now: chrono::NaiveDateTime) -> NewJob {
 /// Until no job is left that waits or runs.
 fn until_recorded(conn: &mut Conn) -> Outcome<()> {
     let begun = Instant::now();
-    while store::next_due(conn, &[Lane::Mail])?.is_some() {
+    while store::next_due(conn, &[Queue::Mail])?.is_some() {
         if begun.elapsed() > PATIENCE {
             return Err("jobs were begun and not recorded".into());
         }

@@ -15,7 +15,7 @@ use super::types::{Account, Mobile, User};
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::jobs::store::{NewJob, enqueue};
-use crate::jobs::{Failure, Job, Kind, Outcome, Waker};
+use crate::jobs::{Failure, Job, JobNotifier, Kind, Outcome};
 use crate::notify::Language;
 use crate::notify::{self, Message, Notifier, Origin};
 
@@ -189,7 +189,7 @@ pub struct Letters {
     pub clock: Clock,
     pub code_keys: Arc<CodeKeys>,
     pub notifier: Notifier,
-    pub waker: Waker,
+    pub job_notifier: JobNotifier,
 }
 
 impl Letters {
@@ -200,7 +200,7 @@ impl Letters {
         if job.created + LIFETIME <= now {
             return Ok(Outcome::NotNeeded("whoever asked waits no more"));
         }
-        let nonce = new_nonce().map_err(Failure::Passing)?;
+        let nonce = new_nonce().map_err(Failure::Transient)?;
         let keys = Arc::clone(&self.code_keys);
         let issued = self
             .db
@@ -218,13 +218,13 @@ impl Letters {
             })
             .await
             .map_err(|error| unwritten(&error))?;
-        self.waker.wake();
+        self.job_notifier.notify();
         Ok(match issued {
             // The code of just now was for something else.
             Some(Issued::TooSoon {
                 wait,
                 has_one: false,
-            }) => Outcome::Again(now + wait),
+            }) => Outcome::Reschedule(now + wait),
             _ => Outcome::Done,
         })
     }
@@ -290,11 +290,11 @@ fn origin_of(job: &Job) -> Origin {
 
 fn unsent(failure: notify::Failure) -> Failure {
     match failure {
-        notify::Failure::Passing(why) => Failure::Passing(why),
+        notify::Failure::Transient(why) => Failure::Transient(why),
         notify::Failure::Permanent(why) => Failure::Permanent(why),
     }
 }
 
 fn unwritten(error: &DbError) -> Failure {
-    Failure::Passing(format!("database: {error:?}"))
+    Failure::Transient(format!("database: {error:?}"))
 }

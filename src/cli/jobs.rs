@@ -11,8 +11,8 @@ use crate::core::clock::{self, Clock};
 use crate::core::db::Db;
 use crate::core::settings::Settings;
 use crate::http::page::PageRequest;
-use crate::jobs::State;
-use crate::jobs::store::{self, Record, Retried};
+use crate::jobs::JobStatus;
+use crate::jobs::store::{self, Retried, StoredJob};
 use crate::server;
 
 /// Rows that one transaction deletes, and jobs that are read at once.
@@ -24,13 +24,13 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
     let mut say = |line: String| writeln!(out, "{line}").map_err(|e| e.to_string());
     match action {
         JobsAction::List { state, limit } => {
-            let state = state.map(State::from);
+            let status = state.map(JobStatus::from);
             let page = PageRequest {
                 page: 1,
                 size: limit,
             };
             let (jobs, count) = db
-                .read_blocking(&|conn| store::load_page(conn, state, page))
+                .read_blocking(&|conn| store::load_page(conn, status, page))
                 .map_err(|e| failed(&e))?;
             for job in &jobs {
                 say(line_of(job))?;
@@ -72,14 +72,14 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
             older_than_days,
         } => {
             let before = Clock::system().now() - TimeDelta::days(i64::from(older_than_days));
-            let state = State::from(state);
+            let status = JobStatus::from(state);
             let mut deleted = 0;
             loop {
                 let some = db
-                    .write_blocking(&|conn| store::purge_some(conn, state, before, AT_ONCE.into()))
+                    .write_blocking(&|conn| store::purge_some(conn, status, before, AT_ONCE.into()))
                     .map_err(|e| failed(&e))?;
                 if some == 0 {
-                    return say(format!("deleted {deleted} {} jobs", state.name()));
+                    return say(format!("deleted {deleted} {} jobs", status.name()));
                 }
                 deleted += some;
                 tracing::info!(deleted, "deleting jobs");
@@ -94,7 +94,7 @@ fn retry(db: &Db, job_id: i64) -> Result<Retried, String> {
         .map_err(|e| failed(&e))
 }
 
-fn line_of(job: &Record) -> String {
+fn line_of(job: &StoredJob) -> String {
     let mut line = format!(
         "{} {} {}, begun {} times, created {}",
         job.job_id,

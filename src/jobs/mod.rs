@@ -6,11 +6,12 @@
 //! outside of any transaction, and writes down what came of it; when the worker is
 //! gone the lease ends and another takes the job.
 
+pub mod back_off;
 pub mod events;
-pub mod kind;
-pub mod policy;
+pub mod lease;
 pub mod routes;
 pub mod store;
+pub mod types;
 pub mod views;
 pub mod worker;
 
@@ -23,15 +24,15 @@ use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::Db;
 
-pub use kind::{Kind, Lane, State};
+pub use types::{JobStatus, Kind, Queue};
 
 /// What the room works with.
 pub struct Jobs {
     pub db: Db,
     pub clock: Clock,
     pub bus: Arc<Bus>,
-    /// Woken by the bus when something was committed that has jobs.
-    pub waker: Waker,
+    /// Notified by the bus when something was committed that has jobs.
+    pub notifier: JobNotifier,
 }
 
 /// A job that a worker has taken.
@@ -53,31 +54,31 @@ pub enum Outcome {
     /// There was nothing left to do, and why.
     NotNeeded(&'static str),
     /// Done for now; to be done again then.
-    Again(NaiveDateTime),
+    Reschedule(NaiveDateTime),
 }
 
 /// Why a job was not done. The text is for admins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The same may succeed later.
-    Passing(String),
+    Transient(String),
     /// It never will.
     Permanent(String),
 }
 
-/// Tells the worker of this process that there is something to do; elsewhere it is
+/// Notifies the worker of this process that there is something to do; elsewhere it is
 /// found within a second. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
-pub struct Waker(Arc<Notify>);
+pub struct JobNotifier(Arc<Notify>);
 
-impl Waker {
+impl JobNotifier {
     /// To be called after the commit: before it there is nothing to see.
-    pub fn wake(&self) {
+    pub fn notify(&self) {
         self.0.notify_one();
     }
 
     /// Waits until there may be something to do.
-    pub async fn woken(&self) {
+    pub async fn notified(&self) {
         self.0.notified().await;
     }
 }

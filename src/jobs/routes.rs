@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::State;
+use super::JobStatus;
 use super::events::JobWritten;
 use super::store::{self, Retried};
 use super::views::{JobAnswer, JobsAnswer, job_example};
@@ -30,7 +30,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     };
     let state = ObjectBuilder::new()
         .schema_type(Type::String)
-        .enum_values(Some(State::ALL.map(State::name)))
+        .enum_values(Some(JobStatus::ALL.map(JobStatus::name)))
         .build();
     let mut waiting = job_example();
     waiting["state"] = json!("waiting");
@@ -74,7 +74,7 @@ async fn list(
 ) -> Result<HttpResponse, Error> {
     let given = query_value(req.query_string(), "state").filter(|state| !state.is_empty());
     let state = match &given {
-        Some(name) => Some(State::named(name).ok_or_else(|| {
+        Some(name) => Some(JobStatus::named(name).ok_or_else(|| {
             Error::with_detail(
                 Code::QueryInvalid,
                 "state is waiting, running, done or dead",
@@ -82,7 +82,7 @@ async fn list(
         })?),
         None => None,
     };
-    let (records, count) = app
+    let (jobs, count) = app
         .db
         .read(move |conn| store::load_page(conn, state, request))
         .await?;
@@ -90,7 +90,7 @@ async fn list(
     let kept: Vec<_> = given.map(|state| ("state", state)).into_iter().collect();
     let link = pagination.link("/jobs/", &kept);
     let answer = JobsAnswer {
-        jobs: records.into_iter().map(Into::into).collect(),
+        jobs: jobs.into_iter().map(Into::into).collect(),
         pagination,
     };
     let mut response = response::json(StatusCode::OK, Keep::Never, &answer)?;
@@ -106,9 +106,9 @@ async fn retry(_: Admin, id: Id, app: Data<Jobs>) -> Result<HttpResponse, Error>
         .write(move |conn| store::retry(conn, id.0, now))
         .await?;
     match retried {
-        Retried::Waiting(record) => {
+        Retried::Waiting(job) => {
             app.bus.publish(&JobWritten {});
-            let answer = JobAnswer { job: record.into() };
+            let answer = JobAnswer { job: job.into() };
             response::json(StatusCode::OK, Keep::Never, &answer)
         }
         Retried::NotRetryable => Err(Error::new(Code::JobNotRetryable)),

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::kind::{Kind, Lane, State};
-use super::policy::LEASE;
+use super::lease::LEASE;
+use super::types::{JobStatus, Kind, Queue};
 use super::{Failure, Job};
 use crate::core::db::schema::job;
 use crate::core::db::{Conn, dialect};
@@ -36,8 +36,8 @@ pub fn enqueue(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult
     let inserted = diesel::insert_into(job::table)
         .values((
             job::kind.eq(new.kind.name()),
-            job::lane.eq(new.kind.lane().name()),
-            job::state.eq(State::Waiting.name()),
+            job::lane.eq(new.kind.queue().name()),
+            job::state.eq(JobStatus::Waiting.name()),
             job::due.eq(Some(new.due)),
             job::attempts.eq(0),
             job::payload.eq(&new.payload),
@@ -62,59 +62,59 @@ fn is_duplicate(error: &diesel::result::Error) -> bool {
 #[derive(Clone, Debug)]
 pub struct Settled {
     pub job_id: i64,
-    pub verdict: Verdict,
+    pub disposition: Disposition,
 }
 
 /// How it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Disposition {
     /// Over; with a note when there was nothing to do.
     Done(Option<&'static str>),
     /// Ended well, and begins anew then.
-    Again(NaiveDateTime),
+    Reschedule(NaiveDateTime),
     /// Tried again then.
-    Later(NaiveDateTime, String),
+    Retry(NaiveDateTime, String),
     /// Given up.
     Dead(String),
     /// Not begun, or broken off: anybody's at once.
     Released,
 }
 
-/// Writes down what became of jobs and takes new ones, up to so many of each lane, the
+/// Writes down what became of jobs and claims new ones, up to so many of each queue, the
 /// longest due first. One transaction; only rows that are still under this lease
 /// change.
-pub fn exchange(
+pub fn settle_and_claim(
     conn: &mut Conn,
     lease: &str,
     settled: &[Settled],
-    places: &[(Lane, usize)],
+    free: &[(Queue, usize)],
     now: NaiveDateTime,
-) -> QueryResult<Vec<Taken>> {
+) -> QueryResult<Vec<ClaimedJob>> {
     settle(conn, lease, settled, now)?;
-    let mut taken = Vec::new();
-    for (lane, places) in places.iter().filter(|(_, places)| *places > 0) {
-        let limit = i64::try_from(*places).unwrap_or(i64::MAX);
-        let rows = dialect::claim_due_jobs(conn, lane.name(), now, limit)?;
-        taken.extend(rows.into_iter().map(Taken::from));
+    let mut claimed = Vec::new();
+    for (queue, free) in free.iter().filter(|(_, free)| *free > 0) {
+        let limit = i64::try_from(*free).unwrap_or(i64::MAX);
+        let rows = dialect::claim_due_jobs(conn, queue.name(), now, limit)?;
+        claimed.extend(rows.into_iter().map(ClaimedJob::from));
     }
-    if taken.is_empty() {
+    if claimed.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<i64> = taken.iter().map(|row| row.job_id).collect();
+    let ids: Vec<i64> = claimed.iter().map(|row| row.job_id).collect();
     diesel::update(job::table.filter(job::job_id.eq_any(ids)))
         .set((
-            job::state.eq(State::Running.name()),
+            job::state.eq(JobStatus::Running.name()),
             job::due.eq(Some(now + LEASE)),
             job::lease.eq(Some(lease)),
             job::attempts.eq(job::attempts + 1),
         ))
         .execute(conn)?;
-    Ok(taken)
+    Ok(claimed)
 }
 
-/// A row as it was when it was taken.
+/// A row as it was when it was claimed.
 #[derive(Clone, Debug)]
-pub struct Taken {
+pub struct ClaimedJob {
     pub job_id: i64,
     pub kind: String,
     pub state: String,
@@ -123,7 +123,7 @@ pub struct Taken {
     pub created: NaiveDateTime,
 }
 
-impl From<dialect::JobRow> for Taken {
+impl From<dialect::JobRow> for ClaimedJob {
     fn from(row: dialect::JobRow) -> Self {
         let (job_id, kind, state, attempts, payload, created) = row;
         Self {
@@ -137,11 +137,11 @@ impl From<dialect::JobRow> for Taken {
     }
 }
 
-impl Taken {
+impl ClaimedJob {
     /// The job, if this program knows its kind.
     pub fn job(self) -> Result<Job, Failure> {
         let kind = Kind::named(&self.kind).ok_or_else(|| {
-            Failure::Passing(format!("this program knows no jobs of kind {}", self.kind))
+            Failure::Transient(format!("this program knows no jobs of kind {}", self.kind))
         })?;
         Ok(Job {
             job_id: self.job_id,
@@ -161,18 +161,22 @@ fn settle(
 ) -> QueryResult<()> {
     // Nearly all end in the same way: one statement for each way.
     let mut over: HashMap<Option<&str>, Vec<i64>> = HashMap::new();
-    for Settled { job_id, verdict } in settled {
+    for Settled {
+        job_id,
+        disposition,
+    } in settled
+    {
         let row = || {
             let mine = job::table.find(*job_id).filter(job::lease.eq(lease));
             diesel::update(mine)
         };
         let no_lease = None::<String>;
-        match verdict {
-            Verdict::Done(note) => over.entry(*note).or_default().push(*job_id),
-            Verdict::Again(due) => {
+        match disposition {
+            Disposition::Done(note) => over.entry(*note).or_default().push(*job_id),
+            Disposition::Reschedule(due) => {
                 row()
                     .set((
-                        job::state.eq(State::Waiting.name()),
+                        job::state.eq(JobStatus::Waiting.name()),
                         job::due.eq(Some(*due)),
                         job::lease.eq(no_lease),
                         job::attempts.eq(0),
@@ -180,20 +184,20 @@ fn settle(
                     ))
                     .execute(conn)?;
             }
-            Verdict::Later(due, error) => {
+            Disposition::Retry(due, error) => {
                 row()
                     .set((
-                        job::state.eq(State::Waiting.name()),
+                        job::state.eq(JobStatus::Waiting.name()),
                         job::due.eq(Some(*due)),
                         job::lease.eq(no_lease),
                         job::last_error.eq(Some(shortened(error))),
                     ))
                     .execute(conn)?;
             }
-            Verdict::Dead(error) => {
+            Disposition::Dead(error) => {
                 row()
                     .set((
-                        job::state.eq(State::Dead.name()),
+                        job::state.eq(JobStatus::Dead.name()),
                         job::due.eq(None::<NaiveDateTime>),
                         job::lease.eq(no_lease),
                         job::dedup_key.eq(None::<String>),
@@ -202,10 +206,10 @@ fn settle(
                     ))
                     .execute(conn)?;
             }
-            Verdict::Released => {
+            Disposition::Released => {
                 row()
                     .set((
-                        job::state.eq(State::Waiting.name()),
+                        job::state.eq(JobStatus::Waiting.name()),
                         job::due.eq(Some(now)),
                         job::lease.eq(no_lease),
                     ))
@@ -220,7 +224,7 @@ fn settle(
                 .filter(job::lease.eq(lease)),
         )
         .set((
-            job::state.eq(State::Done.name()),
+            job::state.eq(JobStatus::Done.name()),
             job::due.eq(None::<NaiveDateTime>),
             job::lease.eq(None::<String>),
             job::dedup_key.eq(None::<String>),
@@ -253,14 +257,14 @@ pub fn renew(conn: &mut Conn, lease: &str, ids: &[i64], now: NaiveDateTime) -> Q
     .execute(conn)
 }
 
-/// When the next job of these lanes is due; `None` when there is none.
-pub fn next_due(conn: &mut Conn, lanes: &[Lane]) -> QueryResult<Option<NaiveDateTime>> {
+/// When the next job of these queues is due; `None` when there is none.
+pub fn next_due(conn: &mut Conn, queues: &[Queue]) -> QueryResult<Option<NaiveDateTime>> {
     let mut next = None;
-    for lane in lanes {
+    for queue in queues {
         // As the first of an order, MariaDB finds it at once the first time, and in each
         // later execution of the same statement behind all that is done (`due` NULL).
         let due: Option<NaiveDateTime> = job::table
-            .filter(job::lane.eq(lane.name()))
+            .filter(job::lane.eq(queue.name()))
             .select(diesel::dsl::min(job::due))
             .first(conn)?;
         if let Some(due) = due {
@@ -273,7 +277,7 @@ pub fn next_due(conn: &mut Conn, lanes: &[Lane]) -> QueryResult<Option<NaiveDate
 /// A row as admins, the operator and its user see it: without what it is to do.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = job)]
-pub struct Record {
+pub struct StoredJob {
     pub job_id: i64,
     pub kind: String,
     pub state: String,
@@ -288,17 +292,17 @@ pub struct Record {
 /// A page, newest first, of one state or of all, and how many there are.
 pub fn load_page(
     conn: &mut Conn,
-    state: Option<State>,
+    status: Option<JobStatus>,
     request: PageRequest,
-) -> QueryResult<(Vec<Record>, i64)> {
+) -> QueryResult<(Vec<StoredJob>, i64)> {
     let page = job::table
-        .select(Record::as_select())
+        .select(StoredJob::as_select())
         .order(job::job_id.desc())
         .offset(request.offset())
         .limit(i64::from(request.size));
-    match state.map(State::name) {
-        Some(state) => {
-            let of_state = job::state.eq(state);
+    match status.map(JobStatus::name) {
+        Some(status) => {
+            let of_state = job::state.eq(status);
             let count = job::table.filter(of_state).count().get_result(conn)?;
             Ok((page.filter(of_state).load(conn)?, count))
         }
@@ -308,13 +312,13 @@ pub fn load_page(
 
 /// All jobs about a user that are still kept, oldest first, a thousand at a time:
 /// those after `after`.
-pub fn load_of_user(conn: &mut Conn, user_id: i64, after: i64) -> QueryResult<Vec<Record>> {
+pub fn load_of_user(conn: &mut Conn, user_id: i64, after: i64) -> QueryResult<Vec<StoredJob>> {
     job::table
         .filter(job::user_id.eq(user_id))
         .filter(job::job_id.gt(after))
         .order(job::job_id)
         .limit(1000)
-        .select(Record::as_select())
+        .select(StoredJob::as_select())
         .load(conn)
 }
 
@@ -322,7 +326,7 @@ pub fn load_of_user(conn: &mut Conn, user_id: i64, after: i64) -> QueryResult<Ve
 #[derive(Debug)]
 pub enum Retried {
     /// It is due now.
-    Waiting(Record),
+    Waiting(StoredJob),
     /// It is running or done.
     NotRetryable,
     NotFound,
@@ -331,10 +335,10 @@ pub enum Retried {
 /// Has a job tried again that is dead, or that waits for its next try; its tries are
 /// counted anew.
 pub fn retry(conn: &mut Conn, job_id: i64, now: NaiveDateTime) -> QueryResult<Retried> {
-    let retryable = [State::Dead.name(), State::Waiting.name()];
+    let retryable = [JobStatus::Dead.name(), JobStatus::Waiting.name()];
     let changed = diesel::update(job::table.find(job_id).filter(job::state.eq_any(retryable)))
         .set((
-            job::state.eq(State::Waiting.name()),
+            job::state.eq(JobStatus::Waiting.name()),
             job::due.eq(Some(now)),
             job::attempts.eq(0),
             job::finished.eq(None::<NaiveDateTime>),
@@ -342,7 +346,7 @@ pub fn retry(conn: &mut Conn, job_id: i64, now: NaiveDateTime) -> QueryResult<Re
         .execute(conn)?;
     let row = job::table
         .find(job_id)
-        .select(Record::as_select())
+        .select(StoredJob::as_select())
         .first(conn)
         .optional()?;
     Ok(match row {
@@ -355,7 +359,7 @@ pub fn retry(conn: &mut Conn, job_id: i64, now: NaiveDateTime) -> QueryResult<Re
 /// Has some of the dead jobs tried again, the oldest first; gives how many.
 pub fn retry_dead(conn: &mut Conn, limit: i64, now: NaiveDateTime) -> QueryResult<usize> {
     let ids: Vec<i64> = job::table
-        .filter(job::state.eq(State::Dead.name()))
+        .filter(job::state.eq(JobStatus::Dead.name()))
         .order(job::job_id)
         .limit(limit)
         .select(job::job_id)
@@ -363,10 +367,10 @@ pub fn retry_dead(conn: &mut Conn, limit: i64, now: NaiveDateTime) -> QueryResul
     diesel::update(
         job::table
             .filter(job::job_id.eq_any(ids))
-            .filter(job::state.eq(State::Dead.name())),
+            .filter(job::state.eq(JobStatus::Dead.name())),
     )
     .set((
-        job::state.eq(State::Waiting.name()),
+        job::state.eq(JobStatus::Waiting.name()),
         job::due.eq(Some(now)),
         job::attempts.eq(0),
         job::finished.eq(None::<NaiveDateTime>),
@@ -379,12 +383,12 @@ pub fn retry_dead(conn: &mut Conn, limit: i64, now: NaiveDateTime) -> QueryResul
 /// one of them that ended late holds up others for as long.
 pub fn purge_some(
     conn: &mut Conn,
-    state: State,
+    status: JobStatus,
     before: NaiveDateTime,
     limit: i64,
 ) -> QueryResult<usize> {
     let oldest: Vec<(i64, Option<NaiveDateTime>)> = job::table
-        .filter(job::state.eq(state.name()))
+        .filter(job::state.eq(status.name()))
         .order(job::job_id)
         .limit(limit)
         .select((job::job_id, job::finished))
@@ -396,7 +400,7 @@ pub fn purge_some(
     diesel::delete(
         job::table
             .filter(job::job_id.eq_any(ids.collect::<Vec<_>>()))
-            .filter(job::state.eq(state.name())),
+            .filter(job::state.eq(status.name())),
     )
     .execute(conn)
 }

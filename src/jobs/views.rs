@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::store::Record;
+use super::store::StoredJob;
 use crate::core::clock;
 use crate::http::page::Pagination;
 
@@ -41,18 +41,18 @@ pub struct JobView {
     finished: Option<NaiveDateTime>,
 }
 
-impl From<Record> for JobView {
-    fn from(record: Record) -> Self {
+impl From<StoredJob> for JobView {
+    fn from(job: StoredJob) -> Self {
         Self {
-            job_id: record.job_id,
-            kind: record.kind,
-            state: record.state,
-            attempts: record.attempts,
-            due: record.due,
-            user_id: record.user_id,
-            last_error: record.last_error,
-            created: record.created,
-            finished: record.finished,
+            job_id: job.job_id,
+            kind: job.kind,
+            state: job.state,
+            attempts: job.attempts,
+            due: job.due,
+            user_id: job.user_id,
+            last_error: job.last_error,
+            created: job.created,
+            finished: job.finished,
         }
     }
 }

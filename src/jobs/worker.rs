@@ -1,6 +1,6 @@
 //! Takes jobs, has them done and writes down what came of it.
 //!
-//! One loop: what has ended is written and what is due is taken in one transaction,
+//! One loop: what has ended is written and what is due is claimed in one transaction,
 //! so that a hundred jobs cost little more than one. Between two of them nothing is
 //! held but leases.
 
@@ -15,10 +15,11 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::kind::{Kind, Lane, State};
-use super::policy::{HEARTBEAT, LEASE, MAX_ATTEMPTS, POLL, delay};
-use super::store::{self, Settled, Taken, Verdict};
-use super::{Failure, Job, Outcome, Waker};
+use super::back_off::{MAX_ATTEMPTS, delay};
+use super::lease::{HEARTBEAT, LEASE, POLL};
+use super::store::{self, ClaimedJob, Disposition, Settled};
+use super::types::{JobStatus, Kind, Queue};
+use super::{Failure, Job, JobNotifier, Outcome};
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
 
@@ -37,7 +38,7 @@ const LOCKED_PAUSE: Duration = Duration::from_millis(100);
 pub struct Worker {
     db: Db,
     clock: Clock,
-    waker: Waker,
+    notifier: JobNotifier,
     perform: Perform,
     lease: String,
 }
@@ -46,17 +47,21 @@ pub struct Worker {
 #[derive(Default)]
 struct Running {
     tasks: JoinSet<Settled>,
-    lanes: HashMap<i64, Lane>,
+    queues: HashMap<i64, Queue>,
 }
 
 impl Running {
-    /// How many more there is place for.
-    fn places(&self) -> Vec<(Lane, usize)> {
-        Lane::ALL
+    /// How many more each queue has room for.
+    fn free(&self) -> Vec<(Queue, usize)> {
+        Queue::ALL
             .into_iter()
-            .map(|lane| {
-                let taken = self.lanes.values().filter(|taken| **taken == lane).count();
-                (lane, lane.places().saturating_sub(taken))
+            .map(|queue| {
+                let claimed = self
+                    .queues
+                    .values()
+                    .filter(|claimed| **claimed == queue)
+                    .count();
+                (queue, queue.concurrency().saturating_sub(claimed))
             })
             .collect()
     }
@@ -66,7 +71,7 @@ impl Running {
         while let Some(joined) = self.tasks.join_next().await {
             // A task catches its job's panics and is aborted by nobody but the end.
             if let Ok(settled) = joined {
-                self.lanes.remove(&settled.job_id);
+                self.queues.remove(&settled.job_id);
                 return settled;
             }
         }
@@ -76,7 +81,7 @@ impl Running {
     /// Those that have ended meanwhile as well.
     fn ended_too(&mut self, settled: &mut Vec<Settled>) {
         while let Some(Ok(one)) = self.tasks.try_join_next() {
-            self.lanes.remove(&one.job_id);
+            self.queues.remove(&one.job_id);
             settled.push(one);
         }
     }
@@ -96,11 +101,11 @@ enum Look {
 
 impl Worker {
     /// A worker with a lease that nobody had before.
-    pub fn new(db: Db, clock: Clock, waker: Waker, perform: Perform) -> Self {
+    pub fn new(db: Db, clock: Clock, notifier: JobNotifier, perform: Perform) -> Self {
         Self {
             db,
             clock,
-            waker,
+            notifier,
             perform,
             lease: ulid::Ulid::generate().to_string(),
         }
@@ -152,8 +157,8 @@ impl Worker {
                     running.ended_too(&mut settled);
                     if is_lost { Look::In(pause) } else { Look::Now }
                 }
-                () = self.waker.woken() => Look::Now,
-                _ = heartbeat.tick(), if !running.lanes.is_empty() => {
+                () = self.notifier.notified() => Look::Now,
+                _ = heartbeat.tick(), if !running.queues.is_empty() => {
                     self.renew(&running).await;
                     Look::In(pause)
                 }
@@ -171,11 +176,11 @@ impl Worker {
         let mut begun = 0;
         loop {
             self.exchange(&mut settled, &mut running).await?;
-            if running.lanes.is_empty() && settled.is_empty() {
+            if running.queues.is_empty() && settled.is_empty() {
                 return Ok(begun);
             }
-            begun += running.lanes.len();
-            while !running.lanes.is_empty() {
+            begun += running.queues.len();
+            while !running.queues.is_empty() {
                 settled.push(running.ended().await);
             }
         }
@@ -188,43 +193,43 @@ impl Worker {
         running: &mut Running,
     ) -> Result<Look, DbError> {
         let (lease, now) = (self.lease.clone(), self.clock.now());
-        let (ended, places) = (settled.clone(), running.places());
+        let (ended, slots) = (settled.clone(), running.free());
         #[expect(
             clippy::disallowed_methods,
             reason = "how long this process really stood still"
         )]
         let asked = Instant::now();
-        let free: usize = places.iter().map(|(_, places)| places).sum();
-        let taken = self
+        let free: usize = slots.iter().map(|(_, free)| free).sum();
+        let claimed = self
             .db
-            .write(move |conn| store::exchange(conn, &lease, &ended, &places, now))
+            .write(move |conn| store::settle_and_claim(conn, &lease, &ended, &slots, now))
             .await?;
         settled.clear();
-        let count = taken.len();
-        for row in taken {
+        let count = claimed.len();
+        for row in claimed {
             self.begin(row, running, settled, asked);
         }
         Ok(match count {
             _ if !settled.is_empty() => Look::Now,
             0 => Look::AskPatiently,
-            // Perhaps there are more of a lane that has places.
+            // Perhaps there are more of a queue that has room.
             _ if count < free => Look::Ask,
             _ => Look::In(POLL),
         })
     }
 
-    /// Asks when something is due in lanes that have places, and gives `if_due` when that
+    /// Asks when something is due in queues that have room, and gives `if_due` when that
     /// is now.
     async fn ask(&self, running: &Running, if_due: Look) -> Result<Look, DbError> {
-        let lanes: Vec<Lane> = running
-            .places()
+        let queues: Vec<Queue> = running
+            .free()
             .into_iter()
-            .filter(|(_, places)| *places > 0)
-            .map(|(lane, _)| lane)
+            .filter(|(_, free)| *free > 0)
+            .map(|(queue, _)| queue)
             .collect();
         let next = self
             .db
-            .read(move |conn| store::next_due(conn, &lanes))
+            .read(move |conn| store::next_due(conn, &queues))
             .await?;
         let wait = next.map(|due| (due - self.clock.now()).to_std().unwrap_or_default());
         Ok(match wait {
@@ -235,9 +240,15 @@ impl Worker {
     }
 
     /// Begins a job that was taken when it was `asked` for.
-    fn begin(&self, row: Taken, running: &mut Running, settled: &mut Vec<Settled>, asked: Instant) {
+    fn begin(
+        &self,
+        row: ClaimedJob,
+        running: &mut Running,
+        settled: &mut Vec<Settled>,
+        asked: Instant,
+    ) {
         let job_id = row.job_id;
-        if row.state == State::Running.name() {
+        if row.state == JobStatus::Running.name() {
             tracing::warn!(
                 job_id,
                 kind = row.kind,
@@ -246,7 +257,7 @@ impl Worker {
         }
         let attempts = row.attempts + 1;
         // Its own lease ran out while it had the job, and it has it still.
-        if running.lanes.contains_key(&job_id) {
+        if running.queues.contains_key(&job_id) {
             return;
         }
         // After a pause of the whole process others may have the job already.
@@ -273,7 +284,7 @@ impl Worker {
             ));
             return;
         }
-        running.lanes.insert(job_id, kind.lane());
+        running.queues.insert(job_id, kind.queue());
         let doing = do_one(Arc::clone(&self.perform), job);
         let clock = self.clock.clone();
         running.tasks.spawn(async move {
@@ -284,7 +295,7 @@ impl Worker {
 
     /// Says that this worker still has its jobs.
     async fn renew(&self, running: &Running) {
-        let ids: Vec<i64> = running.lanes.keys().copied().collect();
+        let ids: Vec<i64> = running.queues.keys().copied().collect();
         let (lease, now, all) = (self.lease.clone(), self.clock.now(), ids.len());
         let renewed = self
             .db
@@ -305,20 +316,20 @@ impl Worker {
     /// Lets jobs end, writes down what came of them and gives back the rest.
     async fn stop(&self, mut settled: Vec<Settled>, mut running: Running) {
         let drained = timeout(DRAIN, async {
-            while !running.lanes.is_empty() {
+            while !running.queues.is_empty() {
                 settled.push(running.ended().await);
             }
         });
         if drained.await.is_err() {
             tracing::warn!(
-                jobs = running.lanes.len(),
+                jobs = running.queues.len(),
                 "jobs did not end in time; they are given back"
             );
         }
         running.tasks.shutdown().await;
-        settled.extend(running.lanes.keys().map(|job_id| Settled {
+        settled.extend(running.queues.keys().map(|job_id| Settled {
             job_id: *job_id,
-            verdict: Verdict::Released,
+            disposition: Disposition::Released,
         }));
         if settled.is_empty() {
             return;
@@ -326,7 +337,7 @@ impl Worker {
         let (lease, now) = (self.lease.clone(), self.clock.now());
         let written = self
             .db
-            .write(move |conn| store::exchange(conn, &lease, &settled, &[], now))
+            .write(move |conn| store::settle_and_claim(conn, &lease, &settled, &[], now))
             .await;
         if let Err(error) = written {
             tracing::warn!(
@@ -344,8 +355,8 @@ async fn do_one(perform: Perform, job: Job) -> Result<Outcome, Failure> {
     let doing = AssertUnwindSafe(async move { perform(job).await }).catch_unwind();
     match timeout(limit, doing).await {
         Ok(Ok(came)) => came,
-        Ok(Err(_)) => Err(Failure::Passing("the job panicked".to_owned())),
-        Err(_) => Err(Failure::Passing(format!(
+        Ok(Err(_)) => Err(Failure::Transient("the job panicked".to_owned())),
+        Err(_) => Err(Failure::Transient(format!(
             "the job did not end within {} seconds",
             limit.as_secs()
         ))),
@@ -362,26 +373,29 @@ fn settle(
 ) -> Settled {
     let name = kind.map_or("unknown", Kind::name);
     let is_last = attempts >= MAX_ATTEMPTS && !kind.is_some_and(Kind::is_periodic);
-    let verdict = match came {
+    let disposition = match came {
         Ok(outcome) => {
             tracing::debug!(job_id, kind = name, attempts, ?outcome, "job done");
             match outcome {
-                Outcome::Done => Verdict::Done(None),
-                Outcome::NotNeeded(why) => Verdict::Done(Some(why)),
-                Outcome::Again(due) => Verdict::Again(due),
+                Outcome::Done => Disposition::Done(None),
+                Outcome::NotNeeded(why) => Disposition::Done(Some(why)),
+                Outcome::Reschedule(due) => Disposition::Reschedule(due),
             }
         }
-        Err(Failure::Passing(error)) if !is_last => {
+        Err(Failure::Transient(error)) if !is_last => {
             let due = clock.now() + delay(attempts);
             tracing::warn!(job_id, kind = name, attempts, error, %due, "job failed; tried again");
-            Verdict::Later(due, error)
+            Disposition::Retry(due, error)
         }
-        Err(Failure::Passing(error) | Failure::Permanent(error)) => {
+        Err(Failure::Transient(error) | Failure::Permanent(error)) => {
             tracing::error!(job_id, kind = name, attempts, error, "job failed for good");
-            Verdict::Dead(error)
+            Disposition::Dead(error)
         }
     };
-    Settled { job_id, verdict }
+    Settled {
+        job_id,
+        disposition,
+    }
 }
 
 #[cfg(test)]
@@ -409,7 +423,7 @@ mod tests {
             let begun = tokio::time::Instant::now();
             let came = do_one(endless, job(kind)).await;
             let why = format!("the job did not end within {seconds} seconds");
-            assert_eq!(came, Err(Failure::Passing(why)));
+            assert_eq!(came, Err(Failure::Transient(why)));
             assert_eq!(begun.elapsed().as_secs(), seconds);
         }
     }
@@ -425,7 +439,7 @@ mod tests {
         });
         for perform in [at_once, later] {
             let came = do_one(perform, job(Kind::Recover)).await;
-            assert_eq!(came, Err(Failure::Passing("the job panicked".to_owned())));
+            assert_eq!(came, Err(Failure::Transient("the job panicked".to_owned())));
         }
     }
 
@@ -433,20 +447,20 @@ mod tests {
     fn the_last_try_of_all_but_periodic_jobs_is_the_last() {
         let clock = Clock::by_hand(chrono::DateTime::UNIX_EPOCH);
         let failed = |kind, attempts| {
-            let came = Err(Failure::Passing("no".to_owned()));
-            settle(&clock, 1, Some(kind), attempts, came).verdict
+            let came = Err(Failure::Transient("no".to_owned()));
+            settle(&clock, 1, Some(kind), attempts, came).disposition
         };
         assert!(matches!(
             failed(Kind::Recover, MAX_ATTEMPTS - 1),
-            Verdict::Later(..)
+            Disposition::Retry(..)
         ));
         assert!(matches!(
             failed(Kind::Recover, MAX_ATTEMPTS),
-            Verdict::Dead(_)
+            Disposition::Dead(_)
         ));
         assert!(matches!(
             failed(Kind::Sweep, MAX_ATTEMPTS),
-            Verdict::Later(..)
+            Disposition::Retry(..)
         ));
     }
 }

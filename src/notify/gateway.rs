@@ -59,7 +59,7 @@ impl Gateway {
         let gateway = self.clone();
         tokio::task::spawn_blocking(move || gateway.post(&body, &key))
             .await
-            .unwrap_or_else(|e| Err(Failure::Passing(told(&e.to_string(), &[]))))
+            .unwrap_or_else(|e| Err(Failure::Transient(told(&e.to_string(), &[]))))
     }
 
     fn post(&self, body: &str, key: &str) -> Result<(), Failure> {
@@ -73,7 +73,7 @@ impl Gateway {
         }
         let mut answer = request
             .send(body)
-            .map_err(|error| Failure::Passing(why(&error)))?;
+            .map_err(|error| Failure::Transient(why(&error)))?;
         // The status has settled it already.
         let mut rest = answer.body_mut().as_reader().take(ANSWER_MAX);
         let _ = std::io::copy(&mut rest, &mut std::io::sink());
@@ -102,9 +102,9 @@ fn judge(status: u16) -> Result<(), Failure> {
             "{text}, a redirect, which is not followed; INKPOT_SMS_URL must be where it leads to"
         ))),
         // What the operator mends, or what passes by itself.
-        401 | 403 | 404 | 408 | 425 | 429 => Err(Failure::Passing(text)),
+        401 | 403 | 404 | 408 | 425 | 429 => Err(Failure::Transient(text)),
         400..=499 => Err(Failure::Permanent(text)),
-        _ => Err(Failure::Passing(text)),
+        _ => Err(Failure::Transient(text)),
     }
 }
 
@@ -133,7 +133,7 @@ mod tests {
         }
         for status in [401, 403, 404, 408, 425, 429, 500, 502, 503, 504] {
             assert!(
-                matches!(judge(status), Err(Failure::Passing(_))),
+                matches!(judge(status), Err(Failure::Transient(_))),
                 "{status}"
             );
         }

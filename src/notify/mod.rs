@@ -93,7 +93,7 @@ impl Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The same may succeed later.
-    Passing(String),
+    Transient(String),
     /// It never will.
     Permanent(String),
 }
@@ -239,8 +239,8 @@ impl Notifier {
         let outbox = self.outbox.clone();
         let put = tokio::task::spawn_blocking(move || outbox.put(&name, &content)).await;
         let path = put
-            .map_err(|e| Failure::Passing(told(&e.to_string(), &[])))?
-            .map_err(Failure::Passing)?;
+            .map_err(|e| Failure::Transient(told(&e.to_string(), &[])))?
+            .map_err(Failure::Transient)?;
         tracing::info!(path = %path.display(), "wrote a message to a file");
         Ok(())
     }

@@ -256,7 +256,7 @@ impl Smtp {
         if trouble.is_final() {
             Failure::Permanent(text)
         } else {
-            Failure::Passing(text)
+            Failure::Transient(text)
         }
     }
 }

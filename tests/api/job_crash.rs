@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
-use inkpot::jobs::{Kind, State};
+use inkpot::jobs::{JobStatus, Kind};
 use serde_json::json;
 
 use crate::harness::jobs::{self, JobRow, enqueue_mail, inkpot_sending};
@@ -283,7 +283,9 @@ fn killed_with_a_thousand_jobs(backend: Backend) {
             again.filter(|one| open.contains(&one.job_id()) && one.at > loss_of(one.job_id()));
         again.map(|one| one.job_id()).collect::<HashSet<_>>().len() == open.len()
     });
-    let rows = jobs::wait_until(&database, |rows| rows.iter().all(|row| row.is(State::Done)));
+    let rows = jobs::wait_until(&database, |rows| {
+        rows.iter().all(|row| row.is(JobStatus::Done))
+    });
     let told = Told::by(&sinks);
     told.check(&rows, &lost);
     check_causes(&told, &rows, &people, &acknowledged.into_inner().unwrap());

@@ -12,10 +12,11 @@ use futures_util::future::join_all;
 use inkpot::core::db::schema::{code, idempotency, job, session, session_event};
 use inkpot::core::db::{Conn, DatabaseUrl, Db};
 use inkpot::http::page::PageRequest;
-use inkpot::jobs::policy::{LEASE, MAX_ATTEMPTS};
-use inkpot::jobs::store::{self, NewJob, Record, Settled, Verdict};
+use inkpot::jobs::back_off::MAX_ATTEMPTS;
+use inkpot::jobs::lease::LEASE;
+use inkpot::jobs::store::{self, Disposition, NewJob, Settled, StoredJob};
 use inkpot::jobs::worker::{Doing, Worker};
-use inkpot::jobs::{Failure, Job, Kind, Lane, Outcome};
+use inkpot::jobs::{Failure, Job, Kind, Outcome, Queue};
 use inkpot::work;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -27,13 +28,13 @@ on_both_databases![
     a_job_is_done_once_it_is_committed_and_never_when_it_was_rolled_back,
     a_job_waits_for_its_time,
     a_key_is_taken_once_while_its_job_is_unfinished,
-    a_passing_failure_is_tried_again_later,
+    a_transient_failure_is_tried_again_later,
     a_permanent_failure_is_dead,
     a_job_is_given_up_after_many_tries,
     a_job_that_takes_its_workers_with_it_is_given_up,
     a_panic_harms_no_other_job,
     a_job_that_never_ends_harms_no_other,
-    a_full_lane_holds_up_no_other,
+    a_full_queue_holds_up_no_other,
     every_job_is_taken_once_by_many_workers,
     a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing,
     a_renewed_lease_is_kept,
@@ -59,7 +60,7 @@ fn worker(app: &TestApp, perform: impl Fn(Job) -> Doing + Send + Sync + 'static)
     Worker::new(
         app.state.db.clone(),
         app.clock.clone(),
-        app.state.jobs.waker.clone(),
+        app.state.jobs.notifier.clone(),
         Arc::new(perform),
     )
 }
@@ -92,7 +93,7 @@ async fn read<T: Send + 'static>(
     app.state.db.read(read).await.unwrap()
 }
 
-async fn all(app: &TestApp) -> Vec<Record> {
+async fn all(app: &TestApp) -> Vec<StoredJob> {
     let page = PageRequest {
         page: 1,
         size: 10_000,
@@ -204,13 +205,13 @@ async fn a_key_is_taken_once_while_its_job_is_unfinished(app: TestApp) {
     assert_eq!(worker.step().await.unwrap(), 2);
 }
 
-async fn a_passing_failure_is_tried_again_later(app: TestApp) {
+async fn a_transient_failure_is_tried_again_later(app: TestApp) {
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);
     let worker = worker(
         &app,
         performing(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
-            0 | 1 => Err(Failure::Passing("no\r\nway".to_owned())),
+            0 | 1 => Err(Failure::Transient("no\r\nway".to_owned())),
             _ => Ok(Outcome::Done),
         }),
     );
@@ -254,7 +255,10 @@ async fn a_permanent_failure_is_dead(app: TestApp) {
 }
 
 async fn a_job_is_given_up_after_many_tries(app: TestApp) {
-    let worker = worker(&app, performing(|_| Err(Failure::Passing("no".to_owned()))));
+    let worker = worker(
+        &app,
+        performing(|_| Err(Failure::Transient("no".to_owned()))),
+    );
     commit(&app, Kind::MailCode, "").await;
     let sweep = commit(&app, Kind::Sweep, "").await;
     for _ in 0..MAX_ATTEMPTS {
@@ -324,33 +328,33 @@ async fn a_job_that_never_ends_harms_no_other(app: TestApp) {
     for n in 0..100 {
         commit(&app, Kind::MailNotice, &n.to_string()).await;
     }
-    app.state.jobs.waker.wake();
+    app.state.jobs.notifier.notify();
     for _ in 0..100 {
         assert_ne!(done.recv().await.unwrap(), "endless");
     }
     app.leave_jobs();
 }
 
-async fn a_full_lane_holds_up_no_other(app: TestApp) {
+async fn a_full_queue_holds_up_no_other(app: TestApp) {
     let (did, mut done) = mpsc::unbounded_channel();
     let worker = worker(&app, move |job: Job| {
         let did = did.clone();
         Box::pin(async move {
-            if job.kind.lane() == Lane::Mail {
+            if job.kind.queue() == Queue::Mail {
                 std::future::pending::<()>().await;
             }
             did.send(job.kind).unwrap();
             Ok(Outcome::Done)
         })
     });
-    for _ in 0..3 * Lane::Mail.places() {
+    for _ in 0..3 * Queue::Mail.concurrency() {
         commit(&app, Kind::MailCode, "").await;
     }
     let (_stop, _thread) = running(worker);
     for _ in 0..100 {
         commit(&app, Kind::SmsCode, "").await;
         commit(&app, Kind::Recover, "").await;
-        app.state.jobs.waker.wake();
+        app.state.jobs.notifier.notify();
     }
     for _ in 0..200 {
         assert_ne!(done.recv().await.unwrap(), Kind::MailCode);
@@ -363,7 +367,7 @@ async fn a_full_lane_holds_up_no_other(app: TestApp) {
             .get_result::<i64>(conn)
     })
     .await;
-    assert_eq!(begun, i64::try_from(Lane::Mail.places()).unwrap());
+    assert_eq!(begun, i64::try_from(Queue::Mail.concurrency()).unwrap());
     app.leave_jobs();
 }
 
@@ -402,12 +406,12 @@ async fn every_job_is_taken_once_by_many_workers(app: TestApp) {
 }
 
 /// Takes mails under a lease, as a worker does that says nothing more.
-async fn claimed(app: &TestApp, lease: &'static str, places: usize) -> Vec<store::Taken> {
+async fn claimed(app: &TestApp, lease: &'static str, free: usize) -> Vec<store::ClaimedJob> {
     let now = app.clock.now();
-    let places = [(Lane::Mail, places)];
+    let free = [(Queue::Mail, free)];
     app.state
         .db
-        .write(move |conn| store::exchange(conn, lease, &[], &places, now))
+        .write(move |conn| store::settle_and_claim(conn, lease, &[], &free, now))
         .await
         .unwrap()
 }
@@ -425,18 +429,26 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing(
     let done = all(&app).await.remove(0);
     assert_eq!((done.state.as_str(), done.attempts), ("done", 2));
 
-    for verdict in [
-        Verdict::Done(Some("late")),
-        Verdict::Dead("late".to_owned()),
-        Verdict::Later(app.clock.now(), "late".to_owned()),
-        Verdict::Again(app.clock.now()),
-        Verdict::Released,
+    for disposition in [
+        Disposition::Done(Some("late")),
+        Disposition::Dead("late".to_owned()),
+        Disposition::Retry(app.clock.now(), "late".to_owned()),
+        Disposition::Reschedule(app.clock.now()),
+        Disposition::Released,
     ] {
-        let (settled, now) = ([Settled { job_id, verdict }], app.clock.now());
+        let (settled, now) = (
+            [Settled {
+                job_id,
+                disposition,
+            }],
+            app.clock.now(),
+        );
         let taken = app
             .state
             .db
-            .write(move |conn| store::exchange(conn, "late", &settled, &[(Lane::Mail, 1)], now))
+            .write(move |conn| {
+                store::settle_and_claim(conn, "late", &settled, &[(Queue::Mail, 1)], now)
+            })
             .await
             .unwrap();
         assert!(taken.is_empty());
@@ -602,7 +614,7 @@ async fn a_stopping_worker_lets_its_jobs_end(app: TestApp) {
     open.send(true).unwrap();
     // What comes now is for another worker.
     commit(&app, Kind::MailNotice, "").await;
-    app.state.jobs.waker.wake();
+    app.state.jobs.notifier.notify();
     tokio::task::spawn_blocking(move || thread.join().unwrap())
         .await
         .unwrap();
@@ -617,7 +629,7 @@ async fn admins_see_jobs_and_have_them_tried_again(app: TestApp) {
         &app,
         performing(|payload| match payload {
             "dead" => Err(Failure::Permanent("550 no such mailbox".to_owned())),
-            "later" => Err(Failure::Passing("450 try again".to_owned())),
+            "later" => Err(Failure::Transient("450 try again".to_owned())),
             _ => Ok(Outcome::Done),
         }),
     );
@@ -704,18 +716,21 @@ fn the_operator_manages_jobs(backend: Backend) {
                 .unwrap()
         })
         .collect();
-    let settle = |job_id: i64, verdict: Verdict| {
-        let settled = [Settled { job_id, verdict }];
+    let settle = |job_id: i64, disposition: Disposition| {
+        let settled = [Settled {
+            job_id,
+            disposition,
+        }];
         db.write_blocking(&|conn| {
             diesel::update(job::table.find(job_id))
                 .set((job::lease.eq("x"), job::state.eq("running")))
                 .execute(conn)?;
-            store::exchange(conn, "x", &settled, &[], now)
+            store::settle_and_claim(conn, "x", &settled, &[], now)
         })
         .unwrap();
     };
-    settle(ids[0], Verdict::Done(None));
-    settle(ids[1], Verdict::Dead("550 no such mailbox".to_owned()));
+    settle(ids[0], Disposition::Done(None));
+    settle(ids[1], Disposition::Dead("550 no such mailbox".to_owned()));
 
     let (_, list) = said(&database, &["jobs", "list"]);
     let lines: Vec<&str> = list.lines().collect();
@@ -736,7 +751,7 @@ fn the_operator_manages_jobs(backend: Backend) {
     );
     let (is_done, line) = said(&database, &["jobs", "retry", &ids[1].to_string()]);
     assert!(is_done && line.contains("waiting"), "{line}");
-    settle(ids[1], Verdict::Dead("again".to_owned()));
+    settle(ids[1], Disposition::Dead("again".to_owned()));
     let (_, line) = said(&database, &["jobs", "retry"]);
     assert_eq!(line, "1 dead jobs are tried again\n");
     let (_, line) = said(&database, &["jobs", "retry"]);
@@ -746,7 +761,7 @@ fn the_operator_manages_jobs(backend: Backend) {
     assert_eq!(line, "deleted 0 done jobs\n");
     let (_, line) = said(&database, &["jobs", "purge"]);
     assert_eq!(line, "deleted 1 done jobs\n");
-    settle(ids[1], Verdict::Dead("for good".to_owned()));
+    settle(ids[1], Disposition::Dead("for good".to_owned()));
     let (_, line) = said(&database, &["jobs", "purge", "--state", "dead"]);
     assert_eq!(line, "deleted 1 dead jobs\n");
     let (is_done, line) = said(&database, &["jobs", "purge", "--state", "waiting"]);

@@ -7,7 +7,7 @@ use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{AuditEntry, Session, User};
 use crate::core::db::DbError;
 use crate::jobs;
-use crate::jobs::store::Record as JobRow;
+use crate::jobs::store::StoredJob;
 use crate::posts;
 use crate::posts::actions::{AuthorCursor, PostHead};
 
@@ -38,7 +38,7 @@ enum Step {
 
 /// Some rows of one kind. One without any ends its kind, and the next begins.
 pub enum Part {
-    Jobs(Vec<JobRow>),
+    Jobs(Vec<StoredJob>),
     Audit(Vec<AuditEntry>),
     /// With their texts, drafts first.
     Posts(Vec<(PostHead, String)>),

@@ -8,7 +8,7 @@ use inkpot::accounts::letters::{Notice, enqueue_notice};
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::job;
-use inkpot::jobs::{Kind, Lane, State};
+use inkpot::jobs::{JobStatus, Kind, Queue};
 use inkpot::notify::Language;
 
 use super::process::{inkpot, shown};
@@ -45,13 +45,13 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    pub fn is(&self, state: State) -> bool {
+    pub fn is(&self, state: JobStatus) -> bool {
         self.state == state.name()
     }
 
     /// Whether what it does is a mail.
     pub fn is_mail(&self) -> bool {
-        Kind::named(&self.kind).is_some_and(|kind| kind.lane() == Lane::Mail)
+        Kind::named(&self.kind).is_some_and(|kind| kind.queue() == Queue::Mail)
     }
 }
 
@@ -87,7 +87,7 @@ pub fn wait_until(
             std::thread::yield_now();
         }
     });
-    let open: Vec<_> = rows.iter().filter(|row| !row.is(State::Done)).collect();
+    let open: Vec<_> = rows.iter().filter(|row| !row.is(JobStatus::Done)).collect();
     assert!(is_so, "it did not come so within a minute: {open:?}");
     rows
 }
@@ -99,7 +99,7 @@ impl Drop for ShowsJobs {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let rows = rows(&self.0).into_iter();
-            let open: Vec<_> = rows.filter(|row| !row.is(State::Done)).collect();
+            let open: Vec<_> = rows.filter(|row| !row.is(JobStatus::Done)).collect();
             shown(&format!("jobs that are not done: {open:#?}"));
         }
     }

@@ -40,7 +40,7 @@ use inkpot::cli::args::Cli;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Db;
 use inkpot::core::db::schema::job;
-use inkpot::jobs::State;
+use inkpot::jobs::JobStatus;
 use inkpot::jobs::worker::Worker;
 use inkpot::state::AppState;
 use inkpot::work;
@@ -271,7 +271,7 @@ impl Drop for Jobs {
         assert!(stepped.is_ok(), "the jobs of a test: {stepped:?}");
         let open = self.database.with(|conn| {
             let open: Vec<(i64, String, Option<String>)> = job::table
-                .filter(job::state.ne(State::Done.name()))
+                .filter(job::state.ne(JobStatus::Done.name()))
                 .select((job::job_id, job::kind, job::last_error))
                 .load(conn)
                 .unwrap();

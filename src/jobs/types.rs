@@ -1,4 +1,4 @@
-//! The closed lists of kinds, lanes and states, by the names under which they are kept.
+//! The closed lists of kinds, queues and states, by the names under which they are kept.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ pub enum Kind {
     Sweep,
 }
 
-/// Jobs that may stand in each other's way. Each lane has places of its own, so that
-/// what is stuck in one holds up nothing in another.
+/// Jobs that may stand in each other's way. Each queue has a concurrency of its own, so
+/// that what is stuck in one holds up nothing in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
+pub enum Queue {
     Mail,
     Sms,
     /// Work in the database.
@@ -29,13 +29,13 @@ pub enum Lane {
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum JobStatus {
     /// For its time, or for a worker.
     Waiting,
     /// A worker has it; when its lease ends, any.
     Running,
     Done,
-    /// Given up; an admin may have it tried again.
+    /// Given up (a dead letter); an admin may have it tried again.
     Dead,
 }
 
@@ -64,11 +64,11 @@ impl Kind {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    pub fn lane(self) -> Lane {
+    pub fn queue(self) -> Queue {
         match self {
-            Self::MailCode | Self::MailNotice => Lane::Mail,
-            Self::SmsCode => Lane::Sms,
-            Self::Recover | Self::Sweep => Lane::Work,
+            Self::MailCode | Self::MailNotice => Queue::Mail,
+            Self::SmsCode => Queue::Sms,
+            Self::Recover | Self::Sweep => Queue::Work,
         }
     }
 
@@ -89,7 +89,7 @@ impl Kind {
     }
 }
 
-impl Lane {
+impl Queue {
     pub const ALL: [Self; 3] = [Self::Mail, Self::Sms, Self::Work];
 
     /// As it is kept.
@@ -101,9 +101,9 @@ impl Lane {
         }
     }
 
-    /// How many jobs of the lane one worker has under way at once: enough that some
-    /// which wait for a server that hangs leave places for others.
-    pub fn places(self) -> usize {
+    /// How many jobs of the queue one worker has under way at once: enough that some
+    /// which wait for a server that hangs leave room for others.
+    pub fn concurrency(self) -> usize {
         match self {
             Self::Mail | Self::Sms => 32,
             Self::Work => 8,
@@ -111,7 +111,7 @@ impl Lane {
     }
 }
 
-impl State {
+impl JobStatus {
     pub const ALL: [Self; 4] = [Self::Waiting, Self::Running, Self::Done, Self::Dead];
 
     /// As it is kept and shown.
