@@ -10,12 +10,11 @@ use actix_web::web::{Data, ServiceConfig};
 use crate::accounts::codes::CodeKeys;
 use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::hasher::Hasher;
-use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::session_cache::SessionCache;
 use crate::accounts::tokens::Tokens;
 use crate::accounts::types::Revocation;
-use crate::accounts::{Accounts, Directory};
+use crate::accounts::{self, Accounts, Directory};
 use crate::core::bus::redis::RedisTransport;
 use crate::core::bus::{Bus, Outbox, Report, Subscribers};
 use crate::core::clock::Clock;
@@ -27,13 +26,17 @@ use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
 use crate::http::middleware;
 use crate::jobs::events::JobWritten;
-use crate::jobs::{JobNotifier, Jobs};
+use crate::jobs::handler::Registry;
+use crate::jobs::worker::Worker;
+use crate::jobs::{self, JobNotifier, Jobs};
+use crate::maintenance::jobs::sweep::Sweep;
 use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::Posts;
 use crate::posts::answers::{self, Answers};
 use crate::posts::events::{AnythingChanged, PostChanged};
+use crate::posts::idempotency;
 use crate::presence::{Hub, messages};
 
 /// How long finished answers are kept where other processes may write.
@@ -199,15 +202,32 @@ impl AppState {
         )))
     }
 
-    /// What does the jobs that this service writes. The error is one line.
-    pub fn letters(&self) -> Result<Letters, String> {
-        Ok(Letters {
+    /// What sends messages. The error is one line.
+    pub fn notifier(&self) -> Result<Notifier, String> {
+        Notifier::new(&self.settings, self.public_url.clone())
+    }
+
+    /// A worker that knows all kinds of jobs, and sends messages by `notifier`.
+    pub fn worker(&self, notifier: Notifier) -> Worker {
+        let (accounts, job_notifier) = (self.accounts.clone(), &self.jobs.notifier);
+        let sweep = Sweep {
             db: self.db.clone(),
             clock: self.clock.clone(),
-            code_keys: Arc::clone(&self.accounts.code_keys),
-            notifier: Notifier::new(&self.settings, self.public_url.clone())?,
-            job_notifier: self.jobs.notifier.clone(),
-        })
+            expired: [
+                jobs::actions::expired::EXPIRED_ROWS.as_slice(),
+                &accounts::jobs::EXPIRED_ROWS,
+                &[idempotency::EXPIRED_ROWS],
+            ]
+            .concat(),
+        };
+        let registry = accounts::jobs::register(
+            Registry::default().with(sweep),
+            &accounts.into_inner(),
+            &Arc::new(notifier),
+            job_notifier,
+        );
+        let (db, clock) = (self.db.clone(), self.clock.clone());
+        Worker::new(db, clock, job_notifier.clone(), registry)
     }
 }
 

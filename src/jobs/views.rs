@@ -1,20 +1,19 @@
-//! Jobs as JSON.
+//! A job as JSON.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::store::StoredJob;
+use super::types::StoredJob;
 use crate::core::clock;
-use crate::http::page::Pagination;
 
 /// A job, without what it is to do: that may be a person's address.
 #[derive(Serialize, ToSchema)]
 pub struct JobView {
     #[schema(minimum = 1)]
     job_id: i64,
-    /// `recover`, `mail_code`, `sms_code`, `mail_notice` or `sweep`.
+    /// What it does, such as `mail_code`, `mail_notice` or `sweep`.
     #[schema(example = "mail_code")]
     kind: String,
     /// `waiting`, `running`, `done` or `dead`.
@@ -55,17 +54,6 @@ impl From<StoredJob> for JobView {
             finished: job.finished,
         }
     }
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct JobsAnswer {
-    pub jobs: Vec<JobView>,
-    pub pagination: Pagination,
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct JobAnswer {
-    pub job: JobView,
 }
 
 pub fn job_example() -> serde_json::Value {

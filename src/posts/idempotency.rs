@@ -21,6 +21,7 @@ use crate::core::db::{Conn, dialect};
 use crate::error::{Code, Error};
 use crate::http::endpoint::Operation;
 use crate::http::handler::Extract;
+use crate::maintenance::ExpiredRows;
 
 /// The header of the request.
 pub const HEADER: &str = "idempotency-key";
@@ -191,6 +192,13 @@ pub fn forget(conn: &mut Conn, user_id: i64, key: &str) -> QueryResult<()> {
         .execute(conn)
         .map(drop)
 }
+
+/// Keys that are no longer kept. How long that is, the deletion itself knows.
+pub const EXPIRED_ROWS: ExpiredRows = ExpiredRows {
+    table: "idempotency",
+    kept: TimeDelta::zero(),
+    delete: delete_expired,
+};
 
 /// Deletes some keys that are no longer kept; gives how many.
 pub fn delete_expired(conn: &mut Conn, now: NaiveDateTime, limit: i64) -> QueryResult<usize> {

@@ -9,7 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
-use inkpot::jobs::{JobStatus, Kind};
+use inkpot::accounts::jobs::recover::Recover;
+use inkpot::jobs::JobStatus;
+use inkpot::jobs::handler::JobHandler;
 use serde_json::json;
 
 use crate::harness::jobs::{self, JobRow, enqueue_mail, inkpot_sending};
@@ -267,7 +269,7 @@ fn killed_with_a_thousand_jobs(backend: Backend) {
             for (at, started) in killed {
                 for row in orphans(&database, &started) {
                     lost.entry(row.job_id).or_default().push(at);
-                    if row.kind != Kind::Recover.name() {
+                    if row.kind != Recover::KIND.name {
                         open.insert(row.job_id);
                     }
                 }
@@ -321,7 +323,7 @@ impl Told {
             let losses = lost.get(&row.job_id).map_or(&[][..], Vec::as_slice);
             let begun = usize::try_from(row.attempts).unwrap();
             assert_eq!(begun, 1 + losses.len(), "{row:?} {losses:?}");
-            if row.kind == Kind::Recover.name() {
+            if row.kind == Recover::KIND.name {
                 continue;
             }
             let taken = &self.by_job[&row.job_id];

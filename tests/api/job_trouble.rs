@@ -6,10 +6,11 @@ use std::process::Command;
 
 use diesel::prelude::*;
 use inkpot::accounts::codes::{CodeKeys, Purpose};
-use inkpot::accounts::letters::{Channel, order_code};
+use inkpot::accounts::notifications::{Channel, send_code};
 use inkpot::accounts::refresh::new_nonce;
 use inkpot::core::clock::Clock;
-use inkpot::jobs::{JobStatus, store};
+use inkpot::jobs::JobStatus;
+use inkpot::jobs::storage::admin;
 use inkpot::notify::Language;
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ impl Place {
                     enqueue_mail(conn, user.user_id, &address(n))?;
                     let what = (&user, Purpose::VerifyMobile, Channel::Mobile);
                     let (nonce, now) = (new_nonce().unwrap(), Clock::system().now());
-                    order_code(conn, &keys, what, Language::English, &nonce, now)?;
+                    send_code(conn, &keys, what, Language::English, &nonce, now)?;
                 }
                 Ok(())
             });
@@ -197,7 +198,7 @@ fn a_server_that_drops_half_of_the_connections_gets_all_mails() {
             place.database.with(|conn| {
                 let waiting = jobs::load(conn).into_iter();
                 for row in waiting.filter(|row| row.is(JobStatus::Waiting)) {
-                    store::retry(conn, row.job_id, Clock::system().now()).unwrap();
+                    admin::retry(conn, row.job_id, Clock::system().now()).unwrap();
                 }
             });
         }

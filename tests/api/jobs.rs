@@ -9,15 +9,20 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
 use futures_util::future::join_all;
+use inkpot::accounts::jobs::recover::Recover;
+use inkpot::accounts::jobs::send_code::{MailCode, SmsCode};
+use inkpot::accounts::jobs::send_notice::MailNotice;
 use inkpot::core::db::schema::{code, idempotency, job, session, session_event};
 use inkpot::core::db::{Conn, DatabaseUrl, Db};
-use inkpot::http::page::PageRequest;
+use inkpot::jobs::actions;
 use inkpot::jobs::back_off::MAX_ATTEMPTS;
+use inkpot::jobs::handler::{JobFuture, JobHandler, Registry};
 use inkpot::jobs::lease::LEASE;
-use inkpot::jobs::store::{self, Disposition, NewJob, Settled, StoredJob};
-use inkpot::jobs::worker::{Doing, Worker};
-use inkpot::jobs::{Failure, Job, Kind, Outcome, Queue};
-use inkpot::work;
+use inkpot::jobs::storage::{admin, queue};
+use inkpot::jobs::types::{ClaimedJob, Disposition, NewJob, Settled, StoredJob};
+use inkpot::jobs::worker::{Worker, thread};
+use inkpot::jobs::{Failure, Job, JobKind, Outcome, Queue};
+use inkpot::maintenance::jobs::sweep::Sweep;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -39,6 +44,7 @@ on_both_databases![
     a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing,
     a_renewed_lease_is_kept,
     a_job_of_a_newer_program_waits,
+    a_handler_gets_its_payload_and_what_it_cannot_read_is_dead,
     what_is_over_is_swept,
     there_is_one_sweep_however_many_processes,
     a_stopping_worker_lets_its_jobs_end,
@@ -48,24 +54,38 @@ on_both_databases![
 /// What a test's jobs do, by their payload.
 fn performing(
     perform: impl Fn(&str) -> Result<Outcome, Failure> + Send + Sync + 'static,
-) -> impl Fn(Job) -> Doing + Send + Sync {
+) -> impl Fn(Job) -> JobFuture + Send + Sync {
     move |job| {
         let came = perform(&job.payload);
         Box::pin(async move { came })
     }
 }
 
-/// A worker with the clock of the test's service.
-fn worker(app: &TestApp, perform: impl Fn(Job) -> Doing + Send + Sync + 'static) -> Worker {
-    Worker::new(
-        app.state.db.clone(),
-        app.clock.clone(),
-        app.state.jobs.notifier.clone(),
-        Arc::new(perform),
-    )
+/// All kinds of the product.
+const KINDS: [JobKind; 5] = [
+    Recover::KIND,
+    MailCode::KIND,
+    SmsCode::KIND,
+    MailNotice::KIND,
+    Sweep::KIND,
+];
+
+/// A worker with the clock of the test's service, which does jobs of all kinds alike.
+fn worker(app: &TestApp, perform: impl Fn(Job) -> JobFuture + Send + Sync + 'static) -> Worker {
+    let perform = Arc::new(perform);
+    let registry = KINDS.into_iter().fold(Registry::default(), |all, kind| {
+        let perform = Arc::clone(&perform);
+        all.with_run(kind, move |job| perform(job))
+    });
+    worker_knowing(app, registry)
 }
 
-fn new(kind: Kind, payload: &str, due: NaiveDateTime) -> NewJob {
+fn worker_knowing(app: &TestApp, registry: Registry) -> Worker {
+    let (db, clock) = (app.state.db.clone(), app.clock.clone());
+    Worker::new(db, clock, app.state.jobs.notifier.clone(), registry)
+}
+
+fn new(kind: JobKind, payload: &str, due: NaiveDateTime) -> NewJob {
     NewJob {
         kind,
         payload: payload.to_owned(),
@@ -76,13 +96,13 @@ fn new(kind: Kind, payload: &str, due: NaiveDateTime) -> NewJob {
 }
 
 /// Commits a job that is due at once.
-async fn commit(app: &TestApp, kind: Kind, payload: &str) -> i64 {
+async fn commit(app: &TestApp, kind: JobKind, payload: &str) -> i64 {
     let now = app.clock.now();
     let new = new(kind, payload, now);
     let enqueued = app
         .state
         .db
-        .write(move |conn| store::enqueue(conn, &new, now));
+        .write(move |conn| actions::enqueue(conn, &new, now));
     enqueued.await.unwrap().unwrap()
 }
 
@@ -94,11 +114,7 @@ async fn read<T: Send + 'static>(
 }
 
 async fn all(app: &TestApp) -> Vec<StoredJob> {
-    let page = PageRequest {
-        page: 1,
-        size: 10_000,
-    };
-    let mut jobs = read(app, move |conn| store::load_page(conn, None, page))
+    let mut jobs = read(app, |conn| admin::load_page(conn, None, (0, 10_000)))
         .await
         .0;
     jobs.reverse();
@@ -122,12 +138,12 @@ async fn a_job_is_done_once_it_is_committed_and_never_when_it_was_rolled_back(ap
     );
     let now = app.clock.now();
     for n in 0..6 {
-        let new = new(Kind::MailNotice, &n.to_string(), now);
+        let new = new(MailNotice::KIND, &n.to_string(), now);
         let written = app
             .state
             .db
             .write(move |conn| {
-                store::enqueue(conn, &new, now)?;
+                actions::enqueue(conn, &new, now)?;
                 if n % 2 == 0 {
                     Ok(())
                 } else {
@@ -153,10 +169,10 @@ async fn a_job_is_done_once_it_is_committed_and_never_when_it_was_rolled_back(ap
 async fn a_job_waits_for_its_time(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
     let now = app.clock.now();
-    let new = new(Kind::MailNotice, "", now + TimeDelta::hours(3));
+    let new = new(MailNotice::KIND, "", now + TimeDelta::hours(3));
     app.state
         .db
-        .write(move |conn| store::enqueue(conn, &new, now))
+        .write(move |conn| actions::enqueue(conn, &new, now))
         .await
         .unwrap();
     app.clock
@@ -171,13 +187,13 @@ async fn a_key_is_taken_once_while_its_job_is_unfinished(app: TestApp) {
     let now = app.clock.now();
     let keyed = |key: &str| NewJob {
         dedup_key: Some(key.to_owned()),
-        ..new(Kind::MailNotice, "", now)
+        ..new(MailNotice::KIND, "", now)
     };
     let enqueue = |key: &str| {
         let new = keyed(key);
         app.state
             .db
-            .write(move |conn| store::enqueue(conn, &new, now))
+            .write(move |conn| actions::enqueue(conn, &new, now))
     };
     let taken: Vec<_> = join_all((0..100).map(|_| enqueue("one"))).await;
     let made = taken
@@ -195,8 +211,8 @@ async fn a_key_is_taken_once_while_its_job_is_unfinished(app: TestApp) {
         .db
         .write(move |conn| {
             Ok((
-                store::enqueue(conn, &same, now)?,
-                store::enqueue(conn, &other, now)?,
+                actions::enqueue(conn, &same, now)?,
+                actions::enqueue(conn, &other, now)?,
             ))
         })
         .await
@@ -215,7 +231,7 @@ async fn a_transient_failure_is_tried_again_later(app: TestApp) {
             _ => Ok(Outcome::Done),
         }),
     );
-    commit(&app, Kind::SmsCode, "").await;
+    commit(&app, SmsCode::KIND, "").await;
     let mut longest = 2;
     for attempts in [1, 2] {
         assert_eq!(worker.step().await.unwrap(), 1);
@@ -241,7 +257,7 @@ async fn a_permanent_failure_is_dead(app: TestApp) {
         &app,
         performing(move |_| Err(Failure::Permanent(long.clone()))),
     );
-    commit(&app, Kind::SmsCode, "kept for another try").await;
+    commit(&app, SmsCode::KIND, "kept for another try").await;
     assert_eq!(worker.step().await.unwrap(), 1);
     let dead = all(&app).await.remove(0);
     assert_eq!((dead.state.as_str(), dead.due), ("dead", None));
@@ -259,8 +275,8 @@ async fn a_job_is_given_up_after_many_tries(app: TestApp) {
         &app,
         performing(|_| Err(Failure::Transient("no".to_owned()))),
     );
-    commit(&app, Kind::MailCode, "").await;
-    let sweep = commit(&app, Kind::Sweep, "").await;
+    commit(&app, MailCode::KIND, "").await;
+    let sweep = commit(&app, Sweep::KIND, "").await;
     for _ in 0..MAX_ATTEMPTS {
         assert_eq!(worker.step().await.unwrap(), 2);
         app.clock.advance(TimeDelta::hours(1));
@@ -274,7 +290,7 @@ async fn a_job_is_given_up_after_many_tries(app: TestApp) {
 
 async fn a_job_that_takes_its_workers_with_it_is_given_up(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
-    commit(&app, Kind::MailCode, "").await;
+    commit(&app, MailCode::KIND, "").await;
     for _ in 0..MAX_ATTEMPTS {
         assert_eq!(claimed(&app, "gone", 1).await.len(), 1);
         app.clock.advance(TimeDelta::from_std(LEASE).unwrap());
@@ -293,7 +309,7 @@ async fn a_panic_harms_no_other_job(app: TestApp) {
         }),
     );
     for payload in ["", "panic", ""] {
-        commit(&app, Kind::MailNotice, payload).await;
+        commit(&app, MailNotice::KIND, payload).await;
     }
     assert_eq!(worker.step().await.unwrap(), 3);
     assert_eq!(states(&app).await, ["done", "waiting", "done"]);
@@ -305,7 +321,7 @@ async fn a_panic_harms_no_other_job(app: TestApp) {
 /// Runs a worker until the test is over with it: what ends it, and its thread.
 fn running(worker: Worker) -> (oneshot::Sender<()>, std::thread::JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let thread = work::start(worker, async {
+    let thread = thread::start(worker, async {
         let _ = stopped.await;
     });
     (stop, thread.unwrap())
@@ -324,9 +340,9 @@ async fn a_job_that_never_ends_harms_no_other(app: TestApp) {
         })
     });
     let (_stop, _thread) = running(worker);
-    commit(&app, Kind::MailNotice, "endless").await;
+    commit(&app, MailNotice::KIND, "endless").await;
     for n in 0..100 {
-        commit(&app, Kind::MailNotice, &n.to_string()).await;
+        commit(&app, MailNotice::KIND, &n.to_string()).await;
     }
     app.state.jobs.notifier.notify();
     for _ in 0..100 {
@@ -340,7 +356,7 @@ async fn a_full_queue_holds_up_no_other(app: TestApp) {
     let worker = worker(&app, move |job: Job| {
         let did = did.clone();
         Box::pin(async move {
-            if job.kind.queue() == Queue::Mail {
+            if job.kind.queue == Queue::Mail {
                 std::future::pending::<()>().await;
             }
             did.send(job.kind).unwrap();
@@ -348,16 +364,16 @@ async fn a_full_queue_holds_up_no_other(app: TestApp) {
         })
     });
     for _ in 0..3 * Queue::Mail.concurrency() {
-        commit(&app, Kind::MailCode, "").await;
+        commit(&app, MailCode::KIND, "").await;
     }
     let (_stop, _thread) = running(worker);
     for _ in 0..100 {
-        commit(&app, Kind::SmsCode, "").await;
-        commit(&app, Kind::Recover, "").await;
+        commit(&app, SmsCode::KIND, "").await;
+        commit(&app, Recover::KIND, "").await;
         app.state.jobs.notifier.notify();
     }
     for _ in 0..200 {
-        assert_ne!(done.recv().await.unwrap(), Kind::MailCode);
+        assert_ne!(done.recv().await.unwrap(), MailCode::KIND);
     }
     let begun = read(&app, |conn| {
         job::table
@@ -375,7 +391,7 @@ async fn every_job_is_taken_once_by_many_workers(app: TestApp) {
     let now = app.clock.now();
     let filled = app.state.db.write(move |conn| {
         for n in 0..500 {
-            store::enqueue(conn, &new(Kind::MailNotice, &n.to_string(), now), now)?;
+            actions::enqueue(conn, &new(MailNotice::KIND, &n.to_string(), now), now)?;
         }
         Ok(())
     });
@@ -406,19 +422,19 @@ async fn every_job_is_taken_once_by_many_workers(app: TestApp) {
 }
 
 /// Takes mails under a lease, as a worker does that says nothing more.
-async fn claimed(app: &TestApp, lease: &'static str, free: usize) -> Vec<store::ClaimedJob> {
+async fn claimed(app: &TestApp, lease: &'static str, free: usize) -> Vec<ClaimedJob> {
     let now = app.clock.now();
     let free = [(Queue::Mail, free)];
     app.state
         .db
-        .write(move |conn| store::settle_and_claim(conn, lease, &[], &free, now))
+        .write(move |conn| queue::settle_and_claim(conn, lease, &[], &free, now))
         .await
         .unwrap()
 }
 
 async fn a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
-    let job_id = commit(&app, Kind::MailNotice, "").await;
+    let job_id = commit(&app, MailNotice::KIND, "").await;
     assert_eq!(claimed(&app, "late", 10).await.len(), 1);
     let lease = TimeDelta::from_std(LEASE).unwrap();
     app.clock.advance(lease - TimeDelta::microseconds(1));
@@ -447,7 +463,7 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing(
             .state
             .db
             .write(move |conn| {
-                store::settle_and_claim(conn, "late", &settled, &[(Queue::Mail, 1)], now)
+                queue::settle_and_claim(conn, "late", &settled, &[(Queue::Mail, 1)], now)
             })
             .await
             .unwrap();
@@ -458,8 +474,8 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing(
 }
 
 async fn a_renewed_lease_is_kept(app: TestApp) {
-    let job_id = commit(&app, Kind::MailNotice, "").await;
-    commit(&app, Kind::MailNotice, "").await;
+    let job_id = commit(&app, MailNotice::KIND, "").await;
+    commit(&app, MailNotice::KIND, "").await;
     assert_eq!(claimed(&app, "slow", 1).await.len(), 1);
     let lease = TimeDelta::from_std(LEASE).unwrap();
     for _ in 0..5 {
@@ -468,7 +484,7 @@ async fn a_renewed_lease_is_kept(app: TestApp) {
         let renewed = app
             .state
             .db
-            .write(move |conn| store::renew(conn, "slow", &[job_id], now))
+            .write(move |conn| queue::renew(conn, "slow", &[job_id], now))
             .await;
         assert_eq!(renewed.unwrap(), 1);
     }
@@ -481,7 +497,7 @@ async fn a_renewed_lease_is_kept(app: TestApp) {
     let renewed = app
         .state
         .db
-        .write(move |conn| store::renew(conn, "slow", &[job_id], now))
+        .write(move |conn| queue::renew(conn, "slow", &[job_id], now))
         .await;
     assert_eq!(renewed.unwrap(), 0);
     app.leave_jobs();
@@ -489,8 +505,8 @@ async fn a_renewed_lease_is_kept(app: TestApp) {
 
 async fn a_job_of_a_newer_program_waits(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
-    commit(&app, Kind::MailNotice, "").await;
-    commit(&app, Kind::MailNotice, "").await;
+    commit(&app, MailNotice::KIND, "").await;
+    commit(&app, MailNotice::KIND, "").await;
     app.state
         .db
         .write(|conn| {
@@ -507,7 +523,69 @@ async fn a_job_of_a_newer_program_waits(app: TestApp) {
     assert_eq!(states(&app).await, ["waiting", "done"]);
     let error = "this program knows no jobs of kind pigeon";
     assert_eq!(jobs[0].last_error.as_deref(), Some(error));
+    // The newer program does it, and nothing else.
+    commit(&app, MailNotice::KIND, "").await;
+    let pigeon = JobKind {
+        name: "pigeon",
+        ..MailNotice::KIND
+    };
+    let newer = Registry::default().with_run(pigeon, |_| Box::pin(async { Ok(Outcome::Done) }));
+    let newer = worker_knowing(&app, newer);
+    app.clock.advance(TimeDelta::seconds(2));
+    assert_eq!(newer.step().await.unwrap(), 1);
+    assert_eq!(states(&app).await, ["done", "done", "waiting"]);
     app.leave_jobs();
+}
+
+/// A handler whose payload is not text.
+struct Numbered(mpsc::UnboundedSender<u64>);
+
+impl JobHandler for Numbered {
+    const KIND: JobKind = JobKind {
+        name: "numbered",
+        ..MailNotice::KIND
+    };
+
+    type Payload = u64;
+
+    async fn run(&self, _: Job, number: u64) -> Result<Outcome, Failure> {
+        self.0.send(number).unwrap();
+        Ok(Outcome::Done)
+    }
+}
+
+async fn a_handler_gets_its_payload_and_what_it_cannot_read_is_dead(app: TestApp) {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let worker = worker_knowing(&app, Registry::default().with(Numbered(tell)));
+    let now = app.clock.now();
+    let fine = NewJob::of::<Numbered>(&7, now).unwrap();
+    let written = (app.state.db).write(move |conn| actions::enqueue(conn, &fine, now));
+    written.await.unwrap().unwrap();
+    commit(&app, Numbered::KIND, "seven").await;
+    assert_eq!(worker.step().await.unwrap(), 2);
+    assert_eq!(told.try_recv().unwrap(), 7);
+    assert!(told.try_recv().is_err());
+    assert_eq!(states(&app).await, ["done", "dead"]);
+    let error = all(&app).await[1].last_error.clone();
+    assert_eq!(error.as_deref(), Some("its payload cannot be read"));
+    app.leave_jobs();
+}
+
+/// Rows of earlier releases have these names.
+#[test]
+fn the_kinds_of_the_product_are_kept() {
+    let found = KINDS.map(|kind| {
+        let seconds = kind.time_limit.as_secs();
+        (kind.name, kind.queue.name(), seconds, kind.is_periodic)
+    });
+    let expected = [
+        ("recover", "work", 30, false),
+        ("mail_code", "mail", 90, false),
+        ("sms_code", "sms", 30, false),
+        ("mail_notice", "mail", 90, false),
+        ("sweep", "work", 600, true),
+    ];
+    assert_eq!(found, expected);
 }
 
 /// How many rows there are: jobs, codes, sessions, their events, idempotency keys.
@@ -526,8 +604,8 @@ async fn rows(app: &TestApp) -> [i64; 5] {
 
 /// What a process does that starts.
 async fn plan(app: &TestApp) {
-    let (db, clock) = (app.state.db.clone(), app.clock.clone());
-    let planned = tokio::task::spawn_blocking(move || work::plan(&db, &clock));
+    let worker = app.state.worker(app.state.notifier().unwrap());
+    let planned = tokio::task::spawn_blocking(move || worker.enqueue_periodic());
     assert!(planned.await.unwrap().is_ok());
 }
 
@@ -604,7 +682,7 @@ async fn a_stopping_worker_lets_its_jobs_end(app: TestApp) {
         })
     });
     for _ in 0..5 {
-        commit(&app, Kind::MailNotice, "").await;
+        commit(&app, MailNotice::KIND, "").await;
     }
     let (stop, thread) = running(worker);
     for _ in 0..5 {
@@ -613,7 +691,7 @@ async fn a_stopping_worker_lets_its_jobs_end(app: TestApp) {
     drop(stop);
     open.send(true).unwrap();
     // What comes now is for another worker.
-    commit(&app, Kind::MailNotice, "").await;
+    commit(&app, MailNotice::KIND, "").await;
     app.state.jobs.notifier.notify();
     tokio::task::spawn_blocking(move || thread.join().unwrap())
         .await
@@ -635,7 +713,7 @@ async fn admins_see_jobs_and_have_them_tried_again(app: TestApp) {
     );
     let mut ids = Vec::new();
     for payload in ["dead", "later", "fine"] {
-        ids.push(commit(&app, Kind::MailNotice, payload).await);
+        ids.push(commit(&app, MailNotice::KIND, payload).await);
     }
     assert_eq!(flaky.step().await.unwrap(), 3);
     for (query, expected) in [
@@ -710,8 +788,8 @@ fn the_operator_manages_jobs(backend: Backend) {
     let now = chrono::Utc::now().naive_utc();
     let ids: Vec<i64> = (0..3)
         .map(|_| {
-            let new = new(Kind::MailNotice, "", now);
-            db.write_blocking(&|conn| store::enqueue(conn, &new, now))
+            let new = new(MailNotice::KIND, "", now);
+            db.write_blocking(&|conn| actions::enqueue(conn, &new, now))
                 .unwrap()
                 .unwrap()
         })
@@ -725,7 +803,7 @@ fn the_operator_manages_jobs(backend: Backend) {
             diesel::update(job::table.find(job_id))
                 .set((job::lease.eq("x"), job::state.eq("running")))
                 .execute(conn)?;
-            store::settle_and_claim(conn, "x", &settled, &[], now)
+            queue::settle_and_claim(conn, "x", &settled, &[], now)
         })
         .unwrap();
     };

@@ -9,7 +9,7 @@ use diesel::sql_types::{Nullable, Text};
 use inkpot::core::db::{Conn, connection, connection::DatabaseUrl};
 use inkpot::http::page::PageRequest;
 use inkpot::jobs::Queue;
-use inkpot::jobs::store as jobs;
+use inkpot::jobs::storage::queue as jobs;
 use inkpot::posts::lists::{self, Filter, Part};
 use inkpot::posts::search::Query;
 use inkpot::posts::store;

@@ -7,7 +7,7 @@ use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{AuditEntry, Session, User};
 use crate::core::db::DbError;
 use crate::jobs;
-use crate::jobs::store::StoredJob;
+use crate::jobs::types::StoredJob;
 use crate::posts;
 use crate::posts::actions::{AuthorCursor, PostHead};
 
@@ -81,9 +81,7 @@ impl ExportRest {
         };
         let (part, next) = match step {
             Step::Jobs(after) => {
-                let jobs = db
-                    .read(move |conn| jobs::store::load_of_user(conn, user_id, after))
-                    .await?;
+                let jobs = jobs::actions::load_of_user(db, user_id, after).await?;
                 let last = jobs.last().map(|job| job.job_id);
                 let next = last.map_or(Step::Audit(0), Step::Jobs);
                 (Part::Jobs(jobs), Some(next))

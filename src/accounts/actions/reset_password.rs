@@ -8,8 +8,9 @@ use crate::accounts::client_info::ClientInfo;
 use crate::accounts::codes::Purpose;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
-use crate::accounts::letters;
+use crate::accounts::jobs::recover;
 use crate::accounts::limits;
+use crate::accounts::notifications;
 use crate::accounts::password::Fault;
 use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, User};
@@ -28,7 +29,7 @@ pub async fn request_reset(
     let now = directory.clock.now();
     directory
         .write(
-            move |conn| letters::enqueue_recovery(conn, &account, language, now),
+            move |conn| recover::enqueue_recovery(conn, &account, language, now),
             |bus, ()| bus.publish(&JobWritten {}),
         )
         .await?;
@@ -80,7 +81,7 @@ pub async fn reset_password(
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
                 let entry = NewAuditEntry::anonymous(Action::PasswordReset, Some(user_id));
                 audit::insert(conn, entry, &client, now)?;
-                letters::password_changed(conn, &user, language, now)?;
+                notifications::password_changed(conn, &user, language, now)?;
                 sessions::end_all(conn, user_id, None, now)?;
                 Ok(true)
             },

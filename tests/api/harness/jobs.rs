@@ -4,11 +4,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
-use inkpot::accounts::letters::{Notice, enqueue_notice};
+use inkpot::accounts::jobs::send_code::MailCode;
+use inkpot::accounts::jobs::send_notice::{MailNotice, Notice};
+use inkpot::accounts::notifications::enqueue_notice;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::job;
-use inkpot::jobs::{JobStatus, Kind, Queue};
+use inkpot::jobs::JobStatus;
+use inkpot::jobs::handler::JobHandler;
+use inkpot::maintenance::jobs::sweep::Sweep;
 use inkpot::notify::Language;
 
 use super::process::{inkpot, shown};
@@ -51,14 +55,16 @@ impl JobRow {
 
     /// Whether what it does is a mail.
     pub fn is_mail(&self) -> bool {
-        Kind::named(&self.kind).is_some_and(|kind| kind.queue() == Queue::Mail)
+        [MailCode::KIND, MailNotice::KIND]
+            .iter()
+            .any(|kind| kind.name == self.kind)
     }
 }
 
 /// All jobs but the one that repeats itself, the oldest first.
 pub fn load(conn: &mut Conn) -> Vec<JobRow> {
     job::table
-        .filter(job::kind.ne(Kind::Sweep.name()))
+        .filter(job::kind.ne(Sweep::KIND.name))
         .order(job::job_id)
         .select(JobRow::as_select())
         .load(conn)

@@ -43,7 +43,6 @@ use inkpot::core::db::schema::job;
 use inkpot::jobs::JobStatus;
 use inkpot::jobs::worker::Worker;
 use inkpot::state::AppState;
-use inkpot::work;
 use serde_json::{Value, json};
 
 pub use answer::Answer;
@@ -145,7 +144,7 @@ impl TestApp {
         keys::catch_up(&state.db, &state.accounts.tokens)
             .await
             .unwrap();
-        let worker = Arc::new(work::worker(state.letters().unwrap()));
+        let worker = Arc::new(state.worker(state.notifier().unwrap()));
         let service = init_service(
             actix_web::App::new()
                 .configure(|config| state.share(config))

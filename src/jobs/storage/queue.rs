@@ -1,42 +1,25 @@
-//! Jobs as they are stored.
+//! The queue: jobs are inserted, claimed under a lease, renewed and settled.
 
 use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::lease::LEASE;
-use super::types::{JobStatus, Kind, Queue};
-use super::{Failure, Job};
 use crate::core::db::schema::job;
 use crate::core::db::{Conn, dialect};
-use crate::http::page::PageRequest;
+use crate::jobs::lease::LEASE;
+use crate::jobs::types::{ClaimedJob, Disposition, JobStatus, NewJob, Queue, Settled};
 
 /// Characters of an error that are kept.
 const ERROR_MAX: usize = 500;
 
-/// A job to be.
-#[derive(Clone, Debug)]
-pub struct NewJob {
-    pub kind: Kind,
-    /// What to do, as JSON of the kind's own; up to 64 KiB, without secrets.
-    pub payload: String,
-    /// Not before then.
-    pub due: NaiveDateTime,
-    /// While an unfinished job has this key there is no second one with it; up to 64
-    /// characters.
-    pub dedup_key: Option<String>,
-    /// Whom it is about.
-    pub user_id: Option<i64>,
-}
-
 /// Writes a job, in the transaction of its cause; gives its id, and `None` when one of
 /// this key is there already.
-pub fn enqueue(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<Option<i64>> {
+pub fn insert(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<Option<i64>> {
     let inserted = diesel::insert_into(job::table)
         .values((
-            job::kind.eq(new.kind.name()),
-            job::lane.eq(new.kind.queue().name()),
+            job::kind.eq(new.kind.name),
+            job::lane.eq(new.kind.queue.name()),
             job::state.eq(JobStatus::Waiting.name()),
             job::due.eq(Some(new.due)),
             job::attempts.eq(0),
@@ -56,28 +39,6 @@ pub fn enqueue(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult
 
 fn is_duplicate(error: &diesel::result::Error) -> bool {
     dialect::unique_index(&error.to_string(), &["job_dedup_key"]).is_some()
-}
-
-/// What became of a job that a worker had.
-#[derive(Clone, Debug)]
-pub struct Settled {
-    pub job_id: i64,
-    pub disposition: Disposition,
-}
-
-/// How it goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Disposition {
-    /// Over; with a note when there was nothing to do.
-    Done(Option<&'static str>),
-    /// Ended well, and begins anew then.
-    Reschedule(NaiveDateTime),
-    /// Tried again then.
-    Retry(NaiveDateTime, String),
-    /// Given up.
-    Dead(String),
-    /// Not begun, or broken off: anybody's at once.
-    Released,
 }
 
 /// Writes down what became of jobs and claims new ones, up to so many of each queue, the
@@ -112,17 +73,6 @@ pub fn settle_and_claim(
     Ok(claimed)
 }
 
-/// A row as it was when it was claimed.
-#[derive(Clone, Debug)]
-pub struct ClaimedJob {
-    pub job_id: i64,
-    pub kind: String,
-    pub state: String,
-    pub attempts: i32,
-    pub payload: String,
-    pub created: NaiveDateTime,
-}
-
 impl From<dialect::JobRow> for ClaimedJob {
     fn from(row: dialect::JobRow) -> Self {
         let (job_id, kind, state, attempts, payload, created) = row;
@@ -134,22 +84,6 @@ impl From<dialect::JobRow> for ClaimedJob {
             payload,
             created,
         }
-    }
-}
-
-impl ClaimedJob {
-    /// The job, if this program knows its kind.
-    pub fn job(self) -> Result<Job, Failure> {
-        let kind = Kind::named(&self.kind).ok_or_else(|| {
-            Failure::Transient(format!("this program knows no jobs of kind {}", self.kind))
-        })?;
-        Ok(Job {
-            job_id: self.job_id,
-            kind,
-            attempts: self.attempts + 1,
-            payload: self.payload,
-            created: self.created,
-        })
     }
 }
 
@@ -272,135 +206,4 @@ pub fn next_due(conn: &mut Conn, queues: &[Queue]) -> QueryResult<Option<NaiveDa
         }
     }
     Ok(next)
-}
-
-/// A row as admins, the operator and its user see it: without what it is to do.
-#[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = job)]
-pub struct StoredJob {
-    pub job_id: i64,
-    pub kind: String,
-    pub state: String,
-    pub attempts: i32,
-    pub due: Option<NaiveDateTime>,
-    pub user_id: Option<i64>,
-    pub last_error: Option<String>,
-    pub created: NaiveDateTime,
-    pub finished: Option<NaiveDateTime>,
-}
-
-/// A page, newest first, of one state or of all, and how many there are.
-pub fn load_page(
-    conn: &mut Conn,
-    status: Option<JobStatus>,
-    request: PageRequest,
-) -> QueryResult<(Vec<StoredJob>, i64)> {
-    let page = job::table
-        .select(StoredJob::as_select())
-        .order(job::job_id.desc())
-        .offset(request.offset())
-        .limit(i64::from(request.size));
-    match status.map(JobStatus::name) {
-        Some(status) => {
-            let of_state = job::state.eq(status);
-            let count = job::table.filter(of_state).count().get_result(conn)?;
-            Ok((page.filter(of_state).load(conn)?, count))
-        }
-        None => Ok((page.load(conn)?, job::table.count().get_result(conn)?)),
-    }
-}
-
-/// All jobs about a user that are still kept, oldest first, a thousand at a time:
-/// those after `after`.
-pub fn load_of_user(conn: &mut Conn, user_id: i64, after: i64) -> QueryResult<Vec<StoredJob>> {
-    job::table
-        .filter(job::user_id.eq(user_id))
-        .filter(job::job_id.gt(after))
-        .order(job::job_id)
-        .limit(1000)
-        .select(StoredJob::as_select())
-        .load(conn)
-}
-
-/// What came of asking for another try.
-#[derive(Debug)]
-pub enum Retried {
-    /// It is due now.
-    Waiting(StoredJob),
-    /// It is running or done.
-    NotRetryable,
-    NotFound,
-}
-
-/// Has a job tried again that is dead, or that waits for its next try; its tries are
-/// counted anew.
-pub fn retry(conn: &mut Conn, job_id: i64, now: NaiveDateTime) -> QueryResult<Retried> {
-    let retryable = [JobStatus::Dead.name(), JobStatus::Waiting.name()];
-    let changed = diesel::update(job::table.find(job_id).filter(job::state.eq_any(retryable)))
-        .set((
-            job::state.eq(JobStatus::Waiting.name()),
-            job::due.eq(Some(now)),
-            job::attempts.eq(0),
-            job::finished.eq(None::<NaiveDateTime>),
-        ))
-        .execute(conn)?;
-    let row = job::table
-        .find(job_id)
-        .select(StoredJob::as_select())
-        .first(conn)
-        .optional()?;
-    Ok(match row {
-        Some(row) if changed == 1 => Retried::Waiting(row),
-        Some(_) => Retried::NotRetryable,
-        None => Retried::NotFound,
-    })
-}
-
-/// Has some of the dead jobs tried again, the oldest first; gives how many.
-pub fn retry_dead(conn: &mut Conn, limit: i64, now: NaiveDateTime) -> QueryResult<usize> {
-    let ids: Vec<i64> = job::table
-        .filter(job::state.eq(JobStatus::Dead.name()))
-        .order(job::job_id)
-        .limit(limit)
-        .select(job::job_id)
-        .load(conn)?;
-    diesel::update(
-        job::table
-            .filter(job::job_id.eq_any(ids))
-            .filter(job::state.eq(JobStatus::Dead.name())),
-    )
-    .set((
-        job::state.eq(JobStatus::Waiting.name()),
-        job::due.eq(Some(now)),
-        job::attempts.eq(0),
-        job::finished.eq(None::<NaiveDateTime>),
-    ))
-    .execute(conn)
-}
-
-/// Of the `limit` oldest jobs of a state, deletes those that ended before `before`;
-/// gives how many. Bounded, whatever there is: the oldest by cause are looked at, and
-/// one of them that ended late holds up others for as long.
-pub fn purge_some(
-    conn: &mut Conn,
-    status: JobStatus,
-    before: NaiveDateTime,
-    limit: i64,
-) -> QueryResult<usize> {
-    let oldest: Vec<(i64, Option<NaiveDateTime>)> = job::table
-        .filter(job::state.eq(status.name()))
-        .order(job::job_id)
-        .limit(limit)
-        .select((job::job_id, job::finished))
-        .load(conn)?;
-    let ids = oldest
-        .into_iter()
-        .filter(|(_, finished)| finished.is_some_and(|finished| finished < before))
-        .map(|(id, _)| id);
-    diesel::delete(
-        job::table
-            .filter(job::job_id.eq_any(ids.collect::<Vec<_>>()))
-            .filter(job::state.eq(status.name())),
-    )
-    .execute(conn)
 }

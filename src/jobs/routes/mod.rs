@@ -1,5 +1,10 @@
 //! `/jobs` over HTTP, for admins.
 
+mod answers;
+
+use std::future::ready;
+
+use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -7,17 +12,17 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::JobStatus;
-use super::events::JobWritten;
-use super::store::{self, Retried};
-use super::views::{JobAnswer, JobsAnswer, job_example};
+use self::answers::{JobAnswer, JobsAnswer};
+use super::views::job_example;
 use crate::accounts::extract::Admin;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::handler::Extract;
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::Id;
 use crate::http::response::{self, Keep};
-use crate::jobs::Jobs;
+use crate::jobs::types::{JobStatus, Retried};
+use crate::jobs::{Jobs, actions};
 
 const TAG: &str = "jobs";
 
@@ -28,10 +33,6 @@ pub fn endpoints() -> Vec<Endpoint> {
             .description("For admins.")
             .database()
     };
-    let state = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(JobStatus::ALL.map(JobStatus::name)))
-        .build();
     let mut waiting = job_example();
     waiting["state"] = json!("waiting");
     waiting["due"] = json!("2026-11-24T08:00:00Z");
@@ -39,22 +40,13 @@ pub fn endpoints() -> Vec<Endpoint> {
     waiting["attempts"] = json!(0);
     vec![
         Endpoint::new("/jobs").get(
-            by_admin("listJobs", "A page of jobs, newest first")
-                .parameter(
-                    "state",
-                    ParameterIn::Query,
-                    "Of this state only.",
-                    state.into(),
-                    json!("dead"),
-                )
-                .answers::<JobsAnswer>(
-                    StatusCode::OK,
-                    json!({
-                        "jobs": [job_example()],
-                        "pagination": { "count": 1, "pages": 1, "page": 1, "size": 20 },
-                    }),
-                )
-                .refuses(&[Code::QueryInvalid]),
+            by_admin("listJobs", "A page of jobs, newest first").answers::<JobsAnswer>(
+                StatusCode::OK,
+                json!({
+                    "jobs": [job_example()],
+                    "pagination": { "count": 1, "pages": 1, "page": 1, "size": 20 },
+                }),
+            ),
             list,
         ),
         Endpoint::new("/jobs/{id}/retry").post(
@@ -66,31 +58,49 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn list(
-    _: Admin,
-    request: PageRequest,
-    req: HttpRequest,
-    app: Data<Jobs>,
-) -> Result<HttpResponse, Error> {
-    let given = query_value(req.query_string(), "state").filter(|state| !state.is_empty());
-    let state = match &given {
-        Some(name) => Some(JobStatus::named(name).ok_or_else(|| {
+/// The parameter `state`: jobs of this status only.
+struct StatusFilter(Option<JobStatus>);
+
+impl Extract for StatusFilter {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        let given = query_value(request.query_string(), "state").filter(|name| !name.is_empty());
+        let status = given.map(|name| JobStatus::named(&name).ok_or(name));
+        ready(status.transpose().map(Self).map_err(|_| {
             Error::with_detail(
                 Code::QueryInvalid,
                 "state is waiting, running, done or dead",
             )
-        })?),
-        None => None,
-    };
-    let (jobs, count) = app
-        .db
-        .read(move |conn| store::load_page(conn, state, request))
-        .await?;
+        }))
+    }
+
+    fn describe(operation: Operation) -> Operation {
+        let names = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(JobStatus::ALL.map(JobStatus::name)))
+            .build();
+        let (name, text) = ("state", "Of this state only.");
+        operation
+            .parameter(name, ParameterIn::Query, text, names.into(), json!("dead"))
+            .refuses(&[Code::QueryInvalid])
+    }
+}
+
+async fn list(
+    _: Admin,
+    StatusFilter(status): StatusFilter,
+    request: PageRequest,
+    jobs: Data<Jobs>,
+) -> Result<HttpResponse, Error> {
+    let page = (request.offset(), i64::from(request.size));
+    let (found, count) = actions::list(&jobs, status, page).await?;
     let pagination = Pagination::new(request, count);
-    let kept: Vec<_> = given.map(|state| ("state", state)).into_iter().collect();
-    let link = pagination.link("/jobs/", &kept);
+    let kept = status.map(|status| ("state", status.name().to_owned()));
+    let link = pagination.link("/jobs/", kept.as_slice());
     let answer = JobsAnswer {
-        jobs: jobs.into_iter().map(Into::into).collect(),
+        jobs: found.into_iter().map(Into::into).collect(),
         pagination,
     };
     let mut response = response::json(StatusCode::OK, Keep::Never, &answer)?;
@@ -99,15 +109,9 @@ async fn list(
     Ok(response)
 }
 
-async fn retry(_: Admin, id: Id, app: Data<Jobs>) -> Result<HttpResponse, Error> {
-    let now = app.clock.now();
-    let retried = app
-        .db
-        .write(move |conn| store::retry(conn, id.0, now))
-        .await?;
-    match retried {
+async fn retry(_: Admin, id: Id, jobs: Data<Jobs>) -> Result<HttpResponse, Error> {
+    match actions::retry(&jobs, id.0).await? {
         Retried::Waiting(job) => {
-            app.bus.publish(&JobWritten {});
             let answer = JobAnswer { job: job.into() };
             response::json(StatusCode::OK, Keep::Never, &answer)
         }
