@@ -7,7 +7,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use clap::Parser;
 use inkpot::cli::args::Cli;
 use inkpot::core::settings::public_url::PublicUrl;
-use inkpot::notify::{Failure, Language, Limits, Message, Notifier, Origin};
+use inkpot::notify::{Failure, Language, Message, Notifier, Origin, Timeouts};
 
 use crate::harness::sinks::Sinks;
 
@@ -17,14 +17,14 @@ const MOBILE: &str = "+31612345678";
 const CODE: &str = "481516";
 
 /// One with these options.
-fn notifier_within(limits: Limits, flags: &[&str]) -> Notifier {
+fn notifier_within(timeouts: Timeouts, flags: &[&str]) -> Notifier {
     let settings = Cli::parse_from(["inkpot"].iter().chain(flags)).settings;
     let public_url = PublicUrl::parse("https://blog.example.org").unwrap();
-    Notifier::with_limits(&settings, public_url, limits).unwrap()
+    Notifier::with_timeouts(&settings, public_url, timeouts).unwrap()
 }
 
 fn notifier(flags: &[&str]) -> Notifier {
-    notifier_within(Limits::default(), flags)
+    notifier_within(Timeouts::default(), flags)
 }
 
 /// One that sends mails there.
@@ -275,11 +275,11 @@ async fn a_refusal_is_for_now_or_for_good_and_tells_nothing() {
 async fn silence_has_an_end() {
     let Some(sinks) = Sinks::start() else { return };
     let short = Duration::from_millis(300);
-    let impatient = Limits {
+    let impatient = Timeouts {
         connect: short,
         command: short,
         text: short,
-        ..Limits::default()
+        ..Timeouts::default()
     };
     let (smtp, sms) = (sinks.smtp_url(), sinks.sms_url());
     let flags = ["--smtp-url", &smtp, "--mail-from", FROM, "--sms-url", &sms];
@@ -293,9 +293,9 @@ async fn silence_has_an_end() {
     // With a connection that was good.
     sinks.switch("mail ok");
     let slow = notifier_within(
-        Limits {
+        Timeouts {
             content: Duration::from_secs(2),
-            ..Limits::default()
+            ..Timeouts::default()
         },
         &flags,
     );
@@ -348,12 +348,12 @@ async fn a_connection_that_went_stale_is_replaced() {
 #[actix_web::test]
 async fn a_connection_is_not_kept_for_ever() {
     let Some(sinks) = Sinks::start() else { return };
-    let limits = Limits {
+    let timeouts = Timeouts {
         idle: Duration::ZERO,
-        ..Limits::default()
+        ..Timeouts::default()
     };
     let url = sinks.smtp_url();
-    let notifier = notifier_within(limits, &["--smtp-url", &url, "--mail-from", FROM]);
+    let notifier = notifier_within(timeouts, &["--smtp-url", &url, "--mail-from", FROM]);
     for job_id in 1..=2 {
         mail(&notifier, job_id).await.unwrap();
     }
