@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
-use crate::core::rate_limits::RateLimited;
+use crate::core::rate_limits::LimitExceeded;
 
 /// A row of the table of codes.
 pub struct Row {
@@ -350,8 +350,8 @@ impl ResponseError for Error {
     }
 }
 
-impl From<RateLimited> for Error {
-    fn from(refused: RateLimited) -> Self {
+impl From<LimitExceeded> for Error {
+    fn from(refused: LimitExceeded) -> Self {
         Self {
             retry_after: Some(refused.retry_after),
             ..Self::new(Code::RateLimited)

@@ -14,7 +14,8 @@
 //! - [`notify`]: how a message leaves the house; knows neither accounts nor the database.
 //! - [`service`], [`openapi`]: the service about itself.
 //! - [`db`]: the only way to a connection; knows nothing of HTTP.
-//! - [`jobs`]: the durable queue of what must not happen inside a request; [`work`]: what its jobs do.
+//! - [`jobs`]: the durable queue of what must not happen inside a request.
+//! - [`maintenance`]: deletes what the rooms no longer keep.
 //! - [`bus`]: what happens in one process and matters in all.
 //! - [`presence`]: who is online, live.
 //! - [`company`]: whether other processes serve the same embedded database.
@@ -28,6 +29,7 @@ pub mod core;
 pub mod error;
 pub mod http;
 pub mod jobs;
+pub mod maintenance;
 pub mod meta;
 pub mod notify;
 pub mod openapi;
@@ -36,4 +38,3 @@ pub mod presence;
 pub mod routes;
 pub mod server;
 pub mod state;
-pub mod work;

@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 
 use crate::accounts::actions::{self, keys};
 use crate::accounts::events::{SessionEnded, UserChanged};
-use crate::accounts::letters::Letters;
 use crate::accounts::types::Revocation;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
@@ -27,13 +26,13 @@ use crate::core::secret;
 use crate::core::settings::Settings;
 use crate::http::middleware;
 use crate::http::transport::Wire;
-use crate::jobs::worker::Worker;
+use crate::jobs::worker::{Worker, thread};
 use crate::posts::actions::check;
 use crate::posts::events::AnythingChanged;
 use crate::presence::messages::Change;
 use crate::presence::names;
+use crate::routes;
 use crate::state::AppState;
-use crate::{routes, work};
 
 /// Seconds that requests in flight get to end when the server stops.
 const DRAIN_SECONDS: u64 = 10;
@@ -61,7 +60,7 @@ pub struct Bound {
 pub struct Prepared {
     app: AppState,
     company: Company,
-    does_jobs: bool,
+    worker: Option<Worker>,
     transport: Option<RedisTransport>,
     /// Takes connections already; they wait until the server runs.
     listener: TcpListener,
@@ -101,14 +100,16 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
     keys::start(&app.db, &app.accounts.tokens)?;
     app.bus.set_others_write(others_write(&app.db, &company));
-    if does_jobs {
-        plan(&app.db)?;
-    }
+    let worker = if does_jobs {
+        Some(worker_of(&app)?)
+    } else {
+        None
+    };
     let transport = app.transport()?;
     Ok(Prepared {
         app,
         company,
-        does_jobs,
+        worker,
         transport,
         listener,
         address,
@@ -126,7 +127,6 @@ fn take_port(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
 /// Puts together what does jobs and nothing else. Blocks. The error is one line.
 pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     let db = open_database(&settings)?;
-    plan(&db)?;
     let secrets = secret::load(&settings)?;
     // It serves nothing, and hears of jobs as servers do.
     let address = settings.listen;
@@ -135,21 +135,22 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     app.bus.leave();
     let transport = app.transport()?;
     Ok(PreparedWorker {
-        worker: worker_of(app.letters()?),
+        worker: worker_of(&app)?,
         transport,
     })
 }
 
-fn plan(db: &Db) -> Result<(), String> {
-    work::plan(db, &Clock::system()).map_err(|error| format!("cannot plan jobs: {error:?}"))
-}
-
-/// A worker, which says where what it sends goes.
-fn worker_of(letters: Letters) -> Worker {
-    for line in letters.notifier.describe() {
+/// A worker, which says where what it sends goes, and whose periodic jobs are there.
+fn worker_of(app: &AppState) -> Result<Worker, String> {
+    let notifier = app.notifier()?;
+    for line in notifier.describe() {
         tracing::info!("{line}");
     }
-    work::worker(letters)
+    let worker = app.worker(notifier);
+    worker
+        .enqueue_periodic()
+        .map_err(|error| format!("cannot plan jobs: {error:?}"))?;
+    Ok(worker)
 }
 
 /// Makes a server of its parts. The error is one line.
@@ -158,16 +159,11 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
     let Prepared {
         app,
         company,
-        does_jobs,
+        worker,
         transport,
         listener,
         address,
     } = prepared;
-    let worker = if does_jobs {
-        Some(worker_of(app.letters()?))
-    } else {
-        None
-    };
     let server = serve(&app, listener).map_err(|e| e.to_string())?;
     Ok(Bound {
         address,
@@ -382,7 +378,7 @@ pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
 }
 
 fn start(worker: Worker, stop: oneshot::Receiver<()>) -> std::io::Result<JoinHandle<()>> {
-    work::start(worker, stop.map(drop)).map_err(std::io::Error::other)
+    thread::start(worker, stop.map(drop)).map_err(std::io::Error::other)
 }
 
 /// Waits for the worker's threads.

@@ -10,12 +10,11 @@ use actix_web::web::{Data, ServiceConfig};
 use crate::accounts::codes::CodeKeys;
 use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::hasher::Hasher;
-use crate::accounts::letters::Letters;
 use crate::accounts::refresh::RefreshKeys;
 use crate::accounts::session_cache::SessionCache;
 use crate::accounts::tokens::Tokens;
 use crate::accounts::types::Revocation;
-use crate::accounts::{Accounts, Directory};
+use crate::accounts::{self, Accounts, Directory};
 use crate::core::bus::redis::RedisTransport;
 use crate::core::bus::{Bus, Outbox, Report, Subscribers};
 use crate::core::clock::Clock;
@@ -27,11 +26,15 @@ use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
 use crate::http::middleware;
 use crate::jobs::events::JobWritten;
-use crate::jobs::{Jobs, Waker};
+use crate::jobs::handler::Registry;
+use crate::jobs::worker::Worker;
+use crate::jobs::{self, JobNotifier, Jobs};
+use crate::maintenance::jobs::sweep::Sweep;
 use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::Posts;
+use crate::posts::actions::EXPIRED_KEYS;
 use crate::posts::events::{AnythingChanged, PostChanged};
 use crate::posts::routes::response_cache::{self, ResponseCache};
 use crate::presence::{Hub, messages};
@@ -85,7 +88,7 @@ impl AppState {
         let cache_bytes = u64::from(settings.cache_mb) << 20;
         let response_cache = Arc::new(ResponseCache::new(cache_bytes, others_write, clock.clone()));
         let session_cache = Arc::new(SessionCache::default());
-        let waker = Waker::default();
+        let notifier = JobNotifier::default();
         let is_limited = settings.rate_limits == Switch::On;
         let presence = Hub::new(clock.clone(), is_limited);
         let redis_health = settings.redis_url().map(RedisHealth::new);
@@ -93,7 +96,7 @@ impl AppState {
         if has_transport {
             presence.set_partial(true);
         }
-        let subscribers = subscribers(&response_cache, &session_cache, &waker, &presence);
+        let subscribers = subscribers(&response_cache, &session_cache, &notifier, &presence);
         let (bus, outbox) = Bus::new(subscribers, has_transport, others_write.is_some());
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
@@ -128,7 +131,7 @@ impl AppState {
             db: db.clone(),
             clock: clock.clone(),
             bus: Arc::clone(&bus),
-            waker,
+            notifier,
         });
         let health = Data::new(Health {
             db: db.clone(),
@@ -204,15 +207,32 @@ impl AppState {
         )))
     }
 
-    /// What does the jobs that this service writes. The error is one line.
-    pub fn letters(&self) -> Result<Letters, String> {
-        Ok(Letters {
+    /// What sends messages. The error is one line.
+    pub fn notifier(&self) -> Result<Notifier, String> {
+        Notifier::new(&self.settings, self.public_url.clone())
+    }
+
+    /// A worker that knows all kinds of jobs, and sends messages by `notifier`.
+    pub fn worker(&self, notifier: Notifier) -> Worker {
+        let (accounts, job_notifier) = (self.accounts.clone(), &self.jobs.notifier);
+        let sweep = Sweep {
             db: self.db.clone(),
             clock: self.clock.clone(),
-            code_keys: Arc::clone(&self.accounts.code_keys),
-            notifier: Notifier::new(&self.settings, self.public_url.clone())?,
-            waker: self.jobs.waker.clone(),
-        })
+            expired: [
+                jobs::actions::expired::EXPIRED_ROWS.as_slice(),
+                &accounts::jobs::EXPIRED_ROWS,
+                &[EXPIRED_KEYS],
+            ]
+            .concat(),
+        };
+        let registry = accounts::jobs::register(
+            Registry::default().with(sweep),
+            &accounts.into_inner(),
+            &Arc::new(notifier),
+            job_notifier,
+        );
+        let (db, clock) = (self.db.clone(), self.clock.clone());
+        Worker::new(db, clock, job_notifier.clone(), registry)
     }
 }
 
@@ -233,7 +253,7 @@ pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
 fn subscribers(
     cache: &Arc<ResponseCache>,
     session_cache: &Arc<SessionCache>,
-    waker: &Waker,
+    notifier: &JobNotifier,
     presence: &Arc<Hub>,
 ) -> Subscribers {
     let mut to = Subscribers::default();
@@ -252,8 +272,8 @@ fn subscribers(
     to.on(presence, |presence, changed: &UserChanged| {
         presence.doubt_name(changed.user_id);
     });
-    to.on(&Arc::new(waker.clone()), |waker, JobWritten {}| {
-        waker.wake();
+    to.on(&Arc::new(notifier.clone()), |notifier, JobWritten {}| {
+        notifier.notify();
     });
     to.on_report(cache, |cache, bus, report| match report {
         // What either side changed in the gap, the other one did not hear.

@@ -3,19 +3,22 @@
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use diesel::prelude::*;
+use inkpot::accounts::jobs::send_notice::MailNotice;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::schema::job;
 use inkpot::core::db::{Conn, DatabaseUrl, Db, migrations};
-use inkpot::jobs::store::{self, NewJob};
-use inkpot::jobs::worker::{Doing, Worker};
-use inkpot::jobs::{Job, Kind, Lane, Outcome as Came, State, Waker};
-use inkpot::work;
+use inkpot::jobs::actions::enqueue;
+use inkpot::jobs::handler::{JobFuture, JobHandler, Registry};
+use inkpot::jobs::storage::queue;
+use inkpot::jobs::types::NewJob;
+use inkpot::jobs::worker::{Worker, thread};
+use inkpot::jobs::{Job, JobNotifier, JobStatus, Outcome as Came, Queue};
 use serde_json::json;
 use tokio::sync::oneshot;
 
@@ -74,7 +77,7 @@ pub fn drain(options: &Drain) -> Outcome<()> {
     let start = Instant::now();
     let workers = dbs
         .iter()
-        .map(|db| Running::start(db, &Waker::default(), &begun))
+        .map(|db| Running::start(db, &JobNotifier::default(), &begun))
         .collect::<Result<Vec<_>, String>>()?;
     let mut seen = HashSet::new();
     for _ in 0..options.jobs {
@@ -89,7 +92,7 @@ pub fn drain(options: &Drain) -> Outcome<()> {
     workers.into_iter().try_for_each(Running::stop)?;
     let well: i64 = job::table
         .filter(job::job_id.gt(last))
-        .filter(job::state.eq(State::Done.name()))
+        .filter(job::state.eq(JobStatus::Done.name()))
         .filter(job::attempts.eq(1))
         .count()
         .get_result(&mut conn)?;
@@ -109,9 +112,9 @@ pub fn drain(options: &Drain) -> Outcome<()> {
 pub fn delay(options: &Delay) -> Outcome<()> {
     let mut conn = migrated(&options.database)?;
     let db = Db::open(&DatabaseUrl::parse(&options.database)?, options.pool)?;
-    let (clock, waker) = (Clock::system(), Waker::default());
+    let (clock, notifier) = (Clock::system(), JobNotifier::default());
     let (begun, begins) = channel();
-    let worker = Running::start(&db, &waker, &begun)?;
+    let worker = Running::start(&db, &notifier, &begun)?;
     let mut dice = Dice::new(options.times);
     let mut delays = Vec::new();
     for number in 1..=options.times {
@@ -122,11 +125,11 @@ pub fn delay(options: &Delay) -> Outcome<()> {
         let now = clock.now();
         let new = notice(number, now);
         let job_id = db
-            .write_blocking(&|conn| store::enqueue(conn, &new, now))
+            .write_blocking(&|conn| enqueue(conn, &new, now))
             .map_err(|error| format!("a job was not written: {error:?}"))?;
         let committed = Instant::now();
         if !options.asleep {
-            waker.wake();
+            notifier.notify();
         }
         let (begun_id, at) = begins.recv_timeout(PATIENCE)?;
         if Some(begun_id) != job_id {
@@ -154,10 +157,14 @@ struct Running {
 
 impl Running {
     /// `begun` is told the id of each job and when it was begun.
-    fn start(db: &Db, waker: &Waker, begun: &Sender<(i64, Instant)>) -> Result<Self, String> {
+    fn start(
+        db: &Db,
+        notifier: &JobNotifier,
+        begun: &Sender<(i64, Instant)>,
+    ) -> Result<Self, String> {
         // The job of another thread may begin while this one tells.
         let begun = Mutex::new(begun.clone());
-        let perform = Arc::new(move |job: Job| -> Doing {
+        let perform = move |job: Job| -> JobFuture {
             let told = (job.job_id, Instant::now());
             // Nobody listens any more after a failure, which is told elsewhere.
             let _ = begun
@@ -165,10 +172,11 @@ impl Running {
                 .unwrap_or_else(PoisonError::into_inner)
                 .send(told);
             Box::pin(async { Ok(Came::Done) })
-        });
-        let worker = Worker::new(db.clone(), Clock::system(), waker.clone(), perform);
+        };
+        let registry = Registry::default().with_run(MailNotice::KIND, perform);
+        let worker = Worker::new(db.clone(), Clock::system(), notifier.clone(), registry);
         let (stop, stopped) = oneshot::channel();
-        let thread = work::start(worker, async {
+        let thread = thread::start(worker, async {
             let _ = stopped.await;
         })?;
         Ok(Self { stop, thread })
@@ -199,7 +207,7 @@ fn fill(conn: &mut Conn, jobs: u64) -> Outcome<()> {
     for batch in numbers.chunks(usize::try_from(BATCH)?) {
         conn.transaction(|conn| {
             for number in batch {
-                store::enqueue(conn, &notice(*number, now), now)?;
+                enqueue(conn, &notice(*number, now), now)?;
             }
             QueryResult::Ok(())
         })?;
@@ -216,7 +224,7 @@ fn notice(number: u64, now: chrono::NaiveDateTime) -> NewJob {
         "language": "en",
     });
     NewJob {
-        kind: Kind::MailNotice,
+        kind: MailNotice::KIND,
         payload: payload.to_string(),
         due: now,
         dedup_key: None,
@@ -227,7 +235,7 @@ fn notice(number: u64, now: chrono::NaiveDateTime) -> NewJob {
 /// Until no job is left that waits or runs.
 fn until_recorded(conn: &mut Conn) -> Outcome<()> {
     let begun = Instant::now();
-    while store::next_due(conn, &[Lane::Mail])?.is_some() {
+    while queue::next_due(conn, &[Queue::Mail])?.is_some() {
         if begun.elapsed() > PATIENCE {
             return Err("jobs were begun and not recorded".into());
         }

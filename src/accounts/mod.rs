@@ -7,7 +7,8 @@
 //!   [`client_info`]: from where a request comes; [`failure`]: what stops an action;
 //!   [`events`]: what others hear of it.
 //! - [`storage`]: the rows.
-//! - [`actions`]: what happens to accounts; [`letters`]: the mails and texts about it.
+//! - [`actions`]: what happens to accounts; [`notifications`]: what is sent about it, enqueued
+//!   with its cause; [`jobs`]: what sends it. [`limits`]: the rate limits.
 //! - [`routes`] and [`extract`]: how it is spoken over HTTP.
 
 pub mod actions;
@@ -17,7 +18,9 @@ pub mod events;
 pub mod extract;
 pub mod failure;
 pub mod hasher;
-pub mod letters;
+pub mod jobs;
+pub mod limits;
+pub mod notifications;
 pub mod password;
 pub mod refresh;
 pub mod routes;

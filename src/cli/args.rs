@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::core::settings::{Settings, nearest};
-use crate::jobs::State;
+use crate::jobs::JobStatus;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -176,7 +176,7 @@ pub enum JobState {
     Dead,
 }
 
-impl From<JobState> for State {
+impl From<JobState> for JobStatus {
     fn from(state: JobState) -> Self {
         match state {
             JobState::Waiting => Self::Waiting,
@@ -194,7 +194,7 @@ pub enum EndedState {
     Dead,
 }
 
-impl From<EndedState> for State {
+impl From<EndedState> for JobStatus {
     fn from(state: EndedState) -> Self {
         match state {
             EndedState::Done => Self::Done,

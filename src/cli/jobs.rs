@@ -7,94 +7,94 @@ use chrono::TimeDelta;
 
 use super::args::JobsAction;
 use super::check::failed;
+use crate::core::bus::{Bus, Subscribers};
 use crate::core::clock::{self, Clock};
-use crate::core::db::Db;
 use crate::core::settings::Settings;
-use crate::http::page::PageRequest;
-use crate::jobs::State;
-use crate::jobs::store::{self, Record, Retried};
+use crate::jobs::types::{Retried, StoredJob};
+use crate::jobs::{JobNotifier, JobStatus, Jobs, actions};
 use crate::server;
-
-/// Rows that one transaction deletes, and jobs that are read at once.
-const AT_ONCE: u32 = 1000;
 
 /// Does it and says so; the error is one line.
 pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
-    let db = server::open_database(settings)?;
-    let mut say = |line: String| writeln!(out, "{line}").map_err(|e| e.to_string());
-    match action {
-        JobsAction::List { state, limit } => {
-            let state = state.map(State::from);
-            let page = PageRequest {
-                page: 1,
-                size: limit,
-            };
-            let (jobs, count) = db
-                .read_blocking(&|conn| store::load_page(conn, state, page))
-                .map_err(|e| failed(&e))?;
-            for job in &jobs {
-                say(line_of(job))?;
+    let jobs = Jobs {
+        db: server::open_database(settings)?,
+        clock: Clock::system(),
+        // Nobody hears it: workers find its jobs within a second.
+        bus: Bus::new(Subscribers::default(), false, false).0,
+        notifier: JobNotifier::default(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(async {
+        match action {
+            JobsAction::List { state, limit } => {
+                list(&jobs, state.map(JobStatus::from), limit, out).await
             }
-            let shown = i64::try_from(jobs.len()).unwrap_or(i64::MAX);
-            if count > shown {
-                say(format!("and {} older", count - shown))?;
+            JobsAction::Retry { job_id: Some(id) } => retry(&jobs, id, out).await,
+            JobsAction::Retry { job_id: None } => {
+                let retried = actions::retry_dead(&jobs).await.map_err(|e| failed(&e))?;
+                say(out, &format!("{retried} dead jobs are tried again"))
             }
-            Ok(())
-        }
-        JobsAction::Retry { job_id } => {
-            let now = Clock::system().now();
-            match job_id {
-                Some(id) => match retry(&db, id)? {
-                    Retried::Waiting(job) => say(line_of(&job)),
-                    Retried::NotRetryable => Err(
-                        "the job is running or done; only dead and waiting ones can be \
-                             tried again"
-                            .to_owned(),
-                    ),
-                    Retried::NotFound => Err(format!("there is no job {id}")),
-                },
-                None => {
-                    let mut retried = 0;
-                    loop {
-                        let some = db
-                            .write_blocking(&|conn| store::retry_dead(conn, AT_ONCE.into(), now))
-                            .map_err(|e| failed(&e))?;
-                        if some == 0 {
-                            return say(format!("{retried} dead jobs are tried again"));
-                        }
-                        retried += some;
-                    }
-                }
+            JobsAction::Purge {
+                state,
+                older_than_days,
+            } => {
+                let (status, age) = (state.into(), TimeDelta::days(older_than_days.into()));
+                purge(&jobs, status, age, out).await
             }
         }
-        JobsAction::Purge {
-            state,
-            older_than_days,
-        } => {
-            let before = Clock::system().now() - TimeDelta::days(i64::from(older_than_days));
-            let state = State::from(state);
-            let mut deleted = 0;
-            loop {
-                let some = db
-                    .write_blocking(&|conn| store::purge_some(conn, state, before, AT_ONCE.into()))
-                    .map_err(|e| failed(&e))?;
-                if some == 0 {
-                    return say(format!("deleted {deleted} {} jobs", state.name()));
-                }
-                deleted += some;
-                tracing::info!(deleted, "deleting jobs");
-            }
-        }
+    })
+}
+
+async fn list(
+    jobs: &Jobs,
+    status: Option<JobStatus>,
+    limit: u32,
+    out: &mut impl Write,
+) -> Result<(), String> {
+    let (found, count) = actions::list(jobs, status, (0, limit.into()))
+        .await
+        .map_err(|e| failed(&e))?;
+    for job in &found {
+        say(out, &line_of(job))?;
+    }
+    let shown = i64::try_from(found.len()).unwrap_or(i64::MAX);
+    if count > shown {
+        say(out, &format!("and {} older", count - shown))?;
+    }
+    Ok(())
+}
+
+async fn retry(jobs: &Jobs, job_id: i64, out: &mut impl Write) -> Result<(), String> {
+    let retried = actions::retry(jobs, job_id).await;
+    match retried.map_err(|e| failed(&e))? {
+        Retried::Waiting(job) => say(out, &line_of(&job)),
+        Retried::NotRetryable => Err(
+            "the job is running or done; only dead and waiting ones can \
+                                      be tried again"
+                .to_owned(),
+        ),
+        Retried::NotFound => Err(format!("there is no job {job_id}")),
     }
 }
 
-fn retry(db: &Db, job_id: i64) -> Result<Retried, String> {
-    let now = Clock::system().now();
-    db.write_blocking(&|conn| store::retry(conn, job_id, now))
-        .map_err(|e| failed(&e))
+async fn purge(
+    jobs: &Jobs,
+    status: JobStatus,
+    age: TimeDelta,
+    out: &mut impl Write,
+) -> Result<(), String> {
+    let deleted = actions::purge(jobs, status, age).await;
+    let deleted = deleted.map_err(|e| failed(&e))?;
+    say(out, &format!("deleted {deleted} {} jobs", status.name()))
 }
 
-fn line_of(job: &Record) -> String {
+fn say(out: &mut impl Write, line: &str) -> Result<(), String> {
+    writeln!(out, "{line}").map_err(|e| e.to_string())
+}
+
+fn line_of(job: &StoredJob) -> String {
     let mut line = format!(
         "{} {} {}, begun {} times, created {}",
         job.job_id,

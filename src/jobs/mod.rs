@@ -1,83 +1,43 @@
-//! What must not happen inside a request: rows of a table, written in the transaction
-//! of their cause, so that what was committed will be done and what was rolled back
-//! never. Knows how jobs are kept and run, not what they do.
+//! The durable job queue, a transactional outbox: what must not happen inside a request is
+//! a row of a table, written in the transaction of its cause. So what was committed will be
+//! done, and what was rolled back never. The room knows how jobs are kept and run, not what
+//! they do: rooms have handlers ([`handler::JobHandler`]), in their folders `jobs`.
 //!
-//! A job is done at least once. A worker takes it with a lease that it renews, works
-//! outside of any transaction, and writes down what came of it; when the worker is
-//! gone the lease ends and another takes the job.
+//! A job is done at least once. A worker claims it with a lease that a heartbeat renews,
+//! works outside of any transaction, and writes down what came of it; when the worker is
+//! gone the lease ends and another takes the job. One that fails is tried again after a
+//! back-off ([`back_off`]), and at last is dead: a dead letter, which admins may retry.
+//!
+//! [`types`], [`handler`], [`notifier`], [`back_off`] and [`lease`] say what a job is,
+//! [`views`] how it is shown; `storage` keeps jobs; [`actions`] enqueue, list, retry and
+//! purge them; [`worker`] runs them; [`routes`] speak HTTP.
 
+pub mod actions;
+pub mod back_off;
 pub mod events;
-pub mod kind;
-pub mod policy;
+pub mod handler;
+pub mod lease;
+pub mod notifier;
 pub mod routes;
-pub mod store;
+pub mod storage;
+pub mod types;
 pub mod views;
 pub mod worker;
 
 use std::sync::Arc;
 
-use chrono::NaiveDateTime;
-use tokio::sync::Notify;
-
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::Db;
 
-pub use kind::{Kind, Lane, State};
+pub use notifier::JobNotifier;
+pub use types::{Failure, Job, JobKind, JobStatus, Outcome, Queue};
 
 /// What the room works with.
 pub struct Jobs {
     pub db: Db,
     pub clock: Clock,
     pub bus: Arc<Bus>,
-    /// Woken by the bus when something was committed that has jobs.
-    pub waker: Waker,
-}
-
-/// A job that a worker has taken.
-#[derive(Clone, Debug)]
-pub struct Job {
-    pub job_id: i64,
-    pub kind: Kind,
-    /// How often it was begun, this time counted.
-    pub attempts: i32,
-    /// What to do, as JSON of the kind's own.
-    pub payload: String,
-    pub created: NaiveDateTime,
-}
-
-/// What came of a job that did not fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Done,
-    /// There was nothing left to do, and why.
-    NotNeeded(&'static str),
-    /// Done for now; to be done again then.
-    Again(NaiveDateTime),
-}
-
-/// Why a job was not done. The text is for admins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The same may succeed later.
-    Passing(String),
-    /// It never will.
-    Permanent(String),
-}
-
-/// Tells the worker of this process that there is something to do; elsewhere it is
-/// found within a second. Cloning is cheap.
-#[derive(Clone, Debug, Default)]
-pub struct Waker(Arc<Notify>);
-
-impl Waker {
-    /// To be called after the commit: before it there is nothing to see.
-    pub fn wake(&self) {
-        self.0.notify_one();
-    }
-
-    /// Waits until there may be something to do.
-    pub async fn woken(&self) {
-        self.0.notified().await;
-    }
+    /// Notified by the bus when something was committed that has jobs.
+    pub notifier: JobNotifier,
 }

@@ -1,20 +1,19 @@
-//! Jobs as JSON.
+//! A job as JSON.
 
 use chrono::NaiveDateTime;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::store::Record;
+use super::types::StoredJob;
 use crate::core::clock;
-use crate::http::page::Pagination;
 
 /// A job, without what it is to do: that may be a person's address.
 #[derive(Serialize, ToSchema)]
 pub struct JobView {
     #[schema(minimum = 1)]
     job_id: i64,
-    /// `recover`, `mail_code`, `sms_code`, `mail_notice` or `sweep`.
+    /// What it does, such as `mail_code`, `mail_notice` or `sweep`.
     #[schema(example = "mail_code")]
     kind: String,
     /// `waiting`, `running`, `done` or `dead`.
@@ -41,31 +40,20 @@ pub struct JobView {
     finished: Option<NaiveDateTime>,
 }
 
-impl From<Record> for JobView {
-    fn from(record: Record) -> Self {
+impl From<StoredJob> for JobView {
+    fn from(job: StoredJob) -> Self {
         Self {
-            job_id: record.job_id,
-            kind: record.kind,
-            state: record.state,
-            attempts: record.attempts,
-            due: record.due,
-            user_id: record.user_id,
-            last_error: record.last_error,
-            created: record.created,
-            finished: record.finished,
+            job_id: job.job_id,
+            kind: job.kind,
+            state: job.state,
+            attempts: job.attempts,
+            due: job.due,
+            user_id: job.user_id,
+            last_error: job.last_error,
+            created: job.created,
+            finished: job.finished,
         }
     }
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct JobsAnswer {
-    pub jobs: Vec<JobView>,
-    pub pagination: Pagination,
-}
-
-#[derive(Serialize, ToSchema)]
-pub struct JobAnswer {
-    pub job: JobView,
 }
 
 pub fn job_example() -> serde_json::Value {

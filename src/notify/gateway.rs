@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use super::{Failure, Limits, told};
+use super::types::{Failure, Timeouts, sanitized};
 use crate::core::settings::messages::{SmsToken, SmsUrl};
 use crate::core::tls_roots::Authorities;
 
@@ -14,24 +14,24 @@ use crate::core::tls_roots::Authorities;
 const ANSWER_MAX: u64 = 64 * 1024;
 
 /// A gateway and the way to it.
-pub struct Gateway {
+pub struct SmsGateway {
     agent: Agent,
     url: SmsUrl,
     token: Option<SmsToken>,
 }
 
-impl Gateway {
+impl SmsGateway {
     /// Connects to nothing yet.
     pub fn new(
         url: &SmsUrl,
         token: Option<&SmsToken>,
         authorities: &Authorities,
-        limits: Limits,
+        timeouts: Timeouts,
     ) -> Self {
         let tls = TlsConfig::builder().root_certs(roots(authorities)).build();
         let agent = Agent::config_builder()
             .tls_config(tls)
-            .timeout_global(Some(limits.text))
+            .timeout_global(Some(timeouts.text))
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -59,7 +59,7 @@ impl Gateway {
         let gateway = self.clone();
         tokio::task::spawn_blocking(move || gateway.post(&body, &key))
             .await
-            .unwrap_or_else(|e| Err(Failure::Passing(told(&e.to_string(), &[]))))
+            .unwrap_or_else(|e| Err(Failure::Transient(sanitized(&e.to_string(), &[]))))
     }
 
     fn post(&self, body: &str, key: &str) -> Result<(), Failure> {
@@ -73,7 +73,7 @@ impl Gateway {
         }
         let mut answer = request
             .send(body)
-            .map_err(|error| Failure::Passing(why(&error)))?;
+            .map_err(|error| Failure::Transient(why(&error)))?;
         // The status has settled it already.
         let mut rest = answer.body_mut().as_reader().take(ANSWER_MAX);
         let _ = std::io::copy(&mut rest, &mut std::io::sink());
@@ -102,9 +102,9 @@ fn judge(status: u16) -> Result<(), Failure> {
             "{text}, a redirect, which is not followed; INKPOT_SMS_URL must be where it leads to"
         ))),
         // What the operator mends, or what passes by itself.
-        401 | 403 | 404 | 408 | 425 | 429 => Err(Failure::Passing(text)),
+        401 | 403 | 404 | 408 | 425 | 429 => Err(Failure::Transient(text)),
         400..=499 => Err(Failure::Permanent(text)),
-        _ => Err(Failure::Passing(text)),
+        _ => Err(Failure::Transient(text)),
     }
 }
 
@@ -114,9 +114,9 @@ fn why(error: &ureq::Error) -> String {
     match error {
         Error::Timeout(_) => "no answer from the gateway in time".to_owned(),
         Error::HostNotFound => "the gateway's host is not found".to_owned(),
-        Error::Io(e) => told(&format!("no connection to the gateway: {e}"), &[]),
-        Error::Rustls(e) => told(&format!("no TLS with the gateway: {e}"), &[]),
-        Error::Tls(e) => told(&format!("no TLS with the gateway: {e}"), &[]),
+        Error::Io(e) => sanitized(&format!("no connection to the gateway: {e}"), &[]),
+        Error::Rustls(e) => sanitized(&format!("no TLS with the gateway: {e}"), &[]),
+        Error::Tls(e) => sanitized(&format!("no TLS with the gateway: {e}"), &[]),
         Error::Protocol(_) => "the gateway's answer is not HTTP".to_owned(),
         _ => "the gateway cannot be asked".to_owned(),
     }
@@ -133,7 +133,7 @@ mod tests {
         }
         for status in [401, 403, 404, 408, 425, 429, 500, 502, 503, 504] {
             assert!(
-                matches!(judge(status), Err(Failure::Passing(_))),
+                matches!(judge(status), Err(Failure::Transient(_))),
                 "{status}"
             );
         }
@@ -156,11 +156,11 @@ mod tests {
             ("http://localhost/", Some("t"), false),
         ] {
             let token = token.map(|token| SmsToken::parse(token).unwrap());
-            let gateway = Gateway::new(
+            let gateway = SmsGateway::new(
                 &SmsUrl::parse(url).unwrap(),
                 token.as_ref(),
                 &Authorities::default(),
-                Limits::default(),
+                Timeouts::default(),
             );
             assert_eq!(gateway.tells_its_token(), tells, "{url}");
         }

@@ -18,7 +18,7 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::{Failure, Limits, told};
+use super::types::{Failure, Timeouts, sanitized};
 use crate::core::settings::messages::{SmtpUrl, Tls};
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::tls_roots::Authorities;
@@ -31,7 +31,7 @@ pub struct Smtp {
     server: SmtpUrl,
     tls: Option<TlsParameters>,
     hello: ClientId,
-    limits: Limits,
+    timeouts: Timeouts,
     kept: Mutex<Vec<Kept>>,
 }
 
@@ -52,7 +52,7 @@ enum Stage {
 }
 
 /// Why a mail failed.
-struct Trouble {
+struct DeliveryError {
     stage: Stage,
     /// The code of the answer, if there was one.
     code: Option<u16>,
@@ -65,7 +65,7 @@ impl Smtp {
         server: &SmtpUrl,
         public_url: &PublicUrl,
         authorities: &Authorities,
-        limits: Limits,
+        timeouts: Timeouts,
     ) -> Result<Arc<Self>, String> {
         let is_whoever = server.tls == Tls::Opportunistic;
         let tls = match server.tls {
@@ -76,7 +76,7 @@ impl Smtp {
             server: server.clone(),
             tls,
             hello: hello(public_url),
-            limits,
+            timeouts,
             kept: Mutex::new(Vec::new()),
         }))
     }
@@ -90,10 +90,14 @@ impl Smtp {
     ) -> Result<(), Failure> {
         self.deliver(envelope, mail)
             .await
-            .map_err(|trouble| self.failure(&trouble, hidden))
+            .map_err(|error| self.failure(&error, hidden))
     }
 
-    async fn deliver(self: &Arc<Self>, envelope: &Envelope, mail: &[u8]) -> Result<(), Trouble> {
+    async fn deliver(
+        self: &Arc<Self>,
+        envelope: &Envelope,
+        mail: &[u8],
+    ) -> Result<(), DeliveryError> {
         if let Some(mut connection) = self.kept_connection().await {
             match self.exchange(&mut connection, envelope, mail).await {
                 Ok(()) => {
@@ -101,8 +105,8 @@ impl Smtp {
                     return Ok(());
                 }
                 // It was closed after all, and the server has nothing yet.
-                Err(trouble) if trouble.is_lost() && trouble.stage != Stage::Content => {}
-                Err(trouble) => return Err(trouble),
+                Err(error) if error.is_lost() && error.stage != Stage::Content => {}
+                Err(error) => return Err(error),
             }
         }
         let mut connection = self.connect().await?;
@@ -116,10 +120,10 @@ impl Smtp {
     async fn kept_connection(&self) -> Option<AsyncSmtpConnection> {
         loop {
             let mut kept = self.lock().pop()?;
-            if kept.since.elapsed() > self.limits.idle {
+            if kept.since.elapsed() > self.timeouts.idle {
                 continue;
             }
-            let asked = timeout(self.limits.command, kept.connection.command(Noop)).await;
+            let asked = timeout(self.timeouts.command, kept.connection.command(Noop)).await;
             if matches!(asked, Ok(Ok(answer)) if answer.has_code(250)) {
                 return Some(kept.connection);
             }
@@ -141,14 +145,14 @@ impl Smtp {
                 connection,
                 since: Instant::now(),
             });
-            let (smtp, limits) = (Arc::downgrade(self), self.limits);
-            tokio::spawn(part_later(smtp, limits));
+            let (smtp, timeouts) = (Arc::downgrade(self), self.timeouts);
+            tokio::spawn(close_idle_later(smtp, timeouts));
         }
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Trouble> {
-        let limit = self.limits.connect;
-        let said = |text: String| Trouble {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, DeliveryError> {
+        let limit = self.timeouts.connect;
+        let said = |text: String| DeliveryError {
             stage: Stage::Session,
             code: None,
             text,
@@ -174,12 +178,12 @@ impl Smtp {
         let mut connection = connected
             .await
             .map_err(|_| said(format!("no connection within {limit:?}")))?
-            .map_err(|e| Trouble::of(Stage::Session, &e))?;
+            .map_err(|e| DeliveryError::of(Stage::Session, &e))?;
         if let Some((user, password)) = &self.server.credentials {
             let credentials = Credentials::new(user.clone(), password.clone());
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
             let login = connection.auth(&mechanisms, &credentials);
-            self.answer(Stage::Session, self.limits.command, login)
+            self.answer(Stage::Session, self.timeouts.command, login)
                 .await?;
         }
         Ok(connection)
@@ -190,15 +194,15 @@ impl Smtp {
         connection: &mut AsyncSmtpConnection,
         envelope: &Envelope,
         mail: &[u8],
-    ) -> Result<(), Trouble> {
-        let limit = self.limits.command;
+    ) -> Result<(), DeliveryError> {
+        let limit = self.timeouts.command;
         let mut parameters = Vec::new();
         if envelope.to().iter().any(|to| !to.user().is_ascii()) {
             if !connection
                 .server_info()
                 .supports_feature(Extension::SmtpUtfEight)
             {
-                return Err(Trouble {
+                return Err(DeliveryError {
                     stage: Stage::Recipient,
                     code: Some(553),
                     text: "the server takes no addresses beyond ASCII".to_owned(),
@@ -218,7 +222,7 @@ impl Smtp {
             .await?;
         self.answer(
             Stage::Content,
-            self.limits.content,
+            self.timeouts.content,
             connection.message(mail),
         )
         .await
@@ -229,11 +233,11 @@ impl Smtp {
         stage: Stage,
         limit: Duration,
         command: impl Future<Output = Result<T, Error>>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), DeliveryError> {
         match timeout(limit, command).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(Trouble::of(stage, &error)),
-            Err(_) => Err(Trouble {
+            Ok(Err(error)) => Err(DeliveryError::of(stage, &error)),
+            Err(_) => Err(DeliveryError {
                 stage,
                 code: None,
                 text: format!("no answer within {limit:?}"),
@@ -241,7 +245,7 @@ impl Smtp {
         }
     }
 
-    fn failure(&self, trouble: &Trouble, hidden: &[&str]) -> Failure {
+    fn failure(&self, error: &DeliveryError, hidden: &[&str]) -> Failure {
         // Servers repeat what they do not understand.
         let mut all: Vec<String> = hidden.iter().map(|&s| s.to_owned()).collect();
         if let Some((user, password)) = &self.server.credentials {
@@ -252,16 +256,16 @@ impl Smtp {
             all.push(user.clone());
         }
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let text = told(&trouble.text, &all);
-        if trouble.is_final() {
+        let text = sanitized(&error.text, &all);
+        if error.is_final() {
             Failure::Permanent(text)
         } else {
-            Failure::Passing(text)
+            Failure::Transient(text)
         }
     }
 }
 
-impl Trouble {
+impl DeliveryError {
     fn of(stage: Stage, error: &Error) -> Self {
         Self {
             stage,
@@ -288,18 +292,18 @@ impl Trouble {
 }
 
 /// Ends what has been kept for too long, politely.
-async fn part_later(smtp: Weak<Smtp>, limits: Limits) {
-    tokio::time::sleep(limits.idle).await;
+async fn close_idle_later(smtp: Weak<Smtp>, timeouts: Timeouts) {
+    tokio::time::sleep(timeouts.idle).await;
     let Some(smtp) = smtp.upgrade() else {
         return;
     };
     let old: Vec<Kept> = {
         let mut kept = smtp.lock();
-        kept.extract_if(.., |kept| kept.since.elapsed() >= limits.idle)
+        kept.extract_if(.., |kept| kept.since.elapsed() >= timeouts.idle)
             .collect()
     };
     for mut kept in old {
-        let _ = timeout(limits.command, kept.connection.command(Quit)).await;
+        let _ = timeout(timeouts.command, kept.connection.command(Quit)).await;
     }
 }
 
@@ -339,12 +343,12 @@ mod tests {
             (Stage::Content, Some(451), false),
             (Stage::Content, None, false),
         ] {
-            let trouble = Trouble {
+            let error = DeliveryError {
                 stage,
                 code,
                 text: String::new(),
             };
-            assert_eq!(trouble.is_final(), is_final, "{stage:?} {code:?}");
+            assert_eq!(error.is_final(), is_final, "{stage:?} {code:?}");
         }
     }
 
@@ -352,20 +356,19 @@ mod tests {
     fn a_failure_repeats_no_secret() {
         let server = SmtpUrl::parse("smtps://postman:hunter22@mail.example.org").unwrap();
         let url = PublicUrl::parse("https://blog.example.org").unwrap();
-        let smtp = Smtp::new(&server, &url, &Authorities::default(), Limits::default()).unwrap();
+        let smtp = Smtp::new(&server, &url, &Authorities::default(), Timeouts::default()).unwrap();
         let plain = STANDARD.encode("\0postman\0hunter22");
         let text = format!(
             "550 <ann@example.net>\r\n\u{1b}[2J code 481516 {plain} hunter22 {} {}",
             STANDARD.encode("hunter22"),
             "long ".repeat(100)
         );
-        let trouble = Trouble {
+        let error = DeliveryError {
             stage: Stage::Recipient,
             code: Some(550),
             text,
         };
-        let Failure::Permanent(text) = smtp.failure(&trouble, &["ann@example.net", "481516"])
-        else {
+        let Failure::Permanent(text) = smtp.failure(&error, &["ann@example.net", "481516"]) else {
             panic!("550");
         };
         assert!(

@@ -396,7 +396,7 @@ async fn a_job_wakes_the_workers_of_other_processes() {
     let ann = first.user("ann").await;
     let order = json!({ "channel": "email" });
     ann.post("/user/me/verify/send", order).await.expect(202);
-    let woken = tokio::time::timeout(PATIENCE, second.state.jobs.waker.woken()).await;
-    assert!(woken.is_ok());
+    let notified = tokio::time::timeout(PATIENCE, second.state.jobs.notifier.notified()).await;
+    assert!(notified.is_ok());
     assert!(second.work().await >= 1);
 }

@@ -2,8 +2,10 @@
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
+use inkpot::accounts::jobs::recover::Recover;
 use inkpot::accounts::storage::users;
-use inkpot::jobs::{Kind, store};
+use inkpot::jobs::handler::JobHandler;
+use inkpot::jobs::storage::admin;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, PASSWORD, Sent, TestApp, on_both_databases};
@@ -381,18 +383,13 @@ async fn nobody_learns_whether_an_account_exists(app: TestApp) {
     }
     assert!(seen.iter().all(|one| *one == seen[0]), "{seen:?}");
     // One row each, of the same kind and without a user.
-    let (jobs, count) = app.database.with(|conn| {
-        store::load_page(
-            conn,
-            None,
-            inkpot::http::page::PageRequest { page: 1, size: 20 },
-        )
-        .unwrap()
-    });
+    let (jobs, count) = app
+        .database
+        .with(|conn| admin::load_page(conn, None, (0, 20)).unwrap());
     assert_eq!(count, 4);
     assert!(
         jobs.iter()
-            .all(|job| job.kind == Kind::Recover.name() && job.user_id.is_none())
+            .all(|job| job.kind == Recover::KIND.name && job.user_id.is_none())
     );
     app.work().await;
     assert_eq!(app.outbox().len(), 1);

@@ -7,7 +7,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use clap::Parser;
 use inkpot::cli::args::Cli;
 use inkpot::core::settings::public_url::PublicUrl;
-use inkpot::notify::{Failure, Language, Limits, Message, Notifier, Origin};
+use inkpot::notify::{Failure, Language, Message, Notifier, Origin, Timeouts};
 
 use crate::harness::sinks::Sinks;
 
@@ -17,14 +17,14 @@ const MOBILE: &str = "+31612345678";
 const CODE: &str = "481516";
 
 /// One with these options.
-fn notifier_within(limits: Limits, flags: &[&str]) -> Notifier {
+fn notifier_within(timeouts: Timeouts, flags: &[&str]) -> Notifier {
     let settings = Cli::parse_from(["inkpot"].iter().chain(flags)).settings;
     let public_url = PublicUrl::parse("https://blog.example.org").unwrap();
-    Notifier::with_limits(&settings, public_url, limits).unwrap()
+    Notifier::with_timeouts(&settings, public_url, timeouts).unwrap()
 }
 
 fn notifier(flags: &[&str]) -> Notifier {
-    notifier_within(Limits::default(), flags)
+    notifier_within(Timeouts::default(), flags)
 }
 
 /// One that sends mails there.
@@ -69,9 +69,9 @@ async fn text(notifier: &Notifier, job_id: i64) -> Result<(), Failure> {
 
 /// Sees that it may succeed later; gives what is said.
 #[track_caller]
-fn passing(done: Result<(), Failure>) -> String {
+fn transient(done: Result<(), Failure>) -> String {
     match done {
-        Err(Failure::Passing(why)) => checked(why),
+        Err(Failure::Transient(why)) => checked(why),
         other => panic!("{other:?}"),
     }
 }
@@ -174,13 +174,13 @@ async fn a_server_may_ask_for_a_login() {
         .unwrap();
     sinks.wait_until(|sinks| sinks.mails().len() == 1);
     assert!(sinks.mails()[0].is_authenticated);
-    let why = passing(mail(&mailer(&url("smtp://postman:wrong@")), 2).await);
+    let why = transient(mail(&mailer(&url("smtp://postman:wrong@")), 2).await);
     assert!(why.contains("535"), "{why}");
-    let why = passing(mail(&mailer(&url("smtp://")), 3).await);
+    let why = transient(mail(&mailer(&url("smtp://")), 3).await);
     assert!(why.contains("530"), "{why}");
     // A password for a server that does not ask for one.
     let plain = sinks.mail_url("smtp://postman:hunter22@", "smtp");
-    passing(mail(&mailer(&plain), 4).await);
+    transient(mail(&mailer(&plain), 4).await);
     assert_eq!(sinks.mails().len(), 1);
 }
 
@@ -210,10 +210,10 @@ async fn starttls_is_required_where_it_is_said() {
             .iter()
             .all(|mail| mail.is_encrypted && mail.is_authenticated)
     );
-    let why = passing(mail(&mailer(&required), 3).await);
+    let why = transient(mail(&mailer(&required), 3).await);
     assert!(why.to_lowercase().contains("certificate"), "{why}");
     let absent = format!("{}?tls=required", sinks.smtp_url());
-    let why = passing(mail(&trusting(&absent), 4).await);
+    let why = transient(mail(&trusting(&absent), 4).await);
     assert!(why.contains("STARTTLS"), "{why}");
     assert_eq!(sinks.mails().len(), 2);
 }
@@ -239,7 +239,10 @@ async fn tls_from_the_first_byte_needs_a_known_authority() {
     sinks.wait_until(|sinks| sinks.mails().len() == 1 && sinks.texts().len() == 1);
     assert!(sinks.mails()[0].is_encrypted);
     let wary = notifier(&flags[..6]);
-    for why in [passing(mail(&wary, 2).await), passing(text(&wary, 2).await)] {
+    for why in [
+        transient(mail(&wary, 2).await),
+        transient(text(&wary, 2).await),
+    ] {
         assert!(why.to_lowercase().contains("certificate"), "{why}");
     }
     assert_eq!((sinks.mails().len(), sinks.texts().len()), (1, 1));
@@ -250,7 +253,7 @@ async fn a_refusal_is_for_now_or_for_good_and_tells_nothing() {
     let Some(sinks) = Sinks::start() else { return };
     let notifier = mailer(&sinks.mail_url("smtp://postman:hunter22@", "login"));
     sinks.switch("mail refuse4");
-    let why = passing(mail(&notifier, 1).await);
+    let why = transient(mail(&notifier, 1).await);
     assert!(why.contains("451") && why.contains("not now"), "{why}");
     sinks.switch("mail refuse5");
     let why = permanent(mail(&notifier, 1).await);
@@ -272,33 +275,33 @@ async fn a_refusal_is_for_now_or_for_good_and_tells_nothing() {
 async fn silence_has_an_end() {
     let Some(sinks) = Sinks::start() else { return };
     let short = Duration::from_millis(300);
-    let impatient = Limits {
+    let impatient = Timeouts {
         connect: short,
         command: short,
         text: short,
-        ..Limits::default()
+        ..Timeouts::default()
     };
     let (smtp, sms) = (sinks.smtp_url(), sinks.sms_url());
     let flags = ["--smtp-url", &smtp, "--mail-from", FROM, "--sms-url", &sms];
     let slow = notifier_within(impatient, &flags);
     sinks.switch("mail hang");
     sinks.switch("sms hang");
-    let why = passing(mail(&slow, 1).await);
+    let why = transient(mail(&slow, 1).await);
     assert!(why.contains("within 300ms"), "{why}");
-    let why = passing(text(&slow, 1).await);
+    let why = transient(text(&slow, 1).await);
     assert!(why.contains("in time"), "{why}");
     // With a connection that was good.
     sinks.switch("mail ok");
     let slow = notifier_within(
-        Limits {
+        Timeouts {
             content: Duration::from_secs(2),
-            ..Limits::default()
+            ..Timeouts::default()
         },
         &flags,
     );
     mail(&slow, 2).await.unwrap();
     sinks.switch("mail delay 3600");
-    let why = passing(mail(&slow, 3).await);
+    let why = transient(mail(&slow, 3).await);
     assert!(why.contains("no answer within 2s"), "{why}");
     sinks.switch("mail ok");
     mail(&slow, 4).await.unwrap();
@@ -345,12 +348,12 @@ async fn a_connection_that_went_stale_is_replaced() {
 #[actix_web::test]
 async fn a_connection_is_not_kept_for_ever() {
     let Some(sinks) = Sinks::start() else { return };
-    let limits = Limits {
+    let timeouts = Timeouts {
         idle: Duration::ZERO,
-        ..Limits::default()
+        ..Timeouts::default()
     };
     let url = sinks.smtp_url();
-    let notifier = notifier_within(limits, &["--smtp-url", &url, "--mail-from", FROM]);
+    let notifier = notifier_within(timeouts, &["--smtp-url", &url, "--mail-from", FROM]);
     for job_id in 1..=2 {
         mail(&notifier, job_id).await.unwrap();
     }
@@ -369,12 +372,12 @@ async fn what_is_sent_again_until_it_is_taken_arrives() {
     let mut failed = 0;
     for job_id in 1..=20 {
         while let done @ Err(_) = mail(&notifier, job_id).await {
-            passing(done);
+            transient(done);
             failed += 1;
             assert!(failed <= 80, "every second one is let alone");
         }
         while let done @ Err(_) = text(&notifier, job_id).await {
-            passing(done);
+            transient(done);
             failed += 1;
             assert!(failed <= 80, "every second one is let alone");
         }
@@ -429,7 +432,7 @@ async fn a_gateway_refuses_for_now_or_for_good() {
     let notifier = notifier(&["--sms-url", &sinks.sms_url(), "--sms-token", "hunter22"]);
     for status in ["500", "503", "429", "401", "404"] {
         sinks.switch(&format!("sms {status}"));
-        let why = passing(text(&notifier, 1).await);
+        let why = transient(text(&notifier, 1).await);
         assert!(why.contains(status), "{why}");
     }
     sinks.switch("sms 422");
@@ -452,7 +455,10 @@ async fn servers_that_are_away_may_come_back() {
     let (smtp, sms) = (format!("smtp://{address}"), format!("http://{address}/"));
     let flags = ["--smtp-url", &smtp, "--mail-from", FROM, "--sms-url", &sms];
     let away = notifier(&flags);
-    for why in [passing(mail(&away, 1).await), passing(text(&away, 1).await)] {
+    for why in [
+        transient(mail(&away, 1).await),
+        transient(text(&away, 1).await),
+    ] {
         assert!(why.contains("refused"), "{why}");
     }
     let nowhere = notifier(&[
@@ -463,8 +469,8 @@ async fn servers_that_are_away_may_come_back() {
         "--sms-url",
         "http://sms.invalid",
     ]);
-    passing(mail(&nowhere, 1).await);
-    passing(text(&nowhere, 1).await);
+    transient(mail(&nowhere, 1).await);
+    transient(text(&nowhere, 1).await);
 }
 
 #[actix_web::test]
@@ -515,8 +521,8 @@ async fn without_servers_messages_are_files() {
 
     std::fs::remove_dir_all(&outbox).unwrap();
     std::fs::write(&outbox, "in the way").unwrap();
-    passing(mail(&notifier_of_files, 7).await);
-    passing(text(&notifier_of_files, 8).await);
+    transient(mail(&notifier_of_files, 7).await);
+    transient(text(&notifier_of_files, 8).await);
 }
 
 #[actix_web::test]

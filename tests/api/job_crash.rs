@@ -9,7 +9,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
-use inkpot::jobs::{Kind, State};
+use inkpot::accounts::jobs::recover::Recover;
+use inkpot::jobs::JobStatus;
+use inkpot::jobs::handler::JobHandler;
 use serde_json::json;
 
 use crate::harness::jobs::{self, JobRow, enqueue_mail, inkpot_sending};
@@ -267,7 +269,7 @@ fn killed_with_a_thousand_jobs(backend: Backend) {
             for (at, started) in killed {
                 for row in orphans(&database, &started) {
                     lost.entry(row.job_id).or_default().push(at);
-                    if row.kind != Kind::Recover.name() {
+                    if row.kind != Recover::KIND.name {
                         open.insert(row.job_id);
                     }
                 }
@@ -283,7 +285,9 @@ fn killed_with_a_thousand_jobs(backend: Backend) {
             again.filter(|one| open.contains(&one.job_id()) && one.at > loss_of(one.job_id()));
         again.map(|one| one.job_id()).collect::<HashSet<_>>().len() == open.len()
     });
-    let rows = jobs::wait_until(&database, |rows| rows.iter().all(|row| row.is(State::Done)));
+    let rows = jobs::wait_until(&database, |rows| {
+        rows.iter().all(|row| row.is(JobStatus::Done))
+    });
     let told = Told::by(&sinks);
     told.check(&rows, &lost);
     check_causes(&told, &rows, &people, &acknowledged.into_inner().unwrap());
@@ -319,7 +323,7 @@ impl Told {
             let losses = lost.get(&row.job_id).map_or(&[][..], Vec::as_slice);
             let begun = usize::try_from(row.attempts).unwrap();
             assert_eq!(begun, 1 + losses.len(), "{row:?} {losses:?}");
-            if row.kind == Kind::Recover.name() {
+            if row.kind == Recover::KIND.name {
                 continue;
             }
             let taken = &self.by_job[&row.job_id];

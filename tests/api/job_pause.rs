@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::dialect;
-use inkpot::jobs::{Lane, State};
+use inkpot::jobs::{JobStatus, Queue};
 
 use crate::harness::jobs::{self, enqueue_mail, inkpot_sending};
 use crate::harness::process::Process;
@@ -32,7 +32,7 @@ fn unlocked(database: &TestDatabase) -> usize {
         let mut found = 0;
         let undone: QueryResult<()> = conn.transaction(|conn| {
             let later = Clock::system().now() + TimeDelta::hours(1);
-            found = dialect::claim_due_jobs(conn, Lane::Mail.name(), later, 1000)?.len();
+            found = dialect::claim_due_jobs(conn, Queue::Mail.name(), later, 1000)?.len();
             Err(RollbackTransaction)
         });
         assert_eq!(undone, Err(RollbackTransaction));
@@ -70,7 +70,7 @@ fn a_worker_that_was_paused_changes_nothing_that_is_no_longer_its_own() {
     sinks.switch("mail ok");
     let second = start();
     sinks.wait_until(|sinks| sinks.count() == 2 * MAILS);
-    let all_done = |rows: &[jobs::JobRow]| rows.iter().all(|row| row.is(State::Done));
+    let all_done = |rows: &[jobs::JobRow]| rows.iter().all(|row| row.is(JobStatus::Done));
     let rows = jobs::wait_until(&database, all_done);
     assert!(rows.iter().all(|row| row.attempts == 2), "{rows:?}");
 
@@ -105,19 +105,19 @@ fn a_job_that_somebody_has_locked_holds_up_neither_others_nor_the_end() {
     database.with(move |conn| {
         let undone: QueryResult<()> = conn.transaction(|conn| {
             let locked =
-                dialect::claim_due_jobs(conn, Lane::Mail.name(), Clock::system().now(), 1)?;
+                dialect::claim_due_jobs(conn, Queue::Mail.name(), Clock::system().now(), 1)?;
             assert_eq!(locked.len(), 1);
             let locked = locked[0].0;
             let worker = Process::start_worker(&mut inkpot);
             let others_done = move |rows: &[jobs::JobRow]| {
                 let mut others = rows.iter().filter(|row| row.job_id != locked);
-                others.all(|row| row.is(State::Done))
+                others.all(|row| row.is(JobStatus::Done))
             };
             jobs::wait_until(&shared, others_done);
             worker.signal("TERM");
             assert_eq!(worker.wait().0, Some(0));
             let rows = jobs::rows(&shared);
-            let waits = |row: &&jobs::JobRow| row.is(State::Waiting) && row.job_id == locked;
+            let waits = |row: &&jobs::JobRow| row.is(JobStatus::Waiting) && row.job_id == locked;
             assert_eq!(rows.iter().filter(waits).count(), 1, "{rows:?}");
             Err(RollbackTransaction)
         });

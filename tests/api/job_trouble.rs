@@ -6,10 +6,11 @@ use std::process::Command;
 
 use diesel::prelude::*;
 use inkpot::accounts::codes::{CodeKeys, Purpose};
-use inkpot::accounts::letters::{Channel, order_code};
+use inkpot::accounts::notifications::{Channel, send_code};
 use inkpot::accounts::refresh::new_nonce;
 use inkpot::core::clock::Clock;
-use inkpot::jobs::{State, store};
+use inkpot::jobs::JobStatus;
+use inkpot::jobs::storage::admin;
 use inkpot::notify::Language;
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ impl Place {
                     enqueue_mail(conn, user.user_id, &address(n))?;
                     let what = (&user, Purpose::VerifyMobile, Channel::Mobile);
                     let (nonce, now) = (new_nonce().unwrap(), Clock::system().now());
-                    order_code(conn, &keys, what, Language::English, &nonce, now)?;
+                    send_code(conn, &keys, what, Language::English, &nonce, now)?;
                 }
                 Ok(())
             });
@@ -91,7 +92,7 @@ impl Place {
     fn wait_for_mails(&self) {
         self.sinks.wait_until(|_| self.reached() == MESSAGES);
         jobs::wait_until(&self.database, |rows| {
-            rows.iter().all(|row| row.is(State::Done))
+            rows.iter().all(|row| row.is(JobStatus::Done))
         });
         let mails = self.sinks.mails();
         let keys: HashSet<&str> = mails.iter().map(|mail| mail.message_id.as_str()).collect();
@@ -119,7 +120,7 @@ fn refused_for_good(backend: Backend) {
     };
     let _worker = place.worker();
     place.wait_for_texts();
-    let rows = place.wait_for_each_mail(|row| row.is(State::Dead));
+    let rows = place.wait_for_each_mail(|row| row.is(JobStatus::Dead));
     assert!(rows.iter().all(|row| row.attempts == 1), "{rows:?}");
     let listed = place.says(&["jobs", "list", "--state", "dead", "--limit", "1000"]);
     assert_eq!(listed.lines().count(), MESSAGES);
@@ -196,8 +197,8 @@ fn a_server_that_drops_half_of_the_connections_gets_all_mails() {
         if !has_all {
             place.database.with(|conn| {
                 let waiting = jobs::load(conn).into_iter();
-                for row in waiting.filter(|row| row.is(State::Waiting)) {
-                    store::retry(conn, row.job_id, Clock::system().now()).unwrap();
+                for row in waiting.filter(|row| row.is(JobStatus::Waiting)) {
+                    admin::retry(conn, row.job_id, Clock::system().now()).unwrap();
                 }
             });
         }
@@ -218,7 +219,7 @@ fn a_server_that_hangs_holds_up_nothing_and_loses_nothing() {
     assert_eq!(worker.wait().0, Some(0));
     let rows = jobs::rows(&place.database);
     for row in rows.iter().filter(|row| row.is_mail()) {
-        assert!(row.is(State::Waiting) && row.lease.is_none(), "{row:?}");
+        assert!(row.is(JobStatus::Waiting) && row.lease.is_none(), "{row:?}");
     }
     assert_eq!(place.reached(), 0);
     place.sinks.switch("mail ok");

@@ -9,14 +9,20 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
 use futures_util::future::join_all;
+use inkpot::accounts::jobs::recover::Recover;
+use inkpot::accounts::jobs::send_code::{MailCode, SmsCode};
+use inkpot::accounts::jobs::send_notice::MailNotice;
 use inkpot::core::db::schema::{code, idempotency, job, session, session_event};
 use inkpot::core::db::{Conn, DatabaseUrl, Db};
-use inkpot::http::page::PageRequest;
-use inkpot::jobs::policy::{LEASE, MAX_ATTEMPTS};
-use inkpot::jobs::store::{self, NewJob, Record, Settled, Verdict};
-use inkpot::jobs::worker::{Doing, Worker};
-use inkpot::jobs::{Failure, Job, Kind, Lane, Outcome};
-use inkpot::work;
+use inkpot::jobs::actions;
+use inkpot::jobs::back_off::MAX_ATTEMPTS;
+use inkpot::jobs::handler::{JobFuture, JobHandler, Registry};
+use inkpot::jobs::lease::LEASE;
+use inkpot::jobs::storage::{admin, queue};
+use inkpot::jobs::types::{ClaimedJob, Disposition, NewJob, Settled, StoredJob};
+use inkpot::jobs::worker::{Worker, thread};
+use inkpot::jobs::{Failure, Job, JobKind, Outcome, Queue};
+use inkpot::maintenance::jobs::sweep::Sweep;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -27,17 +33,18 @@ on_both_databases![
     a_job_is_done_once_it_is_committed_and_never_when_it_was_rolled_back,
     a_job_waits_for_its_time,
     a_key_is_taken_once_while_its_job_is_unfinished,
-    a_passing_failure_is_tried_again_later,
+    a_transient_failure_is_tried_again_later,
     a_permanent_failure_is_dead,
     a_job_is_given_up_after_many_tries,
     a_job_that_takes_its_workers_with_it_is_given_up,
     a_panic_harms_no_other_job,
     a_job_that_never_ends_harms_no_other,
-    a_full_lane_holds_up_no_other,
+    a_full_queue_holds_up_no_other,
     every_job_is_taken_once_by_many_workers,
     a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing,
     a_renewed_lease_is_kept,
     a_job_of_a_newer_program_waits,
+    a_handler_gets_its_payload_and_what_it_cannot_read_is_dead,
     what_is_over_is_swept,
     there_is_one_sweep_however_many_processes,
     a_stopping_worker_lets_its_jobs_end,
@@ -47,24 +54,38 @@ on_both_databases![
 /// What a test's jobs do, by their payload.
 fn performing(
     perform: impl Fn(&str) -> Result<Outcome, Failure> + Send + Sync + 'static,
-) -> impl Fn(Job) -> Doing + Send + Sync {
+) -> impl Fn(Job) -> JobFuture + Send + Sync {
     move |job| {
         let came = perform(&job.payload);
         Box::pin(async move { came })
     }
 }
 
-/// A worker with the clock of the test's service.
-fn worker(app: &TestApp, perform: impl Fn(Job) -> Doing + Send + Sync + 'static) -> Worker {
-    Worker::new(
-        app.state.db.clone(),
-        app.clock.clone(),
-        app.state.jobs.waker.clone(),
-        Arc::new(perform),
-    )
+/// All kinds of the product.
+const KINDS: [JobKind; 5] = [
+    Recover::KIND,
+    MailCode::KIND,
+    SmsCode::KIND,
+    MailNotice::KIND,
+    Sweep::KIND,
+];
+
+/// A worker with the clock of the test's service, which does jobs of all kinds alike.
+fn worker(app: &TestApp, perform: impl Fn(Job) -> JobFuture + Send + Sync + 'static) -> Worker {
+    let perform = Arc::new(perform);
+    let registry = KINDS.into_iter().fold(Registry::default(), |all, kind| {
+        let perform = Arc::clone(&perform);
+        all.with_run(kind, move |job| perform(job))
+    });
+    worker_knowing(app, registry)
 }
 
-fn new(kind: Kind, payload: &str, due: NaiveDateTime) -> NewJob {
+fn worker_knowing(app: &TestApp, registry: Registry) -> Worker {
+    let (db, clock) = (app.state.db.clone(), app.clock.clone());
+    Worker::new(db, clock, app.state.jobs.notifier.clone(), registry)
+}
+
+fn new(kind: JobKind, payload: &str, due: NaiveDateTime) -> NewJob {
     NewJob {
         kind,
         payload: payload.to_owned(),
@@ -75,13 +96,13 @@ fn new(kind: Kind, payload: &str, due: NaiveDateTime) -> NewJob {
 }
 
 /// Commits a job that is due at once.
-async fn commit(app: &TestApp, kind: Kind, payload: &str) -> i64 {
+async fn commit(app: &TestApp, kind: JobKind, payload: &str) -> i64 {
     let now = app.clock.now();
     let new = new(kind, payload, now);
     let enqueued = app
         .state
         .db
-        .write(move |conn| store::enqueue(conn, &new, now));
+        .write(move |conn| actions::enqueue(conn, &new, now));
     enqueued.await.unwrap().unwrap()
 }
 
@@ -92,12 +113,8 @@ async fn read<T: Send + 'static>(
     app.state.db.read(read).await.unwrap()
 }
 
-async fn all(app: &TestApp) -> Vec<Record> {
-    let page = PageRequest {
-        page: 1,
-        size: 10_000,
-    };
-    let mut jobs = read(app, move |conn| store::load_page(conn, None, page))
+async fn all(app: &TestApp) -> Vec<StoredJob> {
+    let mut jobs = read(app, |conn| admin::load_page(conn, None, (0, 10_000)))
         .await
         .0;
     jobs.reverse();
@@ -121,12 +138,12 @@ async fn a_job_is_done_once_it_is_committed_and_never_when_it_was_rolled_back(ap
     );
     let now = app.clock.now();
     for n in 0..6 {
-        let new = new(Kind::MailNotice, &n.to_string(), now);
+        let new = new(MailNotice::KIND, &n.to_string(), now);
         let written = app
             .state
             .db
             .write(move |conn| {
-                store::enqueue(conn, &new, now)?;
+                actions::enqueue(conn, &new, now)?;
                 if n % 2 == 0 {
                     Ok(())
                 } else {
@@ -152,10 +169,10 @@ async fn a_job_is_done_once_it_is_committed_and_never_when_it_was_rolled_back(ap
 async fn a_job_waits_for_its_time(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
     let now = app.clock.now();
-    let new = new(Kind::MailNotice, "", now + TimeDelta::hours(3));
+    let new = new(MailNotice::KIND, "", now + TimeDelta::hours(3));
     app.state
         .db
-        .write(move |conn| store::enqueue(conn, &new, now))
+        .write(move |conn| actions::enqueue(conn, &new, now))
         .await
         .unwrap();
     app.clock
@@ -170,13 +187,13 @@ async fn a_key_is_taken_once_while_its_job_is_unfinished(app: TestApp) {
     let now = app.clock.now();
     let keyed = |key: &str| NewJob {
         dedup_key: Some(key.to_owned()),
-        ..new(Kind::MailNotice, "", now)
+        ..new(MailNotice::KIND, "", now)
     };
     let enqueue = |key: &str| {
         let new = keyed(key);
         app.state
             .db
-            .write(move |conn| store::enqueue(conn, &new, now))
+            .write(move |conn| actions::enqueue(conn, &new, now))
     };
     let taken: Vec<_> = join_all((0..100).map(|_| enqueue("one"))).await;
     let made = taken
@@ -194,8 +211,8 @@ async fn a_key_is_taken_once_while_its_job_is_unfinished(app: TestApp) {
         .db
         .write(move |conn| {
             Ok((
-                store::enqueue(conn, &same, now)?,
-                store::enqueue(conn, &other, now)?,
+                actions::enqueue(conn, &same, now)?,
+                actions::enqueue(conn, &other, now)?,
             ))
         })
         .await
@@ -204,17 +221,17 @@ async fn a_key_is_taken_once_while_its_job_is_unfinished(app: TestApp) {
     assert_eq!(worker.step().await.unwrap(), 2);
 }
 
-async fn a_passing_failure_is_tried_again_later(app: TestApp) {
+async fn a_transient_failure_is_tried_again_later(app: TestApp) {
     let tries = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&tries);
     let worker = worker(
         &app,
         performing(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
-            0 | 1 => Err(Failure::Passing("no\r\nway".to_owned())),
+            0 | 1 => Err(Failure::Transient("no\r\nway".to_owned())),
             _ => Ok(Outcome::Done),
         }),
     );
-    commit(&app, Kind::SmsCode, "").await;
+    commit(&app, SmsCode::KIND, "").await;
     let mut longest = 2;
     for attempts in [1, 2] {
         assert_eq!(worker.step().await.unwrap(), 1);
@@ -240,7 +257,7 @@ async fn a_permanent_failure_is_dead(app: TestApp) {
         &app,
         performing(move |_| Err(Failure::Permanent(long.clone()))),
     );
-    commit(&app, Kind::SmsCode, "kept for another try").await;
+    commit(&app, SmsCode::KIND, "kept for another try").await;
     assert_eq!(worker.step().await.unwrap(), 1);
     let dead = all(&app).await.remove(0);
     assert_eq!((dead.state.as_str(), dead.due), ("dead", None));
@@ -254,9 +271,12 @@ async fn a_permanent_failure_is_dead(app: TestApp) {
 }
 
 async fn a_job_is_given_up_after_many_tries(app: TestApp) {
-    let worker = worker(&app, performing(|_| Err(Failure::Passing("no".to_owned()))));
-    commit(&app, Kind::MailCode, "").await;
-    let sweep = commit(&app, Kind::Sweep, "").await;
+    let worker = worker(
+        &app,
+        performing(|_| Err(Failure::Transient("no".to_owned()))),
+    );
+    commit(&app, MailCode::KIND, "").await;
+    let sweep = commit(&app, Sweep::KIND, "").await;
     for _ in 0..MAX_ATTEMPTS {
         assert_eq!(worker.step().await.unwrap(), 2);
         app.clock.advance(TimeDelta::hours(1));
@@ -270,7 +290,7 @@ async fn a_job_is_given_up_after_many_tries(app: TestApp) {
 
 async fn a_job_that_takes_its_workers_with_it_is_given_up(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
-    commit(&app, Kind::MailCode, "").await;
+    commit(&app, MailCode::KIND, "").await;
     for _ in 0..MAX_ATTEMPTS {
         assert_eq!(claimed(&app, "gone", 1).await.len(), 1);
         app.clock.advance(TimeDelta::from_std(LEASE).unwrap());
@@ -289,7 +309,7 @@ async fn a_panic_harms_no_other_job(app: TestApp) {
         }),
     );
     for payload in ["", "panic", ""] {
-        commit(&app, Kind::MailNotice, payload).await;
+        commit(&app, MailNotice::KIND, payload).await;
     }
     assert_eq!(worker.step().await.unwrap(), 3);
     assert_eq!(states(&app).await, ["done", "waiting", "done"]);
@@ -301,7 +321,7 @@ async fn a_panic_harms_no_other_job(app: TestApp) {
 /// Runs a worker until the test is over with it: what ends it, and its thread.
 fn running(worker: Worker) -> (oneshot::Sender<()>, std::thread::JoinHandle<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
-    let thread = work::start(worker, async {
+    let thread = thread::start(worker, async {
         let _ = stopped.await;
     });
     (stop, thread.unwrap())
@@ -320,40 +340,40 @@ async fn a_job_that_never_ends_harms_no_other(app: TestApp) {
         })
     });
     let (_stop, _thread) = running(worker);
-    commit(&app, Kind::MailNotice, "endless").await;
+    commit(&app, MailNotice::KIND, "endless").await;
     for n in 0..100 {
-        commit(&app, Kind::MailNotice, &n.to_string()).await;
+        commit(&app, MailNotice::KIND, &n.to_string()).await;
     }
-    app.state.jobs.waker.wake();
+    app.state.jobs.notifier.notify();
     for _ in 0..100 {
         assert_ne!(done.recv().await.unwrap(), "endless");
     }
     app.leave_jobs();
 }
 
-async fn a_full_lane_holds_up_no_other(app: TestApp) {
+async fn a_full_queue_holds_up_no_other(app: TestApp) {
     let (did, mut done) = mpsc::unbounded_channel();
     let worker = worker(&app, move |job: Job| {
         let did = did.clone();
         Box::pin(async move {
-            if job.kind.lane() == Lane::Mail {
+            if job.kind.queue == Queue::Mail {
                 std::future::pending::<()>().await;
             }
             did.send(job.kind).unwrap();
             Ok(Outcome::Done)
         })
     });
-    for _ in 0..3 * Lane::Mail.places() {
-        commit(&app, Kind::MailCode, "").await;
+    for _ in 0..3 * Queue::Mail.concurrency() {
+        commit(&app, MailCode::KIND, "").await;
     }
     let (_stop, _thread) = running(worker);
     for _ in 0..100 {
-        commit(&app, Kind::SmsCode, "").await;
-        commit(&app, Kind::Recover, "").await;
-        app.state.jobs.waker.wake();
+        commit(&app, SmsCode::KIND, "").await;
+        commit(&app, Recover::KIND, "").await;
+        app.state.jobs.notifier.notify();
     }
     for _ in 0..200 {
-        assert_ne!(done.recv().await.unwrap(), Kind::MailCode);
+        assert_ne!(done.recv().await.unwrap(), MailCode::KIND);
     }
     let begun = read(&app, |conn| {
         job::table
@@ -363,7 +383,7 @@ async fn a_full_lane_holds_up_no_other(app: TestApp) {
             .get_result::<i64>(conn)
     })
     .await;
-    assert_eq!(begun, i64::try_from(Lane::Mail.places()).unwrap());
+    assert_eq!(begun, i64::try_from(Queue::Mail.concurrency()).unwrap());
     app.leave_jobs();
 }
 
@@ -371,7 +391,7 @@ async fn every_job_is_taken_once_by_many_workers(app: TestApp) {
     let now = app.clock.now();
     let filled = app.state.db.write(move |conn| {
         for n in 0..500 {
-            store::enqueue(conn, &new(Kind::MailNotice, &n.to_string(), now), now)?;
+            actions::enqueue(conn, &new(MailNotice::KIND, &n.to_string(), now), now)?;
         }
         Ok(())
     });
@@ -402,19 +422,19 @@ async fn every_job_is_taken_once_by_many_workers(app: TestApp) {
 }
 
 /// Takes mails under a lease, as a worker does that says nothing more.
-async fn claimed(app: &TestApp, lease: &'static str, places: usize) -> Vec<store::Taken> {
+async fn claimed(app: &TestApp, lease: &'static str, free: usize) -> Vec<ClaimedJob> {
     let now = app.clock.now();
-    let places = [(Lane::Mail, places)];
+    let free = [(Queue::Mail, free)];
     app.state
         .db
-        .write(move |conn| store::exchange(conn, lease, &[], &places, now))
+        .write(move |conn| queue::settle_and_claim(conn, lease, &[], &free, now))
         .await
         .unwrap()
 }
 
 async fn a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
-    let job_id = commit(&app, Kind::MailNotice, "").await;
+    let job_id = commit(&app, MailNotice::KIND, "").await;
     assert_eq!(claimed(&app, "late", 10).await.len(), 1);
     let lease = TimeDelta::from_std(LEASE).unwrap();
     app.clock.advance(lease - TimeDelta::microseconds(1));
@@ -425,18 +445,26 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing(
     let done = all(&app).await.remove(0);
     assert_eq!((done.state.as_str(), done.attempts), ("done", 2));
 
-    for verdict in [
-        Verdict::Done(Some("late")),
-        Verdict::Dead("late".to_owned()),
-        Verdict::Later(app.clock.now(), "late".to_owned()),
-        Verdict::Again(app.clock.now()),
-        Verdict::Released,
+    for disposition in [
+        Disposition::Done(Some("late")),
+        Disposition::Dead("late".to_owned()),
+        Disposition::Retry(app.clock.now(), "late".to_owned()),
+        Disposition::Reschedule(app.clock.now()),
+        Disposition::Released,
     ] {
-        let (settled, now) = ([Settled { job_id, verdict }], app.clock.now());
+        let (settled, now) = (
+            [Settled {
+                job_id,
+                disposition,
+            }],
+            app.clock.now(),
+        );
         let taken = app
             .state
             .db
-            .write(move |conn| store::exchange(conn, "late", &settled, &[(Lane::Mail, 1)], now))
+            .write(move |conn| {
+                queue::settle_and_claim(conn, "late", &settled, &[(Queue::Mail, 1)], now)
+            })
             .await
             .unwrap();
         assert!(taken.is_empty());
@@ -446,8 +474,8 @@ async fn a_lease_that_ran_out_is_taken_over_and_the_late_worker_changes_nothing(
 }
 
 async fn a_renewed_lease_is_kept(app: TestApp) {
-    let job_id = commit(&app, Kind::MailNotice, "").await;
-    commit(&app, Kind::MailNotice, "").await;
+    let job_id = commit(&app, MailNotice::KIND, "").await;
+    commit(&app, MailNotice::KIND, "").await;
     assert_eq!(claimed(&app, "slow", 1).await.len(), 1);
     let lease = TimeDelta::from_std(LEASE).unwrap();
     for _ in 0..5 {
@@ -456,7 +484,7 @@ async fn a_renewed_lease_is_kept(app: TestApp) {
         let renewed = app
             .state
             .db
-            .write(move |conn| store::renew(conn, "slow", &[job_id], now))
+            .write(move |conn| queue::renew(conn, "slow", &[job_id], now))
             .await;
         assert_eq!(renewed.unwrap(), 1);
     }
@@ -469,7 +497,7 @@ async fn a_renewed_lease_is_kept(app: TestApp) {
     let renewed = app
         .state
         .db
-        .write(move |conn| store::renew(conn, "slow", &[job_id], now))
+        .write(move |conn| queue::renew(conn, "slow", &[job_id], now))
         .await;
     assert_eq!(renewed.unwrap(), 0);
     app.leave_jobs();
@@ -477,8 +505,8 @@ async fn a_renewed_lease_is_kept(app: TestApp) {
 
 async fn a_job_of_a_newer_program_waits(app: TestApp) {
     let worker = worker(&app, performing(|_| Ok(Outcome::Done)));
-    commit(&app, Kind::MailNotice, "").await;
-    commit(&app, Kind::MailNotice, "").await;
+    commit(&app, MailNotice::KIND, "").await;
+    commit(&app, MailNotice::KIND, "").await;
     app.state
         .db
         .write(|conn| {
@@ -495,7 +523,69 @@ async fn a_job_of_a_newer_program_waits(app: TestApp) {
     assert_eq!(states(&app).await, ["waiting", "done"]);
     let error = "this program knows no jobs of kind pigeon";
     assert_eq!(jobs[0].last_error.as_deref(), Some(error));
+    // The newer program does it, and nothing else.
+    commit(&app, MailNotice::KIND, "").await;
+    let pigeon = JobKind {
+        name: "pigeon",
+        ..MailNotice::KIND
+    };
+    let newer = Registry::default().with_run(pigeon, |_| Box::pin(async { Ok(Outcome::Done) }));
+    let newer = worker_knowing(&app, newer);
+    app.clock.advance(TimeDelta::seconds(2));
+    assert_eq!(newer.step().await.unwrap(), 1);
+    assert_eq!(states(&app).await, ["done", "done", "waiting"]);
     app.leave_jobs();
+}
+
+/// A handler whose payload is not text.
+struct Numbered(mpsc::UnboundedSender<u64>);
+
+impl JobHandler for Numbered {
+    const KIND: JobKind = JobKind {
+        name: "numbered",
+        ..MailNotice::KIND
+    };
+
+    type Payload = u64;
+
+    async fn run(&self, _: Job, number: u64) -> Result<Outcome, Failure> {
+        self.0.send(number).unwrap();
+        Ok(Outcome::Done)
+    }
+}
+
+async fn a_handler_gets_its_payload_and_what_it_cannot_read_is_dead(app: TestApp) {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let worker = worker_knowing(&app, Registry::default().with(Numbered(tell)));
+    let now = app.clock.now();
+    let fine = NewJob::of::<Numbered>(&7, now).unwrap();
+    let written = (app.state.db).write(move |conn| actions::enqueue(conn, &fine, now));
+    written.await.unwrap().unwrap();
+    commit(&app, Numbered::KIND, "seven").await;
+    assert_eq!(worker.step().await.unwrap(), 2);
+    assert_eq!(told.try_recv().unwrap(), 7);
+    assert!(told.try_recv().is_err());
+    assert_eq!(states(&app).await, ["done", "dead"]);
+    let error = all(&app).await[1].last_error.clone();
+    assert_eq!(error.as_deref(), Some("its payload cannot be read"));
+    app.leave_jobs();
+}
+
+/// Rows of earlier releases have these names.
+#[test]
+fn the_kinds_of_the_product_are_kept() {
+    let found = KINDS.map(|kind| {
+        let seconds = kind.time_limit.as_secs();
+        (kind.name, kind.queue.name(), seconds, kind.is_periodic)
+    });
+    let expected = [
+        ("recover", "work", 30, false),
+        ("mail_code", "mail", 90, false),
+        ("sms_code", "sms", 30, false),
+        ("mail_notice", "mail", 90, false),
+        ("sweep", "work", 600, true),
+    ];
+    assert_eq!(found, expected);
 }
 
 /// How many rows there are: jobs, codes, sessions, their events, idempotency keys.
@@ -514,8 +604,8 @@ async fn rows(app: &TestApp) -> [i64; 5] {
 
 /// What a process does that starts.
 async fn plan(app: &TestApp) {
-    let (db, clock) = (app.state.db.clone(), app.clock.clone());
-    let planned = tokio::task::spawn_blocking(move || work::plan(&db, &clock));
+    let worker = app.state.worker(app.state.notifier().unwrap());
+    let planned = tokio::task::spawn_blocking(move || worker.enqueue_periodic());
     assert!(planned.await.unwrap().is_ok());
 }
 
@@ -592,7 +682,7 @@ async fn a_stopping_worker_lets_its_jobs_end(app: TestApp) {
         })
     });
     for _ in 0..5 {
-        commit(&app, Kind::MailNotice, "").await;
+        commit(&app, MailNotice::KIND, "").await;
     }
     let (stop, thread) = running(worker);
     for _ in 0..5 {
@@ -601,8 +691,8 @@ async fn a_stopping_worker_lets_its_jobs_end(app: TestApp) {
     drop(stop);
     open.send(true).unwrap();
     // What comes now is for another worker.
-    commit(&app, Kind::MailNotice, "").await;
-    app.state.jobs.waker.wake();
+    commit(&app, MailNotice::KIND, "").await;
+    app.state.jobs.notifier.notify();
     tokio::task::spawn_blocking(move || thread.join().unwrap())
         .await
         .unwrap();
@@ -617,13 +707,13 @@ async fn admins_see_jobs_and_have_them_tried_again(app: TestApp) {
         &app,
         performing(|payload| match payload {
             "dead" => Err(Failure::Permanent("550 no such mailbox".to_owned())),
-            "later" => Err(Failure::Passing("450 try again".to_owned())),
+            "later" => Err(Failure::Transient("450 try again".to_owned())),
             _ => Ok(Outcome::Done),
         }),
     );
     let mut ids = Vec::new();
     for payload in ["dead", "later", "fine"] {
-        ids.push(commit(&app, Kind::MailNotice, payload).await);
+        ids.push(commit(&app, MailNotice::KIND, payload).await);
     }
     assert_eq!(flaky.step().await.unwrap(), 3);
     for (query, expected) in [
@@ -698,24 +788,27 @@ fn the_operator_manages_jobs(backend: Backend) {
     let now = chrono::Utc::now().naive_utc();
     let ids: Vec<i64> = (0..3)
         .map(|_| {
-            let new = new(Kind::MailNotice, "", now);
-            db.write_blocking(&|conn| store::enqueue(conn, &new, now))
+            let new = new(MailNotice::KIND, "", now);
+            db.write_blocking(&|conn| actions::enqueue(conn, &new, now))
                 .unwrap()
                 .unwrap()
         })
         .collect();
-    let settle = |job_id: i64, verdict: Verdict| {
-        let settled = [Settled { job_id, verdict }];
+    let settle = |job_id: i64, disposition: Disposition| {
+        let settled = [Settled {
+            job_id,
+            disposition,
+        }];
         db.write_blocking(&|conn| {
             diesel::update(job::table.find(job_id))
                 .set((job::lease.eq("x"), job::state.eq("running")))
                 .execute(conn)?;
-            store::exchange(conn, "x", &settled, &[], now)
+            queue::settle_and_claim(conn, "x", &settled, &[], now)
         })
         .unwrap();
     };
-    settle(ids[0], Verdict::Done(None));
-    settle(ids[1], Verdict::Dead("550 no such mailbox".to_owned()));
+    settle(ids[0], Disposition::Done(None));
+    settle(ids[1], Disposition::Dead("550 no such mailbox".to_owned()));
 
     let (_, list) = said(&database, &["jobs", "list"]);
     let lines: Vec<&str> = list.lines().collect();
@@ -736,7 +829,7 @@ fn the_operator_manages_jobs(backend: Backend) {
     );
     let (is_done, line) = said(&database, &["jobs", "retry", &ids[1].to_string()]);
     assert!(is_done && line.contains("waiting"), "{line}");
-    settle(ids[1], Verdict::Dead("again".to_owned()));
+    settle(ids[1], Disposition::Dead("again".to_owned()));
     let (_, line) = said(&database, &["jobs", "retry"]);
     assert_eq!(line, "1 dead jobs are tried again\n");
     let (_, line) = said(&database, &["jobs", "retry"]);
@@ -746,7 +839,7 @@ fn the_operator_manages_jobs(backend: Backend) {
     assert_eq!(line, "deleted 0 done jobs\n");
     let (_, line) = said(&database, &["jobs", "purge"]);
     assert_eq!(line, "deleted 1 done jobs\n");
-    settle(ids[1], Verdict::Dead("for good".to_owned()));
+    settle(ids[1], Disposition::Dead("for good".to_owned()));
     let (_, line) = said(&database, &["jobs", "purge", "--state", "dead"]);
     assert_eq!(line, "deleted 1 dead jobs\n");
     let (is_done, line) = said(&database, &["jobs", "purge", "--state", "waiting"]);

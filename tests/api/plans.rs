@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use inkpot::core::db::{Conn, connection, connection::DatabaseUrl};
 use inkpot::http::page::PageRequest;
-use inkpot::jobs::Lane;
-use inkpot::jobs::store as jobs;
+use inkpot::jobs::Queue;
+use inkpot::jobs::storage::queue as jobs;
 use inkpot::posts::list::{Filter, Part};
 use inkpot::posts::search::Query;
 use inkpot::posts::storage::{lists, posts as store};
@@ -338,26 +338,26 @@ fn insert_jobs(conn: &mut Conn, number: i64, state_and_due: &str) {
     }
 }
 
-/// Sees how a worker finds jobs of all lanes, and how many rows that costs.
+/// Sees how a worker finds jobs of all queues, and how many rows that costs.
 fn take_some(conn: &mut Conn) {
     let now = chrono::DateTime::from_timestamp(1_800_000_000, 0)
         .unwrap()
         .naive_utc();
-    let places = Lane::ALL.map(|lane| (lane, lane.places()));
+    let free = Queue::ALL.map(|queue| (queue, queue.concurrency()));
     // What the database looks at in an index is no row that it has read.
     let before = rows_read(conn) + counted(conn, "Handler_icp_attempts");
     let mut taken = 0;
     let queries = statements(conn, |conn| {
         conn.transaction(|conn| {
-            let some = jobs::exchange(conn, "lease", &[], &places, now)?;
+            let some = jobs::settle_and_claim(conn, "lease", &[], &free, now)?;
             taken = i64::try_from(some.len()).unwrap();
-            jobs::next_due(conn, &Lane::ALL)
+            jobs::next_due(conn, &Queue::ALL)
         })
         .unwrap();
     });
     let read = rows_read(conn) + counted(conn, "Handler_icp_attempts") - before;
-    assert_eq!(queries.len(), 2 * Lane::ALL.len());
-    let (claims, asks) = queries.split_at(Lane::ALL.len());
+    assert_eq!(queries.len(), 2 * Queue::ALL.len());
+    let (claims, asks) = queries.split_at(Queue::ALL.len());
     let (claim, ask) = match conn {
         Conn::Sqlite(_) => (
             "SEARCH job USING INDEX job_lane_due (lane=? AND due<?)",

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use inkpot::accounts::limits::{ACCOUNT, LOGIN, REFRESH, REGISTRATION, USE_OF_CODE};
 use inkpot::core::clock::Clock;
-use inkpot::core::rate_limits::{RateLimited, RateLimits, Route, Standing};
+use inkpot::core::rate_limits::{Decision, LimitExceeded, RateLimits};
 use inkpot::core::redis::health::RedisHealth;
 use inkpot::core::redis::url::RedisUrl;
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ async fn two(redis: &Redis) -> (TestApp, TestApp) {
     let one = TestApp::start(database, &flags).await;
     let two = one.second(&flags).await;
     for app in [&one, &two] {
-        app.state.limits.wait_for_redis(PATIENCE);
+        app.state.limits.set_redis_timeout(PATIENCE);
         until(|| app.state.limits.is_shared()).await;
     }
     (one, two)
@@ -245,12 +246,12 @@ async fn a_redis_that_stands_still_is_waited_for_once() {
     assert_eq!(refreshes(&client, 1).await, 1);
     let before = scripts_run(&redis);
     redis.pause();
-    one.state.limits.wait_for_redis(SHIPPED);
+    one.state.limits.set_redis_timeout(SHIPPED);
     // Without the limit of time this would never end; and after the first failure
     // nobody asks.
     assert_eq!(refreshes(&client, 100).await, 100);
     redis.resume();
-    one.state.limits.wait_for_redis(PATIENCE);
+    one.state.limits.set_redis_timeout(PATIENCE);
     until(|| one.state.limits.is_shared()).await;
     // It has done what it was sent while it stood still: one try, and two probes at the
     // most, the last of which was answered in time.
@@ -264,7 +265,7 @@ async fn tries_at_once_wait_together_for_a_redis_that_stands_still() {
     let (one, two) = two(&redis).await;
     redis.pause();
     for app in [&one, &two] {
-        app.state.limits.wait_for_redis(SHIPPED);
+        app.state.limits.set_redis_timeout(SHIPPED);
     }
     let tries = (0..200).map(async |number| {
         let app = if number % 2 == 0 { &one } else { &two };
@@ -384,7 +385,7 @@ async fn limits(redis: Option<&Redis>, clock: &Clock, secret: &str) -> RateLimit
     let health = url.as_ref().map(RedisHealth::new);
     let redis = url.as_ref().zip(health.as_ref());
     let limits = RateLimits::new(true, clock, redis, secret.as_bytes()).unwrap();
-    limits.wait_for_redis(PATIENCE);
+    limits.set_redis_timeout(PATIENCE);
     until(|| limits.is_shared() == redis.is_some()).await;
     limits
 }
@@ -395,9 +396,12 @@ fn by_hand() -> Clock {
 
 /// How long a try has to wait; `None` when it may go on.
 async fn wait_at_account(limits: &RateLimits, account: &str, from: u32) -> Option<Duration> {
-    match limits.check_account(&account, address(from)).await {
-        Standing::Free => None,
-        Standing::Exhausted(exhausted) => Some(RateLimited::from(exhausted).retry_after),
+    match limits
+        .check_subject(&ACCOUNT, &account, address(from))
+        .await
+    {
+        Decision::Allowed => None,
+        Decision::Limited(refused) => Some(LimitExceeded::from(refused).retry_after),
     }
 }
 
@@ -427,20 +431,16 @@ async fn redis_and_memory_give_the_same_verdicts() {
         let account = format!("account-{sequence}");
         // From quick to slow, so that some buckets run empty and some fill.
         let pause = 10_u64.pow(3 + u32::try_from(dice.below(5)).unwrap());
-        let route = [
-            Route::Login,
-            Route::Registration,
-            Route::Refresh,
-            Route::Code,
-        ][usize::try_from(dice.below(4)).unwrap()];
+        let limit =
+            [LOGIN, REGISTRATION, REFRESH, USE_OF_CODE][usize::try_from(dice.below(4)).unwrap()];
         for _ in 0..dice.below(120) {
             let step = i64::try_from(dice.below(pause)).unwrap();
             clock.advance(chrono::Duration::microseconds(step));
             let from = u32::try_from(dice.below(3)).unwrap();
             let (theirs, ours) = match dice.below(40) {
                 0 => {
-                    shared.succeeded(&account).await;
-                    local.succeeded(&account).await;
+                    shared.succeeded(&ACCOUNT, &account).await;
+                    local.succeeded(&ACCOUNT, &account).await;
                     continue;
                 }
                 1..20 => (
@@ -449,14 +449,15 @@ async fn redis_and_memory_give_the_same_verdicts() {
                 ),
                 _ => {
                     let address = address(sequence);
-                    let wait = |checked: Result<(), RateLimited>| Some(checked.err()?.retry_after);
+                    let wait =
+                        |checked: Result<(), LimitExceeded>| Some(checked.err()?.retry_after);
                     (
-                        wait(shared.check_address(route, address).await),
-                        wait(local.check_address(route, address).await),
+                        wait(shared.check_address(&limit, address).await),
+                        wait(local.check_address(&limit, address).await),
                     )
                 }
             };
-            assert_eq!(theirs, ours, "{sequence} {route:?}");
+            assert_eq!(theirs, ours, "{sequence} {limit:?}");
             *verdicts.entry(ours.is_some()).or_insert(0) += 1;
         }
     }
@@ -468,7 +469,7 @@ async fn redis_and_memory_give_the_same_verdicts() {
 }
 
 #[actix_web::test]
-async fn who_is_excused_was_not_refused_anywhere() {
+async fn a_refusal_that_is_waived_did_not_happen_anywhere() {
     let Some(redis) = Redis::start() else { return };
     let clock = by_hand();
     let new = || limits(Some(&redis), &clock, SECRET);
@@ -476,10 +477,10 @@ async fn who_is_excused_was_not_refused_anywhere() {
     for _ in 0..10 {
         assert_eq!(wait_at_account(&one, "ann", 1).await, None);
     }
-    let Standing::Exhausted(exhausted) = one.check_account(&"ann", address(1)).await else {
+    let Decision::Limited(refused) = one.check_subject(&ACCOUNT, &"ann", address(1)).await else {
         panic!("the bucket is empty");
     };
-    one.excuse(&exhausted).await;
+    one.waive(&refused).await;
     clock.advance(chrono::Duration::seconds(5));
     let wait = wait_at_account(&two, "ann", 1).await;
     assert_eq!(wait, Some(Duration::from_secs(30)));
@@ -492,8 +493,7 @@ async fn the_time_is_that_of_redis() {
     let new = || limits(Some(&redis), &clock, SECRET);
     let (one, two) = (new().await, new().await);
     let begun = Instant::now();
-    let check =
-        async |limits: &RateLimits| limits.check_address(Route::Registration, address(1)).await;
+    let check = async |limits: &RateLimits| limits.check_address(&REGISTRATION, address(1)).await;
     for number in 0..20 {
         check([&one, &two][number % 2]).await.unwrap();
     }
@@ -512,7 +512,7 @@ async fn a_clock_that_was_set_back_locks_nobody_out() {
     let Some(redis) = Redis::start() else { return };
     let clock = by_hand();
     let limits = limits(Some(&redis), &clock, SECRET).await;
-    let check = async || limits.check_address(Route::Registration, address(1)).await;
+    let check = async || limits.check_address(&REGISTRATION, address(1)).await;
     for _ in 0..20 {
         check().await.unwrap();
         wait_at_account(&limits, "ann", 1).await;
@@ -543,10 +543,10 @@ async fn who_has_another_secret_has_buckets_of_their_own() {
     );
     for limits in [&ours, &theirs] {
         for _ in 0..20 {
-            let checked = limits.check_address(Route::Code, address(1)).await;
+            let checked = limits.check_address(&USE_OF_CODE, address(1)).await;
             checked.unwrap();
         }
-        let checked = limits.check_address(Route::Code, address(1)).await;
+        let checked = limits.check_address(&USE_OF_CODE, address(1)).await;
         checked.unwrap_err();
     }
 }

@@ -6,7 +6,7 @@ use crate::accounts::Directory;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
-use crate::accounts::letters;
+use crate::accounts::notifications;
 use crate::accounts::password::{Fault, Password};
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Action, Actor, NewAuditEntry, User};
@@ -56,7 +56,7 @@ pub async fn change_password(
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
                 let entry = NewAuditEntry::by_user(Action::PasswordChanged, user_id);
                 audit::insert(conn, entry, &client, now)?;
-                letters::password_changed(conn, &user, language, now)?;
+                notifications::password_changed(conn, &user, language, now)?;
                 sessions::end_all(conn, user_id, Some(session_id), now)?;
                 Ok(true)
             },
@@ -118,7 +118,7 @@ pub async fn set_password(
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
                 let entry = NewAuditEntry::new(Action::PasswordChanged, user_id, actor);
                 audit::insert(conn, entry, &client, now)?;
-                letters::password_changed(conn, &user, language, now)?;
+                notifications::password_changed(conn, &user, language, now)?;
                 sessions::end_all(conn, user_id, None, now)?;
                 Ok(PasswordSet::Done)
             },

@@ -7,7 +7,7 @@ use crate::accounts::Directory;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::UserChanged;
 use crate::accounts::failure::Failure;
-use crate::accounts::letters;
+use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{
@@ -58,7 +58,7 @@ pub async fn change_profile(
         let before = users::find_user(conn, user_id)?;
         let after = users::change_profile(conn, user_id, &change, now)?;
         if let (Some(before), Some(after)) = (&before, &after) {
-            letters::profile_changed(conn, (before, after), language, now)?;
+            notifications::profile_changed(conn, (before, after), language, now)?;
             if before.name != after.name {
                 sessions::announce(conn, Revocation::User(user_id), now)?;
             }

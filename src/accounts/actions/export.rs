@@ -7,7 +7,7 @@ use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{AuditEntry, Session, User};
 use crate::core::db::DbError;
 use crate::jobs;
-use crate::jobs::store::Record as JobRow;
+use crate::jobs::types::StoredJob;
 use crate::posts::actions::of_author::{self, AuthorCursor};
 use crate::posts::stored::StoredPost;
 
@@ -38,7 +38,7 @@ enum Step {
 
 /// Some rows of one kind. One without any ends its kind, and the next begins.
 pub enum Part {
-    Jobs(Vec<JobRow>),
+    Jobs(Vec<StoredJob>),
     Audit(Vec<AuditEntry>),
     /// With their texts, drafts first.
     Posts(Vec<StoredPost>),
@@ -81,9 +81,7 @@ impl ExportRest {
         };
         let (part, next) = match step {
             Step::Jobs(after) => {
-                let jobs = db
-                    .read(move |conn| jobs::store::load_of_user(conn, user_id, after))
-                    .await?;
+                let jobs = jobs::actions::load_of_user(db, user_id, after).await?;
                 let last = jobs.last().map(|job| job.job_id);
                 let next = last.map_or(Step::Audit(0), Step::Jobs);
                 (Part::Jobs(jobs), Some(next))

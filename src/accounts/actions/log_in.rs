@@ -10,15 +10,15 @@ use crate::accounts::password::{Password, needs_rehash};
 use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, OpenSession, User};
-use crate::accounts::{Accounts, Directory};
-use crate::core::rate_limits::{RateLimited, Standing};
+use crate::accounts::{Accounts, Directory, limits};
+use crate::core::rate_limits::{Decision, LimitExceeded};
 
 /// What came of a login.
 pub enum LogIn {
     LoggedIn(Box<LoggedIn>),
     /// Unknown account, wrong password or deactivated user: which, nobody is told.
     Refused,
-    RateLimited(RateLimited),
+    RateLimited(LimitExceeded),
 }
 
 /// Opens a session for whoever knows the account's password. The work is the same for an
@@ -66,7 +66,7 @@ pub async fn log_in(
             .await?;
         return Ok(LogIn::Refused);
     };
-    accounts.limits.succeeded(&account).await;
+    accounts.limits.succeeded(&limits::ACCOUNT, &account).await;
     LoggedIn::new(accounts, user, session).map(LogIn::LoggedIn)
 }
 
@@ -77,9 +77,11 @@ async fn limit(
     account: &Account,
     client: &ClientInfo,
     address: IpAddr,
-) -> Result<Option<RateLimited>, Failure> {
-    let Standing::Exhausted(exhausted) = accounts.limits.check_account(account, address).await
-    else {
+) -> Result<Option<LimitExceeded>, Failure> {
+    let tried = accounts
+        .limits
+        .check_subject(&limits::ACCOUNT, account, address);
+    let Decision::Limited(refused) = tried.await else {
         return Ok(None);
     };
     let now = accounts.directory.clock.now();
@@ -91,9 +93,9 @@ async fn limit(
         .read(move |conn| sessions::is_live_at(conn, &named, &ip, now))
         .await?;
     if !is_owner_here {
-        return Ok(Some(exhausted.into()));
+        return Ok(Some(refused.into()));
     }
-    accounts.limits.excuse(&exhausted).await;
+    accounts.limits.waive(&refused).await;
     Ok(None)
 }
 

@@ -7,7 +7,8 @@ use crate::accounts::Accounts;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
-use crate::accounts::letters::{self, Notice};
+use crate::accounts::jobs::send_notice::Notice;
+use crate::accounts::notifications;
 use crate::accounts::storage::{audit, sessions};
 use crate::accounts::types::{Action, NewAuditEntry, Refreshed};
 use crate::jobs::events::JobWritten;
@@ -43,7 +44,7 @@ pub async fn refresh(
                     let entry = NewAuditEntry::by_user(Action::RefreshReused, *user_id);
                     audit::insert(conn, entry, &client, now)?;
                     let whom = (*user_id, email.as_str());
-                    letters::enqueue_notice(conn, Notice::SessionEnded, whom, language, now)?;
+                    notifications::enqueue_notice(conn, Notice::SessionEnded, whom, language, now)?;
                 }
                 Ok(outcome)
             },

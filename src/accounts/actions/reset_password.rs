@@ -8,12 +8,14 @@ use crate::accounts::client_info::ClientInfo;
 use crate::accounts::codes::Purpose;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
-use crate::accounts::letters;
+use crate::accounts::jobs::recover;
+use crate::accounts::limits;
+use crate::accounts::notifications;
 use crate::accounts::password::Fault;
 use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, User};
 use crate::accounts::{Accounts, Directory};
-use crate::core::rate_limits::{RateLimited, Standing};
+use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
@@ -27,7 +29,7 @@ pub async fn request_reset(
     let now = directory.clock.now();
     directory
         .write(
-            move |conn| letters::enqueue_recovery(conn, &account, language, now),
+            move |conn| recover::enqueue_recovery(conn, &account, language, now),
             |bus, ()| bus.publish(&JobWritten {}),
         )
         .await?;
@@ -41,7 +43,7 @@ pub enum PasswordReset {
     WrongCode,
     /// The new password breaks a rule.
     Unfit(Fault),
-    RateLimited(RateLimited),
+    RateLimited(LimitExceeded),
 }
 
 /// Gives the account a new password for a code, and ends all its sessions.
@@ -52,9 +54,11 @@ pub async fn reset_password(
     (client, address): (ClientInfo, IpAddr),
     language: Language,
 ) -> Result<PasswordReset, Failure> {
-    let standing = accounts.limits.check_account(&account, address).await;
-    if let Standing::Exhausted(exhausted) = standing {
-        return Ok(PasswordReset::RateLimited(exhausted.into()));
+    let tried = accounts
+        .limits
+        .check_subject(&limits::ACCOUNT, &account, address);
+    if let Decision::Limited(refused) = tried.await {
+        return Ok(PasswordReset::RateLimited(refused.into()));
     }
     let Some((user, code_id)) = try_code(accounts, account.clone(), code, client.clone()).await?
     else {
@@ -77,7 +81,7 @@ pub async fn reset_password(
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
                 let entry = NewAuditEntry::anonymous(Action::PasswordReset, Some(user_id));
                 audit::insert(conn, entry, &client, now)?;
-                letters::password_changed(conn, &user, language, now)?;
+                notifications::password_changed(conn, &user, language, now)?;
                 sessions::end_all(conn, user_id, None, now)?;
                 Ok(true)
             },
@@ -92,7 +96,7 @@ pub async fn reset_password(
     if !is_done {
         return Ok(PasswordReset::WrongCode);
     }
-    accounts.limits.succeeded(&account).await;
+    accounts.limits.succeeded(&limits::ACCOUNT, &account).await;
     Ok(PasswordReset::Done)
 }
 

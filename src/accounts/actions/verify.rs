@@ -8,7 +8,7 @@ use crate::accounts::Accounts;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::codes::{Issued, Purpose};
 use crate::accounts::failure::Failure;
-use crate::accounts::letters::{self, Channel};
+use crate::accounts::notifications::{self, Channel};
 use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::{audit, codes, users};
 use crate::accounts::types::{Action, NewAuditEntry, User};
@@ -61,7 +61,7 @@ pub async fn send_code(
                     return Ok(CodeSent::AlreadyVerified);
                 }
                 let what = (&user, purpose_of(channel), channel);
-                let issued = letters::order_code(conn, &keys, what, language, &nonce, now)?;
+                let issued = notifications::send_code(conn, &keys, what, language, &nonce, now)?;
                 Ok(match issued {
                     Issued::New(_) => CodeSent::Done,
                     Issued::TooSoon { wait, .. } => CodeSent::TooSoon(wait),

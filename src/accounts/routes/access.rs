@@ -12,11 +12,12 @@ use crate::accounts::Accounts;
 use crate::accounts::actions::{self, LogIn, LogOut, LoggedIn, Refresh, Registered, WhoLogsOut};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::MaybeCaller;
+use crate::accounts::limits;
 use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::rate_limit::{self, Admitted};
+use crate::http::rate_limit::RateLimited;
 use crate::http::response::{self, CacheControl};
 use crate::notify::Language;
 
@@ -74,7 +75,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn register(
-    _: Admitted<rate_limit::Registration>,
+    _: RateLimited<limits::Registration>,
     body: Body<Registration>,
     app: Data<Accounts>,
     client: ClientInfo,
@@ -92,7 +93,7 @@ async fn register(
 }
 
 async fn login(
-    from: Admitted<rate_limit::Login>,
+    from: RateLimited<limits::Login>,
     body: Body<Login>,
     app: Data<Accounts>,
     client: ClientInfo,
@@ -112,7 +113,7 @@ async fn login(
 }
 
 async fn refresh(
-    _: Admitted<rate_limit::Refresh>,
+    _: RateLimited<limits::Refresh>,
     body: Body<RefreshRequest>,
     req: HttpRequest,
     settings: Data<Settings>,

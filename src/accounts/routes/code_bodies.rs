@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 
 use super::fields::{ACCOUNT, NEW_PASSWORD};
-use crate::accounts::letters::Channel;
+use crate::accounts::notifications::Channel;
 use crate::accounts::password::Password;
 use crate::accounts::types::Account;
 use crate::core::settings::Settings;

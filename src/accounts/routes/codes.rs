@@ -12,10 +12,11 @@ use crate::accounts::Accounts;
 use crate::accounts::actions::{self, CodeSent, PasswordReset, Verified};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::Caller;
+use crate::accounts::limits;
 use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::rate_limit::{Admitted, UseOfCode};
+use crate::http::rate_limit::RateLimited;
 use crate::http::response::{self, CacheControl};
 use crate::notify::Language;
 
@@ -75,7 +76,7 @@ fn accepted() -> Result<HttpResponse, Error> {
 }
 
 async fn send(
-    _: Admitted<UseOfCode>,
+    _: RateLimited<limits::UseOfCode>,
     caller: Caller,
     body: Body<VerificationOrder>,
     language: Language,
@@ -94,7 +95,7 @@ async fn send(
 }
 
 async fn verify(
-    _: Admitted<UseOfCode>,
+    _: RateLimited<limits::UseOfCode>,
     caller: Caller,
     body: Body<Verification>,
     app: Data<Accounts>,
@@ -113,7 +114,7 @@ async fn verify(
 }
 
 async fn forgot(
-    _: Admitted<UseOfCode>,
+    _: RateLimited<limits::UseOfCode>,
     body: Body<Forgotten>,
     language: Language,
     app: Data<Accounts>,
@@ -123,7 +124,7 @@ async fn forgot(
 }
 
 async fn reset(
-    from: Admitted<UseOfCode>,
+    from: RateLimited<limits::UseOfCode>,
     body: Body<PasswordResetRequest>,
     language: Language,
     app: Data<Accounts>,

@@ -1,11 +1,12 @@
-//! How often one may try: buckets of tokens by address and by account, against those
-//! who guess passwords and codes.
+//! Rate limits: token buckets by address and by subject, against those who guess.
 //!
 //! A bucket holds tokens up to its burst; each try takes one, and one comes back at
-//! a steady pace. With Redis all processes share their buckets (`shared`); without
-//! it, and while it is away, each has its own (`local`).
+//! a steady pace. Rooms declare what is limited and how ([`Limit`], [`SubjectLimit`]);
+//! buckets are made when they are first asked for. With Redis all processes share their
+//! buckets (`shared`); without it, and while it is away, each has its own (`local`).
 
-mod link;
+mod connection;
+mod limit;
 mod local;
 mod shared;
 
@@ -14,106 +15,56 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::limit::{DeclaredLimit, Limit, SubjectLimit};
 use self::local::Local;
 use self::shared::Shared;
 use crate::core::clock::Clock;
 use crate::core::redis::health::RedisHealth;
 use crate::core::redis::url::RedisUrl;
 
-/// An address that was refused because others emptied the account's bucket is let
-/// through once, after this time.
-const WAIT: Duration = Duration::from_secs(30);
-/// Later than this its wait begins anew.
-const WAIT_ENDS: Duration = Duration::from_secs(120);
-
-/// How large a bucket is and how fast it fills.
-struct Rate {
-    /// Tries in a moment.
-    burst: u32,
-    /// After which time another one is there.
-    every: Duration,
-}
-
-impl Rate {
-    /// What one address may do: generous, for many may share one.
-    const fn of(route: Route) -> Self {
-        match route {
-            Route::Login => Self {
-                burst: 30,
-                every: Duration::from_secs(2),
-            },
-            Route::Registration => Self {
-                burst: 20,
-                every: Duration::from_secs(30),
-            },
-            Route::Refresh => Self {
-                burst: 120,
-                every: Duration::from_millis(500),
-            },
-            Route::Code => Self {
-                burst: 20,
-                every: Duration::from_secs(15),
-            },
-        }
-    }
-
-    /// What may be tried at one account, from all addresses together.
-    const ACCOUNT: Self = Self {
-        burst: 10,
-        every: Duration::from_secs(6),
-    };
-}
-
-/// The routes that are limited by address, each with buckets of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Route {
-    Login,
-    Registration,
-    Refresh,
-    /// All that take or send a code.
-    Code,
-}
-
 /// A try that is refused, and may be repeated after `retry_after`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimited {
+pub struct LimitExceeded {
     pub retry_after: Duration,
 }
 
-/// What the bucket of an account says to a try.
+/// What the bucket of a subject says to a try.
 #[must_use]
 #[derive(Debug)]
-pub enum Standing {
-    /// Go on.
-    Free,
-    /// The try is to be refused, unless the owner has a live session at this address.
-    Exhausted(Exhausted),
+pub enum Decision {
+    Allowed,
+    /// The try is to be refused, unless the caller knows a reason to waive that.
+    Limited(Refused),
 }
 
-/// An account's bucket was empty.
+/// A subject's bucket was empty.
 #[derive(Debug)]
-pub struct Exhausted {
+pub struct Refused {
     retry_after: Duration,
     pair: Pair,
 }
 
-/// Where the refusal of a pair of account and address is kept.
+/// Where the refusal of a pair of subject and address is kept.
 #[derive(Debug)]
 enum Pair {
-    Local(u64),
+    Local {
+        limit: SubjectLimit,
+        hash: u64,
+    },
+    /// Under this key.
     Shared(String),
 }
 
-impl From<Exhausted> for RateLimited {
-    fn from(exhausted: Exhausted) -> Self {
+impl From<Refused> for LimitExceeded {
+    fn from(refused: Refused) -> Self {
         Self {
-            retry_after: exhausted.retry_after,
+            retry_after: refused.retry_after,
         }
     }
 }
 
-fn rate_limited(retry_after: Duration) -> RateLimited {
-    RateLimited { retry_after }
+fn exceeded(retry_after: Duration) -> LimitExceeded {
+    LimitExceeded { retry_after }
 }
 
 /// All limits of a server; `None` in it when they are off.
@@ -139,7 +90,7 @@ impl RateLimits {
             return Ok(Self(None));
         }
         Ok(Self(Some(Buckets {
-            local: Local::new(clock)?,
+            local: Local::new(clock),
             shared: redis
                 .map(|redis| Shared::open(redis, secret, clock))
                 .transpose()?,
@@ -154,65 +105,69 @@ impl RateLimits {
 
     /// Waits so long for each answer of Redis from now on, instead of 100 milliseconds:
     /// for tests, on machines that are busier than any service should be.
-    pub fn wait_for_redis(&self, limit: Duration) {
+    pub fn set_redis_timeout(&self, limit: Duration) {
         if let Some(shared) = self.0.as_ref().and_then(|all| all.shared.as_ref()) {
-            shared.wait(limit);
+            shared.set_timeout(limit);
         }
     }
 
-    /// Takes a token from the address's bucket for the route.
-    pub async fn check_address(&self, route: Route, address: IpAddr) -> Result<(), RateLimited> {
+    /// Takes a token from the address's bucket of the limit.
+    pub async fn check_address(&self, limit: &Limit, address: IpAddr) -> Result<(), LimitExceeded> {
         if let Some(shared) = self.0.as_ref().and_then(|all| all.shared.as_ref())
-            && let Some(taken) = shared.take(route, subscriber(address)).await
+            && let Some(taken) = shared.take(limit, subscriber(address)).await
         {
-            return taken.map_err(rate_limited);
+            return taken.map_err(exceeded);
         }
-        self.check_address_here(route, address)
+        self.check_address_here(limit, address)
     }
 
     /// The same in this process alone.
-    pub fn check_address_here(&self, route: Route, address: IpAddr) -> Result<(), RateLimited> {
+    pub fn check_address_here(&self, limit: &Limit, address: IpAddr) -> Result<(), LimitExceeded> {
         let Some(all) = &self.0 else { return Ok(()) };
-        let taken = all.local.take(route, subscriber(address));
-        taken.map_err(rate_limited)
+        let taken = all.local.take(limit, subscriber(address));
+        taken.map_err(exceeded)
     }
 
-    /// Takes a token from the account's bucket, for a try from `address`.
+    /// Takes a token from the subject's bucket, for a try from `address`.
     ///
     /// When the bucket is empty, and an attacker can keep it so from many addresses,
-    /// an address is let through once half a minute after its first refusal: the
-    /// owner gets in, and the attacker a try a half minute from each address.
-    pub async fn check_account(&self, account: &impl Hash, address: IpAddr) -> Standing {
+    /// an address is let through once, [`SubjectLimit::wait`] after its first refusal: the
+    /// owner gets in, and the attacker has a try in that time from each address.
+    pub async fn check_subject(
+        &self,
+        limit: &SubjectLimit,
+        subject: &impl Hash,
+        address: IpAddr,
+    ) -> Decision {
         let Some(all) = &self.0 else {
-            return Standing::Free;
+            return Decision::Allowed;
         };
         let address = subscriber(address);
         if let Some(shared) = &all.shared
-            && let Some(standing) = shared.try_account(account, address).await
+            && let Some(decision) = shared.try_subject(limit, subject, address).await
         {
-            return standing;
+            return decision;
         }
-        all.local.try_account(account, address)
+        all.local.try_subject(limit, subject, address)
     }
 
-    /// Forgets a refusal that did not happen, since the owner has a live session at
-    /// the address.
-    pub async fn excuse(&self, exhausted: &Exhausted) {
+    /// Waives a refusal: it did not happen.
+    pub async fn waive(&self, refused: &Refused) {
         let Some(all) = &self.0 else { return };
-        match (&exhausted.pair, &all.shared) {
-            (Pair::Local(pair), _) => all.local.forget(*pair),
+        match (&refused.pair, &all.shared) {
+            (Pair::Local { limit, hash }, _) => all.local.forget(limit, *hash),
             (Pair::Shared(key), Some(shared)) => shared.forget(key).await,
             // No key is of a Redis that is not there.
             (Pair::Shared(_), None) => {}
         }
     }
 
-    /// Fills the account's bucket: whoever tried knew the secret.
-    pub async fn succeeded(&self, account: &impl Hash) {
+    /// Fills the subject's bucket: whoever tried knew the secret.
+    pub async fn succeeded(&self, limit: &SubjectLimit, subject: &impl Hash) {
         let Some(all) = &self.0 else { return };
-        all.local.fill(account);
+        all.local.fill(limit, subject);
         if let Some(shared) = &all.shared {
-            shared.fill(account).await;
+            shared.fill(limit, subject).await;
         }
     }
 }

@@ -12,8 +12,9 @@ use hmac::{Hmac, Mac};
 use redis::{AsyncCommands, RedisResult, Script};
 use sha2::Sha256;
 
-use super::link::Link;
-use super::{Exhausted, Pair, Rate, Route, Standing, WAIT, WAIT_ENDS};
+use super::connection::RedisConnection;
+use super::limit::{Limit, SubjectLimit};
+use super::{Decision, Pair, Refused};
 use crate::core::clock::Clock;
 use crate::core::redis::health::RedisHealth;
 use crate::core::redis::url::RedisUrl;
@@ -25,7 +26,7 @@ const KEY_BYTES: usize = 12;
 
 /// Buckets that all processes with the same Redis and the same secret share.
 pub struct Shared {
-    link: Link,
+    redis: RedisConnection,
     script: Arc<Script>,
     /// What hashes into keys.
     keyed: Hmac<Sha256>,
@@ -33,16 +34,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Connects; see [`Link::open`]. `secret` is the service's. The error is one line.
+    /// Connects; see [`RedisConnection::open`]. `secret` is the service's. The error is one line.
     pub fn open(
         (url, health): (&RedisUrl, &Arc<RedisHealth>),
         secret: &[u8],
         clock: &Clock,
     ) -> Result<Self, String> {
-        let new = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map_err(|e| e.to_string());
-        let mut derived = new(secret)?;
-        derived.update(b"inkpot limits key");
-        let keyed = new(&derived.finalize().into_bytes())?;
+        let keyed = keyed(secret)?;
         let script = Arc::new(Script::new(include_str!("try.lua")));
         // The script itself on a bucket of its own: that a server answers says little
         // when it may not be written to.
@@ -56,7 +54,7 @@ impl Shared {
             }) as _
         });
         Ok(Self {
-            link: Link::open(url.client()?, Arc::clone(health), probe)?,
+            redis: RedisConnection::open(url.client()?, Arc::clone(health), probe)?,
             script,
             keyed,
             clock: clock.clone(),
@@ -65,48 +63,55 @@ impl Shared {
 
     /// Whether Redis is asked at the moment.
     pub fn is_up(&self) -> bool {
-        self.link.is_up()
+        self.redis.is_up()
     }
 
     /// Waits so long for each answer of Redis from now on.
-    pub fn wait(&self, limit: Duration) {
-        self.link.wait(limit);
+    pub fn set_timeout(&self, limit: Duration) {
+        self.redis.set_timeout(limit);
     }
 
-    /// Takes a token from the address's bucket for the route; an error is how long it
+    /// Takes a token from the address's bucket of the limit; an error is how long it
     /// takes until there is one, and `None` that Redis is away.
-    pub async fn take(&self, route: Route, address: IpAddr) -> Option<Result<(), Duration>> {
-        let bucket = self.key(&("address", route, address))?;
-        self.run(&[bucket], &Rate::of(route), &[]).await
+    pub async fn take(&self, limit: &Limit, address: IpAddr) -> Option<Result<(), Duration>> {
+        let bucket = self.key(&address_bucket(limit, address))?;
+        self.run(&[bucket], (limit.burst(), limit.every()), &[])
+            .await
     }
 
-    /// Takes a token from the account's bucket, for a try from `address`; `None` when
+    /// Takes a token from the subject's bucket, for a try from `address`; `None` when
     /// Redis is away.
-    pub async fn try_account(&self, account: &impl Hash, address: IpAddr) -> Option<Standing> {
-        let bucket = self.key(&("account", account))?;
-        let pair = self.key(&("refusal", account, address))?;
+    pub async fn try_subject(
+        &self,
+        limit: &SubjectLimit,
+        subject: &impl Hash,
+        address: IpAddr,
+    ) -> Option<Decision> {
+        let bucket = self.key(&subject_bucket(limit, subject))?;
+        let pair = self.key(&refusal(limit, subject, address))?;
         let keys = [bucket, pair.clone()];
-        let waits = [WAIT, WAIT_ENDS];
-        let standing = match self.run(&keys, &Rate::ACCOUNT, &waits).await? {
-            Ok(()) => Standing::Free,
-            Err(retry_after) => Standing::Exhausted(Exhausted {
+        let rate = (limit.burst(), limit.every());
+        let waits = [limit.wait(), limit.wait_ends()];
+        let decision = match self.run(&keys, rate, &waits).await? {
+            Ok(()) => Decision::Allowed,
+            Err(retry_after) => Decision::Limited(Refused {
                 retry_after,
                 pair: Pair::Shared(pair),
             }),
         };
-        Some(standing)
+        Some(decision)
     }
 
-    /// Fills the account's bucket.
-    pub async fn fill(&self, account: &impl Hash) {
-        if let Some(bucket) = self.key(&("account", account)) {
+    /// Fills the subject's bucket.
+    pub async fn fill(&self, limit: &SubjectLimit, subject: &impl Hash) {
+        if let Some(bucket) = self.key(&subject_bucket(limit, subject)) {
             self.forget(&bucket).await;
         }
     }
 
     /// Deletes a key.
     pub async fn forget(&self, key: &str) {
-        self.link
+        self.redis
             .ask(async |connection| connection.del::<_, ()>(key).await)
             .await;
     }
@@ -114,14 +119,14 @@ impl Shared {
     async fn run(
         &self,
         keys: &[String],
-        rate: &Rate,
+        (burst, every): (u32, Duration),
         waits: &[Duration],
     ) -> Option<Result<(), Duration>> {
         let mut call = self.script.prepare_invoke();
         for key in keys {
             call.key(key);
         }
-        call.arg(rate.burst).arg(micros(rate.every));
+        call.arg(burst).arg(micros(every));
         // The clocks of machines differ, and Redis has but one; a clock that is moved
         // by hand stands for it.
         match self.clock.set_by_hand() {
@@ -132,7 +137,7 @@ impl Shared {
             call.arg(micros(*wait));
         }
         let wait: u64 = self
-            .link
+            .redis
             .ask(async |connection| -> RedisResult<u64> { call.invoke_async(connection).await })
             .await?;
         Some(match wait {
@@ -145,6 +150,29 @@ impl Shared {
     fn key(&self, of: &impl Hash) -> Option<String> {
         self.is_up().then(|| key_of(&self.keyed, of))
     }
+}
+
+/// What the key of an address's bucket is a hash of.
+fn address_bucket(limit: &Limit, address: IpAddr) -> impl Hash {
+    ("address", limit.bucket_id(), address)
+}
+
+/// What the key of a subject's bucket is a hash of.
+fn subject_bucket(limit: &SubjectLimit, subject: &impl Hash) -> impl Hash {
+    (limit.bucket_label(), subject)
+}
+
+/// What the key of a pair's refusal is a hash of.
+fn refusal(limit: &SubjectLimit, subject: &impl Hash, address: IpAddr) -> impl Hash {
+    (limit.refusal_label(), subject, address)
+}
+
+/// What hashes into keys, under a key of its own from the service's secret.
+fn keyed(secret: &[u8]) -> Result<Hmac<Sha256>, String> {
+    let new = |key: &[u8]| Hmac::<Sha256>::new_from_slice(key).map_err(|e| e.to_string());
+    let mut derived = new(secret)?;
+    derived.update(b"inkpot limits key");
+    new(&derived.finalize().into_bytes())
 }
 
 fn micros(time: Duration) -> u64 {
@@ -173,5 +201,45 @@ impl Hasher for Bytes {
         hash.iter()
             .take(8)
             .fold(0, |all, byte| all << 8 | u64::from(*byte))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Buckets survive an upgrade only while these stay as they are.
+    #[test]
+    fn the_keys_of_buckets_are_kept() {
+        let keyed = keyed(b"a secret of this test").unwrap();
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        for (bucket_id, key) in [
+            (0, "inkpot:y6RT43AQsZpsjm8U"),
+            (1, "inkpot:I2OO5gNLgc5SeH_T"),
+            (2, "inkpot:HOE_7Liz-Bad-CaY"),
+            (3, "inkpot:uzHGEr-jZqsW_z8c"),
+        ] {
+            let limit = Limit::new("some", bucket_id, 1, Duration::from_secs(1));
+            assert_eq!(key_of(&keyed, &address_bucket(&limit, address)), key);
+        }
+        let limit = Limit::new("some", 3, 1, Duration::from_secs(1));
+        let network: IpAddr = "2001:db8:1:2::".parse().unwrap();
+        assert_eq!(
+            key_of(&keyed, &address_bucket(&limit, network)),
+            "inkpot:VAskoO_Bv-WoxU0Y"
+        );
+        let limit = SubjectLimit::new(
+            ("account", "refusal"),
+            (1, Duration::from_secs(1)),
+            (Duration::from_secs(1), Duration::from_secs(2)),
+        );
+        assert_eq!(
+            key_of(&keyed, &subject_bucket(&limit, &"ann@example.org")),
+            "inkpot:wxGNVzPCgEuwzV_O"
+        );
+        assert_eq!(
+            key_of(&keyed, &refusal(&limit, &"ann@example.org", address)),
+            "inkpot:WP8s6JqOaqAFfA2I"
+        );
     }
 }

@@ -7,6 +7,14 @@ use super::*;
 
 const OWNER: &str = "ann@example.org";
 
+const SLOW: Limit = Limit::new("slow", 0, 20, Duration::from_secs(15));
+const QUICK: Limit = Limit::new("quick", 1, 120, Duration::from_millis(500));
+const ACCOUNT: SubjectLimit = SubjectLimit::new(
+    ("account", "refusal"),
+    (10, Duration::from_secs(6)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
 fn limits() -> (RateLimits, Clock) {
     let clock = Clock::by_hand(Clock::system().now().and_utc());
     (RateLimits::new(true, &clock, None, b"").unwrap(), clock)
@@ -27,9 +35,9 @@ fn parsed(text: &str) -> IpAddr {
 
 /// How long a try has to wait; zero when it may go on.
 fn wait(limits: &RateLimits, from: u32) -> u64 {
-    match at_once(limits.check_account(&OWNER, address(from))) {
-        Standing::Free => 0,
-        Standing::Exhausted(exhausted) => exhausted.retry_after.as_secs(),
+    match at_once(limits.check_subject(&ACCOUNT, &OWNER, address(from))) {
+        Decision::Allowed => 0,
+        Decision::Limited(refused) => refused.retry_after.as_secs(),
     }
 }
 
@@ -45,15 +53,10 @@ fn seconds(number: i64) -> chrono::Duration {
 }
 
 #[test]
-fn each_route_has_its_burst_and_its_pace() {
-    for (route, burst, pace) in [
-        (Route::Login, 30, 2_000),
-        (Route::Registration, 20, 30_000),
-        (Route::Refresh, 120, 500),
-        (Route::Code, 20, 15_000),
-    ] {
+fn each_limit_has_its_burst_and_its_pace() {
+    for (limit, burst, pace) in [(SLOW, 20, 15_000), (QUICK, 120, 500)] {
         let (limits, clock) = limits();
-        let check = || at_once(limits.check_address(route, address(1)));
+        let check = || at_once(limits.check_address(&limit, address(1)));
         for _ in 0..burst {
             check().unwrap();
         }
@@ -67,18 +70,27 @@ fn each_route_has_its_burst_and_its_pace() {
         clock.advance(chrono::Duration::milliseconds(1));
         check().unwrap();
         check().unwrap_err();
-        at_once(limits.check_address(route, address(2))).unwrap();
+        at_once(limits.check_address(&limit, address(2))).unwrap();
     }
 }
 
 #[test]
-fn routes_do_not_share_their_buckets() {
+fn limits_do_not_share_their_buckets() {
     let (limits, _) = limits();
     for _ in 0..20 {
-        at_once(limits.check_address(Route::Code, address(1))).unwrap();
+        at_once(limits.check_address(&SLOW, address(1))).unwrap();
     }
-    at_once(limits.check_address(Route::Code, address(1))).unwrap_err();
-    at_once(limits.check_address(Route::Login, address(1))).unwrap();
+    at_once(limits.check_address(&SLOW, address(1))).unwrap_err();
+    at_once(limits.check_address(&QUICK, address(1))).unwrap();
+    let other = SubjectLimit::new(
+        ("other", "other refusal"),
+        (1, Duration::from_secs(6)),
+        (Duration::from_secs(30), Duration::from_secs(120)),
+    );
+    let try_other = || at_once(limits.check_subject(&other, &OWNER, address(1)));
+    assert!(matches!(try_other(), Decision::Allowed));
+    assert!(matches!(try_other(), Decision::Limited(_)));
+    assert_eq!(wait(&limits, 1), 0);
 }
 
 #[test]
@@ -109,8 +121,8 @@ fn an_account_can_be_tried_ten_times_and_then_ten_times_a_minute() {
     assert_eq!(wait(&limits, 11), 0);
     assert_eq!(wait(&limits, 11), 30);
     assert!(matches!(
-        at_once(limits.check_account(&"ben@example.org", address(11))),
-        Standing::Free
+        at_once(limits.check_subject(&ACCOUNT, &"ben@example.org", address(11))),
+        Decision::Allowed
     ));
 }
 
@@ -172,29 +184,30 @@ fn a_success_fills_the_bucket() {
     for _ in 0..9 {
         assert_eq!(wait(&limits, 1), 0);
     }
-    at_once(limits.succeeded(&OWNER));
+    at_once(limits.succeeded(&ACCOUNT, &OWNER));
     for _ in 0..10 {
         assert_eq!(wait(&limits, 1), 0);
     }
     assert_eq!(wait(&limits, 1), 30);
-    at_once(limits.succeeded(&"ben@example.org"));
+    at_once(limits.succeeded(&ACCOUNT, &"ben@example.org"));
     assert_eq!(wait(&limits, 1), 30);
 }
 
 #[test]
-fn who_is_excused_was_not_refused() {
+fn a_refusal_that_is_waived_did_not_happen() {
     let (limits, clock) = limits();
     for _ in 0..10 {
         assert_eq!(wait(&limits, 1), 0);
     }
-    let Standing::Exhausted(exhausted) = at_once(limits.check_account(&OWNER, address(1))) else {
+    let Decision::Limited(refused) = at_once(limits.check_subject(&ACCOUNT, &OWNER, address(1)))
+    else {
         panic!("the bucket is empty");
     };
-    at_once(limits.excuse(&exhausted));
+    at_once(limits.waive(&refused));
     clock.advance(seconds(5));
     assert_eq!(wait(&limits, 1), 30);
-    let error = RateLimited::from(exhausted);
-    assert_eq!(error.retry_after, WAIT);
+    let error = LimitExceeded::from(refused);
+    assert_eq!(error.retry_after, ACCOUNT.wait());
 }
 
 #[test]
@@ -202,34 +215,39 @@ fn when_they_are_off_nothing_is_limited() {
     let clock = Clock::by_hand(Clock::system().now().and_utc());
     let limits = RateLimits::new(false, &clock, None, b"").unwrap();
     for _ in 0..1000 {
-        at_once(limits.check_address(Route::Code, address(1))).unwrap();
+        at_once(limits.check_address(&SLOW, address(1))).unwrap();
         assert_eq!(wait(&limits, 1), 0);
     }
-    at_once(limits.succeeded(&OWNER));
+    at_once(limits.succeeded(&ACCOUNT, &OWNER));
 }
 
 #[test]
 fn a_million_addresses_take_no_more_memory_than_the_bound() {
     let (limits, _) = limits();
-    let kinds = &limits.0.as_ref().unwrap().local;
+    let local = &limits.0.as_ref().unwrap().local;
     for number in 0..1_000_000 {
-        at_once(limits.check_address(Route::Login, address(number))).unwrap();
+        at_once(limits.check_address(&SLOW, address(number))).unwrap();
     }
     for number in 0..300_000 {
         wait(&limits, number);
     }
-    kinds.logins.states.run_pending_tasks();
-    kinds.refusals.run_pending_tasks();
-    assert_eq!(kinds.logins.states.entry_count(), KEPT_BUCKETS);
-    assert_eq!(kinds.refusals.entry_count(), KEPT_REFUSALS);
+    let (slow, refusals) = (
+        &local.of_addresses(&SLOW).states,
+        &local.of_subjects(&ACCOUNT).refusals,
+    );
+    slow.run_pending_tasks();
+    refusals.run_pending_tasks();
+    assert_eq!(slow.entry_count(), KEPT_BUCKETS);
+    assert_eq!(refusals.entry_count(), KEPT_REFUSALS);
     // What was used last is what was kept.
-    assert!(kinds.logins.states.contains_key(&address(999_999)));
-    assert!(!kinds.logins.states.contains_key(&address(0)));
+    assert!(slow.contains_key(&address(999_999)));
+    assert!(!slow.contains_key(&address(0)));
     // However many addresses one subscriber has.
     for number in 0..100_000_u128 {
         let inside = Ipv6Addr::from_bits((0x2001_0db8 << 96) | number);
-        let _ = at_once(limits.check_address(Route::Registration, IpAddr::V6(inside)));
+        let _ = at_once(limits.check_address(&QUICK, IpAddr::V6(inside)));
     }
-    kinds.registrations.states.run_pending_tasks();
-    assert_eq!(kinds.registrations.states.entry_count(), 1);
+    let quick = &local.of_addresses(&QUICK).states;
+    quick.run_pending_tasks();
+    assert_eq!(quick.entry_count(), 1);
 }

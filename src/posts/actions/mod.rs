@@ -11,13 +11,14 @@ pub mod of_author;
 pub mod publish;
 pub mod read;
 
-use chrono::NaiveDateTime;
-use diesel::result::QueryResult;
+use chrono::TimeDelta;
 
 use super::storage::idempotency;
-use crate::core::db::Conn;
+use crate::maintenance::ExpiredRows;
 
-/// Deletes some idempotency keys that have expired; gives how many.
-pub fn delete_expired_keys(conn: &mut Conn, now: NaiveDateTime, limit: i64) -> QueryResult<usize> {
-    idempotency::delete_expired(conn, now, limit)
-}
+/// Idempotency keys that are no longer kept. How long that is, the deletion itself knows.
+pub const EXPIRED_KEYS: ExpiredRows = ExpiredRows {
+    table: "idempotency",
+    kept: TimeDelta::zero(),
+    delete: idempotency::delete_expired,
+};

@@ -4,11 +4,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
-use inkpot::accounts::letters::{Notice, enqueue_notice};
+use inkpot::accounts::jobs::send_code::MailCode;
+use inkpot::accounts::jobs::send_notice::{MailNotice, Notice};
+use inkpot::accounts::notifications::enqueue_notice;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::job;
-use inkpot::jobs::{Kind, Lane, State};
+use inkpot::jobs::JobStatus;
+use inkpot::jobs::handler::JobHandler;
+use inkpot::maintenance::jobs::sweep::Sweep;
 use inkpot::notify::Language;
 
 use super::process::{inkpot, shown};
@@ -45,20 +49,22 @@ pub struct JobRow {
 }
 
 impl JobRow {
-    pub fn is(&self, state: State) -> bool {
+    pub fn is(&self, state: JobStatus) -> bool {
         self.state == state.name()
     }
 
     /// Whether what it does is a mail.
     pub fn is_mail(&self) -> bool {
-        Kind::named(&self.kind).is_some_and(|kind| kind.lane() == Lane::Mail)
+        [MailCode::KIND, MailNotice::KIND]
+            .iter()
+            .any(|kind| kind.name == self.kind)
     }
 }
 
 /// All jobs but the one that repeats itself, the oldest first.
 pub fn load(conn: &mut Conn) -> Vec<JobRow> {
     job::table
-        .filter(job::kind.ne(Kind::Sweep.name()))
+        .filter(job::kind.ne(Sweep::KIND.name))
         .order(job::job_id)
         .select(JobRow::as_select())
         .load(conn)
@@ -87,7 +93,7 @@ pub fn wait_until(
             std::thread::yield_now();
         }
     });
-    let open: Vec<_> = rows.iter().filter(|row| !row.is(State::Done)).collect();
+    let open: Vec<_> = rows.iter().filter(|row| !row.is(JobStatus::Done)).collect();
     assert!(is_so, "it did not come so within a minute: {open:?}");
     rows
 }
@@ -99,7 +105,7 @@ impl Drop for ShowsJobs {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let rows = rows(&self.0).into_iter();
-            let open: Vec<_> = rows.filter(|row| !row.is(State::Done)).collect();
+            let open: Vec<_> = rows.filter(|row| !row.is(JobStatus::Done)).collect();
             shown(&format!("jobs that are not done: {open:#?}"));
         }
     }

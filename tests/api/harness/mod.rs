@@ -40,10 +40,9 @@ use inkpot::cli::args::Cli;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::Db;
 use inkpot::core::db::schema::job;
-use inkpot::jobs::State;
+use inkpot::jobs::JobStatus;
 use inkpot::jobs::worker::Worker;
 use inkpot::state::AppState;
-use inkpot::work;
 use serde_json::{Value, json};
 
 pub use answer::Answer;
@@ -145,7 +144,7 @@ impl TestApp {
         keys::catch_up(&state.db, &state.accounts.tokens)
             .await
             .unwrap();
-        let worker = Arc::new(work::worker(state.letters().unwrap()));
+        let worker = Arc::new(state.worker(state.notifier().unwrap()));
         let service = init_service(
             actix_web::App::new()
                 .configure(|config| state.share(config))
@@ -271,7 +270,7 @@ impl Drop for Jobs {
         assert!(stepped.is_ok(), "the jobs of a test: {stepped:?}");
         let open = self.database.with(|conn| {
             let open: Vec<(i64, String, Option<String>)> = job::table
-                .filter(job::state.ne(State::Done.name()))
+                .filter(job::state.ne(JobStatus::Done.name()))
                 .select((job::job_id, job::kind, job::last_error))
                 .load(conn)
                 .unwrap();

@@ -1,4 +1,4 @@
-//! What a message says: the templates filled in, as a mail or as a text message.
+//! Rendering of a message: the templates filled in, as a mail or as a text message.
 //!
 //! A template is two lines, the subject and the text message, and then paragraphs.
 //! Text and HTML are made of the same ones, so they cannot say different things. No
@@ -10,7 +10,8 @@ use chrono::NaiveDateTime;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 
-use super::{Failure, Language, Message, Origin};
+use super::language::Language;
+use super::types::{Failure, Message, Origin};
 use crate::core::settings::messages::{self, MailFrom};
 use crate::core::settings::public_url::PublicUrl;
 
@@ -91,13 +92,13 @@ pub fn text_message(message: &Message, language: Language) -> String {
 }
 
 /// A message in a language, as mails have it.
-pub struct Letter {
+pub struct RenderedMail {
     subject: String,
     text: String,
     html: String,
 }
 
-impl Letter {
+impl RenderedMail {
     /// Fills the template in. Links lead to `public_url`.
     pub fn new(message: &Message, language: Language, public_url: &PublicUrl) -> Self {
         let template = template(message, language);
@@ -217,29 +218,29 @@ mod tests {
     fn every_message_says_what_it_must_in_both_languages() {
         for &language in Language::ALL {
             for message in messages("48 1516") {
-                let letter = Letter::new(&message, language, &public_url());
+                let mail = RenderedMail::new(&message, language, &public_url());
                 let what = format!("{message:?} {language:?}");
-                assert!(!letter.subject.is_empty(), "{what}");
-                assert!(!letter.subject.contains("48 1516"), "{what}");
+                assert!(!mail.subject.is_empty(), "{what}");
+                assert!(!mail.subject.contains("48 1516"), "{what}");
                 assert!(
-                    letter.text.contains("https://blog.example.org/a&b/"),
+                    mail.text.contains("https://blog.example.org/a&b/"),
                     "{what}"
                 );
                 let link = "<a href=\"https://blog.example.org/a&amp;b/\">";
-                assert!(letter.html.contains(link), "{what}: {}", letter.html);
+                assert!(mail.html.contains(link), "{what}: {}", mail.html);
                 let lang = format!("<html lang=\"{}\">", language.tag());
-                assert!(letter.html.contains(&lang), "{what}");
+                assert!(mail.html.contains(&lang), "{what}");
                 if message.code().is_some() {
-                    let lines: Vec<&str> = letter.text.lines().collect();
-                    assert!(lines.contains(&"48 1516"), "{what}: {}", letter.text);
-                    assert!(letter.html.contains(">48 1516<"), "{what}");
+                    let lines: Vec<&str> = mail.text.lines().collect();
+                    assert!(lines.contains(&"48 1516"), "{what}: {}", mail.text);
+                    assert!(mail.html.contains(">48 1516<"), "{what}");
                 } else {
-                    for body in [&letter.text, &letter.html] {
+                    for body in [&mail.text, &mail.html] {
                         assert!(body.contains("2026-11-21"), "{what}");
                         assert!(body.contains("09:30"), "{what}");
                     }
                 }
-                for body in [&letter.subject, &letter.text, &letter.html] {
+                for body in [&mail.subject, &mail.text, &mail.html] {
                     for name in ["{code}", "{time}", "{link}", "{body}", "{lang}"] {
                         assert!(!body.contains(name), "{what} {name}");
                     }
@@ -252,10 +253,10 @@ mod tests {
     fn text_and_html_have_the_same_paragraphs() {
         for &language in Language::ALL {
             for message in messages("481516") {
-                let letter = Letter::new(&message, language, &public_url());
-                let of_html = letter.html.matches("<p>").count();
+                let mail = RenderedMail::new(&message, language, &public_url());
+                let of_html = mail.html.matches("<p>").count();
                 assert_eq!(
-                    letter.text.trim_end().split("\n\n").count(),
+                    mail.text.trim_end().split("\n\n").count(),
                     of_html,
                     "{message:?} {language:?}"
                 );
@@ -268,7 +269,7 @@ mod tests {
     fn the_languages_have_texts_of_their_own() {
         for message in messages("481516") {
             let [english, chinese] = [Language::English, Language::Chinese]
-                .map(|language| Letter::new(&message, language, &public_url()));
+                .map(|language| RenderedMail::new(&message, language, &public_url()));
             assert!(english.text.is_ascii() && english.subject.is_ascii());
             let is_chinese = |text: &str| text.chars().any(|c| ('一'..='龥').contains(&c));
             assert!(is_chinese(&chinese.subject) && is_chinese(&chinese.text));
@@ -279,16 +280,15 @@ mod tests {
     fn values_are_escaped_and_not_filled_in_again() {
         let hostile = "<b>&\"'{link}";
         for message in &messages(hostile)[..3] {
-            let letter = Letter::new(message, Language::English, &public_url());
-            assert!(!letter.html.contains("<b>"));
+            let mail = RenderedMail::new(message, Language::English, &public_url());
+            assert!(!mail.html.contains("<b>"));
             assert!(
-                letter
-                    .html
+                mail.html
                     .contains(">&lt;b&gt;&amp;&quot;&#39;{link}</strong>"),
                 "{}",
-                letter.html
+                mail.html
             );
-            assert!(letter.text.contains(hostile));
+            assert!(mail.text.contains(hostile));
         }
     }
 
@@ -315,9 +315,9 @@ mod tests {
     fn a_repeat_is_the_same_mail() {
         let from = MailFrom::parse("墨水瓶 <blog@example.org>").unwrap();
         let make = |job_id, created| {
-            let letter = Letter::new(&messages("481516")[0], Language::Chinese, &public_url());
+            let mail = RenderedMail::new(&messages("481516")[0], Language::Chinese, &public_url());
             let origin = Origin { job_id, created };
-            let mail = letter.into_mail(&from, "ann@example.net", &origin).unwrap();
+            let mail = mail.into_mail(&from, "ann@example.net", &origin).unwrap();
             String::from_utf8(mail.formatted()).unwrap()
         };
         let first = make(7, at());
@@ -347,12 +347,12 @@ mod tests {
             "@example.org",
             "ann@example.org\r\nBcc: x@y.z",
         ] {
-            let letter = Letter::new(&messages("1")[0], Language::English, &public_url());
+            let mail = RenderedMail::new(&messages("1")[0], Language::English, &public_url());
             let origin = Origin {
                 job_id: 1,
                 created: at(),
             };
-            match letter.into_mail(&from, to, &origin) {
+            match mail.into_mail(&from, to, &origin) {
                 Err(Failure::Permanent(why)) => assert!(!why.contains("ann"), "{why}"),
                 other => panic!("{to}: {:?}", other.map(|mail| mail.formatted())),
             }

@@ -1,16 +1,16 @@
-//! Messages as files, where nothing else takes them.
+//! The transport into files, where nothing else takes messages.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The directory `outbox` of the data directory.
-pub struct Outbox {
+/// Writes messages into the directory `outbox` of the data directory.
+pub struct FileTransport {
     directory: PathBuf,
 }
 
-impl Outbox {
+impl FileTransport {
     /// Makes nothing yet.
     pub fn new(data_dir: &Path) -> Self {
         Self {
@@ -67,25 +67,25 @@ mod tests {
     #[test]
     fn a_repeat_is_the_same_file_and_nobody_else_reads_it() {
         let data = tempfile::tempdir().unwrap();
-        let outbox = Outbox::new(&data.path().join("new"));
-        let path = outbox.put("a-1.eml", b"first").unwrap();
-        assert_eq!(outbox.put("a-1.eml", b"again").unwrap(), path);
-        let names: Vec<_> = fs::read_dir(outbox.directory())
+        let files = FileTransport::new(&data.path().join("new"));
+        let path = files.put("a-1.eml", b"first").unwrap();
+        assert_eq!(files.put("a-1.eml", b"again").unwrap(), path);
+        let names: Vec<_> = fs::read_dir(files.directory())
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
         assert_eq!(names, ["a-1.eml"]);
         assert_eq!(fs::read(&path).unwrap(), b"again");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(outbox.directory()), mode(&path)), (0o700, 0o600));
+        assert_eq!((mode(files.directory()), mode(&path)), (0o700, 0o600));
     }
 
     #[test]
     fn what_cannot_be_written_is_said() {
         let data = tempfile::tempdir().unwrap();
-        let outbox = Outbox::new(data.path());
-        fs::write(outbox.directory(), "in the way").unwrap();
-        let why = outbox.put("a-1.eml", b"x").unwrap_err();
+        let files = FileTransport::new(data.path());
+        fs::write(files.directory(), "in the way").unwrap();
+        let why = files.put("a-1.eml", b"x").unwrap_err();
         assert!(
             why.starts_with("cannot write ") && !why.contains('\n'),
             "{why}"

@@ -1,17 +1,7 @@
-//! When a job that failed is tried again, and when it is given up.
-
-use std::time::Duration;
+//! Back-off: when a job that failed is tried again, and when it is dead (a dead letter).
 
 use chrono::TimeDelta;
 
-/// How long a worker has a job before others may take it, unless it says again that
-/// it is there. The clocks of machines that share a database must agree to well
-/// within this.
-pub const LEASE: Duration = Duration::from_secs(20);
-/// How often a worker says so.
-pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// How often a worker that was not woken looks for jobs.
-pub const POLL: Duration = Duration::from_secs(1);
 /// Tries before a job is dead: some two days.
 pub const MAX_ATTEMPTS: i32 = 60;
 

@@ -1,0 +1,66 @@
+//! Jobs of the room, one file each: a handler and the payload of its kind. What a payload
+//! keeps has no code in it, and is blanked when the job is done.
+
+mod delivery;
+pub mod recover;
+pub mod send_code;
+pub mod send_notice;
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use self::recover::Recover;
+use self::send_code::{MailCode, SmsCode};
+use self::send_notice::MailNotice;
+use super::Accounts;
+use super::storage::{codes, sessions};
+use crate::jobs::JobNotifier;
+use crate::jobs::handler::Registry;
+use crate::maintenance::ExpiredRows;
+use crate::notify::Notifier;
+
+/// Spent codes, ended sessions and what tells of their ends, which every process reads
+/// within seconds.
+pub const EXPIRED_ROWS: [ExpiredRows; 3] = [
+    ExpiredRows {
+        table: "code",
+        kept: TimeDelta::zero(),
+        delete: codes::delete_expired,
+    },
+    ExpiredRows {
+        table: "session",
+        kept: TimeDelta::zero(),
+        delete: sessions::delete_expired,
+    },
+    ExpiredRows {
+        table: "session_event",
+        kept: TimeDelta::days(1),
+        delete: sessions::delete_events,
+    },
+];
+
+/// Registers the handlers of the room. `job_notifier` is the worker's own.
+pub fn register(
+    registry: Registry,
+    accounts: &Arc<Accounts>,
+    notifier: &Arc<Notifier>,
+    job_notifier: &JobNotifier,
+) -> Registry {
+    registry
+        .with(Recover {
+            accounts: Arc::clone(accounts),
+            job_notifier: job_notifier.clone(),
+        })
+        .with(MailCode {
+            accounts: Arc::clone(accounts),
+            notifier: Arc::clone(notifier),
+        })
+        .with(SmsCode {
+            accounts: Arc::clone(accounts),
+            notifier: Arc::clone(notifier),
+        })
+        .with(MailNotice {
+            notifier: Arc::clone(notifier),
+        })
+}

@@ -1,0 +1,94 @@
+//! The job that makes a code for whoever asked to recover an account, if there is one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use diesel::result::QueryResult;
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Accounts;
+use crate::accounts::codes::{Issued, LIFETIME, Purpose};
+use crate::accounts::notifications::{self, Channel};
+use crate::accounts::refresh::new_nonce;
+use crate::accounts::storage::users;
+use crate::accounts::types::Account;
+use crate::core::db::Conn;
+use crate::jobs::handler::JobHandler;
+use crate::jobs::types::{Failure, Job, JobKind, NewJob, Outcome, Queue};
+use crate::jobs::{JobNotifier, actions};
+use crate::notify::Language;
+
+/// Makes the code, and has another job send it.
+pub struct Recover {
+    pub accounts: Arc<Accounts>,
+    pub job_notifier: JobNotifier,
+}
+
+/// Who asked.
+#[derive(Serialize, Deserialize)]
+pub struct Recovery {
+    account: Account,
+    language: Language,
+}
+
+/// Has a code sent to whoever the account is, if anybody: the same work for all.
+pub fn enqueue_recovery(
+    conn: &mut Conn,
+    account: &Account,
+    language: Language,
+    now: NaiveDateTime,
+) -> QueryResult<()> {
+    let recovery = Recovery {
+        account: account.clone(),
+        language,
+    };
+    actions::enqueue(conn, &NewJob::of::<Recover>(&recovery, now)?, now).map(drop)
+}
+
+impl JobHandler for Recover {
+    const KIND: JobKind = JobKind {
+        name: "recover",
+        queue: Queue::Work,
+        time_limit: Duration::from_secs(30),
+        is_periodic: false,
+    };
+
+    type Payload = Recovery;
+
+    async fn run(&self, job: Job, recovery: Recovery) -> Result<Outcome, Failure> {
+        let Recovery { account, language } = recovery;
+        let now = self.accounts.directory.clock.now();
+        if job.created + LIFETIME <= now {
+            return Ok(Outcome::NotNeeded("whoever asked waits no more"));
+        }
+        let nonce = new_nonce().map_err(Failure::Transient)?;
+        let keys = Arc::clone(&self.accounts.code_keys);
+        let issued = self
+            .accounts
+            .directory
+            .db
+            .write(move |conn| {
+                let found = users::find_by_account(conn, &account)?;
+                let Some(user) = found.filter(|user| user.is_active) else {
+                    return Ok(None);
+                };
+                let channel = match account {
+                    Account::Mobile(_) => Channel::Mobile,
+                    Account::Email(_) | Account::Username(_) => Channel::Email,
+                };
+                let what = (&user, Purpose::ResetPassword, channel);
+                notifications::send_code(conn, &keys, what, language, &nonce, now).map(Some)
+            })
+            .await?;
+        self.job_notifier.notify();
+        Ok(match issued {
+            // The code of just now was for something else.
+            Some(Issued::TooSoon {
+                wait,
+                has_one: false,
+            }) => Outcome::Reschedule(now + wait),
+            _ => Outcome::Done,
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! Rate limits of the room: how often one may try what guesses passwords and codes.
+//!
+//! What one address may do is generous, for many people may share one.
+
+use std::time::Duration;
+
+use crate::core::rate_limits::{DeclaredLimit, Limit, SubjectLimit};
+
+pub const LOGIN: Limit = Limit::new("login", 0, 30, Duration::from_secs(2));
+pub const REGISTRATION: Limit = Limit::new("registration", 1, 20, Duration::from_secs(30));
+pub const REFRESH: Limit = Limit::new("refresh", 2, 120, Duration::from_millis(500));
+/// All routes that take or send a code.
+pub const USE_OF_CODE: Limit = Limit::new("use of code", 3, 20, Duration::from_secs(15));
+
+/// What may be tried at one account, from all addresses together. An address that was
+/// refused because others emptied the account's bucket is let through once, half a minute
+/// later.
+pub const ACCOUNT: SubjectLimit = SubjectLimit::new(
+    ("account", "refusal"),
+    (10, Duration::from_secs(6)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
+/// [`LOGIN`] as a type.
+pub enum Login {}
+/// [`REGISTRATION`] as a type.
+pub enum Registration {}
+/// [`REFRESH`] as a type.
+pub enum Refresh {}
+/// [`USE_OF_CODE`] as a type.
+pub enum UseOfCode {}
+
+impl DeclaredLimit for Login {
+    const LIMIT: Limit = LOGIN;
+}
+impl DeclaredLimit for Registration {
+    const LIMIT: Limit = REGISTRATION;
+}
+impl DeclaredLimit for Refresh {
+    const LIMIT: Limit = REFRESH;
+}
+impl DeclaredLimit for UseOfCode {
+    const LIMIT: Limit = USE_OF_CODE;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_has_its_burst_and_its_pace() {
+        // The ids are those of buckets in Redis, which outlive an upgrade.
+        for (limit, bucket_id, burst, pace) in [
+            (LOGIN, 0, 30, 2_000),
+            (REGISTRATION, 1, 20, 30_000),
+            (REFRESH, 2, 120, 500),
+            (USE_OF_CODE, 3, 20, 15_000),
+        ] {
+            let found = (limit.bucket_id(), limit.burst(), limit.every());
+            let expected = (bucket_id, burst, Duration::from_millis(pace));
+            assert_eq!(found, expected, "{}", limit.name());
+        }
+    }
+}

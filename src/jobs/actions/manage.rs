@@ -1,0 +1,80 @@
+//! What admins and the operator do with jobs, by HTTP and by the command line alike.
+
+use chrono::TimeDelta;
+
+use crate::core::db::{Db, DbError};
+use crate::jobs::Jobs;
+use crate::jobs::events::JobWritten;
+use crate::jobs::storage::admin;
+use crate::jobs::types::{JobStatus, Retried, StoredJob};
+
+/// Rows that one transaction changes.
+const AT_ONCE: i64 = 1000;
+
+/// Jobs of one status or of all, newest first: `limit` of them after the first `offset`,
+/// and how many there are in all.
+pub async fn list(
+    jobs: &Jobs,
+    status: Option<JobStatus>,
+    (offset, limit): (i64, i64),
+) -> Result<(Vec<StoredJob>, i64), DbError> {
+    let page = (offset, limit);
+    jobs.db
+        .read(move |conn| admin::load_page(conn, status, page))
+        .await
+}
+
+/// All jobs about a user that are still kept, oldest first, a thousand at a time: those
+/// after the id `after`.
+pub async fn load_of_user(db: &Db, user_id: i64, after: i64) -> Result<Vec<StoredJob>, DbError> {
+    db.read(move |conn| admin::load_of_user(conn, user_id, after))
+        .await
+}
+
+/// Has a job tried again that is dead, or that waits for its next try; its tries are
+/// counted anew.
+pub async fn retry(jobs: &Jobs, job_id: i64) -> Result<Retried, DbError> {
+    let now = jobs.clock.now();
+    let retried = jobs
+        .db
+        .write(move |conn| admin::retry(conn, job_id, now))
+        .await?;
+    if matches!(retried, Retried::Waiting(_)) {
+        jobs.bus.publish(&JobWritten {});
+    }
+    Ok(retried)
+}
+
+/// Has all dead jobs tried again; gives how many.
+pub async fn retry_dead(jobs: &Jobs) -> Result<usize, DbError> {
+    let now = jobs.clock.now();
+    let mut retried = 0;
+    loop {
+        let some = jobs
+            .db
+            .write(move |conn| admin::retry_dead(conn, AT_ONCE, now))
+            .await?;
+        if some == 0 {
+            return Ok(retried);
+        }
+        jobs.bus.publish(&JobWritten {});
+        retried += some;
+    }
+}
+
+/// Deletes the jobs of a status that ended longer ago than `age`; gives how many.
+pub async fn purge(jobs: &Jobs, status: JobStatus, age: TimeDelta) -> Result<usize, DbError> {
+    let before = jobs.clock.now() - age;
+    let mut deleted = 0;
+    loop {
+        let some = jobs
+            .db
+            .write(move |conn| admin::delete_some(conn, status, before, AT_ONCE))
+            .await?;
+        if some == 0 {
+            return Ok(deleted);
+        }
+        deleted += some;
+        tracing::info!(deleted, "deleting jobs");
+    }
+}

@@ -1,0 +1,9 @@
+//! What happens to jobs: [`enqueue()`] in the transaction of their cause; listing, retrying
+//! and purging for admins and the operator; [`expired`] for the sweep.
+
+pub mod enqueue;
+pub mod expired;
+pub mod manage;
+
+pub use enqueue::{enqueue, enqueue_periodic};
+pub use manage::{list, load_of_user, purge, retry, retry_dead};

@@ -1,0 +1,115 @@
+//! Jobs for those who look after them: listed, tried again, deleted.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use crate::core::db::Conn;
+use crate::core::db::schema::job;
+use crate::jobs::types::{JobStatus, Retried, StoredJob};
+
+/// Jobs of one status or of all, newest first: `limit` of them after the first `offset`,
+/// and how many there are in all.
+pub fn load_page(
+    conn: &mut Conn,
+    status: Option<JobStatus>,
+    (offset, limit): (i64, i64),
+) -> QueryResult<(Vec<StoredJob>, i64)> {
+    let page = job::table
+        .select(StoredJob::as_select())
+        .order(job::job_id.desc())
+        .offset(offset)
+        .limit(limit);
+    match status.map(JobStatus::name) {
+        Some(status) => {
+            let of_state = job::state.eq(status);
+            let count = job::table.filter(of_state).count().get_result(conn)?;
+            Ok((page.filter(of_state).load(conn)?, count))
+        }
+        None => Ok((page.load(conn)?, job::table.count().get_result(conn)?)),
+    }
+}
+
+/// All jobs about a user that are still kept, oldest first, a thousand at a time:
+/// those after `after`.
+pub fn load_of_user(conn: &mut Conn, user_id: i64, after: i64) -> QueryResult<Vec<StoredJob>> {
+    job::table
+        .filter(job::user_id.eq(user_id))
+        .filter(job::job_id.gt(after))
+        .order(job::job_id)
+        .limit(1000)
+        .select(StoredJob::as_select())
+        .load(conn)
+}
+
+/// Has a job tried again that is dead, or that waits for its next try; its tries are
+/// counted anew.
+pub fn retry(conn: &mut Conn, job_id: i64, now: NaiveDateTime) -> QueryResult<Retried> {
+    let retryable = [JobStatus::Dead.name(), JobStatus::Waiting.name()];
+    let changed = diesel::update(job::table.find(job_id).filter(job::state.eq_any(retryable)))
+        .set((
+            job::state.eq(JobStatus::Waiting.name()),
+            job::due.eq(Some(now)),
+            job::attempts.eq(0),
+            job::finished.eq(None::<NaiveDateTime>),
+        ))
+        .execute(conn)?;
+    let row = job::table
+        .find(job_id)
+        .select(StoredJob::as_select())
+        .first(conn)
+        .optional()?;
+    Ok(match row {
+        Some(row) if changed == 1 => Retried::Waiting(row),
+        Some(_) => Retried::NotRetryable,
+        None => Retried::NotFound,
+    })
+}
+
+/// Has some of the dead jobs tried again, the oldest first; gives how many.
+pub fn retry_dead(conn: &mut Conn, limit: i64, now: NaiveDateTime) -> QueryResult<usize> {
+    let ids: Vec<i64> = job::table
+        .filter(job::state.eq(JobStatus::Dead.name()))
+        .order(job::job_id)
+        .limit(limit)
+        .select(job::job_id)
+        .load(conn)?;
+    diesel::update(
+        job::table
+            .filter(job::job_id.eq_any(ids))
+            .filter(job::state.eq(JobStatus::Dead.name())),
+    )
+    .set((
+        job::state.eq(JobStatus::Waiting.name()),
+        job::due.eq(Some(now)),
+        job::attempts.eq(0),
+        job::finished.eq(None::<NaiveDateTime>),
+    ))
+    .execute(conn)
+}
+
+/// Of the `limit` oldest jobs of a status, deletes those that ended before `before`;
+/// gives how many. Bounded, whatever there is: the oldest by cause are looked at, and
+/// one of them that ended late holds up others for as long.
+pub fn delete_some(
+    conn: &mut Conn,
+    status: JobStatus,
+    before: NaiveDateTime,
+    limit: i64,
+) -> QueryResult<usize> {
+    let oldest: Vec<(i64, Option<NaiveDateTime>)> = job::table
+        .filter(job::state.eq(status.name()))
+        .order(job::job_id)
+        .limit(limit)
+        .select((job::job_id, job::finished))
+        .load(conn)?;
+    let ids = oldest
+        .into_iter()
+        .filter(|(_, finished)| finished.is_some_and(|finished| finished < before))
+        .map(|(id, _)| id);
+    diesel::delete(
+        job::table
+            .filter(job::job_id.eq_any(ids.collect::<Vec<_>>()))
+            .filter(job::state.eq(status.name())),
+    )
+    .execute(conn)
+}

@@ -1,0 +1,3 @@
+//! Jobs of the room, one file each.
+
+pub mod sweep;
