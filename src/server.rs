@@ -21,7 +21,7 @@ use crate::accounts::types::Revocation;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
 use crate::core::db::{DatabaseUrl, Db, DbError, migrations};
-use crate::core::process_lock::Company;
+use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
 use crate::core::settings::Settings;
 use crate::http::middleware;
@@ -29,8 +29,8 @@ use crate::http::transport::Wire;
 use crate::jobs::worker::{Worker, thread};
 use crate::posts::actions::check;
 use crate::posts::events::AnythingChanged;
+use crate::presence::actions::refresh_names::refresh_names;
 use crate::presence::messages::Change;
-use crate::presence::names;
 use crate::routes;
 use crate::state::AppState;
 
@@ -50,7 +50,7 @@ pub struct Bound {
     pub handle: ServerHandle,
     pub server: Server,
     app: AppState,
-    company: Company,
+    lock: ProcessLock,
     /// `None` when jobs are left to other processes.
     worker: Option<Worker>,
     transport: Option<RedisTransport>,
@@ -59,7 +59,7 @@ pub struct Bound {
 /// What a server needs, put together.
 pub struct Prepared {
     app: AppState,
-    company: Company,
+    lock: ProcessLock,
     worker: Option<Worker>,
     transport: Option<RedisTransport>,
     /// Takes connections already; they wait until the server runs.
@@ -94,12 +94,12 @@ pub fn open_database(settings: &Settings) -> Result<Db, String> {
 /// well. Blocks: call it outside of async tasks. The error is one line.
 pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> {
     let db = open_database(&settings)?;
-    let company = Company::join(db.url(), 2 * FOLLOW)?;
+    let lock = ProcessLock::acquire(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let (listener, address) = take_port(settings.listen)?;
     let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
     keys::start(&app.db, &app.accounts.tokens)?;
-    app.bus.set_others_write(others_write(&app.db, &company));
+    app.bus.set_others_write(others_write(&app.db, &lock));
     let worker = if does_jobs {
         Some(worker_of(&app)?)
     } else {
@@ -108,7 +108,7 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let transport = app.transport()?;
     Ok(Prepared {
         app,
-        company,
+        lock,
         worker,
         transport,
         listener,
@@ -158,7 +158,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
     allow_open_files();
     let Prepared {
         app,
-        company,
+        lock,
         worker,
         transport,
         listener,
@@ -170,7 +170,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         handle: server.handle(),
         server,
         app,
-        company,
+        lock,
         worker,
         transport,
     })
@@ -235,9 +235,9 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
 }
 
 /// Whether other processes write to the database, as far as it is known.
-fn others_write(db: &Db, company: &Company) -> bool {
+fn others_write(db: &Db, lock: &ProcessLock) -> bool {
     match db.url() {
-        DatabaseUrl::Sqlite(_) => company.has_others(),
+        DatabaseUrl::Sqlite(_) => lock.has_others(),
         DatabaseUrl::Mysql(_) => true,
     }
 }
@@ -266,11 +266,11 @@ async fn catch_up(app: &AppState) -> Result<(), DbError> {
 
 /// Learns what other processes changed, again and again, for as long as the server
 /// runs. Each reading is two queries, the first of which is empty nearly always.
-async fn follow(app: AppState, company: Company) {
+async fn follow(app: AppState, lock: ProcessLock) {
     let mut is_lost = false;
     loop {
         tokio::time::sleep(FOLLOW).await;
-        app.bus.set_others_write(others_write(&app.db, &company));
+        app.bus.set_others_write(others_write(&app.db, &lock));
         let caught_up = catch_up(&app).await;
         // Said once when it begins and once when it ends.
         match &caught_up {
@@ -328,8 +328,8 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     });
     let named = bound.app.clone();
     let named =
-        actix_web::rt::spawn(async move { names::follow(&named.presence, &named.db).await });
-    let follower = actix_web::rt::spawn(follow(bound.app, bound.company));
+        actix_web::rt::spawn(async move { refresh_names(&named.presence, &named.db).await });
+    let follower = actix_web::rt::spawn(follow(bound.app, bound.lock));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = match bound.worker {
         Some(worker) => Some(start(worker, jobs_stop)?),
@@ -342,7 +342,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         // First nobody is here any more, or who asks after the good-bye would hear of them.
         presence.stop();
         bus.leave();
-        presence.parted().await;
+        presence.closed().await;
         handle.stop(true).await;
         signalled
     };

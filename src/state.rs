@@ -270,7 +270,7 @@ fn subscribers(
         presence.session_ended(ended);
     });
     to.on(presence, |presence, changed: &UserChanged| {
-        presence.doubt_name(changed.user_id);
+        presence.invalidate_name(changed.user_id);
     });
     to.on(&Arc::new(notifier.clone()), |notifier, JobWritten {}| {
         notifier.notify();

@@ -1,4 +1,4 @@
-//! Whether other processes serve the same embedded database.
+//! A process lock: whether other processes serve the same embedded database.
 //!
 //! What another process writes is not told to this one, so finished answers may be kept
 //! until they are changed only by who is alone. Two files beside the database tell:
@@ -14,21 +14,21 @@ use std::time::Duration;
 use crate::core::db::DatabaseUrl;
 
 /// This process among those that serve the same database.
-pub enum Company {
+pub enum ProcessLock {
     /// The first on a SQLite file: alone as long as nobody shares it.
-    First { _served: File, shared: File },
+    Exclusive { _served: File, shared: File },
     /// Another was there before, or there is no telling.
-    Later { _shared: Option<File> },
+    Shared { _shared: Option<File> },
     /// MySQL, made for many.
-    Many,
+    NotNeeded,
 }
 
-impl Company {
+impl ProcessLock {
     /// Joins those who serve `url`. Blocks for `notice`, in which a first one becomes
     /// aware, when there is one. The error is one line.
-    pub fn join(url: &DatabaseUrl, notice: Duration) -> Result<Self, String> {
+    pub fn acquire(url: &DatabaseUrl, notice: Duration) -> Result<Self, String> {
         let DatabaseUrl::Sqlite(database) = url else {
-            return Ok(Self::Many);
+            return Ok(Self::NotNeeded);
         };
         let open = |suffix| {
             let path = beside(database, suffix);
@@ -41,7 +41,7 @@ impl Company {
         };
         let (served, shared) = (open("-served")?, open("-shared")?);
         match served.try_lock() {
-            Ok(()) => Ok(Self::First {
+            Ok(()) => Ok(Self::Exclusive {
                 _served: served,
                 shared,
             }),
@@ -49,18 +49,18 @@ impl Company {
                 // A first one that looks just now holds it for a moment.
                 let held = shared.lock_shared();
                 std::thread::sleep(notice);
-                Ok(Self::later(held.map(|()| shared)))
+                Ok(Self::shared(held.map(|()| shared)))
             }
             // There are file systems without locks.
-            Err(TryLockError::Error(error)) => Ok(Self::later(Err(error))),
+            Err(TryLockError::Error(error)) => Ok(Self::shared(Err(error))),
         }
     }
 
-    fn later(shared: io::Result<File>) -> Self {
+    fn shared(shared: io::Result<File>) -> Self {
         let shared = shared.inspect_err(|error| {
             tracing::warn!(%error, "cannot tell other processes that this one serves the database");
         });
-        Self::Later {
+        Self::Shared {
             _shared: shared.ok(),
         }
     }
@@ -68,7 +68,7 @@ impl Company {
     /// Whether others may write what this process answers with.
     pub fn has_others(&self) -> bool {
         match self {
-            Self::First { shared, .. } => {
+            Self::Exclusive { shared, .. } => {
                 // Taken only to see whether it can be.
                 let is_alone = shared.try_lock().is_ok();
                 if is_alone && let Err(error) = shared.unlock() {
@@ -76,7 +76,7 @@ impl Company {
                 }
                 !is_alone
             }
-            Self::Later { .. } | Self::Many => true,
+            Self::Shared { .. } | Self::NotNeeded => true,
         }
     }
 }
@@ -95,19 +95,19 @@ mod tests {
     fn the_first_one_sees_others_come_and_go() {
         let directory = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::Sqlite(directory.path().join("x.db"));
-        let join = || Company::join(&url, Duration::ZERO).unwrap();
-        let first = join();
+        let acquire = || ProcessLock::acquire(&url, Duration::ZERO).unwrap();
+        let first = acquire();
         assert!(!first.has_others());
-        let (second, third) = (join(), join());
+        let (second, third) = (acquire(), acquire());
         assert!(first.has_others() && second.has_others() && third.has_others());
         drop(second);
         assert!(first.has_others());
         drop(third);
         assert!(!first.has_others());
         // Who outlives the first one goes on as a later one, and is seen.
-        let second = join();
+        let second = acquire();
         drop(first);
-        let next = join();
+        let next = acquire();
         assert!(second.has_others() && next.has_others());
         drop(second);
         assert!(!next.has_others());

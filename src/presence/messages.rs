@@ -1,15 +1,16 @@
-//! What processes tell each other of who is online. Each tells its changes in numbered
-//! deltas and its heartbeats with the number, so that whoever missed one asks for all.
+//! What processes send each other of who is online. Each sends its changes in numbered
+//! deltas and its heartbeats with the number, so that whoever missed one requests a
+//! snapshot.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Hub;
-use super::roster::{Delta, Member};
+use super::hub::Hub;
+use super::membership::{Delta, Member};
 use crate::core::bus::{Bus, Message, Report, Subscribers};
 
-/// This process is there, and has told so many changes.
+/// This process is there, and has sent so many changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
     pub version: u64,
@@ -49,15 +50,15 @@ impl Message for Snapshot {
     const NAME: &'static str = "list";
 }
 
-/// Has the hub hear other processes, and answer them.
+/// Has the hub act on what other processes send, and answer it.
 pub fn subscribe(hub: &Arc<Hub>, subscribers: &mut Subscribers) {
     subscribers.on_message(hub, |hub, bus, from, Heartbeat { version }| {
-        if hub.hear(|roster, now| roster.beat(from, version, now)) {
+        if hub.update(|membership, now| membership.heartbeat(from, version, now)) {
             bus.send_to(from, &SyncRequest {});
         }
     });
     subscribers.on_message(hub, |hub, bus, from, Change { version, delta }| {
-        if hub.hear(|roster, now| roster.change(from, version, delta, now)) {
+        if hub.update(|membership, now| membership.apply_delta(from, version, delta, now)) {
             bus.send_to(from, &SyncRequest {});
         }
     });
@@ -66,7 +67,7 @@ pub fn subscribe(hub: &Arc<Hub>, subscribers: &mut Subscribers) {
         bus.send_to(from, &Snapshot { version, users });
     });
     subscribers.on_message(hub, |hub, _, from, Snapshot { version, users }| {
-        hub.hear(|roster, now| roster.list(from, version, users, now));
+        hub.update(|membership, now| membership.apply_snapshot(from, version, users, now));
     });
     subscribers.on_report(hub, act_on);
 }
@@ -79,12 +80,12 @@ fn act_on(hub: &Hub, bus: &Bus, report: Report<'_>) {
         }
         Report::Disconnected => hub.set_partial(true),
         Report::Heartbeat => {
-            hub.forget_silent();
-            let version = hub.told();
+            hub.expire_leases();
+            let version = hub.version();
             bus.send(&Heartbeat { version });
         }
-        Report::Missed(process) => hub.hear(|roster, _| roster.miss(process)),
-        Report::Left(process) => hub.hear(|roster, _| roster.forget(process)),
+        Report::Missed(process) => hub.update(|membership, _| membership.miss(process)),
+        Report::Left(process) => hub.update(|membership, _| membership.forget(process)),
         Report::Isolated(_) => {}
     }
 }

@@ -124,7 +124,7 @@ async fn a_socket_ends_when_its_token_expires() {
     serving.app.clock.advance(TimeDelta::seconds(1));
     // Its own second passes by itself; the others look because they are told to.
     assert_eq!(last.close_code().await, ENDED);
-    serving.app.state.presence.look_again();
+    serving.app.state.presence.revalidate_all();
     assert_eq!(early.close_code().await, ENDED);
     others
         .until("alone", |_| serving.app.state.presence.sockets() == 1)

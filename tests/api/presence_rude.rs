@@ -4,7 +4,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use inkpot::presence::pulse::Pace;
+use inkpot::presence::hub::Joining;
+use inkpot::presence::keep_alive::Timeouts;
 
 use crate::harness::process::{Process, inkpot};
 use crate::harness::serving::Serving;
@@ -114,10 +115,10 @@ async fn who_sends_without_a_pause_is_closed_and_holds_up_nobody() {
 async fn who_answers_no_ping_is_gone() {
     let serving = serving(&[]).await;
     let (ann, ben) = (serving.app.user("ann").await, serving.app.user("ben").await);
-    serving.app.state.presence.set_pace(Pace {
+    serving.app.state.presence.set_timeouts(Timeouts {
         ping: Duration::from_millis(100),
         silence: Duration::from_secs(2),
-        patience: Duration::from_secs(20),
+        send: Duration::from_secs(20),
     });
     let mut anns = open(&serving, &ann).await;
     let mut silent = Rude::open(&serving.address, Serving::token(&ben)).await;
@@ -142,26 +143,31 @@ async fn who_does_not_read_is_closed_and_slows_nobody() {
     let serving = serving(&[]).await;
     let presence = &serving.app.state.presence;
     let (ann, ben) = (serving.app.user("ann").await, serving.app.user("ben").await);
-    presence.set_pace(Pace {
-        patience: Duration::from_millis(500),
-        ..Pace::default()
+    presence.set_timeouts(Timeouts {
+        send: Duration::from_millis(500),
+        ..Timeouts::default()
     });
     let mut anns = open(&serving, &ann).await;
     let mut stopped = Rude::open(&serving.address, Serving::token(&ben)).await;
-    let someone = (4711, 4711);
-    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let _place = presence.enter(someone, ("Somebody", 0), address).unwrap();
+    let someone = Joining {
+        user_id: 4711,
+        session_id: 4711,
+        name: "Somebody",
+        names_version: 0,
+        address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    };
+    let _registration = presence.join(someone).ok().unwrap();
     let mut told = 0;
     while presence.sockets() == 3 {
         told += 1;
         assert!(told < 100, "it is never closed");
         // Long enough to fill what the connection buffers.
         let name = format!("{told} {}", "x".repeat(1_000_000));
-        presence.name(someone.0, &name);
+        presence.rename(someone.user_id, &name);
         let is_told = |socket: &Socket| socket.view.get(&4711).is_some_and(|user| user.0 == name);
         anns.until("told every change", is_told).await;
     }
-    anns.until_online(&[ann.user_id, someone.0]).await;
+    anns.until_online(&[ann.user_id, someone.user_id]).await;
     // The frame that says so comes last, if it found a place before the connection
     // was given up.
     let code = stopped.close_code().await;

@@ -2,7 +2,7 @@
 //! hand, and clients connect as to the program.
 
 use actix_server::ServerHandle;
-use inkpot::presence::names;
+use inkpot::presence::actions::refresh_names::refresh_names;
 use inkpot::server;
 use tokio::task::JoinHandle;
 
@@ -28,7 +28,7 @@ impl Serving {
         let told = actix_web::rt::spawn(async move {
             // There is no other process to tell.
             let told = state.presence.run(|_, _| {});
-            let named = names::follow(&state.presence, &state.db);
+            let named = refresh_names(&state.presence, &state.db);
             futures_util::future::join(told, named).await;
         });
         Self {

@@ -1,4 +1,4 @@
-//! Whether a client is still there.
+//! Keep-alive: pings, and the timeouts by which a client counts as gone.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ const MAX_FRAMES: u32 = 256;
 
 /// How long a socket waits for its client.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct Timeouts {
     /// Between two pings.
     pub ping: Duration,
     /// Who says nothing for so long, not even a pong, is gone.
     pub silence: Duration,
     /// How long a frame may wait for a reader before it counts as too slow.
-    pub patience: Duration,
+    pub send: Duration,
 }
 
-impl Default for Pace {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             ping: Duration::from_secs(15),
             silence: Duration::from_secs(30),
-            patience: Duration::from_secs(10),
+            send: Duration::from_secs(10),
         }
     }
 }
 
-/// Whether the client is there.
-pub struct Pulse {
-    pace: Pace,
-    last_heard: Instant,
+/// Whether one client is there.
+pub struct KeepAlive {
+    timeouts: Timeouts,
+    last_received: Instant,
     next_ping: Instant,
     /// When the first ping was sent since then.
     pinged: Option<Instant>,
@@ -39,21 +39,21 @@ pub struct Pulse {
     frames: u32,
 }
 
-impl Pulse {
-    pub fn new(pace: Pace) -> Self {
+impl KeepAlive {
+    pub fn new(timeouts: Timeouts) -> Self {
         let now = Instant::now();
         Self {
-            pace,
-            last_heard: now,
-            next_ping: now + pace.ping,
+            timeouts,
+            last_received: now,
+            next_ping: now + timeouts.ping,
             pinged: None,
             frames: 0,
         }
     }
 
-    /// The client says something; whether that is not too much.
-    pub fn beats(&mut self) -> bool {
-        self.last_heard = Instant::now();
+    /// A frame of the client is received; whether those are not too many.
+    pub fn received(&mut self) -> bool {
+        self.last_received = Instant::now();
         self.pinged = None;
         self.frames += 1;
         self.frames <= MAX_FRAMES
@@ -63,26 +63,27 @@ impl Pulse {
     pub fn ping(&mut self) {
         let now = Instant::now();
         self.pinged.get_or_insert(now);
-        self.next_ping = now + self.pace.ping;
+        self.next_ping = now + self.timeouts.ping;
         self.frames = 0;
     }
 
     /// When the client counts as gone: it was asked, had time to answer, and was silent
     /// for long. A process that stood still asks again before it believes that.
-    fn end(&self) -> Option<Instant> {
-        let answered_by = self.pinged? + self.pace.silence.saturating_sub(self.pace.ping);
-        Some(answered_by.max(self.last_heard + self.pace.silence))
+    fn deadline(&self) -> Option<Instant> {
+        let answered_by = self.pinged? + self.timeouts.silence.saturating_sub(self.timeouts.ping);
+        Some(answered_by.max(self.last_received + self.timeouts.silence))
     }
 
-    /// When there is something to do.
+    /// When to look at the client again: to ping it, or to give it up.
     pub fn due(&self) -> Instant {
-        let end = self.end().unwrap_or(self.next_ping);
-        end.min(self.next_ping)
+        let deadline = self.deadline().unwrap_or(self.next_ping);
+        deadline.min(self.next_ping)
     }
 
     /// Whether the client is gone.
-    pub fn is_over(&self) -> bool {
-        self.end().is_some_and(|end| end <= Instant::now())
+    pub fn is_dead(&self) -> bool {
+        self.deadline()
+            .is_some_and(|deadline| deadline <= Instant::now())
     }
 }
 
@@ -98,46 +99,46 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn thirty_seconds_of_silence_are_the_end() {
-        let mut pulse = Pulse::new(Pace::default());
+        let mut keep_alive = KeepAlive::new(Timeouts::default());
         let begun = Instant::now();
         advance(seconds(15)).await;
-        assert_eq!(pulse.due(), Instant::now());
-        assert!(!pulse.is_over());
-        pulse.ping();
+        assert_eq!(keep_alive.due(), Instant::now());
+        assert!(!keep_alive.is_dead());
+        keep_alive.ping();
         // It answers the first one, and no more.
-        assert!(pulse.beats());
-        for (at, is_over) in [(30, false), (44, false), (45, true)] {
+        assert!(keep_alive.received());
+        for (at, is_dead) in [(30, false), (44, false), (45, true)] {
             advance(begun + seconds(at) - Instant::now()).await;
-            assert_eq!(pulse.is_over(), is_over, "{at}");
+            assert_eq!(keep_alive.is_dead(), is_dead, "{at}");
             if at == 30 {
-                pulse.ping();
-                assert_eq!(pulse.due(), begun + seconds(45));
+                keep_alive.ping();
+                assert_eq!(keep_alive.due(), begun + seconds(45));
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_was_not_asked_is_not_silent() {
-        let mut pulse = Pulse::new(Pace::default());
+        let mut keep_alive = KeepAlive::new(Timeouts::default());
         // The process stood still.
         advance(seconds(100)).await;
-        assert!(!pulse.is_over());
-        pulse.ping();
+        assert!(!keep_alive.is_dead());
+        keep_alive.ping();
         advance(seconds(14)).await;
-        assert!(!pulse.is_over());
-        assert!(pulse.beats());
+        assert!(!keep_alive.is_dead());
+        assert!(keep_alive.received());
         advance(seconds(1)).await;
-        assert!(!pulse.is_over());
+        assert!(!keep_alive.is_dead());
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_says_too_much_between_two_pings_is_told() {
-        let mut pulse = Pulse::new(Pace::default());
+        let mut keep_alive = KeepAlive::new(Timeouts::default());
         for _ in 0..2 {
-            assert!((0..MAX_FRAMES).all(|_| pulse.beats()));
-            pulse.ping();
+            assert!((0..MAX_FRAMES).all(|_| keep_alive.received()));
+            keep_alive.ping();
         }
-        assert!((0..MAX_FRAMES).all(|_| pulse.beats()));
-        assert!(!pulse.beats());
+        assert!((0..MAX_FRAMES).all(|_| keep_alive.received()));
+        assert!(!keep_alive.received());
     }
 }

@@ -1,4 +1,5 @@
-//! Who is online by the word of each process, and what changes by what they say.
+//! Membership: who is online by the word of each process, and what changes by what they
+//! say.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -31,25 +32,27 @@ pub struct Member {
     pub sockets: usize,
 }
 
-/// Who came, or is another than before, and who went.
+/// Who joined, or is another than before, and who left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delta<T> {
-    pub came: Vec<T>,
-    pub went: Vec<i64>,
+    #[serde(rename = "came")]
+    pub joined: Vec<T>,
+    #[serde(rename = "went")]
+    pub left: Vec<i64>,
 }
 
 impl<T> Default for Delta<T> {
     fn default() -> Self {
         Self {
-            came: Vec::new(),
-            went: Vec::new(),
+            joined: Vec::new(),
+            left: Vec::new(),
         }
     }
 }
 
 impl<T> Delta<T> {
     pub fn is_empty(&self) -> bool {
-        self.came.is_empty() && self.went.is_empty()
+        self.joined.is_empty() && self.left.is_empty()
     }
 }
 
@@ -57,9 +60,9 @@ impl<T> Delta<T> {
 #[derive(Debug)]
 struct Peer {
     users: HashMap<i64, Member>,
-    /// How many changes it has told; `None` while its list is not known.
+    /// How many changes it has sent; `None` while its snapshot is not known.
     version: Option<u64>,
-    /// By the steady clock: when it was heard last.
+    /// By the monotonic clock: when it was heard last.
     heard: Duration,
     /// Whether it was missed since.
     is_missed: bool,
@@ -67,31 +70,31 @@ struct Peer {
 
 /// All who are online, from this process and from others.
 #[derive(Debug, Default)]
-pub struct Roster {
+pub struct Membership {
     /// Those with sockets here.
     own: HashMap<i64, Online>,
     peers: HashMap<String, Peer>,
     /// What everybody sees.
-    seen: HashMap<i64, Online>,
+    visible: HashMap<i64, Online>,
     /// The same, the newest first.
     order: BTreeSet<(Reverse<NaiveDateTime>, i64)>,
-    /// Whose place is to be looked at again before the list is read.
-    touched: HashSet<i64>,
-    /// Who changed since the last telling, as they were told then.
+    /// Who are to be merged anew before the list is read.
+    dirty: HashSet<i64>,
+    /// Who changed since the last delta, as they were then.
     changed: HashMap<i64, Option<Online>>,
 }
 
-impl Roster {
+impl Membership {
     /// Somebody has their first socket here, or another name.
-    pub fn came(&mut self, user: Online) {
-        self.touched.insert(user.user_id);
+    pub fn join(&mut self, user: Online) {
+        self.dirty.insert(user.user_id);
         self.own.insert(user.user_id, user);
     }
 
     /// Somebody's last socket here is gone.
-    pub fn went(&mut self, user_id: i64) {
+    pub fn leave(&mut self, user_id: i64) {
         if self.own.remove(&user_id).is_some() {
-            self.touched.insert(user_id);
+            self.dirty.insert(user_id);
         }
     }
 
@@ -113,16 +116,16 @@ impl Roster {
         members.map(|member| member.sockets).sum()
     }
 
-    /// A process says that it is there and how many changes it has told; whether its
-    /// list must be asked for.
-    pub fn beat(&mut self, process: &str, version: u64, now: Duration) -> bool {
+    /// A process says that it is there and how many changes it has sent; whether its
+    /// snapshot must be asked for.
+    pub fn heartbeat(&mut self, process: &str, version: u64, now: Duration) -> bool {
         let peer = self.peer(process, now);
         peer.version != Some(version)
     }
 
-    /// A process tells its `version`-th change; whether its list must be asked for,
+    /// A process sends its `version`-th change; whether its snapshot must be asked for,
     /// since others before it were missed.
-    pub fn change(
+    pub fn apply_delta(
         &mut self,
         process: &str,
         version: u64,
@@ -132,28 +135,34 @@ impl Roster {
         let peer = self.peer(process, now);
         match peer.version {
             Some(known) if known + 1 == version => peer.version = Some(version),
-            // What the list that came meanwhile has already.
+            // What the snapshot that came meanwhile has already.
             Some(known) if known >= version => return false,
             _ => {
                 peer.version = None;
                 return true;
             }
         }
-        let mut touched = Vec::new();
-        for member in delta.came {
-            touched.push(member.user.user_id);
+        let mut dirty = Vec::new();
+        for member in delta.joined {
+            dirty.push(member.user.user_id);
             peer.users.insert(member.user.user_id, member);
         }
-        for user_id in delta.went {
-            touched.push(user_id);
+        for user_id in delta.left {
+            dirty.push(user_id);
             peer.users.remove(&user_id);
         }
-        self.touched.extend(touched);
+        self.dirty.extend(dirty);
         false
     }
 
-    /// A process tells its whole list, as it is after its `version`-th change.
-    pub fn list(&mut self, process: &str, version: u64, users: Vec<Member>, now: Duration) {
+    /// A process sends all who are online there, after its `version`-th change.
+    pub fn apply_snapshot(
+        &mut self,
+        process: &str,
+        version: u64,
+        users: Vec<Member>,
+        now: Duration,
+    ) {
         let peer = self.peer(process, now);
         if peer.version.is_some_and(|known| known > version) {
             return;
@@ -164,8 +173,8 @@ impl Roster {
             .map(|member| (member.user.user_id, member))
             .collect();
         let now: Vec<i64> = peer.users.keys().copied().collect();
-        self.touched.extend(before.into_keys());
-        self.touched.extend(now);
+        self.dirty.extend(before.into_keys());
+        self.dirty.extend(now);
     }
 
     fn peer(&mut self, process: &str, now: Duration) -> &mut Peer {
@@ -187,8 +196,8 @@ impl Roster {
         }
     }
 
-    /// Whether every process that was heard has told its list.
-    pub fn is_all_known(&self) -> bool {
+    /// Whether every process that was heard has sent its snapshot.
+    pub fn is_synced(&self) -> bool {
         self.peers.values().all(|peer| peer.version.is_some())
     }
 
@@ -205,62 +214,62 @@ impl Roster {
         }
     }
 
-    /// Forgets a process, which has said good-bye.
+    /// Forgets a process, which has left.
     pub fn forget(&mut self, process: &str) {
         if let Some(peer) = self.peers.remove(process) {
-            self.touched.extend(peer.users.into_keys());
+            self.dirty.extend(peer.users.into_keys());
         }
     }
 
     /// Forgets all other processes.
     pub fn forget_all(&mut self) {
         for (_, peer) in std::mem::take(&mut self.peers) {
-            self.touched.extend(peer.users.into_keys());
+            self.dirty.extend(peer.users.into_keys());
         }
     }
 
     /// Whether anything may have changed since the last time.
-    pub fn is_touched(&self) -> bool {
-        !self.touched.is_empty()
+    pub fn is_dirty(&self) -> bool {
+        !self.dirty.is_empty()
     }
 
-    /// Makes true for everybody what was said since the last time. Its cost goes with how
-    /// many were touched, not with how many there are.
+    /// Makes visible what was said since the last time. Its cost goes with how many are
+    /// dirty, not with how many there are.
     pub fn refresh(&mut self) {
-        for user_id in std::mem::take(&mut self.touched) {
-            let now = self.as_seen(user_id);
-            if now.as_ref() == self.seen.get(&user_id) {
+        for user_id in std::mem::take(&mut self.dirty) {
+            let now = self.merged(user_id);
+            if now.as_ref() == self.visible.get(&user_id) {
                 continue;
             }
-            let before = self.seen.remove(&user_id);
+            let before = self.visible.remove(&user_id);
             if let Some(before) = &before {
                 self.order.remove(&(Reverse(before.since), user_id));
             }
             if let Some(user) = now {
                 self.order.insert((Reverse(user.since), user_id));
-                self.seen.insert(user_id, user);
+                self.visible.insert(user_id, user);
             }
             self.changed.entry(user_id).or_insert(before);
         }
     }
 
-    /// The same, and what has changed since the last telling, which is this.
-    pub fn tell(&mut self) -> Delta<Online> {
+    /// The same, and what has changed since the last delta, which is this.
+    pub fn take_delta(&mut self) -> Delta<Online> {
         self.refresh();
         let mut delta = Delta::default();
         for (user_id, before) in std::mem::take(&mut self.changed) {
-            match (before, self.seen.get(&user_id)) {
-                // Who came and went meanwhile, and the other way round.
+            match (before, self.visible.get(&user_id)) {
+                // Who joined and left meanwhile, and the other way round.
                 (before, now) if before.as_ref() == now => {}
-                (_, Some(user)) => delta.came.push(user.clone()),
-                (_, None) => delta.went.push(user_id),
+                (_, Some(user)) => delta.joined.push(user.clone()),
+                (_, None) => delta.left.push(user_id),
             }
         }
         delta
     }
 
     /// Somebody by the words of all: since the earliest, under the newest name.
-    fn as_seen(&self, user_id: i64) -> Option<Online> {
+    fn merged(&self, user_id: i64) -> Option<Online> {
         let own = self.own.get(&user_id);
         let peers = self.peers.values().filter_map(|p| p.users.get(&user_id));
         let mut all = own.into_iter().chain(peers.map(|member| &member.user));
@@ -273,13 +282,13 @@ impl Roster {
 
     /// How many are online.
     pub fn total(&self) -> usize {
-        self.seen.len()
+        self.visible.len()
     }
 
     /// The newest `limit` of them, the newest first.
     pub fn newest(&self, limit: usize) -> impl Iterator<Item = &Online> {
         let ids = self.order.iter().take(limit);
-        ids.filter_map(|(_, user_id)| self.seen.get(user_id))
+        ids.filter_map(|(_, user_id)| self.visible.get(user_id))
     }
 }
 
@@ -308,108 +317,117 @@ mod tests {
         }
     }
 
-    fn came<T: Clone>(users: &[T]) -> Delta<T> {
+    fn joined<T: Clone>(users: &[T]) -> Delta<T> {
         Delta {
-            came: users.to_vec(),
-            went: Vec::new(),
+            joined: users.to_vec(),
+            left: Vec::new(),
         }
     }
 
     #[test]
-    fn coming_and_going_within_one_telling_is_no_change() {
-        let mut roster = Roster::default();
-        roster.came(user(1, 1));
-        roster.came(user(2, 2));
-        roster.went(2);
-        assert_eq!(roster.tell(), came(&[user(1, 1)]));
-        roster.went(1);
-        roster.came(user(1, 1));
-        assert!(roster.tell().is_empty());
+    fn joining_and_leaving_within_one_delta_is_no_change() {
+        let mut membership = Membership::default();
+        membership.join(user(1, 1));
+        membership.join(user(2, 2));
+        membership.leave(2);
+        assert_eq!(membership.take_delta(), joined(&[user(1, 1)]));
+        membership.leave(1);
+        membership.join(user(1, 1));
+        assert!(membership.take_delta().is_empty());
         // The list was read meanwhile.
-        roster.came(user(2, 2));
-        roster.refresh();
-        assert_eq!(roster.total(), 2);
-        roster.went(2);
-        assert!(roster.tell().is_empty());
-        assert_eq!(roster.total(), 1);
+        membership.join(user(2, 2));
+        membership.refresh();
+        assert_eq!(membership.total(), 2);
+        membership.leave(2);
+        assert!(membership.take_delta().is_empty());
+        assert_eq!(membership.total(), 1);
     }
 
     #[test]
     fn somebody_is_online_while_any_process_says_so() {
-        let mut roster = Roster::default();
-        roster.came(user(1, 5));
-        roster.list("a", 7, vec![member(1, 3), member(2, 4)], at(0));
-        roster.tell();
-        let seen: Vec<_> = roster.newest(10).cloned().collect();
+        let mut membership = Membership::default();
+        membership.join(user(1, 5));
+        membership.apply_snapshot("a", 7, vec![member(1, 3), member(2, 4)], at(0));
+        membership.take_delta();
+        let seen: Vec<_> = membership.newest(10).cloned().collect();
         assert_eq!(seen, [user(2, 4), user(1, 3)]);
-        roster.went(1);
-        assert!(roster.tell().is_empty());
-        roster.list("b", 1, vec![member(1, 3)], at(0));
-        assert_eq!(roster.sockets_elsewhere(1), 4);
-        roster.forget("b");
-        assert!(roster.tell().is_empty());
+        membership.leave(1);
+        assert!(membership.take_delta().is_empty());
+        membership.apply_snapshot("b", 1, vec![member(1, 3)], at(0));
+        assert_eq!(membership.sockets_elsewhere(1), 4);
+        membership.forget("b");
+        assert!(membership.take_delta().is_empty());
         assert_eq!(
-            (roster.sockets_elsewhere(1), roster.sockets_elsewhere(3)),
+            (
+                membership.sockets_elsewhere(1),
+                membership.sockets_elsewhere(3)
+            ),
             (2, 0)
         );
-        roster.forget("a");
-        let mut gone = roster.tell().went;
+        membership.forget("a");
+        let mut gone = membership.take_delta().left;
         gone.sort_unstable();
-        assert_eq!((gone, roster.total()), (vec![1, 2], 0));
+        assert_eq!((gone, membership.total()), (vec![1, 2], 0));
     }
 
     #[test]
     fn a_change_that_was_missed_is_asked_for() {
-        let mut roster = Roster::default();
-        assert!(roster.beat("a", 3, at(0)));
-        assert!(roster.change("a", 4, came(&[member(1, 1)]), at(0)));
-        roster.list("a", 4, vec![member(1, 1)], at(0));
-        assert!(!roster.beat("a", 4, at(0)));
-        assert!(!roster.change("a", 5, came(&[member(2, 2)]), at(0)));
+        let mut membership = Membership::default();
+        assert!(membership.heartbeat("a", 3, at(0)));
+        assert!(membership.apply_delta("a", 4, joined(&[member(1, 1)]), at(0)));
+        membership.apply_snapshot("a", 4, vec![member(1, 1)], at(0));
+        assert!(!membership.heartbeat("a", 4, at(0)));
+        assert!(!membership.apply_delta("a", 5, joined(&[member(2, 2)]), at(0)));
         // The list was on its way when this was told.
-        assert!(!roster.change("a", 5, came(&[member(3, 3)]), at(0)));
-        assert!(roster.change("a", 7, came(&[member(4, 4)]), at(0)));
-        assert!(roster.beat("a", 7, at(0)));
-        roster.tell();
-        assert_eq!(roster.total(), 2);
-        roster.list("a", 7, vec![member(4, 4)], at(0));
-        roster.tell();
-        assert_eq!(roster.newest(10).cloned().collect::<Vec<_>>(), [user(4, 4)]);
+        assert!(!membership.apply_delta("a", 5, joined(&[member(3, 3)]), at(0)));
+        assert!(membership.apply_delta("a", 7, joined(&[member(4, 4)]), at(0)));
+        assert!(membership.heartbeat("a", 7, at(0)));
+        membership.take_delta();
+        assert_eq!(membership.total(), 2);
+        membership.apply_snapshot("a", 7, vec![member(4, 4)], at(0));
+        membership.take_delta();
+        assert_eq!(
+            membership.newest(10).cloned().collect::<Vec<_>>(),
+            [user(4, 4)]
+        );
         // An older list that comes late says nothing.
-        roster.list("a", 6, vec![], at(0));
-        assert!(roster.tell().is_empty());
+        membership.apply_snapshot("a", 6, vec![], at(0));
+        assert!(membership.take_delta().is_empty());
     }
 
     #[test]
     fn who_is_silent_is_forgotten_with_its_users_and_comes_back() {
-        let mut roster = Roster::default();
-        roster.list("a", 1, vec![member(1, 1)], at(0));
-        roster.list("b", 1, vec![member(2, 2)], at(8));
-        roster.tell();
-        assert_eq!(roster.sockets_elsewhere(1), 2);
-        roster.miss("a");
+        let mut membership = Membership::default();
+        membership.apply_snapshot("a", 1, vec![member(1, 1)], at(0));
+        membership.apply_snapshot("b", 1, vec![member(2, 2)], at(8));
+        membership.take_delta();
+        assert_eq!(membership.sockets_elsewhere(1), 2);
+        membership.miss("a");
         assert_eq!(
-            (roster.sockets_elsewhere(1), roster.sockets_elsewhere(2)),
+            (
+                membership.sockets_elsewhere(1),
+                membership.sockets_elsewhere(2)
+            ),
             (0, 2)
         );
-        roster.forget_silent(at(5));
-        assert_eq!(roster.tell().went, [1]);
-        assert!(roster.beat("a", 1, at(20)));
-        roster.list("a", 1, vec![member(1, 1)], at(20));
-        assert_eq!(roster.tell(), came(&[user(1, 1)]));
-        roster.forget_all();
-        assert_eq!(roster.tell().went.len(), 2);
+        membership.forget_silent(at(5));
+        assert_eq!(membership.take_delta().left, [1]);
+        assert!(membership.heartbeat("a", 1, at(20)));
+        membership.apply_snapshot("a", 1, vec![member(1, 1)], at(20));
+        assert_eq!(membership.take_delta(), joined(&[user(1, 1)]));
+        membership.forget_all();
+        assert_eq!(membership.take_delta().left.len(), 2);
     }
 
     #[test]
     fn the_newest_come_first() {
-        let mut roster = Roster::default();
+        let mut membership = Membership::default();
         for n in 0..2000 {
-            roster.came(user(n, n));
+            membership.join(user(n, n));
         }
-        roster.tell();
-        let newest: Vec<i64> = roster.newest(1000).map(|user| user.user_id).collect();
+        membership.take_delta();
+        let newest: Vec<i64> = membership.newest(1000).map(|user| user.user_id).collect();
         assert_eq!(newest, (1000..2000).rev().collect::<Vec<_>>());
-        assert_eq!(roster.total(), 2000);
+        assert_eq!(membership.total(), 2000);
     }
 }

@@ -1,4 +1,5 @@
-//! Frames of a WebSocket (RFC 6455 §5) over a connection that is ours alone.
+//! A WebSocket connection: frames (RFC 6455 §5) are sent and received on a TCP stream that
+//! is ours alone.
 //!
 //! What a server sends is not masked, so a frame is the same bytes for every client:
 //! it is made once and written as it is. Nothing is held for a client but what it has
@@ -8,7 +9,7 @@ use std::io::{Error, ErrorKind};
 use std::time::Duration;
 
 use actix_codec::Decoder;
-use actix_http::ws::{Codec, Frame, Item, ProtocolError};
+use actix_http::ws::{Codec, Frame as Decoded, Item, ProtocolError};
 use actix_web::web::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -28,10 +29,13 @@ const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 const PONG: u8 = 0x8a;
 /// A ping without a payload.
-pub const PING: Bytes = Bytes::from_static(&[0x89, 0]);
+pub const PING: Frame = Bytes::from_static(&[0x89, 0]);
+
+/// A frame, head and all.
+pub type Frame = Bytes;
 
 /// A frame of text.
-pub fn text(text: &[u8]) -> Bytes {
+pub fn text_frame(text: &[u8]) -> Frame {
     let mut frame = Vec::with_capacity(text.len() + 10);
     frame.push(TEXT);
     match (u8::try_from(text.len()), u16::try_from(text.len())) {
@@ -50,7 +54,7 @@ pub fn text(text: &[u8]) -> Bytes {
 }
 
 /// A short frame; `payload`: up to 125 bytes.
-fn short(opcode: u8, payload: &[u8]) -> Bytes {
+fn control_frame(opcode: u8, payload: &[u8]) -> Frame {
     let payload = &payload[..payload.len().min(125)];
     let mut frame = vec![opcode, u8::try_from(payload.len()).unwrap_or(0)];
     frame.extend_from_slice(payload);
@@ -58,43 +62,43 @@ fn short(opcode: u8, payload: &[u8]) -> Bytes {
 }
 
 /// The answer to a ping.
-pub fn pong(payload: &[u8]) -> Bytes {
-    short(PONG, payload)
+pub fn pong_frame(payload: &[u8]) -> Frame {
+    control_frame(PONG, payload)
 }
 
 /// The last frame.
-pub fn close(code: u16, reason: &str) -> Bytes {
-    short(CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat())
+pub fn close_frame(code: u16, reason: &str) -> Frame {
+    control_frame(CLOSE, &[&code.to_be_bytes(), reason.as_bytes()].concat())
 }
 
-/// What a client said.
+/// What a client sent.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Received {
     Ping(Bytes),
     /// A pong, or a message: it is there.
-    Something,
+    Other,
     Close,
 }
 
-/// Why nothing more is heard.
+/// Why nothing more is received.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unheard {
+pub enum RecvError {
     /// The connection is closed or broken.
-    Gone,
+    Closed,
     /// It broke the protocol: the code to close with.
-    Wrong(u16),
+    Protocol(u16),
 }
 
 /// Why a frame is not sent.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Unsent {
-    Gone,
+pub enum SendError {
+    Closed,
     /// Nobody reads. The rest of the frame goes out before anything else.
     TooSlow,
 }
 
-/// A connection, in frames.
-pub struct Line {
+/// A WebSocket connection, in frames.
+pub struct Connection {
     stream: TcpStream,
     codec: Codec,
     read: BytesMut,
@@ -103,7 +107,7 @@ pub struct Line {
     unsent: Bytes,
 }
 
-impl Line {
+impl Connection {
     pub fn new(stream: TcpStream) -> Self {
         // Its default grows to megabytes; a smaller one is no reason to go without.
         let _ = socket2::SockRef::from(&stream).set_send_buffer_size(SEND_BUFFER);
@@ -116,68 +120,68 @@ impl Line {
         }
     }
 
-    /// The next thing that the client says. May be given up and begun again.
-    pub async fn hear(&mut self) -> Result<Heard, Unheard> {
+    /// Receives the next frame that matters. May be given up and begun again.
+    pub async fn recv(&mut self) -> Result<Received, RecvError> {
         loop {
             // Who sends without a pause would hold the thread: being readable is not
             // counted, unlike most that is waited for.
             consume_budget().await;
             match self.codec.decode(&mut self.read) {
-                Ok(Some(frame)) => return self.understand(frame),
+                Ok(Some(frame)) => return self.received(frame),
                 Ok(None) => {}
-                Err(ProtocolError::Overflow) => return Err(Unheard::Wrong(1009)),
-                Err(_) => return Err(Unheard::Wrong(1002)),
+                Err(ProtocolError::Overflow) => return Err(RecvError::Protocol(1009)),
+                Err(_) => return Err(RecvError::Protocol(1002)),
             }
             if self.read.is_empty() {
                 self.read = BytesMut::new();
             }
             if self.stream.readable().await.is_err() {
-                return Err(Unheard::Gone);
+                return Err(RecvError::Closed);
             }
             let mut chunk = [0; CHUNK];
             match self.stream.try_read(&mut chunk) {
-                Ok(0) => return Err(Unheard::Gone),
+                Ok(0) => return Err(RecvError::Closed),
                 Ok(length) => self.read.extend_from_slice(&chunk[..length]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return Err(Unheard::Gone),
+                Err(_) => return Err(RecvError::Closed),
             }
         }
     }
 
-    fn understand(&mut self, frame: Frame) -> Result<Heard, Unheard> {
+    fn received(&mut self, frame: Decoded) -> Result<Received, RecvError> {
         match frame {
-            Frame::Ping(payload) => return Ok(Heard::Ping(payload)),
-            Frame::Close(_) => return Ok(Heard::Close),
-            Frame::Pong(_) | Frame::Binary(_) => {}
-            Frame::Text(text) => check_text(&text)?,
-            Frame::Continuation(Item::FirstText(part)) => {
+            Decoded::Ping(payload) => return Ok(Received::Ping(payload)),
+            Decoded::Close(_) => return Ok(Received::Close),
+            Decoded::Pong(_) | Decoded::Binary(_) => {}
+            Decoded::Text(text) => check_utf8(&text)?,
+            Decoded::Continuation(Item::FirstText(part)) => {
                 self.message = Some((true, part.to_vec()));
             }
-            Frame::Continuation(Item::FirstBinary(part)) => {
+            Decoded::Continuation(Item::FirstBinary(part)) => {
                 self.message = Some((false, part.to_vec()));
             }
-            Frame::Continuation(Item::Continue(part)) => self.go_on(&part)?,
-            Frame::Continuation(Item::Last(part)) => {
-                self.go_on(&part)?;
+            Decoded::Continuation(Item::Continue(part)) => self.append(&part)?,
+            Decoded::Continuation(Item::Last(part)) => {
+                self.append(&part)?;
                 if let Some((true, text)) = self.message.take() {
-                    check_text(&text)?;
+                    check_utf8(&text)?;
                 }
             }
         }
-        Ok(Heard::Something)
+        Ok(Received::Other)
     }
 
-    fn go_on(&mut self, part: &[u8]) -> Result<(), Unheard> {
-        let (_, message) = self.message.as_mut().ok_or(Unheard::Wrong(1002))?;
+    fn append(&mut self, part: &[u8]) -> Result<(), RecvError> {
+        let (_, message) = self.message.as_mut().ok_or(RecvError::Protocol(1002))?;
         message.extend_from_slice(part);
         if message.len() > MAX_MESSAGE {
-            return Err(Unheard::Wrong(1009));
+            return Err(RecvError::Protocol(1009));
         }
         Ok(())
     }
 
     /// Sends a frame within a time.
-    pub async fn say(&mut self, frame: Bytes, within: Duration) -> Result<(), Unsent> {
+    pub async fn send(&mut self, frame: Frame, within: Duration) -> Result<(), SendError> {
         let end = Instant::now() + within;
         self.write(end).await?;
         self.unsent = frame;
@@ -185,14 +189,14 @@ impl Line {
     }
 
     /// Writes what is unsent.
-    async fn write(&mut self, end: Instant) -> Result<(), Unsent> {
+    async fn write(&mut self, end: Instant) -> Result<(), SendError> {
         while !self.unsent.is_empty() {
             let written = match timeout_at(end, self.stream.write(&self.unsent)).await {
-                Err(_) => return Err(Unsent::TooSlow),
+                Err(_) => return Err(SendError::TooSlow),
                 Ok(Ok(0)) => Err(Error::from(ErrorKind::WriteZero)),
                 Ok(written) => written,
             };
-            let written = written.map_err(|_| Unsent::Gone)?;
+            let written = written.map_err(|_| SendError::Closed)?;
             let _ = self.unsent.split_to(written);
         }
         Ok(())
@@ -201,9 +205,9 @@ impl Line {
     /// Sends the last frame and waits for the client to close, all within a time. What
     /// it still says is read: else the system would tell it of an error, and not what it
     /// was told.
-    pub async fn part(mut self, frame: Bytes, has_closed: bool, within: Duration) {
+    pub async fn close(mut self, frame: Frame, has_closed: bool, within: Duration) {
         let end = Instant::now() + within;
-        if self.say(frame, within).await.is_err() || self.stream.shutdown().await.is_err() {
+        if self.send(frame, within).await.is_err() || self.stream.shutdown().await.is_err() {
             return;
         }
         if has_closed {
@@ -224,10 +228,10 @@ impl Line {
     }
 }
 
-fn check_text(text: &[u8]) -> Result<(), Unheard> {
+fn check_utf8(text: &[u8]) -> Result<(), RecvError> {
     match std::str::from_utf8(text) {
         Ok(_) => Ok(()),
-        Err(_) => Err(Unheard::Wrong(1007)),
+        Err(_) => Err(RecvError::Protocol(1007)),
     }
 }
 
@@ -244,11 +248,11 @@ mod tests {
             (65_535, vec![0x81, 126, 0xff, 0xff]),
             (65_536, vec![0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let frame = text(&vec![b'x'; length]);
+            let frame = text_frame(&vec![b'x'; length]);
             assert_eq!(frame[..head.len()], head);
             assert_eq!(frame.len(), head.len() + length);
         }
-        assert_eq!(close(4401, "no"), &b"\x88\x04\x11\x31no"[..]);
-        assert_eq!(pong(&[b'x'; 200]).len(), 127);
+        assert_eq!(close_frame(4401, "no"), &b"\x88\x04\x11\x31no"[..]);
+        assert_eq!(pong_frame(&[b'x'; 200]).len(), 127);
     }
 }

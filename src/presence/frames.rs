@@ -1,14 +1,13 @@
-//! What sockets are told: frames of JSON, each serialized once for all who hear it.
+//! The frames that sockets get: JSON, each serialized once for all of them.
 
-use actix_web::web::Bytes;
 use serde::Serialize;
 
-use super::line;
-use super::roster::{Delta, Online};
+use super::connection::{Frame, text_frame};
+use super::membership::{Delta, Online};
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Frame<'a> {
+enum Body<'a> {
     Snapshot {
         total: usize,
         online: Vec<&'a Online>,
@@ -30,8 +29,8 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// All who are online, as it goes through every socket: how many, and the newest of them.
-pub fn snapshot(total: usize, online: Vec<&Online>, partial: bool) -> Bytes {
-    text(&Frame::Snapshot {
+pub fn snapshot(total: usize, online: Vec<&Online>, partial: bool) -> Frame {
+    frame_of(&Body::Snapshot {
         total,
         online,
         partial,
@@ -39,16 +38,16 @@ pub fn snapshot(total: usize, online: Vec<&Online>, partial: bool) -> Bytes {
 }
 
 /// What has changed, as it goes through every socket.
-pub fn change(total: usize, delta: &Delta<Online>, partial: bool) -> Bytes {
-    text(&Frame::Change {
+pub fn change(total: usize, delta: &Delta<Online>, partial: bool) -> Frame {
+    frame_of(&Body::Change {
         total,
-        online: &delta.came,
-        offline: &delta.went,
+        online: &delta.joined,
+        offline: &delta.left,
         partial,
     })
 }
 
-fn text(frame: &Frame<'_>) -> Bytes {
+fn frame_of(body: &Body<'_>) -> Frame {
     // Strings and numbers only: writing them to memory cannot fail.
-    line::text(&serde_json::to_vec(frame).unwrap_or_default())
+    text_frame(&serde_json::to_vec(body).unwrap_or_default())
 }

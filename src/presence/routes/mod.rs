@@ -1,0 +1,170 @@
+//! `/user/online` over HTTP: the list, and the live stream by WebSocket.
+
+mod upgrade;
+
+use actix_web::dev::Payload;
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use self::upgrade::Upgrade;
+use crate::accounts::Accounts;
+use crate::accounts::extract::identify_offered;
+use crate::accounts::tokens::Subject;
+use crate::core::rate_limits::subscriber;
+use crate::core::settings::Settings;
+use crate::error::{Code, Error};
+use crate::http::client_address;
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::handler::{self, Extract};
+use crate::http::response::{self, CacheControl};
+use crate::presence::actions::join::{Joined, join};
+use crate::presence::actions::serve::{Owner, serve};
+use crate::presence::hub::{Hub, Registration};
+use crate::presence::membership::Online;
+
+const TAG: &str = "presence";
+/// The endpoints of this module.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        Endpoint::new("/user/online").get(
+            Operation::new("listOnline", TAG, "Who is online")
+                .description(
+                    "The newest 1,000 of those who have a socket open, and how many there are. With \
+                     `Upgrade: websocket` the same URL is the live stream: frames of JSON, first \
+                     `{\"type\": \"snapshot\", \"total\", \"online\": […]}`, then \
+                     `{\"type\": \"change\", \"total\", \"online\": […], \"offline\": [user_id, …]}`, \
+                     gathered over at most 250 ms; another snapshot, which begins anew, when very \
+                     much has changed. The token is in a header or, from a page, among the \
+                     subprotocols: `new WebSocket(url, [\"inkpot.v1\", \"bearer.\" + token])`. \
+                     A server that should hear other processes and does not adds `\"partial\": true`. \
+                     Close codes: 4401 the token ended, 1001 the server stops or hears nothing, 1013 too \
+                     slow a reader, 1002, 1007, 1008 and 1009 what the client sent.",
+                )
+                .database()
+                .answers::<OnlineAnswer>(StatusCode::OK, example())
+                .refuses(&[Code::OriginRefused, Code::TooManySockets, Code::MalformedRequest]),
+            online,
+        ),
+    ]
+}
+
+fn example() -> serde_json::Value {
+    json!({
+        "online": [{ "user_id": 1, "name": "Ann Smith", "since": "2026-11-21T09:30:00.123456Z" }],
+        "total": 1,
+    })
+}
+
+/// Somebody who is online.
+#[derive(Serialize, ToSchema)]
+struct OnlineView<'a> {
+    #[schema(minimum = 1)]
+    user_id: i64,
+    name: &'a str,
+    #[serde(serialize_with = "crate::core::clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    since: chrono::NaiveDateTime,
+}
+
+impl<'a> From<&'a Online> for OnlineView<'a> {
+    fn from(user: &'a Online) -> Self {
+        Self {
+            user_id: user.user_id,
+            name: &user.name,
+            since: user.since,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct OnlineAnswer<'a> {
+    /// The newest 1,000, the newest first.
+    online: Vec<OnlineView<'a>>,
+    #[schema(minimum = 0)]
+    total: usize,
+    /// Only there, and true, when other processes should be heard and are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    partial: Option<bool>,
+}
+
+/// Who calls, by a token in a header or, where a socket is asked for, among the
+/// subprotocols.
+struct Viewer {
+    owner: Owner,
+    wants_socket: bool,
+}
+
+impl Extract for Viewer {
+    async fn extract(request: &HttpRequest, _: &mut Payload) -> Result<Self, Error> {
+        let wants_socket = (request.headers().get(header::UPGRADE))
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
+        let offered = upgrade::offered_token(request).filter(|_| wants_socket);
+        let accounts = handler::part::<Accounts>(request)?;
+        let (caller, expires) = identify_offered(request, accounts, offered).await?;
+        let subject = Subject {
+            user_id: caller.user_id,
+            session_id: caller.session_id,
+        };
+        Ok(Self {
+            owner: Owner { subject, expires },
+            wants_socket,
+        })
+    }
+
+    fn describe(operation: Operation) -> Operation {
+        operation.token()
+    }
+}
+
+async fn online(
+    viewer: Viewer,
+    request: HttpRequest,
+    settings: Data<Settings>,
+    accounts: Data<Accounts>,
+    hub: Data<Hub>,
+) -> Result<HttpResponse, Error> {
+    if viewer.wants_socket {
+        return open_socket(viewer.owner, &request, &settings, (accounts, hub)).await;
+    }
+    hub.list(|total, online, is_partial| {
+        let answer = OnlineAnswer {
+            online: online.into_iter().map(Into::into).collect(),
+            total,
+            partial: is_partial.then_some(true),
+        };
+        response::json(StatusCode::OK, CacheControl::NoStore, &answer)
+    })
+}
+
+/// Registers a socket, and leaves it to itself.
+async fn open_socket(
+    owner: Owner,
+    request: &HttpRequest,
+    settings: &Settings,
+    (accounts, hub): (Data<Accounts>, Data<Hub>),
+) -> Result<HttpResponse, Error> {
+    let upgrade = Upgrade::of(request, settings)?;
+    let address = subscriber(client_address::of_request(request)?.0);
+    let joined = join(&hub, &accounts.directory, owner.subject, address).await?;
+    let registration = registered(joined)?;
+    let within = registration.timeouts.send;
+    let (accounts, hub) = (accounts.into_inner(), hub.into_inner());
+    upgrade.answer(within, |taken| {
+        serve(taken, registration, owner, accounts, hub)
+    })
+}
+
+fn registered(joined: Joined) -> Result<Registration, Error> {
+    Err(Error::new(match joined {
+        Joined::Registered(registration) => return Ok(registration),
+        Joined::NoUser => Code::InvalidToken,
+        Joined::TooManySockets => Code::TooManySockets,
+        Joined::Stopping => Code::Overloaded,
+    }))
+}
