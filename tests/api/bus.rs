@@ -305,6 +305,102 @@ fn a_list_is_whole_beside_a_worker() {
     drop(worker);
 }
 
+/// What a process writes and reads, as programs of all versions do: two may share a Redis
+/// while an installation is renewed.
+#[test]
+fn the_wire_stays_as_it_is() {
+    let Some(redis) = Redis::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let server = Process::start(inkpot(dir.path()).env("REDIS_URL", redis.url()));
+    until_ready(&server, "ok");
+    let ann = register(&server, "ann");
+    let (mut listening, mut speaking) = (redis.connection(), redis.connection());
+    let mut channels = listening.as_pubsub();
+    channels.psubscribe("inkpot:*").unwrap();
+    channels.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut hear = |said: &str| {
+        loop {
+            let message = channels.get_message().unwrap();
+            let mut heard: Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+            let from = heard["from"].take();
+            let is_said = heard["said"] == said || heard["event"] == said;
+            if is_said && from != "other" {
+                return (message.get_channel_name().to_owned(), from, heard);
+            }
+        }
+    };
+    let (all, process, heard) = hear("beat");
+    assert_eq!(heard, json!({ "from": null, "said": "beat", "version": 0 }));
+    let mut say = |channel: &str, said: Value| {
+        let order = redis::cmd("PUBLISH")
+            .arg(channel)
+            .arg(said.to_string())
+            .clone();
+        order.exec(&mut speaking).unwrap();
+    };
+    // Who is online elsewhere.
+    say(
+        &all,
+        json!({ "from": "other", "said": "beat", "version": 3 }),
+    );
+    let (others, _, heard) = hear("ask");
+    assert_eq!(
+        (others, &heard["said"]),
+        (format!("{all}:other"), &json!("ask"))
+    );
+    let users = json!([{
+        "user_id": 7, "name": "Ben", "since": "2026-11-21T09:30:00.123456Z", "sockets": 2,
+    }]);
+    let own = format!("{all}:{}", process.as_str().unwrap());
+    say(
+        &own,
+        json!({ "from": "other", "said": "list", "version": 3, "users": users }),
+    );
+    let online = || get_with(&server, "/user/online", &ann)["total"].clone();
+    until("online elsewhere", || online() == 1);
+    let delta = json!({ "came": [], "went": [7] });
+    say(
+        &all,
+        json!({ "from": "other", "said": "presence", "version": 4, "delta": delta }),
+    );
+    until("offline elsewhere", || online() == 0);
+    // Who is online here, for one and for all who ask.
+    for (channel, of) in [(&own, process.clone()), (&all, Value::Null)] {
+        say(channel, json!({ "from": "other", "said": "ask", "of": of }));
+        let (channel, _, heard) = hear("list");
+        assert_eq!(channel, format!("{all}:other"));
+        let list = json!({ "from": null, "said": "list", "version": 0, "users": [] });
+        assert_eq!(heard, list);
+    }
+    // An event of each side.
+    let post = json!({ "title": "old", "content": "x", "tags": ["a"] });
+    send(&server, "POST", "/post", &ann, &post);
+    let (channel, _, heard) = hear("post_changed");
+    let states = json!([{ "post_id": 1, "author_id": 1, "published": true, "tags": ["a"] }]);
+    let event = json!({ "from": null, "said": "event", "event": "post_changed", "states": states });
+    assert_eq!((channel, heard), (all.clone(), event));
+    send(&server, "POST", "/user/logout", &ann, &json!({}));
+    let (_, _, heard) = hear("session_ended");
+    assert_eq!(heard["said"], "event");
+    assert_eq!(
+        (&heard["user_id"], &heard["session_id"]),
+        (&json!(1), &json!(1))
+    );
+    say(
+        &all,
+        json!({ "from": "other", "said": "event", "event": "job_written" }),
+    );
+    say(&all, json!({ "from": "other", "said": "bye" }));
+    server.signal("TERM");
+    let (channel, _, heard) = hear("bye");
+    assert_eq!(
+        (channel, heard),
+        (all, json!({ "from": null, "said": "bye" }))
+    );
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+}
+
 fn get_with(process: &Process, path: &str, token: &str) -> Value {
     let (status, answer) = process.call("GET", path, &headers(token), "");
     assert_eq!(status, 200, "{answer}");

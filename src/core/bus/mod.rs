@@ -129,7 +129,7 @@ impl Bus {
         self.deliver(event);
         let is_sent = self.enqueue(Recipient::All, || wire::event(&self.process, event));
         if !is_sent && E::IS_OWED {
-            self.has_missed.store(true, Ordering::Release);
+            self.missed();
         }
     }
 
@@ -206,6 +206,11 @@ impl Bus {
         self.has_missed.swap(false, Ordering::AcqRel)
     }
 
+    /// Others missed an event, and are to be told so.
+    pub fn missed(&self) {
+        self.has_missed.store(true, Ordering::Release);
+    }
+
     /// The transport works from now on. What happened in the gap is unknown, so
     /// subscribers drop what they kept before this process counts as one that hears.
     fn connected(&self) {
@@ -220,7 +225,7 @@ impl Bus {
         self.is_connected.store(false, Ordering::Release);
         self.report_isolation();
         // What was on its way may not have arrived.
-        self.has_missed.store(true, Ordering::Release);
+        self.missed();
         self.report(Report::Disconnected);
     }
 

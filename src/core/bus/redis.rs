@@ -173,10 +173,7 @@ impl RedisTransport {
                         echo = Instant::now();
                     }
                 }
-                message = self.outbox.recv() => {
-                    let Some(message) = message else {
-                        return "the server stops".to_owned();
-                    };
+                Some(message) = self.outbox.recv() => {
                     self.add(&mut pipe, message);
                     for _ in 1..TOGETHER {
                         let Ok(message) = self.outbox.try_recv() else { break };

@@ -1,8 +1,6 @@
-//! From settings to a running server, and the order in which things stop.
+//! From settings to a server or a worker that is ready to run.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -10,32 +8,25 @@ use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use futures_util::FutureExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
 
-use crate::accounts::actions::{self, keys};
-use crate::accounts::events::{SessionEnded, UserChanged};
-use crate::accounts::types::Revocation;
+use super::follow::{FOLLOW, others_write};
+use crate::accounts::actions::keys;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
-use crate::core::db::{DatabaseUrl, Db, DbError, migrations};
+use crate::core::db::{Db, migrations};
 use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
 use crate::core::settings::Settings;
 use crate::http::middleware;
 use crate::http::transport::Wire;
-use crate::jobs::worker::{Worker, thread};
-use crate::posts::actions::check;
-use crate::posts::events::AnythingChanged;
-use crate::presence::actions::refresh_names::refresh_names;
-use crate::presence::messages::Change;
+use crate::jobs::worker::Worker;
 use crate::routes;
 use crate::state::AppState;
 
 /// Seconds that requests in flight get to end when the server stops.
-const DRAIN_SECONDS: u64 = 10;
+pub(super) const DRAIN_SECONDS: u64 = 10;
 /// How long a connection may be silent before its first byte and between requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long the head of a request may take to arrive.
@@ -49,11 +40,11 @@ pub struct Bound {
     pub address: SocketAddr,
     pub handle: ServerHandle,
     pub server: Server,
-    app: AppState,
-    lock: ProcessLock,
+    pub(super) app: AppState,
+    pub(super) lock: ProcessLock,
     /// `None` when jobs are left to other processes.
-    worker: Option<Worker>,
-    transport: Option<RedisTransport>,
+    pub(super) worker: Option<Worker>,
+    pub(super) transport: Option<RedisTransport>,
 }
 
 /// What a server needs, put together.
@@ -69,13 +60,9 @@ pub struct Prepared {
 
 /// What a worker needs, put together.
 pub struct PreparedWorker {
-    worker: Worker,
-    transport: Option<RedisTransport>,
+    pub(super) worker: Worker,
+    pub(super) transport: Option<RedisTransport>,
 }
-
-/// How often a process asks what others changed: what is ended elsewhere is refused
-/// here within a second.
-const FOLLOW: Duration = Duration::from_millis(250);
 
 /// Opens and migrates the database. The error is one line.
 pub fn open_database(settings: &Settings) -> Result<Db, String> {
@@ -232,158 +219,4 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
         })?
         .run();
     Ok(server)
-}
-
-/// Whether other processes write to the database, as far as it is known.
-fn others_write(db: &Db, lock: &ProcessLock) -> bool {
-    match db.url() {
-        DatabaseUrl::Sqlite(_) => lock.has_others(),
-        DatabaseUrl::Mysql(_) => true,
-    }
-}
-
-/// Learns from the database what other processes changed, and tells them by it what
-/// they could not hear otherwise.
-async fn catch_up(app: &AppState) -> Result<(), DbError> {
-    for revocation in actions::catch_up(&app.db, &app.accounts.session_cache).await? {
-        match revocation {
-            Revocation::Anything => app.bus.deliver(&AnythingChanged {}),
-            Revocation::User(user_id) => {
-                app.bus.deliver(&SessionEnded::all_of(user_id));
-                app.bus.deliver(&UserChanged { user_id });
-            }
-            Revocation::Session {
-                user_id,
-                session_id,
-            } => app.bus.deliver(&SessionEnded::one(user_id, session_id)),
-        }
-    }
-    if app.bus.take_missed() {
-        actions::announce_anything(&app.db, &app.clock).await?;
-    }
-    keys::catch_up(&app.db, &app.accounts.tokens).await
-}
-
-/// Learns what other processes changed, again and again, for as long as the server
-/// runs. Each reading is two queries, the first of which is empty nearly always.
-async fn follow(app: AppState, lock: ProcessLock) {
-    let mut is_lost = false;
-    loop {
-        tokio::time::sleep(FOLLOW).await;
-        app.bus.set_others_write(others_write(&app.db, &lock));
-        let caught_up = catch_up(&app).await;
-        // Said once when it begins and once when it ends.
-        match &caught_up {
-            Ok(()) if is_lost => tracing::info!("the changes of other processes are seen again"),
-            Err(error) if !is_lost => {
-                tracing::warn!(?error, "cannot see the changes of other processes");
-            }
-            _ => {}
-        }
-        is_lost = caught_up.is_err();
-    }
-}
-
-/// Indexes posts from before there was a search, beside the requests.
-fn index_pending(app: &AppState) {
-    let done = check::index_pending(&app.db, &|done| {
-        if done % 1024 == 0 {
-            tracing::info!(done, "indexing posts for the search");
-        }
-    });
-    match done {
-        Ok(0) => {}
-        Ok(done) => tracing::info!(done, "indexed posts for the search"),
-        Err(error) => tracing::warn!(
-            ?error,
-            "cannot index posts for the search; the next start goes on with it"
-        ),
-    }
-}
-
-/// SIGTERM or Ctrl-C.
-async fn signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    Ok(())
-}
-
-/// Runs until SIGTERM or Ctrl-C, then lets requests and jobs that are under way end.
-pub async fn run(bound: Bound) -> std::io::Result<()> {
-    let handle = bound.handle;
-    let indexed = bound.app.clone();
-    // Ends with the process, in the middle of the work too: each step is whole.
-    std::thread::spawn(move || index_pending(&indexed));
-    let (bus, presence) = (Arc::clone(&bound.app.bus), Arc::clone(&bound.app.presence));
-    let transport = bound
-        .transport
-        .map(|transport| actix_web::rt::spawn(transport.run()));
-    let (hub, others) = (Arc::clone(&presence), Arc::clone(&bus));
-    let told = actix_web::rt::spawn(async move {
-        hub.run(|version, delta| others.send(&Change { version, delta }))
-            .await;
-    });
-    let named = bound.app.clone();
-    let named =
-        actix_web::rt::spawn(async move { refresh_names(&named.presence, &named.db).await });
-    let follower = actix_web::rt::spawn(follow(bound.app, bound.lock));
-    let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
-    let jobs = match bound.worker {
-        Some(worker) => Some(start(worker, jobs_stop)?),
-        None => None,
-    };
-    let stopper = async move {
-        let signalled = signal().await;
-        tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
-        drop(stop_jobs);
-        // First nobody is here any more, or who asks after the good-bye would hear of them.
-        presence.stop();
-        bus.leave();
-        presence.closed().await;
-        handle.stop(true).await;
-        signalled
-    };
-    let (served, signalled) = futures_util::future::join(bound.server, stopper).await;
-    follower.abort();
-    told.abort();
-    named.abort();
-    if let Some(transport) = transport {
-        transport.abort();
-    }
-    if let Some(jobs) = jobs {
-        ended(jobs).await?;
-    }
-    tracing::info!("stopped");
-    served.and(signalled)
-}
-
-/// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.
-pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
-    let PreparedWorker { worker, transport } = prepared;
-    let transport = transport.map(|transport| actix_web::rt::spawn(transport.run()));
-    let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
-    let jobs = start(worker, jobs_stop)?;
-    let signalled = signal().await;
-    tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
-    drop(stop_jobs);
-    ended(jobs).await?;
-    if let Some(transport) = transport {
-        transport.abort();
-    }
-    tracing::info!("stopped");
-    signalled
-}
-
-fn start(worker: Worker, stop: oneshot::Receiver<()>) -> std::io::Result<JoinHandle<()>> {
-    thread::start(worker, stop.map(drop)).map_err(std::io::Error::other)
-}
-
-/// Waits for the worker's threads.
-async fn ended(jobs: JoinHandle<()>) -> std::io::Result<()> {
-    tokio::task::spawn_blocking(move || jobs.join())
-        .await?
-        .map_err(|_| std::io::Error::other("the worker panicked"))
 }

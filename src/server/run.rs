@@ -1,0 +1,120 @@
+//! A server or a worker that runs, and the order in which its parts stop.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+
+use super::follow::follow;
+use super::start::{Bound, DRAIN_SECONDS, PreparedWorker};
+use crate::jobs::worker::{Worker, thread};
+use crate::posts::actions::check;
+use crate::presence::actions::refresh_names::refresh_names;
+use crate::presence::messages::Change;
+use crate::state::AppState;
+
+/// Indexes posts from before there was a search, beside the requests.
+fn index_pending(app: &AppState) {
+    let done = check::index_pending(&app.db, &|done| {
+        if done % 1024 == 0 {
+            tracing::info!(done, "indexing posts for the search");
+        }
+    });
+    match done {
+        Ok(0) => {}
+        Ok(done) => tracing::info!(done, "indexed posts for the search"),
+        Err(error) => tracing::warn!(
+            ?error,
+            "cannot index posts for the search; the next start goes on with it"
+        ),
+    }
+}
+
+/// SIGTERM or Ctrl-C.
+async fn signal() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(())
+}
+
+/// Runs until SIGTERM or Ctrl-C, then lets requests and jobs that are under way end.
+pub async fn run(bound: Bound) -> std::io::Result<()> {
+    let handle = bound.handle;
+    let indexed = bound.app.clone();
+    // Ends with the process, in the middle of the work too: each step is whole.
+    std::thread::spawn(move || index_pending(&indexed));
+    let (bus, presence) = (Arc::clone(&bound.app.bus), Arc::clone(&bound.app.presence));
+    let transport = bound
+        .transport
+        .map(|transport| actix_web::rt::spawn(transport.run()));
+    let (hub, others) = (Arc::clone(&presence), Arc::clone(&bus));
+    let broadcasts = actix_web::rt::spawn(async move {
+        hub.run(|version, delta| others.send(&Change { version, delta }))
+            .await;
+    });
+    let renaming = bound.app.clone();
+    let names = actix_web::rt::spawn(async move {
+        refresh_names(&renaming.presence, &renaming.db).await;
+    });
+    let follower = actix_web::rt::spawn(follow(bound.app, bound.lock));
+    let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
+    let jobs = match bound.worker {
+        Some(worker) => Some(start_jobs(worker, jobs_stop)?),
+        None => None,
+    };
+    let stopper = async move {
+        let signalled = signal().await;
+        tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
+        drop(stop_jobs);
+        // First nobody is here any more, or who asks after this process left would hear of them.
+        presence.stop();
+        bus.leave();
+        presence.closed().await;
+        handle.stop(true).await;
+        signalled
+    };
+    let (served, signalled) = futures_util::future::join(bound.server, stopper).await;
+    follower.abort();
+    broadcasts.abort();
+    names.abort();
+    if let Some(transport) = transport {
+        transport.abort();
+    }
+    if let Some(jobs) = jobs {
+        ended(jobs).await?;
+    }
+    tracing::info!("stopped");
+    served.and(signalled)
+}
+
+/// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.
+pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
+    let PreparedWorker { worker, transport } = prepared;
+    let transport = transport.map(|transport| actix_web::rt::spawn(transport.run()));
+    let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
+    let jobs = start_jobs(worker, jobs_stop)?;
+    let signalled = signal().await;
+    tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
+    drop(stop_jobs);
+    ended(jobs).await?;
+    if let Some(transport) = transport {
+        transport.abort();
+    }
+    tracing::info!("stopped");
+    signalled
+}
+
+fn start_jobs(worker: Worker, stop: oneshot::Receiver<()>) -> std::io::Result<JoinHandle<()>> {
+    thread::start(worker, stop.map(drop)).map_err(std::io::Error::other)
+}
+
+/// Waits for the worker's threads.
+async fn ended(jobs: JoinHandle<()>) -> std::io::Result<()> {
+    tokio::task::spawn_blocking(move || jobs.join())
+        .await?
+        .map_err(|_| std::io::Error::other("the worker panicked"))
+}
