@@ -10,6 +10,8 @@
 
 pub mod redis;
 mod subscribers;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,8 +28,8 @@ use self::wire::{Head, Kind};
 const QUEUE: usize = 16_384;
 
 /// Something that has happened. It reaches every subscriber in every process. Its fields
-/// are members of one JSON object together with those of [`wire`], whose names they must
-/// not have.
+/// are members of one JSON object together with `from`, `said` and `event`, which
+/// are not theirs.
 pub trait Event: Serialize + DeserializeOwned + 'static {
     /// Its name on the wire. Programs of two versions may run side by side, so it stays.
     const NAME: &'static str;
