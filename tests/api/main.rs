@@ -21,6 +21,7 @@ mod crash;
 mod delivery;
 mod edge;
 mod feeds;
+mod house;
 mod idempotency;
 mod job_crash;
 mod job_pause;
