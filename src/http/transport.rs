@@ -96,7 +96,7 @@ impl Takeover {
 pub struct LastReads(Arc<AtomicBool>);
 
 impl LastReads {
-    /// From now on [`LAST_BYTES`] are read, for [`LAST_TIME`] at most.
+    /// From now on `LAST_BYTES` are read, for `LAST_TIME` at most.
     pub fn begin(&self) {
         self.0.store(true, Ordering::Release);
     }
