@@ -17,8 +17,8 @@ use governor::{Quota, RateLimiter};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::decision::{Decision, Pair, Refused};
 use super::limit::{Limit, SubjectLimit};
-use super::{Decision, Pair, Refused};
 use crate::core::clock::Clock;
 
 /// Buckets of each limit that are kept, at some 350 bytes each with what the cache

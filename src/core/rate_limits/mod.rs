@@ -6,6 +6,7 @@
 //! buckets (`shared`); without it, and while it is away, each has its own (`local`).
 
 mod connection;
+mod decision;
 mod limit;
 mod local;
 mod shared;
@@ -15,53 +16,14 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::decision::Pair;
+pub use self::decision::{Decision, LimitExceeded, Refused};
 pub use self::limit::{DeclaredLimit, Limit, SubjectLimit};
 use self::local::Local;
 use self::shared::Shared;
 use crate::core::clock::Clock;
 use crate::core::redis::health::RedisHealth;
 use crate::core::redis::url::RedisUrl;
-
-/// A try that is refused, and may be repeated after `retry_after`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LimitExceeded {
-    pub retry_after: Duration,
-}
-
-/// What the bucket of a subject says to a try.
-#[must_use]
-#[derive(Debug)]
-pub enum Decision {
-    Allowed,
-    /// The try is to be refused, unless the caller knows a reason to waive that.
-    Limited(Refused),
-}
-
-/// A subject's bucket was empty.
-#[derive(Debug)]
-pub struct Refused {
-    retry_after: Duration,
-    pair: Pair,
-}
-
-/// Where the refusal of a pair of subject and address is kept.
-#[derive(Debug)]
-enum Pair {
-    Local {
-        limit: SubjectLimit,
-        hash: u64,
-    },
-    /// Under this key.
-    Shared(String),
-}
-
-impl From<Refused> for LimitExceeded {
-    fn from(refused: Refused) -> Self {
-        Self {
-            retry_after: refused.retry_after,
-        }
-    }
-}
 
 fn exceeded(retry_after: Duration) -> LimitExceeded {
     LimitExceeded { retry_after }

@@ -13,8 +13,8 @@ use redis::{AsyncCommands, RedisResult, Script};
 use sha2::Sha256;
 
 use super::connection::RedisConnection;
+use super::decision::{Decision, Pair, Refused};
 use super::limit::{Limit, SubjectLimit};
-use super::{Decision, Pair, Refused};
 use crate::core::clock::Clock;
 use crate::core::redis::health::RedisHealth;
 use crate::core::redis::url::RedisUrl;
