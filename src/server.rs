@@ -25,6 +25,7 @@ use crate::core::db::{DatabaseUrl, Db, DbError, migrations};
 use crate::core::process_lock::Company;
 use crate::core::secret;
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 use crate::http::middleware;
 use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
@@ -141,7 +142,7 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
 }
 
 fn plan(db: &Db) -> Result<(), String> {
-    work::plan(db, &Clock::system()).map_err(|error| format!("cannot plan jobs: {error:?}"))
+    work::plan(db, &Clock::system()).map_err(|error| format!("cannot plan jobs: {}", Chain(&error)))
 }
 
 /// A worker, which says where what it sends goes.
@@ -280,7 +281,7 @@ async fn follow(app: AppState, company: Company) {
         match &caught_up {
             Ok(()) if is_lost => tracing::info!("the changes of other processes are seen again"),
             Err(error) if !is_lost => {
-                tracing::warn!(?error, "cannot see the changes of other processes");
+                tracing::warn!(error = %Chain(&error), place = %error.place(), "cannot see the changes of other processes");
             }
             _ => {}
         }
@@ -299,7 +300,7 @@ fn index_pending(app: &AppState) {
         Ok(0) => {}
         Ok(done) => tracing::info!(done, "indexed posts for the search"),
         Err(error) => tracing::warn!(
-            ?error,
+            error = %Chain(&error), place = %error.place(),
             "cannot index posts for the search; the next start goes on with it"
         ),
     }

@@ -11,6 +11,7 @@ use crate::accounts::letters::Letters;
 use crate::accounts::storage::{codes, sessions};
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
+use crate::core::telemetry::chain::Chain;
 use crate::jobs::store::{self, NewJob};
 use crate::jobs::worker::{Doing, Worker};
 use crate::jobs::{Failure, Job, Kind, Outcome, State};
@@ -110,7 +111,7 @@ async fn sweep(db: &Db, clock: &Clock) -> Result<Outcome, Failure> {
             let some = db
                 .write(move |conn| delete(conn, before, SWEPT_AT_ONCE))
                 .await
-                .map_err(|error| Failure::Passing(format!("{table}: {error:?}")))?;
+                .map_err(|error| Failure::Passing(format!("{table}: {}", Chain(&error))))?;
             if some == 0 {
                 break;
             }

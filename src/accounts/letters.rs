@@ -14,6 +14,7 @@ use super::storage::{codes, users};
 use super::types::{Account, Mobile, User};
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
+use crate::core::telemetry::chain::Chain;
 use crate::jobs::store::{NewJob, enqueue};
 use crate::jobs::{Failure, Job, Kind, Outcome, Waker};
 use crate::notify::Language;
@@ -296,5 +297,5 @@ fn unsent(failure: notify::Failure) -> Failure {
 }
 
 fn unwritten(error: &DbError) -> Failure {
-    Failure::Passing(format!("database: {error:?}"))
+    Failure::Passing(Chain(error).to_string())
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::core::db::{Db, DbError};
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 use crate::posts::{check, counts};
 use crate::server;
 
@@ -67,8 +68,5 @@ fn mend(db: &Db, missing: &[(counts::Block, i64)]) -> Result<(), String> {
 
 /// What went wrong, as a line.
 pub fn failed(error: &DbError) -> String {
-    match error {
-        DbError::Unavailable(why) | DbError::Fault(why) | DbError::Unique(why) => why.clone(),
-        DbError::ForeignKey => "a row that is referred to is gone".to_owned(),
-    }
+    Chain(error).to_string()
 }

@@ -17,6 +17,7 @@ use crate::accounts::types::{
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 use crate::error::Code;
 use crate::http::path::parse_id;
 use crate::notify::Language;

@@ -31,7 +31,7 @@ pub struct Rendered {
 
 /// Serializes `value`; the ETag is the first 128 bits of the body's SHA-256.
 pub fn render<T: Serialize>(value: &T) -> Result<Rendered, Error> {
-    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
     let etag = etag_of(&body);
     Ok(Rendered { body, etag })
 }
@@ -48,7 +48,7 @@ pub fn json<T: Serialize>(
     keep: Keep,
     value: &T,
 ) -> Result<HttpResponse, Error> {
-    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
     Ok(builder(status, keep).body(body))
 }
 
@@ -69,13 +69,13 @@ pub fn builder(status: StatusCode, keep: Keep) -> HttpResponseBuilder {
 
 /// A public read as parts of a finished answer that is kept.
 pub fn finish<T: Serialize>(value: &T, link: Option<&str>) -> Result<Parts, Error> {
-    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
     finish_bytes(body, "application/json", link)
 }
 
 /// The same for bytes of another kind.
 pub fn finish_bytes(body: Vec<u8>, kind: &str, link: Option<&str>) -> Result<Parts, Error> {
-    let header = |text: &str| HeaderValue::try_from(text).map_err(Error::internal);
+    let header = |text: &str| HeaderValue::try_from(text).map_err(|e| Error::internal(e));
     Ok(Parts {
         etag: header(&etag_of(&body))?,
         body,

@@ -21,6 +21,7 @@ use super::store::{self, Settled, Taken, Verdict};
 use super::{Failure, Job, Outcome, Waker};
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
+use crate::core::telemetry::chain::Chain;
 
 /// What came of a job, on its way.
 pub type Doing = Pin<Box<dyn Future<Output = Result<Outcome, Failure>> + Send>>;
@@ -137,7 +138,7 @@ impl Worker {
                         }
                         Err(error) => {
                             if !is_lost {
-                                tracing::warn!(?error, "cannot look for jobs");
+                                tracing::warn!(error = %Chain(&error), place = %error.place(), "cannot look for jobs");
                             }
                             is_lost = true;
                             POLL
@@ -298,7 +299,9 @@ impl Worker {
                 );
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(?error, "cannot renew the leases of jobs"),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), place = %error.place(), "cannot renew the leases of jobs");
+            }
         }
     }
 
@@ -330,7 +333,7 @@ impl Worker {
             .await;
         if let Err(error) = written {
             tracing::warn!(
-                ?error,
+                error = %Chain(&error), place = %error.place(),
                 "cannot write down what came of the last jobs; they are done again"
             );
         }

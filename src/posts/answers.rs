@@ -141,7 +141,7 @@ pub fn anything_changed(answers: &Answers) {
 pub fn is_perhaps_changed(error: &DbError) -> bool {
     match error {
         DbError::Unavailable(_) | DbError::Fault(_) => true,
-        DbError::Unique(_) | DbError::ForeignKey => false,
+        DbError::Unique(_) | DbError::ForeignKey(_) => false,
     }
 }
 

@@ -74,10 +74,10 @@ async fn make(app: Data<Posts>, filter: Filter, format: Format) -> Result<Parts,
     let work = move || {
         let body = Feed::new(&app.public_url, &filter, &posts)
             .write(format)
-            .map_err(Error::internal)?;
+            .map_err(|e| Error::internal(e))?;
         response::finish_bytes(body, format.content_type(), None)
     };
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(Error::internal)?
+        .map_err(|e| Error::internal(e))?
 }

@@ -227,7 +227,7 @@ pub async fn list(req: HttpRequest, app: Data<Posts>) -> Result<HttpResponse, Er
         let mut response = response::read_and_keep(Keep::Never, &answer)?;
         response.headers_mut().insert(
             header::LINK,
-            header::HeaderValue::try_from(link).map_err(Error::internal)?,
+            header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?,
         );
         return Ok(response);
     }

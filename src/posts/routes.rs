@@ -139,7 +139,9 @@ async fn publish(
         Err(error) => perhaps_changed(&after.bus, error),
     };
     let answer = match app.db.write_then(work, settle).await {
-        Ok(Published::Now(head)) => render(head, new.content.clone()).map_err(Error::internal)?,
+        Ok(Published::Now(head)) => {
+            render(head, new.content.clone()).map_err(|e| Error::internal(e))?
+        }
         Ok(Published::WithKey(_, answer) | Published::Before(answer)) => answer,
         Ok(Published::Reused) => return Err(Error::new(Code::IdempotencyKeyReused)),
         // Of two that found the key free one was a moment earlier.
@@ -147,7 +149,7 @@ async fn publish(
             return Err(Error::new(Code::IdempotencyKeyInUse));
         }
         // The author was deleted between the look and the insert.
-        Ok(Published::NoAuthor) | Err(DbError::ForeignKey) => {
+        Ok(Published::NoAuthor) | Err(DbError::ForeignKey(_)) => {
             return Err(Error::new(Code::InvalidToken));
         }
         Err(other) => return Err(other.into()),
@@ -170,7 +172,7 @@ async fn words_of(new: &Arc<NewPost>) -> Result<String, Error> {
     let new = Arc::clone(new);
     tokio::task::spawn_blocking(move || search::words_of(&new.title.0, &new.content))
         .await
-        .map_err(Error::internal)
+        .map_err(|e| Error::internal(e))
 }
 
 /// The answer to the request that made the post.

@@ -194,6 +194,6 @@ async fn open(
     let body = BodyStream::new(nothing);
     let response = response
         .message_body(body.boxed())
-        .map_err(Error::internal)?;
+        .map_err(|e| Error::internal(e))?;
     Ok(response.into())
 }

@@ -181,7 +181,7 @@ fn token_answer(
         refresh_token: (!by_cookie).then(|| session.refresh_token.clone()),
         refresh_expires_in: remaining,
     };
-    let body = serde_json::to_vec(&answer).map_err(Error::internal)?;
+    let body = serde_json::to_vec(&answer).map_err(|e| Error::internal(e))?;
     let mut response = response::builder(status, Keep::Never);
     if by_cookie {
         let max_age = session.remembered.then_some(remaining);

@@ -1,6 +1,7 @@
 //! The export over HTTP: one JSON document that is streamed while it is read.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
@@ -47,6 +48,7 @@ struct Writer {
     ready: VecDeque<Bytes>,
     /// Whether the list that is being written has an element yet.
     has_element: bool,
+    request_id: Option<Arc<str>>,
 }
 
 pub async fn export(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse, Error> {
@@ -57,6 +59,7 @@ pub async fn export(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse,
         ready: VecDeque::from([head(&export, caller.session_id)?]),
         rest: export.rest,
         has_element: false,
+        request_id: request::current(),
     };
     let body = stream::try_unfold(writer, Writer::next);
     Ok(response::builder(StatusCode::OK, Keep::Never)
@@ -84,7 +87,7 @@ fn head(export: &Export, session_id: i64) -> Result<Bytes, Error> {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(Error::internal)
+    serde_json::to_string(value).map_err(|e| Error::internal(e))
 }
 
 impl Writer {

@@ -146,7 +146,7 @@ async fn a_failure_is_for_all_who_wait_and_not_kept() {
         fillings.set(fillings.get() + 1);
         tokio::task::yield_now().await;
         Err(Error {
-            cause: Some("gone away".to_owned()),
+            cause: Some(crate::error::Cause::new("gone away").into()),
             ..Error::new(Code::Unavailable)
         })
     };
@@ -154,7 +154,7 @@ async fn a_failure_is_for_all_who_wait_and_not_kept() {
     for answer in all {
         let error = answer.err().unwrap();
         assert_eq!(error.code, Code::Unavailable);
-        assert_eq!(error.cause.as_deref(), Some("gone away"));
+        assert_eq!(error.cause.unwrap().text, "gone away");
     }
     assert_eq!(fillings.get(), 1);
     assert_eq!(body(&cache, async || found("back")).await, some("back"));
