@@ -43,16 +43,28 @@ pub struct JobView {
 
 impl From<Record> for JobView {
     fn from(record: Record) -> Self {
+        // Whole: no column is left out unnoticed.
+        let Record {
+            job_id,
+            kind,
+            state,
+            attempts,
+            due,
+            user_id,
+            last_error,
+            created,
+            finished,
+        } = record;
         Self {
-            job_id: record.job_id,
-            kind: record.kind,
-            state: record.state,
-            attempts: record.attempts,
-            due: record.due,
-            user_id: record.user_id,
-            last_error: record.last_error,
-            created: record.created,
-            finished: record.finished,
+            job_id,
+            kind,
+            state,
+            attempts,
+            due,
+            user_id,
+            last_error,
+            created,
+            finished,
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct PostHead {
     pub published: bool,
     /// Where it stands in lists, the newest with the highest number.
     pub place: i64,
-    tags: String,
+    pub(super) tags: String,
     /// The author's name.
     pub author: String,
 }
@@ -106,24 +106,27 @@ pub fn insert_post(
     let Some(author) = author else {
         return Ok(None);
     };
+    let NewPost {
+        title,
+        content: text,
+        status,
+        tags,
+    } = new;
     let mut head = PostHead {
         post_id: 0,
         author_id,
-        title: new.title.0.clone(),
+        title: title.0.clone(),
         date: now,
         updated: now,
-        published: new.status == Status::Published,
+        published: *status == Status::Published,
         place: 0,
-        tags: join_tags(&new.tags),
+        tags: join_tags(tags),
         author,
     };
     head.post_id = insert_row(conn, &head)?;
     head.place = head.post_id;
     diesel::insert_into(content::table)
-        .values((
-            content::post_id.eq(head.post_id),
-            content::body.eq(&new.content),
-        ))
+        .values((content::post_id.eq(head.post_id), content::body.eq(text)))
         .execute(conn)?;
     dialect::insert_words(conn, head.place, words)?;
     let mut batch = Batch::new(conn);
@@ -138,18 +141,56 @@ pub fn insert_post(
 
 /// Inserts the row itself and gives its id, which is new in all of history.
 fn insert_row(conn: &mut Conn, head: &PostHead) -> QueryResult<i64> {
+    // Whole, here and where it is changed: no column is left out unnoticed.
+    let PostHead {
+        post_id: _,
+        author_id,
+        title,
+        date,
+        updated,
+        published,
+        place,
+        tags,
+        author: _,
+    } = head;
     diesel::insert_into(post::table)
         .values((
-            post::author_id.eq(head.author_id),
-            post::title.eq(&head.title),
-            post::date.eq(head.date),
-            post::updated.eq(head.updated),
-            post::published.eq(head.published),
-            post::place.eq(head.place),
-            post::tags.eq(&head.tags),
+            post::author_id.eq(author_id),
+            post::title.eq(title),
+            post::date.eq(date),
+            post::updated.eq(updated),
+            post::published.eq(published),
+            post::place.eq(place),
+            post::tags.eq(tags),
         ))
         .execute(conn)?;
     dialect::last_insert(conn)
+}
+
+/// Writes the row itself anew.
+fn update_row(conn: &mut Conn, head: &PostHead) -> QueryResult<()> {
+    let PostHead {
+        post_id,
+        author_id: _,
+        title,
+        date,
+        updated,
+        published,
+        place,
+        tags,
+        author: _,
+    } = head;
+    diesel::update(post::table.find(post_id))
+        .set((
+            post::title.eq(title),
+            post::date.eq(date),
+            post::updated.eq(updated),
+            post::published.eq(published),
+            post::place.eq(place),
+            post::tags.eq(tags),
+        ))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Puts a post into its lists.
@@ -252,14 +293,20 @@ pub fn change_post(
             text,
         }));
     }
-    if let Some(title) = &change.title {
+    let PostChange {
+        title,
+        content: new_text,
+        status,
+        tags,
+    } = change;
+    if let Some(title) = title {
         after.title.clone_from(&title.0);
     }
-    if let Some(tags) = &change.tags {
+    if let Some(tags) = tags {
         after.tags = join_tags(tags);
     }
     after.updated = now.max(before.updated + TimeDelta::microseconds(1));
-    if let Some(status) = change.status {
+    if let Some(status) = *status {
         after.published = status == Status::Published;
         if after.published != before.published {
             after.date = after.updated;
@@ -268,23 +315,14 @@ pub fn change_post(
             after.place = fresh_place(conn, &after)?;
         }
     }
-    diesel::update(post::table.find(post_id))
-        .set((
-            post::title.eq(&after.title),
-            post::date.eq(after.date),
-            post::updated.eq(after.updated),
-            post::published.eq(after.published),
-            post::place.eq(after.place),
-            post::tags.eq(&after.tags),
-        ))
-        .execute(conn)?;
-    if let Some(new) = &change.content {
+    update_row(conn, &after)?;
+    if let Some(new) = new_text {
         diesel::update(content::table.find(post_id))
             .set(content::body.eq(new))
             .execute(conn)?;
         text.clone_from(new);
     }
-    if change.content.is_some() || after.title != before.title || after.place != before.place {
+    if new_text.is_some() || after.title != before.title || after.place != before.place {
         dialect::delete_words(conn, &[before.place])?;
         let words = search::words_of(&after.title, &text);
         dialect::insert_words(conn, after.place, &words)?;

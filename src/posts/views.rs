@@ -70,15 +70,28 @@ fn tags(head: &PostHead) -> Vec<String> {
 
 impl From<PostHead> for PostItem {
     fn from(head: PostHead) -> Self {
+        let (status, all) = (status(&head), tags(&head));
+        // Whole: no column is left out unnoticed.
+        let PostHead {
+            post_id,
+            author_id,
+            title,
+            date,
+            updated,
+            published,
+            place: _,
+            tags: _,
+            author,
+        } = head;
         Self {
-            status: status(&head),
-            tags: tags(&head),
-            post_id: head.post_id,
-            post_title: head.title,
-            author: head.author,
-            author_id: head.author_id,
-            date: head.published.then_some(head.date),
-            updated: head.updated,
+            post_id,
+            post_title: title,
+            author,
+            author_id,
+            date: published.then_some(date),
+            updated,
+            status,
+            tags: all,
         }
     }
 }
@@ -86,16 +99,26 @@ impl From<PostHead> for PostItem {
 impl Post {
     /// A row and its content.
     pub fn new(head: PostHead, content: String) -> Self {
+        let PostItem {
+            post_id,
+            post_title,
+            author,
+            author_id,
+            date,
+            updated,
+            status,
+            tags,
+        } = head.into();
         Self {
-            status: status(&head),
-            tags: tags(&head),
-            post_id: head.post_id,
-            post_title: head.title,
+            post_id,
+            post_title,
             post_content: content,
-            author: head.author,
-            author_id: head.author_id,
-            date: head.published.then_some(head.date),
-            updated: head.updated,
+            author,
+            author_id,
+            date,
+            updated,
+            status,
+            tags,
         }
     }
 }

@@ -147,15 +147,28 @@ pub struct SessionView {
 
 impl SessionView {
     pub fn new(session: Session, current: i64) -> Self {
+        let Session {
+            session_id,
+            user_id: _, // whoever asks
+            remembered,
+            nonce: _,
+            generation: _,
+            refresh_hash: _,
+            user_agent,
+            ip,
+            created,
+            rotated,
+            expires,
+        } = session;
         Self {
-            session_id: session.session_id,
-            current: session.session_id == current,
-            remembered: session.remembered,
-            user_agent: session.user_agent,
-            ip: session.ip,
-            created: session.created,
-            last_used: session.rotated,
-            expires: session.expires,
+            session_id,
+            current: session_id == current,
+            remembered,
+            user_agent,
+            ip,
+            created,
+            last_used: rotated,
+            expires,
         }
     }
 }
@@ -225,12 +238,19 @@ pub struct PublicView {
 
 impl From<PublicUser> for PublicView {
     fn from(user: PublicUser) -> Self {
+        let PublicUser {
+            user_id,
+            name,
+            username,
+            created,
+            posts,
+        } = user;
         Self {
-            user_id: user.user_id,
-            name: user.name,
-            username: user.username,
-            created: user.created,
-            posts: user.posts,
+            user_id,
+            name,
+            username,
+            created,
+            posts,
         }
     }
 }
@@ -273,13 +293,25 @@ pub struct CodeView {
 
 impl From<CodeRow> for CodeView {
     fn from(row: CodeRow) -> Self {
+        let CodeRow {
+            code_id: _, // nothing can be asked by it
+            user_id: _, // whoever asks
+            purpose,
+            target,
+            nonce: _,
+            code_hash: _,
+            tries,
+            created,
+            expires,
+            used,
+        } = row;
         Self {
-            purpose: row.purpose,
-            target: row.target,
-            tries: row.tries,
-            created: row.created,
-            expires: row.expires,
-            used: row.used,
+            purpose,
+            target,
+            tries,
+            created,
+            expires,
+            used,
         }
     }
 }
