@@ -394,6 +394,7 @@ impl From<RateLimited> for Error {
 }
 
 impl From<PoolError> for Error {
+    #[track_caller]
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Overloaded => Self::new(Code::Overloaded),
@@ -433,6 +434,15 @@ mod tests {
         let cause = Error::from(DbError::fault("broken")).cause.unwrap();
         let place = cause.place.unwrap();
         assert_eq!(cause.text, "a unit of work failed: broken");
+        assert_eq!((place.file(), place.line()), (file!(), line));
+    }
+
+    /// `?` passes its own place on.
+    #[test]
+    fn a_fault_of_a_pool_has_the_place_of_the_question_mark() {
+        let line = line!() + 1;
+        let ask = || -> Result<(), Error> { Ok(Err(PoolError::Lost("gone"))?) };
+        let place = ask().unwrap_err().cause.unwrap().place.unwrap();
         assert_eq!((place.file(), place.line()), (file!(), line));
     }
 

@@ -27,6 +27,7 @@ pub mod storage;
 pub mod tokens;
 pub mod types;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use diesel::result::QueryResult;

@@ -90,9 +90,6 @@ pub async fn handle(
     if let Some(response) = visit.lookup(&request).await {
         return Ok(request.into_response(response));
     }
-    if let Some(response) = visit.refuse_foreign_page(&request) {
-        return Ok(request.into_response(response));
-    }
     let id = visit.id.0.as_str().into();
     log::scope(id, routed(visit, request, next)).await
 }
@@ -103,6 +100,9 @@ async fn routed(
     request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Some(response) = visit.refuse_foreign_page(&request) {
+        return Ok(request.into_response(response));
+    }
     // The router needs the request for itself alone: it comes back with the answer.
     match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(answer)) => {
