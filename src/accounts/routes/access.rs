@@ -83,7 +83,8 @@ async fn register(
         Registered::LoggedIn(logged_in) => {
             let location = format!("/user/{}", logged_in.user.user_id);
             let mut answer = token_answer(StatusCode::CREATED, *logged_in, false)?;
-            let location = header::HeaderValue::try_from(location).map_err(Error::internal)?;
+            let location =
+                header::HeaderValue::try_from(location).map_err(|e| Error::internal(e))?;
             answer.headers_mut().insert(header::LOCATION, location);
             Ok(answer)
         }

@@ -18,6 +18,7 @@ use super::views::{
 use crate::accounts::Accounts;
 use crate::accounts::actions::{Export, ExportRest, Part};
 use crate::accounts::extract::Caller;
+use crate::core::telemetry::request;
 use crate::error::{Code, Error};
 use crate::http::response::{self, Keep};
 use crate::jobs::views::{JobView, job_example};
@@ -95,8 +96,16 @@ impl Writer {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
         while self.ready.is_empty() {
             // Part of the answer is out already: all that is left is to cut it off.
+            let request_id = self.request_id.clone();
+            let request_id = request_id.as_deref();
             let is_over = self.read().await.inspect_err(|error| {
-                tracing::error!(cause = error.cause, "an export was cut off");
+                let cause = error.cause.as_ref();
+                let place = cause
+                    .and_then(|cause| cause.place)
+                    .map(tracing::field::display);
+                let cause = cause.map(|cause| cause.text.as_str());
+                // The body is sent when its request has left the middleware.
+                tracing::error!(request_id, cause, place, "an export was cut off");
             })?;
             if is_over {
                 return Ok(None);

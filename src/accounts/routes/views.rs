@@ -50,17 +50,32 @@ impl From<User> for UserInfo {
         } else {
             Role::User
         };
+        // Whole: no column is left out unnoticed.
+        let User {
+            user_id,
+            email,
+            name,
+            username,
+            mobile,
+            password_hash: _,
+            role: _,      // said above
+            is_active: _, // only admins are told
+            email_verified,
+            mobile_verified,
+            created,
+            updated,
+        } = user;
         Self {
-            user_id: user.user_id,
-            name: user.name,
-            email: user.email,
-            username: user.username,
-            mobile: user.mobile,
+            user_id,
+            name,
+            email,
+            username,
+            mobile,
             role,
-            email_verified: user.email_verified,
-            mobile_verified: user.mobile_verified,
-            created: user.created,
-            updated: user.updated,
+            email_verified,
+            mobile_verified,
+            created,
+            updated,
         }
     }
 }
@@ -201,15 +216,25 @@ pub struct AuditView {
 
 impl From<AuditEntry> for AuditView {
     fn from(entry: AuditEntry) -> Self {
+        let AuditEntry {
+            audit_id,
+            at,
+            user_id,
+            actor_id,
+            action,
+            ip,
+            request_id,
+            detail,
+        } = entry;
         Self {
-            audit_id: entry.audit_id,
-            at: entry.at,
-            user_id: entry.user_id,
-            actor_id: entry.actor_id,
-            action: entry.action,
-            ip: entry.ip,
-            request_id: entry.request_id,
-            detail: entry.detail,
+            audit_id,
+            at,
+            user_id,
+            actor_id,
+            action,
+            ip,
+            request_id,
+            detail,
         }
     }
 }

@@ -10,13 +10,13 @@ use crate::accounts::types::{
     ADMIN, Account, AdminChange, Administered, Change, Identifier, NewUser, ProfileChange, User,
 };
 use crate::core::db::schema::user;
-use crate::core::db::{Conn, dialect};
+use crate::core::db::{Conn, DbError, dialect};
 
-/// The identifier that another user has, by what the violation of a unique index says;
-/// `None` for another index.
-pub fn taken(message: &str) -> Option<Identifier> {
+/// The identifier that another user has, by the unique index that refused a write;
+/// `None` for another index and another error.
+pub fn taken(error: &DbError) -> Option<Identifier> {
     let indexes = ["user_email_key", "user_username_key", "user_mobile_key"];
-    match dialect::unique_index(message, &indexes)? {
+    match error.unique_index(&indexes)? {
         "user_email_key" => Some(Identifier::Email),
         "user_username_key" => Some(Identifier::Username),
         "user_mobile_key" => Some(Identifier::Mobile),
@@ -32,20 +32,20 @@ pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
         name,
         username,
         mobile,
-        password,
+        password_hash,
         now,
     } = new;
     diesel::insert_into(user::table)
         .values((
             (
-                user::email.eq(&new.email.text),
-                user::email_key.eq(&new.email.key),
-                user::name.eq(&new.name.0),
-                user::username.eq(new.username.as_ref().map(|u| &u.text)),
-                user::username_key.eq(new.username.as_ref().map(|u| &u.key)),
-                user::mobile.eq(new.mobile.as_ref().map(|m| &m.text)),
-                user::mobile_key.eq(new.mobile.as_ref().map(|m| &m.key)),
-                user::password.eq(&new.password_hash),
+                user::email.eq(&email.text),
+                user::email_key.eq(&email.key),
+                user::name.eq(&name.0),
+                user::username.eq(username.as_ref().map(|u| &u.text)),
+                user::username_key.eq(username.as_ref().map(|u| &u.key)),
+                user::mobile.eq(mobile.as_ref().map(|m| &m.text)),
+                user::mobile_key.eq(mobile.as_ref().map(|m| &m.key)),
+                user::password.eq(password_hash),
             ),
             (
                 user::role.eq("user"),
