@@ -2,6 +2,7 @@
 //! (`application/problem+json`, RFC 9457), one place that renders it.
 
 use std::fmt;
+use std::panic::Location;
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
 use crate::core::rate_limits::LimitExceeded;
+use crate::core::telemetry::chain::Chain;
 
 /// A row of the table of codes.
 pub struct Row {
@@ -214,6 +216,37 @@ fn code_schema() -> utoipa::openapi::schema::Object {
         .build()
 }
 
+/// What a fault came from, for the log.
+#[derive(Clone, Debug)]
+pub struct Cause {
+    pub text: String,
+    /// Where in the code it was met; `None` where that says nothing.
+    pub place: Option<&'static Location<'static>>,
+}
+
+impl Cause {
+    /// Met by the caller.
+    #[track_caller]
+    pub fn new(cause: impl fmt::Display) -> Self {
+        Self::at(cause, Location::caller())
+    }
+
+    /// Met at a place that was noted.
+    pub fn at(cause: impl fmt::Display, place: &'static Location<'static>) -> Self {
+        Self {
+            text: cause.to_string(),
+            place: Some(place),
+        }
+    }
+}
+
+impl From<&DbError> for Cause {
+    /// Met by whoever asked for the unit of work.
+    fn from(error: &DbError) -> Self {
+        Self::at(Chain(error), error.place())
+    }
+}
+
 /// A refusal on its way to the client.
 #[derive(Clone, Debug)]
 pub struct Error {
@@ -222,7 +255,7 @@ pub struct Error {
     pub detail: String,
     pub fields: Vec<FieldError>,
     /// For the log only.
-    pub cause: Option<String>,
+    pub cause: Option<Box<Cause>>,
     /// Methods of the path, for 405.
     pub allow: Option<String>,
     /// What the client is told to wait, for 429.
@@ -261,10 +294,13 @@ impl Error {
         }
     }
 
-    /// 500; `cause` goes to the log, the client gets the request id.
+    /// 500; `cause` and the caller's place go to the log, the client gets the request id.
+    /// As a path, in `map_err(|e| Error::internal(e))`, it would name a place in the standard
+    /// library: call it in a closure.
+    #[track_caller]
     pub fn internal(cause: impl fmt::Display) -> Self {
         Self {
-            cause: Some(cause.to_string()),
+            cause: Some(Cause::new(cause).into()),
             ..Self::new(Code::Internal)
         }
     }
@@ -360,6 +396,7 @@ impl From<LimitExceeded> for Error {
 }
 
 impl From<PoolError> for Error {
+    #[track_caller]
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Overloaded => Self::new(Code::Overloaded),
@@ -371,14 +408,73 @@ impl From<PoolError> for Error {
 impl From<DbError> for Error {
     /// For units of work that have no refusals of their own.
     fn from(error: DbError) -> Self {
-        match error {
-            DbError::Unavailable(cause) => Self {
-                cause: Some(cause),
-                ..Self::new(Code::Unavailable)
-            },
-            DbError::Fault(cause) => Self::internal(cause),
-            DbError::Unique(cause) => Self::internal(format!("unexpected duplicate: {cause}")),
-            DbError::ForeignKey => Self::internal("unexpected foreign key violation"),
+        Self {
+            cause: Some(Cause::from(&error).into()),
+            ..Self::new(match error {
+                DbError::Unavailable(_) => Code::Unavailable,
+                // Refusals that the unit of work did not foresee.
+                DbError::Unique(_) | DbError::ForeignKey(_) | DbError::Fault(_) => Code::Internal,
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_knows_its_place() {
+        let line = line!() + 1;
+        let cause = Error::internal("broken").cause.unwrap();
+        let place = cause.place.unwrap();
+        assert_eq!(
+            (cause.text.as_str(), place.file(), place.line()),
+            ("broken", file!(), line)
+        );
+        let line = line!() + 1;
+        let cause = Error::from(DbError::fault("broken")).cause.unwrap();
+        let place = cause.place.unwrap();
+        assert_eq!(cause.text, "a unit of work failed: broken");
+        assert_eq!((place.file(), place.line()), (file!(), line));
+    }
+
+    /// `?` passes its own place on.
+    #[test]
+    fn a_fault_of_a_pool_has_the_place_of_the_question_mark() {
+        let line = line!() + 1;
+        let ask = || -> Result<(), Error> { Ok(Err(PoolError::Lost("gone"))?) };
+        let place = ask().unwrap_err().cause.unwrap().place.unwrap();
+        assert_eq!((place.file(), place.line()), (file!(), line));
+    }
+
+    /// A function's path that is called by the standard library has its place there.
+    #[test]
+    fn no_place_is_lost_in_the_standard_library() {
+        let mut folders = vec![std::path::PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src"
+        ))];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                let lines = text.lines().enumerate();
+                for (number, line) in lines.filter(|(_, line)| !line.trim().starts_with("//")) {
+                    let paths = ["(Error::internal", "(Failure::fault", "(DbError::fault"];
+                    let is_path = paths.iter().any(|path| line.contains(&format!("{path})")));
+                    assert!(
+                        !is_path,
+                        "{}:{}: call it in a closure",
+                        path.display(),
+                        number + 1
+                    );
+                }
+            }
         }
     }
 }

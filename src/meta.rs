@@ -13,9 +13,9 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::core::bus::Bus;
 use crate::core::compression;
-use crate::core::db::{Db, DbError, migrations};
+use crate::core::db::{Db, migrations};
 use crate::core::redis::health::RedisHealth;
-use crate::error::{Code, Error, TABLE};
+use crate::error::{Cause, Code, Error, TABLE};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, CacheControl};
 
@@ -154,8 +154,8 @@ async fn livez() -> Result<HttpResponse, Error> {
 }
 
 async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
-    let not_ready = |detail: &str, cause: String| Error {
-        cause: Some(cause),
+    let not_ready = |detail: &str, cause: Cause| Error {
+        cause: Some(cause.into()),
         ..Error::with_detail(Code::NotReady, detail)
     };
     // A read of a table: a cluster node without quorum still answers SELECT 1.
@@ -163,15 +163,11 @@ async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
         .db
         .read(|conn| Result::Ok(migrations::is_current(conn).map_err(|e| e.to_string())))
         .await
-        .map_err(|error| match error {
-            DbError::Unavailable(cause) | DbError::Fault(cause) | DbError::Unique(cause) => {
-                not_ready("The database cannot be reached.", cause)
-            }
-            DbError::ForeignKey => not_ready("The database cannot be reached.", String::new()),
-        })?
+        .map_err(|error| Cause::from(&error))
+        .and_then(|asked| asked.map_err(|why| Cause::new(why)))
         .map_err(|cause| not_ready("The database cannot be reached.", cause))?;
     if !is_current {
-        let cause = "migrations are pending".to_owned();
+        let cause = Cause::new("migrations are pending");
         return Err(not_ready("The database lacks migrations.", cause));
     }
     let is_degraded = health

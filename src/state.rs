@@ -24,6 +24,7 @@ use crate::core::rate_limits::RateLimits;
 use crate::core::redis::health::RedisHealth;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
+use crate::core::telemetry::chain::Chain;
 use crate::http::middleware;
 use crate::jobs::events::JobWritten;
 use crate::jobs::handler::Registry;
@@ -197,7 +198,7 @@ impl AppState {
         let installation = self
             .db
             .read_blocking(&migrations::installation)
-            .map_err(|error| format!("cannot name the installation: {error:?}"))?;
+            .map_err(|error| format!("cannot name the installation: {}", Chain(&error)))?;
         Ok(Some(RedisTransport::new(
             url.client()?,
             health,

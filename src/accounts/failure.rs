@@ -1,6 +1,7 @@
 //! The error type of the actions.
 
 use std::fmt;
+use std::panic::Location;
 
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
@@ -12,12 +13,22 @@ pub enum Failure {
     /// The threads for costly work have too much to do.
     Pool(PoolError),
     /// A fault of the machine or of ours, such as no random bits.
-    Fault(String),
+    Fault {
+        why: String,
+        /// Where in the code it was met.
+        place: &'static Location<'static>,
+    },
 }
 
 impl Failure {
-    pub fn fault(cause: impl fmt::Display) -> Self {
-        Self::Fault(cause.to_string())
+    /// A fault that the caller met. As a path, in `map_err(Failure::fault)`, it would name
+    /// a place in the standard library: call it in a closure.
+    #[track_caller]
+    pub fn fault(why: impl fmt::Display) -> Self {
+        Self::Fault {
+            why: why.to_string(),
+            place: Location::caller(),
+        }
     }
 }
 

@@ -44,7 +44,7 @@ impl Hasher {
         self.pool
             .run(move || password.hash(cost))
             .await?
-            .map_err(Failure::fault)
+            .map_err(|e| Failure::fault(e))
     }
 
     /// Whether the hash is that of `password`.

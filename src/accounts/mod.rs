@@ -30,6 +30,7 @@ pub mod storage;
 pub mod tokens;
 pub mod types;
 
+use std::future::Future;
 use std::sync::Arc;
 
 use diesel::result::QueryResult;
@@ -73,38 +74,40 @@ impl Directory {
     /// [`Db::write`], after which `publish` says what has happened. It runs on the thread
     /// that committed: before anybody is answered, and also when the request that asked
     /// for the write is given up.
-    pub async fn write<T, F, P>(&self, work: F, publish: P) -> Result<T, DbError>
+    #[track_caller]
+    pub fn write<T, F, P>(&self, work: F, publish: P) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
         P: FnOnce(&Bus, &T) + Send + 'static,
     {
         let bus = Arc::clone(&self.bus);
-        self.db
-            .write_then(work, move |done| {
-                if let Ok(done) = done {
-                    publish(&bus, done);
-                }
-            })
-            .await
+        self.db.write_then(work, move |done| {
+            if let Ok(done) = done {
+                publish(&bus, done);
+            }
+        })
     }
 
     /// The same for a write that may change what any cached response shows, such as the
     /// name of an author. A commit that failed may have happened, so it counts as well.
-    pub async fn write_shown<T, F, P>(&self, work: F, publish: P) -> Result<T, DbError>
+    #[track_caller]
+    pub fn write_shown<T, F, P>(
+        &self,
+        work: F,
+        publish: P,
+    ) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
         P: FnOnce(&Bus, &T) + Send + 'static,
     {
         let bus = Arc::clone(&self.bus);
-        self.db
-            .write_then(work, move |done| {
-                bus.publish(&AnythingChanged {});
-                if let Ok(done) = done {
-                    publish(&bus, done);
-                }
-            })
-            .await
+        self.db.write_then(work, move |done| {
+            bus.publish(&AnythingChanged {});
+            if let Ok(done) = done {
+                publish(&bus, done);
+            }
+        })
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use crate::core::db::DbError;
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 use crate::posts::actions::check;
 use crate::server;
 
@@ -51,8 +52,5 @@ pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<()
 
 /// What went wrong, as a line.
 pub fn failed(error: &DbError) -> String {
-    match error {
-        DbError::Unavailable(why) | DbError::Fault(why) | DbError::Unique(why) => why.clone(),
-        DbError::ForeignKey => "a row that is referred to is gone".to_owned(),
-    }
+    Chain(error).to_string()
 }

@@ -17,6 +17,7 @@ use crate::accounts::types::{
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 use crate::error::Code;
 use crate::http::path::parse_id;
 use crate::notify::Language;
@@ -130,7 +131,7 @@ async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String>
     loop {
         let (users, _) = actions::list_users(directory, None, (offset, AT_ONCE))
             .await
-            .map_err(database_failed)?;
+            .map_err(|error| database_failed(&error))?;
         if users.is_empty() {
             return Ok(());
         }
@@ -186,7 +187,7 @@ async fn find(directory: &Directory, account: &str) -> Result<User, String> {
         None => actions::find_user_by_account(directory, Account::of(account)).await,
     };
     found
-        .map_err(database_failed)?
+        .map_err(|error| database_failed(&error))?
         .ok_or_else(|| unknown(account))
 }
 
@@ -221,18 +222,15 @@ fn new_password(own: &[&str]) -> Result<Password, String> {
 /// What went wrong, as a line.
 fn failed(failure: Failure) -> String {
     match failure {
-        Failure::Database(error) => database_failed(error),
+        Failure::Database(error) => database_failed(&error),
         Failure::Pool(PoolError::Overloaded) => "too much is waiting already".to_owned(),
         Failure::Pool(PoolError::Lost(why)) => why.to_owned(),
-        Failure::Fault(why) => why,
+        Failure::Fault { why, .. } => why,
     }
 }
 
-fn database_failed(error: DbError) -> String {
-    match error {
-        DbError::Unique(why) | DbError::Unavailable(why) | DbError::Fault(why) => why,
-        DbError::ForeignKey => "a row that it refers to is gone".to_owned(),
-    }
+fn database_failed(error: &DbError) -> String {
+    Chain(error).to_string()
 }
 
 fn say(out: &mut impl Write, line: &str) -> Result<(), String> {

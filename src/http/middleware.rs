@@ -27,7 +27,8 @@ use super::{endpoint, sliced_body};
 use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 use crate::core::settings::Settings;
 use crate::core::settings::public_url::PublicUrl;
-use crate::error::{Code, Error};
+use crate::core::telemetry::{self, request as log};
+use crate::error::{Cause, Code, Error};
 
 /// The user of a request, for its log line.
 #[derive(Clone, Copy)]
@@ -85,6 +86,16 @@ pub async fn handle(
     if let Some(response) = visit.lookup(&request).await {
         return Ok(request.into_response(response));
     }
+    let id = visit.id.0.as_str().into();
+    log::scope(id, routed(visit, request, next)).await
+}
+
+/// The way of a request that has no finished answer; lines of the log have its id.
+async fn routed(
+    visit: Visit,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     if let Some(response) = visit.refuse_foreign_page(&request) {
         return Ok(request.into_response(response));
     }
@@ -105,7 +116,15 @@ pub async fn handle(
             Err(visit.end_without_request(response))
         }
         Err(panic) => {
-            let error = Error::internal(format!("panic: {}", panic_text(&*panic)));
+            // The hook logged the place of the panic; this one says nothing.
+            let cause = Cause {
+                text: format!("panic: {}", telemetry::panic_text(&*panic)),
+                place: None,
+            };
+            let error = Error {
+                cause: Some(cause.into()),
+                ..Error::new(Code::Internal)
+            };
             let response = visit.problem_of(HttpResponse::from_error(error));
             Err(visit.end_without_request(response))
         }
@@ -184,10 +203,13 @@ impl Visit {
         let (answer, cause) = match error.as_error::<Error>() {
             Some(ours) => (ours.respond(&self.id.0), ours.cause.clone()),
             None => {
-                let cause = response
-                    .status()
-                    .is_server_error()
-                    .then(|| error.to_string());
+                let is_fault = response.status().is_server_error();
+                let cause = is_fault.then(|| {
+                    Box::new(Cause {
+                        text: error.to_string(),
+                        place: None,
+                    })
+                });
                 (
                     Error::new(code_for(response.status())).respond(&self.id.0),
                     cause,
@@ -195,7 +217,13 @@ impl Visit {
             }
         };
         if let Some(cause) = cause {
-            tracing::error!(request_id = %self.id.0, cause, "a request met a fault");
+            let place = cause.place.map(tracing::field::display);
+            tracing::error!(
+                request_id = self.id.0,
+                cause = cause.text,
+                place,
+                "a request met a fault"
+            );
         }
         answer
     }
@@ -260,14 +288,6 @@ fn code_for(status: StatusCode) -> Code {
         status if status.is_client_error() => Code::MalformedRequest,
         _ => Code::Internal,
     }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 /// Answers by what the client has and what it can read, unless that was done.

@@ -40,7 +40,7 @@ pub struct Rendered {
 
 /// Serializes `value`; the ETag is the first 128 bits of the body's SHA-256.
 pub fn render<T: Serialize>(value: &T) -> Result<Rendered, Error> {
-    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
     let etag = etag_of(&body);
     Ok(Rendered { body, etag })
 }
@@ -51,7 +51,7 @@ pub fn json<T: Serialize>(
     cache_control: CacheControl,
     value: &T,
 ) -> Result<HttpResponse, Error> {
-    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
     Ok(builder(status, cache_control).body(body))
 }
 
@@ -65,13 +65,13 @@ pub fn builder(status: StatusCode, cache_control: CacheControl) -> HttpResponseB
 
 /// A public read as the parts of a response for the cache.
 pub fn cacheable_json<T: Serialize>(value: &T, link: Option<&str>) -> Result<Parts, Error> {
-    let body = serde_json::to_vec(value).map_err(Error::internal)?;
+    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
     cacheable(body, "application/json", link)
 }
 
 /// The same for bytes of another media type.
 pub fn cacheable(body: Vec<u8>, content_type: &str, link: Option<&str>) -> Result<Parts, Error> {
-    let header = |text: &str| HeaderValue::try_from(text).map_err(Error::internal);
+    let header = |text: &str| HeaderValue::try_from(text).map_err(|e| Error::internal(e));
     Ok(Parts {
         etag: header(&etag_of(&body))?,
         body,

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 
 use crate::core::db::DbError;
 use crate::core::db::schema::job;
+use crate::core::telemetry::chain::Chain;
 
 /// What jobs have in common that the same handler does. Declared beside the handler
 /// ([`JobHandler`](super::handler::JobHandler)).
@@ -133,7 +134,7 @@ pub enum Failure {
 
 impl From<DbError> for Failure {
     fn from(error: DbError) -> Self {
-        Self::Transient(format!("database: {error:?}"))
+        Self::Transient(Chain(&error).to_string())
     }
 }
 

@@ -42,16 +42,28 @@ pub struct JobView {
 
 impl From<StoredJob> for JobView {
     fn from(job: StoredJob) -> Self {
+        // Whole: no column is left out unnoticed.
+        let StoredJob {
+            job_id,
+            kind,
+            state,
+            attempts,
+            due,
+            user_id,
+            last_error,
+            created,
+            finished,
+        } = job;
         Self {
-            job_id: job.job_id,
-            kind: job.kind,
-            state: job.state,
-            attempts: job.attempts,
-            due: job.due,
-            user_id: job.user_id,
-            last_error: job.last_error,
-            created: job.created,
-            finished: job.finished,
+            job_id,
+            kind,
+            state,
+            attempts,
+            due,
+            user_id,
+            last_error,
+            created,
+            finished,
         }
     }
 }

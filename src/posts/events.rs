@@ -59,6 +59,6 @@ pub fn post_changed(bus: &Bus, states: &[&PostSummary]) {
 pub fn write_failed(bus: &Bus, error: &DbError) {
     match error {
         DbError::Unavailable(_) | DbError::Fault(_) => bus.publish(&AnythingChanged {}),
-        DbError::Unique(_) | DbError::ForeignKey => {}
+        DbError::Unique(_) | DbError::ForeignKey(_) => {}
     }
 }

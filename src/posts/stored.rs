@@ -18,7 +18,7 @@ pub struct PostSummary {
     /// Its position in lists, the newest with the highest number: the column `place`.
     pub position: i64,
     /// As in the column.
-    pub(super) tags: String,
+    pub(in crate::posts) tags: String,
     /// The author's name.
     pub author: String,
 }

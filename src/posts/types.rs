@@ -97,10 +97,13 @@ pub struct PostChange {
 impl PostChange {
     /// Whether it changes anything at all.
     pub fn is_empty(&self) -> bool {
-        self.title.is_none()
-            && self.content.is_none()
-            && self.status.is_none()
-            && self.tags.is_none()
+        let Self {
+            title,
+            content,
+            status,
+            tags,
+        } = self;
+        title.is_none() && content.is_none() && status.is_none() && tags.is_none()
     }
 }
 

@@ -7,6 +7,7 @@ use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::types::Revocation;
 use crate::core::db::{DatabaseUrl, Db, DbError};
 use crate::core::process_lock::ProcessLock;
+use crate::core::telemetry::chain::Chain;
 use crate::posts::events::AnythingChanged;
 use crate::state::AppState;
 
@@ -73,7 +74,7 @@ pub async fn follow(app: AppState, lock: ProcessLock) {
         match &caught_up {
             Ok(()) if is_lost => tracing::info!("the changes of other processes are seen again"),
             Err(error) if !is_lost => {
-                tracing::warn!(?error, "cannot see the changes of other processes");
+                tracing::warn!(error = %Chain(&error), place = %error.place(), "cannot see the changes of other processes");
             }
             _ => {}
         }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::follow::follow;
 use super::start::{Bound, DRAIN_SECONDS, PreparedWorker};
+use crate::core::telemetry::chain::Chain;
 use crate::jobs::worker::{Worker, thread};
 use crate::posts::actions::check;
 use crate::presence::actions::refresh_names::refresh_names;
@@ -25,7 +26,7 @@ fn index_pending(app: &AppState) {
         Ok(0) => {}
         Ok(done) => tracing::info!(done, "indexed posts for the search"),
         Err(error) => tracing::warn!(
-            ?error,
+            error = %Chain(&error), place = %error.place(),
             "cannot index posts for the search; the next start goes on with it"
         ),
     }

@@ -19,6 +19,7 @@ use crate::core::db::{Db, migrations};
 use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 use crate::http::middleware;
 use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
@@ -136,7 +137,7 @@ fn worker_of(app: &AppState) -> Result<Worker, String> {
     let worker = app.worker(notifier);
     worker
         .enqueue_periodic()
-        .map_err(|error| format!("cannot plan jobs: {error:?}"))?;
+        .map_err(|error| format!("cannot plan jobs: {}", Chain(&error)))?;
     Ok(worker)
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
 use inkpot::core::db::{Conn, DatabaseUrl, connection};
 use serde_json::{Value, json};
 
@@ -596,6 +597,36 @@ fn the_description_is_printed() {
         String::from_utf8(printed.stdout).unwrap(),
         inkpot::openapi::render().unwrap().yaml
     );
+}
+
+#[test]
+fn a_fault_is_logged_with_its_request_and_its_place() {
+    for format in ["text", "json"] {
+        let dir = directory();
+        let mut command = inkpot(dir.path());
+        let server = Process::start(command.env("INKPOT_LOG_FORMAT", format));
+        let url = format!("sqlite:{}", dir.path().join("data/inkpot.db").display());
+        connection::open(&DatabaseUrl::parse(&url).unwrap())
+            .unwrap()
+            .batch_execute("ALTER TABLE content RENAME TO gone")
+            .unwrap();
+        let (status, _) = server.call("GET", "/post/1", "X-Request-Id: req-7\r\n", "");
+        assert_eq!(status, 500);
+        server.signal("TERM");
+        let (_, log) = server.wait();
+        let line = log.lines().find(|line| line.contains("met a fault"));
+        let line = line.unwrap_or_else(|| panic!("no fault in the log:\n{log}"));
+        // The place is in the code that reads posts.
+        for part in ["req-7", "no such table: content", "src/posts/"] {
+            assert!(line.contains(part), "{part:?} is not in {line}");
+        }
+        if format == "json" {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["request_id"], "req-7");
+            let place = line["place"].as_str().unwrap();
+            assert!(place.contains(".rs:"), "{place}");
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::accounts::tokens::{KeyInfo, LEEWAY, Tokens};
 use crate::accounts::types::{NewKey, StoredKey};
 use crate::core::db::{Conn, Db, DbError, dialect};
 use crate::core::settings::{JwtAlg, MAX_TOKEN_TTL};
+use crate::core::telemetry::chain::Chain;
 
 /// How long before it signs a key is told: every process reads the table twice in
 /// that time, and what verifiers keep of the public keys has ended.
@@ -35,7 +36,7 @@ fn generate(tokens: &Tokens) -> Result<NewKey, String> {
 pub async fn catch_up(db: &Db, tokens: &Tokens) -> Result<(), DbError> {
     take_over(tokens, &db.read(signing_keys::load_all).await?);
     if tokens.lacks_signer() {
-        let make = first(tokens).map_err(DbError::Fault)?;
+        let make = first(tokens).map_err(|why| DbError::fault(why))?;
         take_over(tokens, &db.write(make).await?);
     }
     Ok(())
@@ -53,7 +54,9 @@ fn take_over(tokens: &Tokens, rows: &[StoredKey]) {
 pub fn start(db: &Db, tokens: &Tokens) -> Result<(), String> {
     load(db, tokens)?;
     if tokens.lacks_signer() {
-        let rows = db.write_blocking(&first(tokens)?).map_err(failed)?;
+        let rows = db
+            .write_blocking(&first(tokens)?)
+            .map_err(|error| failed(&error))?;
         tokens.reload(&rows)?;
     }
     std::thread::sleep(tokens.ready_in());
@@ -62,16 +65,14 @@ pub fn start(db: &Db, tokens: &Tokens) -> Result<(), String> {
 
 /// Reads the table into `tokens`. The error is one line.
 fn load(db: &Db, tokens: &Tokens) -> Result<(), String> {
-    tokens.reload(&db.read_blocking(&signing_keys::load_all).map_err(failed)?)
+    tokens.reload(
+        &db.read_blocking(&signing_keys::load_all)
+            .map_err(|error| failed(&error))?,
+    )
 }
 
-fn failed(error: DbError) -> String {
-    match error {
-        DbError::Unavailable(why) | DbError::Fault(why) | DbError::Unique(why) => {
-            format!("the signing keys: {why}")
-        }
-        DbError::ForeignKey => "the signing keys: a row is missing".to_owned(),
-    }
+fn failed(error: &DbError) -> String {
+    format!("the signing keys: {}", Chain(error))
 }
 
 /// The unit of work that makes a key unless there is one that goes on signing. Of
@@ -110,7 +111,9 @@ pub struct Rotated {
 /// under the first secret, so that the others may leave the list.
 pub fn rotate(db: &Db, tokens: &Tokens) -> Result<Rotated, String> {
     let new = generate(tokens)?;
-    let rows = db.read_blocking(&signing_keys::load_all).map_err(failed)?;
+    let rows = db
+        .read_blocking(&signing_keys::load_all)
+        .map_err(|error| failed(&error))?;
     tokens.reload(&rows)?;
     let sealed_again = rows
         .iter()
@@ -135,7 +138,7 @@ pub fn rotate(db: &Db, tokens: &Tokens) -> Result<Rotated, String> {
             deleted,
         })
     })
-    .map_err(failed)
+    .map_err(|error| failed(&error))
 }
 
 /// Kid, old and new ciphertext of a row that is not under the first secret.
@@ -225,5 +228,5 @@ pub fn retire(db: &Db, tokens: &Tokens, kid: &str) -> Result<(), NotRetired> {
         signing_keys::retire(conn, kid, now)?;
         Ok(Ok(()))
     })
-    .map_err(|error| NotRetired::Failed(failed(error)))?
+    .map_err(|error| NotRetired::Failed(failed(&error)))?
 }

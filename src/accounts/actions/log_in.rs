@@ -108,7 +108,7 @@ async fn open(
     client: ClientInfo,
 ) -> Result<Option<(User, OpenSession)>, Failure> {
     let now = accounts.directory.clock.now();
-    let nonce = new_nonce().map_err(Failure::Fault)?;
+    let nonce = new_nonce().map_err(|why| Failure::fault(why))?;
     let (keys, times) = (
         Arc::clone(&accounts.refresh_keys),
         (now, accounts.lifetimes),

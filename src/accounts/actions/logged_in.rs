@@ -26,7 +26,7 @@ impl LoggedIn {
         let access_token = accounts
             .tokens
             .issue(user.user_id, session.session_id)
-            .map_err(Failure::Fault)?;
+            .map_err(|why| Failure::fault(why))?;
         Ok(Box::new(Self {
             user,
             access_token,

@@ -31,7 +31,7 @@ pub async fn register(
 ) -> Result<Registered, Failure> {
     let now = accounts.directory.clock.now();
     let new = hashed(&accounts.directory, new, now).await?;
-    let nonce = new_nonce().map_err(Failure::Fault)?;
+    let nonce = new_nonce().map_err(|why| Failure::fault(why))?;
     let (keys, times) = (
         Arc::clone(&accounts.refresh_keys),
         (now, accounts.lifetimes),
@@ -112,8 +112,5 @@ async fn hashed(
 
 /// The identifier whose unique index refused a write; other errors are failures.
 pub(super) fn taken(error: DbError) -> Result<Identifier, Failure> {
-    match &error {
-        DbError::Unique(message) => users::taken(message).ok_or(Failure::Database(error)),
-        _ => Err(Failure::Database(error)),
-    }
+    users::taken(&error).ok_or(Failure::Database(error))
 }

@@ -43,7 +43,7 @@ pub async fn send_code(
     language: Language,
 ) -> Result<CodeSent, Failure> {
     let now = accounts.directory.clock.now();
-    let nonce = new_nonce().map_err(Failure::Fault)?;
+    let nonce = new_nonce().map_err(|why| Failure::fault(why))?;
     let keys = Arc::clone(&accounts.code_keys);
     let sent = accounts
         .directory

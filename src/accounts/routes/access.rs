@@ -84,7 +84,8 @@ async fn register(
         Registered::LoggedIn(logged_in) => {
             let location = format!("/user/{}", logged_in.user.user_id);
             let mut answer = token_answer(StatusCode::CREATED, *logged_in, false)?;
-            let location = header::HeaderValue::try_from(location).map_err(Error::internal)?;
+            let location =
+                header::HeaderValue::try_from(location).map_err(|e| Error::internal(e))?;
             answer.headers_mut().insert(header::LOCATION, location);
             Ok(answer)
         }
@@ -182,7 +183,7 @@ fn token_answer(
         refresh_token: (!by_cookie).then(|| session.refresh_token.clone()),
         refresh_expires_in: remaining,
     };
-    let body = serde_json::to_vec(&answer).map_err(Error::internal)?;
+    let body = serde_json::to_vec(&answer).map_err(|e| Error::internal(e))?;
     let mut response = response::builder(status, CacheControl::NoStore);
     if by_cookie {
         let max_age = session.remembered.then_some(remaining);

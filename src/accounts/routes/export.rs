@@ -1,6 +1,7 @@
 //! The export over HTTP: one JSON document that is streamed while it is read.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
@@ -17,6 +18,7 @@ use super::views::{
 use crate::accounts::Accounts;
 use crate::accounts::actions::{Export, ExportRest, Part};
 use crate::accounts::extract::Caller;
+use crate::core::telemetry::request;
 use crate::error::{Code, Error};
 use crate::http::response::{self, CacheControl};
 use crate::jobs::views::{JobView, job_example};
@@ -47,6 +49,7 @@ struct Writer {
     ready: VecDeque<Bytes>,
     /// Whether the list that is being written has an element yet.
     has_element: bool,
+    request_id: Option<Arc<str>>,
 }
 
 pub async fn export(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse, Error> {
@@ -57,6 +60,7 @@ pub async fn export(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse,
         ready: VecDeque::from([head(&export, caller.session_id)?]),
         rest: export.rest,
         has_element: false,
+        request_id: request::current(),
     };
     let body = stream::try_unfold(writer, Writer::next);
     Ok(response::builder(StatusCode::OK, CacheControl::NoStore)
@@ -84,7 +88,7 @@ fn head(export: &Export, session_id: i64) -> Result<Bytes, Error> {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(Error::internal)
+    serde_json::to_string(value).map_err(|e| Error::internal(e))
 }
 
 impl Writer {
@@ -92,8 +96,16 @@ impl Writer {
     async fn next(mut self) -> Result<Option<(Bytes, Self)>, Error> {
         while self.ready.is_empty() {
             // Part of the answer is out already: all that is left is to cut it off.
+            let request_id = self.request_id.clone();
+            let request_id = request_id.as_deref();
             let is_over = self.read().await.inspect_err(|error| {
-                tracing::error!(cause = error.cause, "an export was cut off");
+                let cause = error.cause.as_ref();
+                let place = cause
+                    .and_then(|cause| cause.place)
+                    .map(tracing::field::display);
+                let cause = cause.map(|cause| cause.text.as_str());
+                // The body is sent when its request has left the middleware.
+                tracing::error!(request_id, cause, place, "an export was cut off");
             })?;
             if is_over {
                 return Ok(None);

@@ -6,18 +6,22 @@ use actix_web::http::{StatusCode, header};
 use crate::accounts::failure::Failure;
 use crate::accounts::password::Fault;
 use crate::accounts::types::Identifier;
-use crate::error::{Code, Error, FieldError};
+use crate::error::{Cause, Code, Error, FieldError};
 use crate::http::response::{self, CacheControl};
 
 /// The group of the routes in the API's description.
 pub const TAG: &str = "users";
 
 impl From<Failure> for Error {
+    #[track_caller]
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Database(error) => error.into(),
             Failure::Pool(error) => error.into(),
-            Failure::Fault(cause) => Self::internal(cause),
+            Failure::Fault { why, place } => Self {
+                cause: Some(Cause::at(why, place).into()),
+                ..Self::new(Code::Internal)
+            },
         }
     }
 }
@@ -46,7 +50,7 @@ pub fn nothing() -> HttpResponse {
 /// A page of a list, with links to the others.
 pub fn page<T: serde::Serialize>(answer: &T, link: String) -> Result<HttpResponse, Error> {
     let mut response = response::json(StatusCode::OK, CacheControl::NoStore, answer)?;
-    let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
+    let link = header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)
 }

@@ -50,17 +50,32 @@ impl From<User> for UserInfo {
         } else {
             Role::User
         };
+        // Whole: no column is left out unnoticed.
+        let User {
+            user_id,
+            email,
+            name,
+            username,
+            mobile,
+            password_hash: _,
+            role: _,      // said above
+            is_active: _, // only admins are told
+            email_verified,
+            mobile_verified,
+            created,
+            updated,
+        } = user;
         Self {
-            user_id: user.user_id,
-            name: user.name,
-            email: user.email,
-            username: user.username,
-            mobile: user.mobile,
+            user_id,
+            name,
+            email,
+            username,
+            mobile,
             role,
-            email_verified: user.email_verified,
-            mobile_verified: user.mobile_verified,
-            created: user.created,
-            updated: user.updated,
+            email_verified,
+            mobile_verified,
+            created,
+            updated,
         }
     }
 }
@@ -147,15 +162,28 @@ pub struct SessionView {
 
 impl SessionView {
     pub fn new(session: Session, current: i64) -> Self {
+        let Session {
+            session_id,
+            user_id: _, // whoever asks
+            remembered,
+            nonce: _,
+            generation: _,
+            refresh_hash: _,
+            user_agent,
+            ip,
+            created,
+            rotated,
+            expires,
+        } = session;
         Self {
-            session_id: session.session_id,
-            current: session.session_id == current,
-            remembered: session.remembered,
-            user_agent: session.user_agent,
-            ip: session.ip,
-            created: session.created,
-            last_used: session.rotated,
-            expires: session.expires,
+            session_id,
+            current: session_id == current,
+            remembered,
+            user_agent,
+            ip,
+            created,
+            last_used: rotated,
+            expires,
         }
     }
 }
@@ -188,15 +216,25 @@ pub struct AuditView {
 
 impl From<AuditEntry> for AuditView {
     fn from(entry: AuditEntry) -> Self {
+        let AuditEntry {
+            audit_id,
+            at,
+            user_id,
+            actor_id,
+            action,
+            ip,
+            request_id,
+            detail,
+        } = entry;
         Self {
-            audit_id: entry.audit_id,
-            at: entry.at,
-            user_id: entry.user_id,
-            actor_id: entry.actor_id,
-            action: entry.action,
-            ip: entry.ip,
-            request_id: entry.request_id,
-            detail: entry.detail,
+            audit_id,
+            at,
+            user_id,
+            actor_id,
+            action,
+            ip,
+            request_id,
+            detail,
         }
     }
 }
@@ -225,12 +263,19 @@ pub struct PublicView {
 
 impl From<PublicUser> for PublicView {
     fn from(user: PublicUser) -> Self {
+        let PublicUser {
+            user_id,
+            name,
+            username,
+            created,
+            posts,
+        } = user;
         Self {
-            user_id: user.user_id,
-            name: user.name,
-            username: user.username,
-            created: user.created,
-            posts: user.posts,
+            user_id,
+            name,
+            username,
+            created,
+            posts,
         }
     }
 }
@@ -273,13 +318,25 @@ pub struct CodeView {
 
 impl From<CodeRow> for CodeView {
     fn from(row: CodeRow) -> Self {
+        let CodeRow {
+            code_id: _, // nothing can be asked by it
+            user_id: _, // whoever asks
+            purpose,
+            target,
+            nonce: _,
+            code_hash: _,
+            tries,
+            created,
+            expires,
+            used,
+        } = row;
         Self {
-            purpose: row.purpose,
-            target: row.target,
-            tries: row.tries,
-            created: row.created,
-            expires: row.expires,
-            used: row.used,
+            purpose,
+            target,
+            tries,
+            created,
+            expires,
+            used,
         }
     }
 }

@@ -16,28 +16,41 @@ pub fn insert(
     client: &ClientInfo,
     now: NaiveDateTime,
 ) -> QueryResult<()> {
+    // Whole: no field is left out unnoticed.
+    let NewAuditEntry {
+        action,
+        user_id,
+        actor,
+        detail,
+    } = entry;
+    let ClientInfo {
+        ip,
+        user_agent: _,
+        request_id,
+    } = client;
+    let actor_id = actor.user_id();
     diesel::insert_into(audit::table)
         .values((
             audit::at.eq(now),
-            audit::user_id.eq(entry.user_id),
-            audit::actor_id.eq(entry.actor.user_id()),
-            audit::action.eq(entry.action.name()),
-            audit::ip.eq(&client.ip),
-            audit::request_id.eq(&client.request_id),
-            audit::detail.eq(entry.detail),
+            audit::user_id.eq(user_id),
+            audit::actor_id.eq(actor_id),
+            audit::action.eq(action.name()),
+            audit::ip.eq(ip),
+            audit::request_id.eq(request_id),
+            audit::detail.eq(detail),
         ))
         .execute(conn)?;
-    let is_alarm = entry.action == Action::RefreshReused;
+    let is_alarm = action == Action::RefreshReused;
     if is_alarm {
         tracing::warn!(
-            target: "inkpot::audit", action = entry.action.name(), user_id = entry.user_id,
-            ip = client.ip, request_id = client.request_id, "a used refresh token came back: the session was ended"
+            target: "inkpot::audit", action = action.name(), user_id,
+            ip, request_id, "a used refresh token came back: the session was ended"
         );
     } else {
         tracing::info!(
-            target: "inkpot::audit", action = entry.action.name(), user_id = entry.user_id,
-            actor_id = entry.actor.user_id(), ip = client.ip, request_id = client.request_id,
-            detail = entry.detail, "audit"
+            target: "inkpot::audit", action = action.name(), user_id,
+            actor_id, ip, request_id,
+            detail, "audit"
         );
     }
     Ok(())

@@ -10,13 +10,13 @@ use crate::accounts::types::{
     ADMIN, Account, AdminChange, Administered, Change, Identifier, NewUser, ProfileChange, User,
 };
 use crate::core::db::schema::user;
-use crate::core::db::{Conn, dialect};
+use crate::core::db::{Conn, DbError, dialect};
 
-/// The identifier that another user has, by what the violation of a unique index says;
-/// `None` for another index.
-pub fn taken(message: &str) -> Option<Identifier> {
+/// The identifier that another user has, by the unique index that refused a write;
+/// `None` for another index and another error.
+pub fn taken(error: &DbError) -> Option<Identifier> {
     let indexes = ["user_email_key", "user_username_key", "user_mobile_key"];
-    match dialect::unique_index(message, &indexes)? {
+    match error.unique_index(&indexes)? {
         "user_email_key" => Some(Identifier::Email),
         "user_username_key" => Some(Identifier::Username),
         "user_mobile_key" => Some(Identifier::Mobile),
@@ -26,25 +26,34 @@ pub fn taken(message: &str) -> Option<Identifier> {
 
 /// Inserts and gives the row back; the unique indexes are the check.
 pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
+    // Whole: no field is left out unnoticed.
+    let NewUser {
+        email,
+        name,
+        username,
+        mobile,
+        password_hash,
+        now,
+    } = new;
     diesel::insert_into(user::table)
         .values((
             (
-                user::email.eq(&new.email.text),
-                user::email_key.eq(&new.email.key),
-                user::name.eq(&new.name.0),
-                user::username.eq(new.username.as_ref().map(|u| &u.text)),
-                user::username_key.eq(new.username.as_ref().map(|u| &u.key)),
-                user::mobile.eq(new.mobile.as_ref().map(|m| &m.text)),
-                user::mobile_key.eq(new.mobile.as_ref().map(|m| &m.key)),
-                user::password.eq(&new.password_hash),
+                user::email.eq(&email.text),
+                user::email_key.eq(&email.key),
+                user::name.eq(&name.0),
+                user::username.eq(username.as_ref().map(|u| &u.text)),
+                user::username_key.eq(username.as_ref().map(|u| &u.key)),
+                user::mobile.eq(mobile.as_ref().map(|m| &m.text)),
+                user::mobile_key.eq(mobile.as_ref().map(|m| &m.key)),
+                user::password.eq(password_hash),
             ),
             (
                 user::role.eq("user"),
                 user::is_active.eq(true),
                 user::email_verified.eq(false),
                 user::mobile_verified.eq(false),
-                user::created.eq(new.now),
-                user::updated.eq(new.now),
+                user::created.eq(now),
+                user::updated.eq(now),
             ),
         ))
         .execute(conn)?;
@@ -116,13 +125,20 @@ pub fn change_profile(
     change: &ProfileChange,
     now: NaiveDateTime,
 ) -> QueryResult<Option<User>> {
+    // Whole: no field is left out unnoticed.
+    let ProfileChange {
+        name,
+        email,
+        username,
+        mobile,
+    } = change;
     let row = || user::table.find(user_id);
-    if let Some(name) = &change.name {
+    if let Some(name) = name {
         diesel::update(row())
             .set(user::name.eq(&name.0))
             .execute(conn)?;
     }
-    if let Some(email) = &change.email {
+    if let Some(email) = email {
         diesel::update(row().filter(user::email_key.ne(&email.key)))
             .set(user::email_verified.eq(false))
             .execute(conn)?;
@@ -130,8 +146,8 @@ pub fn change_profile(
             .set((user::email.eq(&email.text), user::email_key.eq(&email.key)))
             .execute(conn)?;
     }
-    if change.username != Change::Keep {
-        let username = match &change.username {
+    if *username != Change::Keep {
+        let username = match username {
             Change::Set(username) => Some(username),
             _ => None,
         };
@@ -142,8 +158,8 @@ pub fn change_profile(
             ))
             .execute(conn)?;
     }
-    if change.mobile != Change::Keep {
-        let mobile = match &change.mobile {
+    if *mobile != Change::Keep {
+        let mobile = match mobile {
             Change::Set(mobile) => Some(mobile),
             _ => None,
         };
@@ -204,21 +220,25 @@ pub fn administer(
     change: &AdminChange,
     now: NaiveDateTime,
 ) -> QueryResult<Administered> {
-    let takes_rights = change.is_active == Some(false) || change.is_admin == Some(false);
+    // Whole: no field is left out unnoticed.
+    let AdminChange {
+        is_active,
+        is_admin,
+        name,
+    } = change;
+    let takes_rights = *is_active == Some(false) || *is_admin == Some(false);
     if takes_rights && is_last_admin(conn, user_id)? {
         return Ok(Administered::LastAdmin);
     }
     let Some(before) = find_user(conn, user_id)? else {
         return Ok(Administered::NotFound);
     };
-    let role = change
-        .is_admin
-        .map(|is_admin| if is_admin { ADMIN } else { "user" });
+    let role = is_admin.map(|is_admin| if is_admin { ADMIN } else { "user" });
     diesel::update(user::table.find(user_id))
         .set((
-            user::is_active.eq(change.is_active.unwrap_or(before.is_active)),
+            user::is_active.eq(is_active.unwrap_or(before.is_active)),
             user::role.eq(role.unwrap_or(&before.role)),
-            user::name.eq(change.name.as_ref().map_or(&before.name, |name| &name.0)),
+            user::name.eq(name.as_ref().map_or(&before.name, |name| &name.0)),
             user::updated.eq(now),
         ))
         .execute(conn)?;

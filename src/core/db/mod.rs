@@ -5,10 +5,13 @@
 
 pub mod connection;
 pub mod dialect;
+mod error;
 pub mod migrations;
 mod mysql;
 pub mod schema;
 
+use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,9 +21,12 @@ use diesel::connection::TransactionManager;
 use diesel::r2d2::R2D2Connection;
 use diesel::result::QueryResult;
 
+use super::telemetry::request;
 use connection::ConnectionManager;
 pub use connection::{Conn, DatabaseUrl};
 use dialect::ErrorClass;
+pub use error::{Cause, DbError};
+use error::{Failure, Place};
 
 type Pool = r2d2::Pool<ConnectionManager>;
 type Transactions = <Conn as Connection>::TransactionManager;
@@ -30,30 +36,6 @@ type Pooled = r2d2::PooledConnection<ConnectionManager>;
 const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a write that conflicts with another transaction is tried in all.
 const CONFLICT_ATTEMPTS: u32 = 8;
-
-/// Why a unit of work did not happen.
-#[derive(Debug)]
-pub enum DbError {
-    /// A unique index refused the write; its name, where it was recognised.
-    Unique(String),
-    /// The write refers to a row that is not there.
-    ForeignKey,
-    /// The database cannot be reached, is stopping, or has no connection free.
-    Unavailable(String),
-    /// A fault: a bug of ours, or an error nobody foresaw.
-    Fault(String),
-}
-
-impl DbError {
-    fn from_diesel(error: &diesel::result::Error) -> Self {
-        match dialect::error_class(error) {
-            ErrorClass::Unique => Self::Unique(error.to_string()),
-            ErrorClass::ForeignKey => Self::ForeignKey,
-            ErrorClass::Conflict | ErrorClass::Unavailable => Self::Unavailable(error.to_string()),
-            ErrorClass::Fault => Self::Fault(error.to_string()),
-        }
-    }
-}
 
 /// The database, shared by all workers. Cloning is cheap.
 #[derive(Clone)]
@@ -116,22 +98,24 @@ impl Db {
 
     /// Reads with one connection, outside any transaction. When the connection turns
     /// out to be stale, another one runs `work` again.
-    pub async fn read<T, F>(&self, work: F) -> Result<T, DbError>
+    #[track_caller]
+    pub fn read<T, F>(&self, work: F) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(move |db| db.read_blocking(&work)).await
+        self.blocking(Location::caller(), move |db| db.try_read(&work))
     }
 
     /// Reads several things that belong together: all queries of `work` see the
     /// database as it was at one moment.
-    pub async fn snapshot<T, F>(&self, work: F) -> Result<T, DbError>
+    #[track_caller]
+    pub fn snapshot<T, F>(&self, work: F) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(move |db| db.snapshot_blocking(&work)).await
+        self.blocking(Location::caller(), move |db| db.try_snapshot(&work))
     }
 
     /// Writes in one transaction: all of it or nothing. `work` runs again, a bounded
@@ -140,66 +124,102 @@ impl Db {
     /// happened and is never repeated.
     ///
     /// A refusal that must leave a trace is an `Ok` of the closure.
-    pub async fn write<T, F>(&self, work: F) -> Result<T, DbError>
+    #[track_caller]
+    pub fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(move |db| db.write_blocking(&work)).await
+        self.blocking(Location::caller(), move |db| db.try_write(&work))
     }
 
     /// [`write`](Self::write) with an after-commit hook: `then` gets the outcome, of a
     /// failed write too, on the thread that committed. It runs even when the request
     /// that asked for the write was dropped meanwhile.
-    pub async fn write_then<T, F, S>(&self, work: F, then: S) -> Result<T, DbError>
+    #[track_caller]
+    pub fn write_then<T, F, S>(&self, work: F, then: S) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
         S: FnOnce(&Result<T, DbError>) + Send + 'static,
     {
-        self.blocking(move |db| {
-            let done = db.write_blocking(&work);
-            then(&done);
-            done
-        })
-        .await
+        let place = Location::caller();
+        self.blocking_then(place, move |db| db.try_write(&work), then)
     }
 
-    async fn blocking<T, F>(&self, run: F) -> Result<T, DbError>
+    fn blocking<T, R>(&self, place: Place, run: R) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
-        F: FnOnce(&Self) -> Result<T, DbError> + Send + 'static,
+        R: FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+    {
+        self.blocking_then(place, run, |_| {})
+    }
+
+    /// Runs a unit of work on the blocking pool, where the lines of the log have the id
+    /// of the request that asked for it. `place` is who asked.
+    async fn blocking_then<T, R, S>(&self, place: Place, run: R, then: S) -> Result<T, DbError>
+    where
+        T: Send + 'static,
+        R: FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+        S: FnOnce(&Result<T, DbError>) + Send + 'static,
     {
         self.inner.units.fetch_add(1, Ordering::Relaxed);
         let db = self.clone();
-        match tokio::task::spawn_blocking(move || run(&db)).await {
+        let run = request::inherit(move || {
+            let done = run(&db).map_err(|failure| DbError::new(failure, place));
+            then(&done);
+            done
+        });
+        match tokio::task::spawn_blocking(run).await {
             Ok(done) => done,
-            Err(_) => Err(DbError::Fault("the unit of work panicked".to_owned())),
+            Err(panic) => Err(DbError::new(Failure::new(ErrorClass::Fault, panic), place)),
         }
     }
 
     /// [`read`](Self::read) for threads that may block, such as the command line's.
+    #[track_caller]
     pub fn read_blocking<T>(
         &self,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, DbError> {
+        let place = Location::caller();
+        (self.try_read(work)).map_err(|failure| DbError::new(failure, place))
+    }
+
+    /// [`snapshot`](Self::snapshot) for threads that may block.
+    #[track_caller]
+    pub fn snapshot_blocking<T>(
+        &self,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        let place = Location::caller();
+        (self.try_snapshot(work)).map_err(|failure| DbError::new(failure, place))
+    }
+
+    /// [`write`](Self::write) for threads that may block.
+    #[track_caller]
+    pub fn write_blocking<T>(
+        &self,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        let place = Location::caller();
+        (self.try_write(work)).map_err(|failure| DbError::new(failure, place))
+    }
+
+    fn try_read<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, Failure> {
         let mut conn = checkout(&self.inner.readers)?;
         match work(&mut conn) {
             Err(error) if dialect::error_class(&error) == ErrorClass::Unavailable => {
                 drop(conn);
                 let mut conn = checkout_verified(&self.inner.readers)?;
-                work(&mut conn).map_err(|e| DbError::from_diesel(&e))
+                Ok(work(&mut conn)?)
             }
-            other => other.map_err(|e| DbError::from_diesel(&e)),
+            other => Ok(other?),
         }
     }
 
-    /// [`snapshot`](Self::snapshot) for threads that may block.
-    pub fn snapshot_blocking<T>(
-        &self,
-        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
-    ) -> Result<T, DbError> {
-        self.read_blocking(&|conn| {
+    fn try_snapshot<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, Failure> {
+        self.try_read(&|conn| {
             dialect::begin_snapshot(conn)?;
             match work(conn) {
                 // Nothing was written: whether it ends well says nothing of what was read.
@@ -212,11 +232,7 @@ impl Db {
         })
     }
 
-    /// [`write`](Self::write) for threads that may block.
-    pub fn write_blocking<T>(
-        &self,
-        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
-    ) -> Result<T, DbError> {
+    fn try_write<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, Failure> {
         let mut conn = checkout(&self.inner.writers)?;
         let mut reconnected = false;
         let mut attempt = 1;
@@ -231,7 +247,7 @@ impl Db {
                             attempt += 1;
                             continue;
                         }
-                        _ => DbError::from_diesel(&error),
+                        _ => error.into(),
                     });
                 }
                 Err(TransactionError::RolledBack(error)) => match dialect::error_class(&error) {
@@ -244,7 +260,7 @@ impl Db {
                         drop(conn);
                         conn = checkout_verified(&self.inner.writers)?;
                     }
-                    _ => return Err(DbError::from_diesel(&error)),
+                    _ => return Err(error.into()),
                 },
             }
         }
@@ -282,21 +298,21 @@ fn transaction<T>(
     }
 }
 
-fn checkout(pool: &Pool) -> Result<Pooled, DbError> {
+fn checkout(pool: &Pool) -> Result<Pooled, Failure> {
     pool.get()
-        .map_err(|e| DbError::Unavailable(format!("no connection: {e}")))
+        .map_err(|e| Failure::unavailable(format!("no connection: {e}")))
 }
 
 /// Checks out a connection that answers a ping. After a restart of the server every
 /// connection of the pool is stale; this drops those it meets.
-fn checkout_verified(pool: &Pool) -> Result<Pooled, DbError> {
+fn checkout_verified(pool: &Pool) -> Result<Pooled, Failure> {
     for _ in 0..=pool.max_size() {
         let mut conn = checkout(pool)?;
         if !conn.is_broken() && connection::ping(&mut conn).is_ok() {
             return Ok(conn);
         }
     }
-    Err(DbError::Unavailable("every connection is stale".to_owned()))
+    Err(Failure::unavailable("every connection is stale"))
 }
 
 /// Exponential back-off with jitter before the next attempt, from 2 ms: without
@@ -314,5 +330,73 @@ struct LogConnectErrors;
 impl<E: std::error::Error> r2d2::HandleError<E> for LogConnectErrors {
     fn handle_error(&self, error: E) {
         tracing::warn!(target: "inkpot::core::db", %error, "cannot open a database connection");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::result::Error;
+
+    use super::*;
+
+    fn on_sqlite() -> (tempfile::TempDir, Db) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(directory.path().join("x.db"));
+        (directory, Db::open(&url, 1).unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_error_has_the_place_that_asked() {
+        let (_directory, db) = on_sqlite();
+        let refuse = |_: &mut Conn| Err::<(), _>(Error::RollbackTransaction);
+        let asked = [
+            (line!(), db.read(refuse).await),
+            (line!(), db.snapshot(refuse).await),
+            (line!(), db.write(refuse).await),
+            (line!(), db.write_then(refuse, |_| {}).await),
+            (line!(), db.read_blocking(&refuse)),
+            (line!(), db.snapshot_blocking(&refuse)),
+            (line!(), db.write_blocking(&refuse)),
+        ];
+        for (line, outcome) in asked {
+            let error = outcome.unwrap_err();
+            assert_eq!(
+                (error.place().file(), error.place().line()),
+                (file!(), line)
+            );
+            let source = std::error::Error::source(&error).unwrap();
+            assert!(source.is::<Error>(), "{source}");
+        }
+    }
+
+    /// On the threads of the blocking pool too.
+    #[tokio::test]
+    async fn a_unit_of_work_belongs_to_the_request_that_asked() {
+        let (_directory, db) = on_sqlite();
+        let current = |_: &mut Conn| Ok(request::current());
+        let asked = request::scope("req-1".into(), async {
+            (
+                db.read(current).await.unwrap(),
+                db.write(current).await.unwrap(),
+            )
+        });
+        let (read, written) = asked.await;
+        assert_eq!(
+            (read.as_deref(), written.as_deref()),
+            (Some("req-1"), Some("req-1"))
+        );
+        assert_eq!(db.read(current).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_fault_with_its_text() {
+        let (_directory, db) = on_sqlite();
+        let refused = db.read(|_| -> QueryResult<()> { panic!("at work") }).await;
+        let error = refused.unwrap_err();
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(
+            matches!(error, DbError::Fault(_)) && source.contains("at work"),
+            "{source}"
+        );
     }
 }

@@ -4,9 +4,14 @@
 //! each would cost a fast answer as much as all the rest of it. Warnings and errors,
 //! and with them what was gathered before, are written at once.
 
+pub mod chain;
+mod json;
+pub mod request;
 mod text;
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};
+use std::panic::PanicHookInfo;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -49,10 +54,31 @@ pub fn start(settings: &Settings) -> Result<Log, String> {
         .with_writer(lines.clone());
     match settings.log_format {
         LogFormat::Text => log.with_ansi(false).event_format(text::Text).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Json => log.event_format(json::Json).try_init(),
     }
     .map_err(|e| e.to_string())?;
+    std::panic::set_hook(Box::new(log_panic));
     Ok(Log(lines))
+}
+
+/// A panic is a line like any other: with its place, and the request whose work it was.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let text = panic_text(panic.payload());
+    let place = panic.location().map(tracing::field::display);
+    // Only where `RUST_BACKTRACE` asks for it.
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then_some(backtrace);
+    let backtrace = backtrace.as_ref().map(tracing::field::display);
+    tracing::error!(place, backtrace, "panic: {text}");
+}
+
+/// What a panic said.
+pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
 }
 
 /// The running log.

@@ -13,6 +13,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::request;
+
 /// The format; there are no spans.
 pub struct Text;
 
@@ -42,9 +44,17 @@ where
         let mut fields = Fields {
             line: &mut line,
             outcome: Ok(()),
+            has_request_id: false,
         };
         event.record(&mut fields);
         fields.outcome?;
+        if !fields.has_request_id {
+            request::with_current(|id| {
+                write!(line, " {}=", request::FIELD)?;
+                write_text(&mut line, id)
+            })
+            .transpose()?;
+        }
         line.write_char('\n')
     }
 }
@@ -55,7 +65,7 @@ thread_local! {
 }
 
 /// RFC 3339 in UTC, with microseconds.
-fn write_time(line: &mut impl Write, now: SystemTime) -> fmt::Result {
+pub(super) fn write_time(line: &mut impl Write, now: SystemTime) -> fmt::Result {
     let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
     SECOND.with_borrow_mut(|(second, text)| {
         if *second != since.as_secs() || text.is_empty() {
@@ -79,10 +89,12 @@ fn write_time(line: &mut impl Write, now: SystemTime) -> fmt::Result {
 struct Fields<'l, 'w> {
     line: &'l mut Writer<'w>,
     outcome: fmt::Result,
+    has_request_id: bool,
 }
 
 impl Fields<'_, '_> {
     fn add(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        self.has_request_id |= field.name() == request::FIELD;
         let write = || {
             self.line.write_char(' ')?;
             if field.name() != "message" {
@@ -153,8 +165,11 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
+    use futures_util::FutureExt;
     use tracing_subscriber::fmt::MakeWriter;
+    use tracing_subscriber::fmt::format::DefaultFields;
 
+    use super::super::json::Json;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -179,15 +194,23 @@ mod tests {
         }
     }
 
-    /// The line of what `log` logs, without its time.
-    fn line_of(log: impl FnOnce()) -> String {
+    /// What `log` logs in a format.
+    fn lines_of<F>(format: F, log: impl FnOnce()) -> String
+    where
+        F: FormatEvent<tracing_subscriber::Registry, DefaultFields> + Send + Sync + 'static,
+    {
         let kept = Kept::default();
         let subscriber = tracing_subscriber::fmt()
-            .event_format(Text)
+            .event_format(format)
             .with_writer(kept.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        let line = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        String::from_utf8(kept.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The line of what `log` logs, without its time.
+    fn line_of(log: impl FnOnce()) -> String {
+        let line = lines_of(Text, log);
         let (time, rest) = line.split_once(' ').unwrap();
         assert_eq!(time.len(), "2026-11-21T08:02:00.123456Z".len());
         rest.to_owned()
@@ -214,6 +237,53 @@ mod tests {
             " INFO a::b: said and done method=GET status=200 nothing=0 user=7 is=true \
              error=\"a b\" shown=a b\n"
         );
+    }
+
+    /// Also where the request's work is done on another thread.
+    #[test]
+    fn a_line_of_a_request_has_its_id() {
+        let log = || {
+            let request = request::scope("req-1".into(), async {
+                tracing::info!("here");
+                tracing::info!(request_id = "own", "with its own");
+                request::inherit(|| tracing::info!("handed over"))
+            });
+            let work = request.now_or_never().unwrap();
+            tracing::info!("outside");
+            work();
+            tracing::info!("outside");
+        };
+        let text = lines_of(Text, log);
+        let ids: Vec<_> = (text.lines())
+            .map(|line| line.split_once("request_id=").map(|(_, id)| id))
+            .collect();
+        let expected = [Some("req-1"), Some("own"), None, Some("req-1"), None];
+        assert_eq!(ids, expected, "{text}");
+        let json = lines_of(Json, log);
+        let ids: Vec<serde_json::Value> = json
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .map(|line: serde_json::Value| line["request_id"].clone())
+            .collect();
+        assert_eq!(ids, expected.map(serde_json::Value::from), "{json}");
+    }
+
+    #[test]
+    fn json_has_the_fields_beside_the_rest() {
+        let line = lines_of(Json, || {
+            tracing::warn!(target: "a::b", count = 7_u64, none = None::<i64>, is = true, text = "x\ny", shown = %"s", "said");
+        });
+        let mut line: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let time = line["timestamp"].take();
+        assert_eq!(
+            time.as_str().unwrap().len(),
+            "2026-11-21T08:02:00.123456Z".len()
+        );
+        let expected = serde_json::json!({
+            "timestamp": null, "level": "WARN", "message": "said", "count": 7, "is": true,
+            "text": "x\ny", "shown": "s", "target": "a::b",
+        });
+        assert_eq!(line, expected);
     }
 
     #[test]

@@ -104,7 +104,7 @@ async fn list(
         pagination,
     };
     let mut response = response::json(StatusCode::OK, CacheControl::NoStore, &answer)?;
-    let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
+    let link = header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)
 }

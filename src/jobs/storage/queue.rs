@@ -16,23 +16,31 @@ const ERROR_MAX: usize = 500;
 /// Writes a job, in the transaction of its cause; gives its id, and `None` when one of
 /// this key is there already.
 pub fn insert(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<Option<i64>> {
+    // Whole: no field is left out unnoticed.
+    let NewJob {
+        kind,
+        payload,
+        due,
+        dedup_key,
+        user_id,
+    } = new;
     let inserted = diesel::insert_into(job::table)
         .values((
-            job::kind.eq(new.kind.name),
-            job::lane.eq(new.kind.queue.name()),
+            job::kind.eq(kind.name),
+            job::lane.eq(kind.queue.name()),
             job::state.eq(JobStatus::Waiting.name()),
-            job::due.eq(Some(new.due)),
+            job::due.eq(Some(due)),
             job::attempts.eq(0),
-            job::payload.eq(&new.payload),
-            job::dedup_key.eq(&new.dedup_key),
-            job::user_id.eq(new.user_id),
+            job::payload.eq(payload),
+            job::dedup_key.eq(dedup_key),
+            job::user_id.eq(user_id),
             job::created.eq(now),
         ))
         .execute(conn);
     match inserted {
         Ok(_) => dialect::last_insert(conn).map(Some),
         // The refusal ends the statement, not the transaction.
-        Err(error) if new.dedup_key.is_some() && is_duplicate(&error) => Ok(None),
+        Err(error) if dedup_key.is_some() && is_duplicate(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -16,6 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use self::running::Running;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
+use crate::core::telemetry::chain::Chain;
 use crate::jobs::actions;
 use crate::jobs::back_off::MAX_ATTEMPTS;
 use crate::jobs::handler::Registry;
@@ -99,7 +100,7 @@ impl Worker {
                         }
                         Err(error) => {
                             if !is_lost {
-                                tracing::warn!(?error, "cannot look for jobs");
+                                tracing::warn!(error = %Chain(&error), place = %error.place(), "cannot look for jobs");
                             }
                             is_lost = true;
                             POLL
@@ -275,7 +276,9 @@ impl Worker {
                 );
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(?error, "cannot renew the leases of jobs"),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), place = %error.place(), "cannot renew the leases of jobs");
+            }
         }
     }
 
@@ -306,7 +309,7 @@ impl Worker {
             .await;
         if let Err(error) = written {
             tracing::warn!(
-                ?error,
+                error = %Chain(&error), place = %error.place(),
                 "cannot write down what came of the last jobs; they are done again"
             );
         }

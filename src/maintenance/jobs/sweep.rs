@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::clock::Clock;
 use crate::core::db::Db;
+use crate::core::telemetry::chain::Chain;
 use crate::jobs::handler::JobHandler;
 use crate::jobs::types::{Failure, Job, JobKind, Outcome, Queue};
 use crate::maintenance::ExpiredRows;
@@ -51,7 +52,7 @@ impl JobHandler for Sweep {
                     .db
                     .write(move |conn| delete(conn, now - kept, AT_ONCE))
                     .await
-                    .map_err(|error| Failure::Transient(format!("{table}: {error:?}")))?;
+                    .map_err(|error| Failure::Transient(format!("{table}: {}", Chain(&error))))?;
                 if some == 0 {
                     break;
                 }

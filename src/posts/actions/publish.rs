@@ -66,7 +66,7 @@ pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbErr
         Ok(Inserted::Plain(summary)) => {
             let text = request.post.content.clone();
             let response = PublishedResponse::render(StoredPost { summary, text })
-                .map_err(|error| DbError::Fault(error.to_string()))?;
+                .map_err(|error| DbError::fault(error))?;
             Published::Done(response)
         }
         Ok(Inserted::WithKey(_, response) | Inserted::Before(response)) => {
@@ -76,7 +76,7 @@ pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbErr
         // Of two that found the key free one was a moment earlier.
         Ok(Inserted::KeyInUse) | Err(DbError::Unique(_)) => Published::KeyInUse,
         // The author was deleted between the look and the insert.
-        Ok(Inserted::NoAuthor) | Err(DbError::ForeignKey) => Published::NoAuthor,
+        Ok(Inserted::NoAuthor) | Err(DbError::ForeignKey(_)) => Published::NoAuthor,
         Err(error) => return Err(error),
     })
 }
@@ -136,5 +136,5 @@ async fn words_of(request: &Arc<Publish>) -> Result<String, DbError> {
     let request = Arc::clone(request);
     tokio::task::spawn_blocking(move || words(&request.post))
         .await
-        .map_err(|error| DbError::Fault(error.to_string()))
+        .map_err(|error| DbError::fault(error))
 }

@@ -86,10 +86,10 @@ async fn render(app: Data<Posts>, filter: Filter, format: Format) -> Result<Part
     let work = move || {
         let body = Feed::new(&app.public_url, &filter, &posts)
             .write(format)
-            .map_err(Error::internal)?;
+            .map_err(|e| Error::internal(e))?;
         response::cacheable(body, format.content_type(), None)
     };
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(Error::internal)?
+        .map_err(|e| Error::internal(e))?
 }

@@ -239,7 +239,7 @@ pub async fn list(
 async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
     let (answer, link) = load(posts, request).await?;
     let mut response = response::read_with(CacheControl::NoStore, &answer)?;
-    let link = header::HeaderValue::try_from(link).map_err(Error::internal)?;
+    let link = header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
     response.headers_mut().insert(header::LINK, link);
     Ok(response)
 }

@@ -83,18 +83,56 @@ pub fn insert_post(
 
 /// Inserts the row itself and gives its id, which is new in all of history.
 fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
+    // Whole, here and where it is changed: no column is left out unnoticed.
+    let PostSummary {
+        post_id: _,
+        author_id,
+        title,
+        date,
+        updated,
+        published,
+        position,
+        tags,
+        author: _,
+    } = post;
     diesel::insert_into(post::table)
         .values((
-            post::author_id.eq(post.author_id),
-            post::title.eq(&post.title),
-            post::date.eq(post.date),
-            post::updated.eq(post.updated),
-            post::published.eq(post.published),
-            post::place.eq(post.position),
-            post::tags.eq(&post.tags),
+            post::author_id.eq(author_id),
+            post::title.eq(title),
+            post::date.eq(date),
+            post::updated.eq(updated),
+            post::published.eq(published),
+            post::place.eq(position),
+            post::tags.eq(tags),
         ))
         .execute(conn)?;
     dialect::last_insert(conn)
+}
+
+/// Writes the row itself anew.
+fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
+    let PostSummary {
+        post_id,
+        author_id: _,
+        title,
+        date,
+        updated,
+        published,
+        position,
+        tags,
+        author: _,
+    } = post;
+    diesel::update(post::table.find(post_id))
+        .set((
+            post::title.eq(title),
+            post::date.eq(date),
+            post::updated.eq(updated),
+            post::published.eq(published),
+            post::place.eq(position),
+            post::tags.eq(tags),
+        ))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Puts a post into its lists.
@@ -135,16 +173,7 @@ pub fn update_post(
         text,
     } = after;
     let post_id = before.post_id;
-    diesel::update(post::table.find(post_id))
-        .set((
-            post::title.eq(&after.title),
-            post::date.eq(after.date),
-            post::updated.eq(after.updated),
-            post::published.eq(after.published),
-            post::place.eq(after.position),
-            post::tags.eq(&after.tags),
-        ))
-        .execute(conn)?;
+    update_row(conn, after)?;
     if has_new_text {
         diesel::update(content::table.find(post_id))
             .set(content::body.eq(text))

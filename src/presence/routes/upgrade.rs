@@ -80,7 +80,10 @@ impl<'a> Upgrade<'a> {
         let answered = timeout(within, answered);
         let nothing = stream::once(answered).filter_map(|_| ready(None::<Result<Bytes, Error>>));
         let body = BodyStream::new(nothing).boxed();
-        let response = self.response.message_body(body).map_err(Error::internal)?;
+        let response = self
+            .response
+            .message_body(body)
+            .map_err(|e| Error::internal(e))?;
         Ok(response.into())
     }
 }

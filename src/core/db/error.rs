@@ -1,0 +1,114 @@
+//! Why a unit of work failed, with the error behind it and the place in the code that
+//! asked for the unit.
+
+use std::error::Error;
+use std::fmt;
+use std::panic::Location;
+
+use super::dialect::{self, ErrorClass};
+
+/// Where in the code something happened.
+pub type Place = &'static Location<'static>;
+
+/// Why a unit of work did not happen. `Display` says what it means, `source` gives the
+/// error of the database, [`DbError::place`] who asked for the unit of work.
+#[derive(Debug)]
+pub enum DbError {
+    /// A unique index refused the write.
+    Unique(Cause),
+    /// The write refers to a row that is not there.
+    ForeignKey(Cause),
+    /// The database cannot be reached, is stopping, or has no connection free.
+    Unavailable(Cause),
+    /// A fault: a bug of ours, or an error nobody foresaw.
+    Fault(Cause),
+}
+
+/// What is behind a [`DbError`].
+#[derive(Debug)]
+pub struct Cause {
+    source: Box<dyn Error + Send + Sync>,
+    place: Place,
+}
+
+impl DbError {
+    /// A fault that is not an error of the database.
+    #[track_caller]
+    pub fn fault(why: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(Failure::new(ErrorClass::Fault, why), Location::caller())
+    }
+
+    pub(super) fn new(failure: Failure, place: Place) -> Self {
+        let source = failure.source;
+        let cause = Cause { source, place };
+        match failure.class {
+            ErrorClass::Unique => Self::Unique(cause),
+            ErrorClass::ForeignKey => Self::ForeignKey(cause),
+            ErrorClass::Conflict | ErrorClass::Unavailable => Self::Unavailable(cause),
+            ErrorClass::Fault => Self::Fault(cause),
+        }
+    }
+
+    fn cause(&self) -> &Cause {
+        match self {
+            Self::Unique(cause)
+            | Self::ForeignKey(cause)
+            | Self::Unavailable(cause)
+            | Self::Fault(cause) => cause,
+        }
+    }
+
+    /// The call that asked for the unit of work.
+    pub fn place(&self) -> Place {
+        self.cause().place
+    }
+
+    /// Which of these unique indexes refused the write; `None` for any other error.
+    pub fn unique_index<'a>(&self, candidates: &[&'a str]) -> Option<&'a str> {
+        let Self::Unique(cause) = self else {
+            return None;
+        };
+        dialect::unique_index(&cause.source.to_string(), candidates)
+    }
+}
+
+impl fmt::Display for DbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unique(_) => "a unique index refused a write",
+            Self::ForeignKey(_) => "a write refers to a row that is not there",
+            Self::Unavailable(_) => "the database is unavailable",
+            Self::Fault(_) => "a unit of work failed",
+        })
+    }
+}
+
+impl Error for DbError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.cause().source)
+    }
+}
+
+/// What went wrong inside of a unit of work, before it is known who asked for it.
+#[derive(Debug)]
+pub(super) struct Failure {
+    class: ErrorClass,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl Failure {
+    pub(super) fn new(class: ErrorClass, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let source = source.into();
+        Self { class, source }
+    }
+
+    pub(super) fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorClass::Unavailable, source)
+    }
+}
+
+impl From<diesel::result::Error> for Failure {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::new(dialect::error_class(&error), error)
+    }
+}
