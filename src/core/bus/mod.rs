@@ -8,6 +8,7 @@
 //! A transport that is away loses events and says so in its [`Report`]s: subscribers stop
 //! trusting what they kept, and what was missed in the gap is made good when it is back.
 
+mod event;
 pub mod redis;
 mod subscribers;
 #[cfg(test)]
@@ -17,54 +18,14 @@ mod wire;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+pub use self::event::{Event, Message, Report};
 pub use self::subscribers::Subscribers;
 use self::wire::{Head, Kind};
 
 /// Messages that wait to be sent; more are as lost as if the transport were away.
 const QUEUE: usize = 16_384;
-
-/// Something that has happened. It reaches every subscriber in every process. Its fields
-/// are members of one JSON object together with `from`, `said` and `event`, which
-/// are not theirs.
-pub trait Event: Serialize + DeserializeOwned + 'static {
-    /// Its name on the wire. Programs of two versions may run side by side, so it stays.
-    const NAME: &'static str;
-    /// Whether a lost one is owed: other processes must learn through the database that
-    /// they missed something ([`Bus::take_missed`]). A loss of any other event is
-    /// harmless, since what it tells is found in the database anyway.
-    const IS_OWED: bool;
-}
-
-/// What a process says to other members, and not to itself. A lost one is not owed. Its
-/// fields obey the rule of [`Event`].
-pub trait Message: Serialize + DeserializeOwned + 'static {
-    /// Its name on the wire, which stays.
-    const NAME: &'static str;
-}
-
-/// What the bus reports about the other processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report<'a> {
-    /// Other processes are heard from now on. What they said before is lost, and so is
-    /// what this one said.
-    Connected,
-    /// Other processes are heard no more.
-    Disconnected,
-    /// A heartbeat is due: several times a second, while connected and a member.
-    Heartbeat,
-    /// A member's heartbeats stopped without its leaving. It may have been killed between
-    /// a commit and its event.
-    Missed(&'a str),
-    /// A member left.
-    Left(&'a str),
-    /// Whether other processes write to the same database and are not heard. Reported
-    /// whenever it may have changed.
-    Isolated(bool),
-}
 
 /// Delivers events to this process and to others.
 pub struct Bus {

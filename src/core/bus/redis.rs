@@ -13,8 +13,9 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Pipeline};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
+use super::event::Report;
 use super::wire::{self, Head, Kind};
-use super::{Bus, Outbox, Outgoing, Recipient, Report};
+use super::{Bus, Outbox, Outgoing, Recipient};
 use crate::core::redis::health::{RedisHealth, User};
 
 /// Between two heartbeats.

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Bus, Event, Message, Report};
+use super::Bus;
+use super::event::{Event, Message, Report};
 
 /// The subscribers of a process. Each is called on the thread that publishes, in the order
 /// in which they subscribed.

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Message};
+use super::event::{Event, Message};
 
 /// The name of what says that a process is there.
 const HEARTBEAT: &str = "heartbeat";
