@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Duration, NaiveDateTime};
 use hmac::{Hmac, Mac};
 use jsonwebtoken::{Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Sha256;
 
 use super::signing::{Pair, PublicPart, Vault};
@@ -154,6 +154,19 @@ struct Claims {
     jti: String,
     iat: i64,
     exp: i64,
+    /// Before when the token counts for nothing. Tokens of this server have none, but
+    /// whoever holds a key may sign one (RFC 7519 §4.1.5).
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    nbf: Option<i64>,
+}
+
+/// A claim that may be absent, but not null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
 }
 
 /// Whom a token speaks for.
@@ -352,6 +365,7 @@ impl Tokens {
             jti: ulid::Ulid::generate().to_string(),
             iat: now,
             exp: now + i64::from(self.ttl),
+            nbf: None,
         };
         jsonwebtoken::encode(&header, &claims, &key.pair.encoding).map_err(|e| e.to_string())
     }
@@ -384,6 +398,7 @@ impl Tokens {
             .claims;
         let now = self.clock.timestamp();
         let in_time = claims.iat <= now.saturating_add(LEEWAY)
+            && claims.nbf.is_none_or(|nbf| nbf <= now.saturating_add(LEEWAY))
             && claims.exp > now.saturating_sub(LEEWAY)
             && claims.exp > claims.iat;
         if !in_time || claims.jti.is_empty() {
