@@ -398,7 +398,9 @@ impl Tokens {
             .claims;
         let now = self.clock.timestamp();
         let in_time = claims.iat <= now.saturating_add(LEEWAY)
-            && claims.nbf.is_none_or(|nbf| nbf <= now.saturating_add(LEEWAY))
+            && claims
+                .nbf
+                .is_none_or(|nbf| nbf <= now.saturating_add(LEEWAY))
             && claims.exp > now.saturating_sub(LEEWAY)
             && claims.exp > claims.iat;
         if !in_time || claims.jti.is_empty() {

@@ -12,7 +12,7 @@ use crate::accounts::failure::Failure;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Action, Actor, NewAuditEntry, Revocation};
-use crate::core::db::Conn;
+use crate::core::db::{Conn, dialect};
 use crate::posts;
 
 /// What came of deleting a user.
@@ -82,13 +82,14 @@ fn delete(
     (actor, client): (Actor, &ClientInfo),
     now: NaiveDateTime,
 ) -> QueryResult<Deletion> {
-    if users::is_last_admin(conn, user_id)? {
+    dialect::lock_user(conn, user_id)?;
+    let Some(user) = users::find_user(conn, user_id)? else {
+        return Ok(Deletion::NotFound);
+    };
+    if !users::may_be_taken_away(conn, &user)? {
         return Ok(Deletion::LastAdmin);
     }
-    // Their row first: from then on they can publish nothing more.
-    if !users::hold_for_deletion(conn, user_id)? {
-        return Ok(Deletion::NotFound);
-    }
+    users::deactivate(conn, user_id)?;
     posts::actions::of_author::delete_all_of(conn, user_id)?;
     if !users::delete_user(conn, user_id)? {
         return Ok(Deletion::NotFound);

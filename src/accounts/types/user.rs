@@ -10,7 +10,7 @@ use crate::accounts::password::Password;
 use crate::core::db::schema::user;
 
 /// A user's row, without the canonical columns, which only queries need.
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = user)]
 pub struct User {
     pub user_id: i64,
