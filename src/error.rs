@@ -47,7 +47,7 @@ codes! {
     QueryInvalid "query_invalid" Some(400), "Malformed query", "A parameter of the query string cannot be read; the detail names it.";
     IdempotencyKeyInvalid "idempotency_key_invalid" Some(400), "Malformed idempotency key", "The header Idempotency-Key is given once and has 1 to 255 visible ASCII characters.";
     TokenConflict "token_conflict" Some(400), "Two different tokens", "The headers Authorization and JWT both carry a token, and the two differ.";
-    TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>.";
+    TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>; to refresh, the refresh token in the body or the cookie.";
     InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, expired, not from this service, or its user is gone. Log in again.";
     InvalidCredentials "invalid_credentials" Some(401), "Invalid credentials", "No account with this identifier and this password. Which of the two is wrong is not told.";
     WrongPassword "wrong_password" Some(403), "Wrong password", "The field current_password is not the account's password.";

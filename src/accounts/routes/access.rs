@@ -14,7 +14,7 @@ use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::MaybeCaller;
 use crate::accounts::limits;
 use crate::core::settings::Settings;
-use crate::error::{Code, Error, FieldError};
+use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::rate_limit::RateLimited;
@@ -55,12 +55,16 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new("/user/refresh").post(
             Operation::new("refresh", TAG, "A new pair of tokens")
                 .description(
-                    "Each refresh token is taken once; within ten seconds the same one gets the \
-                     same successor. One that comes back later ends its session.",
+                    "A refresh token gets the same successor each time, until that was used itself. \
+                     One that comes back later ends its session.",
                 )
                 .database()
                 .answers::<TokenAnswer>(StatusCode::OK, token_example())
-                .refuses(&[Code::InvalidToken, Code::OriginRefused]),
+                .refuses(&[
+                    Code::TokenMissing,
+                    Code::InvalidToken,
+                    Code::OriginRefused,
+                ]),
             refresh,
         ),
         Endpoint::new("/user/logout").post(
@@ -125,19 +129,13 @@ async fn refresh(
         Some(token) => (token, false),
         None => match cookie::token(&req, &settings)? {
             Some(token) => (token, true),
-            None => return Err(no_refresh_token()),
+            None => return Err(Error::new(Code::TokenMissing)),
         },
     };
     match actions::refresh(&app, token, client, language).await? {
         Refresh::LoggedIn(logged_in) => token_answer(StatusCode::OK, *logged_in, by_cookie),
         Refresh::Unknown | Refresh::Reused => Err(Error::new(Code::InvalidToken)),
     }
-}
-
-fn no_refresh_token() -> Error {
-    let detail = "is required where there is no cookie";
-    let fault = FieldError::new("refresh_token", Code::FieldMissing, detail);
-    Error::fields(vec![fault])
 }
 
 async fn logout(

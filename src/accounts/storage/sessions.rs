@@ -10,7 +10,7 @@ use super::users::find_by_account;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::refresh::{RefreshKeys, RefreshToken, hash_of};
 use crate::accounts::types::{
-    ADMIN, Account, GRACE, NOBODY, OpenSession, Refreshed, Revocation, Session, SessionEvent,
+    ADMIN, Account, NOBODY, OpenSession, Refreshed, Revocation, Session, SessionEvent,
     SessionOwner, User,
 };
 use crate::core::db::schema::{session, session_event, user};
@@ -111,8 +111,10 @@ pub fn refresh(
             }
             continue;
         }
-        let is_in_grace = token.generation + 1 == row.generation && now - row.rotated <= GRACE;
-        let successor = is_in_grace
+        // Its successor was not used, or the session would be a generation further. So two
+        // tabs may come at once, and a client again whose answer was lost.
+        let is_successor_unused = token.generation + 1 == row.generation;
+        let successor = is_successor_unused
             .then(|| {
                 keys.make_hashed(
                     row.session_id,

@@ -8,7 +8,7 @@ mod user;
 
 pub use audit::{Action, Actor, AuditEntry, NewAuditEntry};
 pub use identifiers::{Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, Username};
-pub use session::{GRACE, OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
+pub use session::{OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
 pub use user::{
     ADMIN, AdminChange, Administered, Change, Identifier, NOBODY, NewAccount, NewUser,

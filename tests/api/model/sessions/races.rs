@@ -1,8 +1,6 @@
 //! Two requests at once about one account, mostly through two processes: whatever comes
 //! of them, nobody is logged in afterwards who must not be.
 
-use std::time::Instant;
-
 use serde_json::json;
 
 use super::keeper::{login, new_password, refresh};
@@ -89,12 +87,11 @@ impl Arena<'_> {
 
     fn tabs(&mut self, session: &Session) {
         let token = session.refresh.clone().unwrap();
-        let from = Instant::now();
         let replies = self.meet(refresh(&token), refresh(&token));
         let [one, other] = replies.map(|reply| reply.expect(200).json());
         assert_eq!(one["refresh_token"], other["refresh_token"]);
         let session = self.person.session(session.id);
-        session.refreshed(&one, from);
+        session.refreshed(&one);
         session.add_access(&other);
     }
 
@@ -145,7 +142,6 @@ impl Arena<'_> {
     fn refresh_and_logout(&mut self, session: &Session) {
         let token = session.refresh.clone().unwrap();
         let logout = Call::post("/user/logout", json!({})).token(session.access.last().unwrap());
-        let from = Instant::now();
         let [left, refreshed] = self.meet(logout, refresh(&token));
         left.expect(204);
         let by = self.processes.0;
@@ -153,7 +149,7 @@ impl Arena<'_> {
         if refreshed.status == 401 {
             refreshed.problem(401, "invalid_token");
         } else {
-            session.refreshed(&refreshed.expect(200).json(), from);
+            session.refreshed(&refreshed.expect(200).json());
         }
         session.end(by);
     }
