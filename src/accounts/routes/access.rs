@@ -5,13 +5,13 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::access_bodies::{Login, Logout, RefreshRequest, Registration};
-use super::cookie;
+use super::cookie::{self, RefreshCookie};
 use super::respond::{TAG, taken};
 use super::views::{TokenAnswer, token_example};
 use crate::accounts::Accounts;
-use crate::accounts::actions::{self, LogIn, LogOut, LoggedIn, Refresh, Registered, WhoLogsOut};
+use crate::accounts::actions::{self, LogIn, LoggedIn, Refresh, Registered, WhoLogsOut};
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::extract::MaybeCaller;
+use crate::accounts::extract::TokenSubject;
 use crate::accounts::limits;
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
@@ -69,7 +69,11 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new("/user/logout").post(
             Operation::new("logout", TAG, "The session has ended")
-                .description("By the token, or by the cookie with the refresh token.")
+                .description(
+                    "By the token, which may have expired, by a refresh token in the body or by the \
+                     cookie; each ends the session that it names. A session that is over already is \
+                     no fault. The cookie is taken away.",
+                )
                 .database()
                 .answers_nothing()
                 .refuses(&[Code::OriginRefused]),
@@ -139,29 +143,26 @@ async fn refresh(
 }
 
 async fn logout(
-    MaybeCaller(caller): MaybeCaller,
+    TokenSubject(subject): TokenSubject,
+    RefreshCookie(cookie): RefreshCookie,
     body: Body<Logout>,
-    req: HttpRequest,
-    settings: Data<Settings>,
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
-    let who = match caller {
-        Some(caller) => WhoLogsOut::Session {
-            user_id: caller.user_id,
-            session_id: caller.session_id,
-        },
-        None => cookie::token(&req, &settings)?
-            .map(WhoLogsOut::RefreshToken)
-            .ok_or_else(|| Error::new(Code::TokenMissing))?,
-    };
-    match actions::log_out(&app, who, body.0.everywhere, client).await? {
-        LogOut::Done => Ok(HttpResponse::NoContent()
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .cookie(cookie::without())
-            .finish()),
-        LogOut::Unknown => Err(Error::new(Code::InvalidToken)),
+    let named = subject.map(WhoLogsOut::Session);
+    let refresh_tokens = [body.0.refresh_token, cookie];
+    let refresh_tokens = refresh_tokens.into_iter().flatten();
+    let who: Vec<_> = named
+        .into_iter()
+        .chain(refresh_tokens.map(WhoLogsOut::RefreshToken))
+        .collect();
+    if !who.is_empty() {
+        actions::log_out(&app, who, body.0.everywhere, client).await?;
     }
+    Ok(HttpResponse::NoContent()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .cookie(cookie::without())
+        .finish())
 }
 
 /// The answer with a session's tokens; with `by_cookie` the refresh token goes into
