@@ -91,7 +91,7 @@ pub fn password_changed(
 }
 
 /// The same for a changed profile: codes that went to what was left are worth nothing,
-/// and a former address is told.
+/// and the address, a former one where that has changed, is told.
 pub fn profile_changed(
     conn: &mut Conn,
     (before, after): (&User, &User),
@@ -102,6 +102,8 @@ pub fn profile_changed(
     if before.mobile != after.mobile {
         let purposes = [Purpose::VerifyMobile, Purpose::ResetPassword];
         codes::revoke(conn, user_id, &purposes, now)?;
+        let whom = (user_id, before.email.as_str());
+        enqueue_notice(conn, Notice::MobileChanged, whom, language, now)?;
     }
     if before.email != after.email {
         let purposes = [Purpose::VerifyEmail, Purpose::ResetPassword];

@@ -21,9 +21,15 @@ pub async fn administer(
     (actor, client): (Actor, ClientInfo),
 ) -> Result<Administered, Failure> {
     let now = directory.clock.now();
+    let is_renamed = change.name.is_some();
     let done = directory
         .write_shown(
             move |conn| self::change(conn, user_id, &change, (actor, &client), now),
+            move |done| match done {
+                Some(Administered::Done { before, after }) => before.name != after.name,
+                Some(_) => false,
+                None => is_renamed,
+            },
             move |bus, done| {
                 if let Administered::Done { before, after } = done
                     && before != after

@@ -9,10 +9,14 @@ use crate::accounts::Directory;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
+use crate::accounts::jobs::send_notice::Notice;
+use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Action, Actor, NewAuditEntry, Revocation};
 use crate::core::db::{Conn, dialect};
+use crate::jobs::events::JobWritten;
+use crate::notify::Language;
 use crate::posts;
 
 /// What came of deleting a user.
@@ -41,6 +45,7 @@ pub async fn delete_own_user(
     user_id: i64,
     password: Password,
     client: ClientInfo,
+    language: Language,
 ) -> Result<OwnDeletion, Failure> {
     let Some(user) = find_active_user(directory, user_id).await? else {
         return Ok(OwnDeletion::NotFound);
@@ -48,7 +53,7 @@ pub async fn delete_own_user(
     if !confirm(directory, &user, password, &client).await? {
         return Ok(OwnDeletion::WrongPassword);
     }
-    let done = delete_user(directory, user_id, (Actor::User(user_id), client)).await?;
+    let done = delete_user(directory, user_id, (Actor::User(user_id), client), language).await?;
     Ok(match done {
         Deletion::Done => OwnDeletion::Done,
         Deletion::NotFound => OwnDeletion::NotFound,
@@ -56,19 +61,22 @@ pub async fn delete_own_user(
     })
 }
 
-/// Deletes a user and all that is theirs.
+/// Deletes a user and all that is theirs; they are told by mail.
 pub async fn delete_user(
     directory: &Directory,
     user_id: i64,
     (actor, client): (Actor, ClientInfo),
+    language: Language,
 ) -> Result<Deletion, Failure> {
     let now = directory.clock.now();
     let done = directory
         .write_shown(
-            move |conn| delete(conn, user_id, (actor, &client), now),
+            move |conn| delete(conn, user_id, (actor, &client), language, now),
+            |done| done.is_none_or(|done| *done == Deletion::Done),
             move |bus, done| {
                 if *done == Deletion::Done {
                     bus.publish(&SessionEnded::all_of(user_id));
+                    bus.publish(&JobWritten {});
                 }
             },
         )
@@ -80,6 +88,7 @@ fn delete(
     conn: &mut Conn,
     user_id: i64,
     (actor, client): (Actor, &ClientInfo),
+    language: Language,
     now: NaiveDateTime,
 ) -> QueryResult<Deletion> {
     dialect::lock_user(conn, user_id)?;
@@ -96,6 +105,8 @@ fn delete(
     }
     let entry = NewAuditEntry::new(Action::Deleted, user_id, actor);
     audit::insert(conn, entry, client, now)?;
+    let whom = (user_id, user.email.as_str());
+    notifications::enqueue_notice(conn, Notice::AccountDeleted, whom, language, now)?;
     sessions::announce(conn, Revocation::User(user_id), now)?;
     Ok(Deletion::Done)
 }

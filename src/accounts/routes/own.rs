@@ -39,8 +39,9 @@ pub fn endpoints() -> Vec<Endpoint> {
             .patch(
                 own("changeOwnUser", "The caller's own view as it is now")
                     .description(
-                        "Fields that are absent stay; null takes `username` or `mobile` away. A new \
-                         e-mail address or mobile number needs `current_password` and is not verified.",
+                        "Fields that are absent stay, and so do those that are given as they are; null \
+                         takes `username` or `mobile` away. A new e-mail address or mobile number needs \
+                         `current_password` and is not verified.",
                     )
                     .answers::<OwnUserAnswer>(
                         StatusCode::OK,
@@ -165,11 +166,14 @@ async fn change_password(
 async fn delete(
     caller: Caller,
     body: Body<Confirmation>,
+    language: Language,
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let (user_id, password) = (caller.user_id, body.0.current);
-    match actions::delete_own_user(&app.directory, user_id, password, client).await? {
+    let done =
+        actions::delete_own_user(&app.directory, user_id, password, client, language).await?;
+    match done {
         OwnDeletion::Done => Ok(nothing()),
         // Perhaps by another request of theirs, or by an admin, a moment ago.
         OwnDeletion::NotFound => Err(gone()),

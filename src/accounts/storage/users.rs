@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use crate::accounts::codes::Purpose;
 use crate::accounts::types::{
-    ADMIN, Account, AdminChange, Administered, Change, Identifier, NewUser, ProfileChange, User,
+    ADMIN, Account, AdminChange, Administered, Identifier, NewUser, Part, ProfileChange, User,
 };
 use crate::core::db::schema::{installation, user};
 use crate::core::db::{Conn, dialect};
@@ -108,57 +108,51 @@ pub fn hold(conn: &mut Conn, user_id: i64, password_hash: &str) -> QueryResult<b
     Ok(held == 1)
 }
 
-/// Changes a profile and gives the row back; `None` when the user is gone. A new
-/// address or number is not verified. The unique indexes are the check.
+/// Changes a profile, whose row the transaction holds, in what differs, and gives the row
+/// back. A new address or number is not verified. The unique indexes are the check.
 pub fn change_profile(
     conn: &mut Conn,
-    user_id: i64,
+    before: User,
     change: &ProfileChange,
     now: NaiveDateTime,
-) -> QueryResult<Option<User>> {
-    let row = || user::table.find(user_id);
-    if let Some(name) = &change.name {
-        diesel::update(row())
-            .set(user::name.eq(&name.0))
-            .execute(conn)?;
+) -> QueryResult<User> {
+    let row = || user::table.find(before.user_id);
+    let parts = change.parts_that_differ(&before);
+    if parts.is_empty() {
+        return Ok(before);
     }
-    if let Some(email) = &change.email {
-        diesel::update(row().filter(user::email_key.ne(&email.key)))
-            .set(user::email_verified.eq(false))
-            .execute(conn)?;
-        diesel::update(row())
-            .set((user::email.eq(&email.text), user::email_key.eq(&email.key)))
-            .execute(conn)?;
-    }
-    if change.username != Change::Keep {
-        let username = match &change.username {
-            Change::Set(username) => Some(username),
-            _ => None,
+    for part in parts {
+        match part {
+            Part::Name(name) => diesel::update(row())
+                .set(user::name.eq(&name.0))
+                .execute(conn)?,
+            Part::Email(email) => {
+                diesel::update(row().filter(user::email_key.ne(&email.key)))
+                    .set(user::email_verified.eq(false))
+                    .execute(conn)?;
+                diesel::update(row())
+                    .set((user::email.eq(&email.text), user::email_key.eq(&email.key)))
+                    .execute(conn)?
+            }
+            Part::Username(username) => diesel::update(row())
+                .set((
+                    user::username.eq(username.map(|u| &u.text)),
+                    user::username_key.eq(username.map(|u| &u.key)),
+                ))
+                .execute(conn)?,
+            Part::Mobile(mobile) => diesel::update(row())
+                .set((
+                    user::mobile.eq(mobile.map(|m| &m.text)),
+                    user::mobile_key.eq(mobile.map(|m| &m.key)),
+                    user::mobile_verified.eq(false),
+                ))
+                .execute(conn)?,
         };
-        diesel::update(row())
-            .set((
-                user::username.eq(username.map(|u| &u.text)),
-                user::username_key.eq(username.map(|u| &u.key)),
-            ))
-            .execute(conn)?;
-    }
-    if change.mobile != Change::Keep {
-        let mobile = match &change.mobile {
-            Change::Set(mobile) => Some(mobile),
-            _ => None,
-        };
-        diesel::update(row())
-            .set((
-                user::mobile.eq(mobile.map(|m| &m.text)),
-                user::mobile_key.eq(mobile.map(|m| &m.key)),
-                user::mobile_verified.eq(false),
-            ))
-            .execute(conn)?;
     }
     diesel::update(row())
         .set(user::updated.eq(now))
         .execute(conn)?;
-    find_user(conn, user_id)
+    row().select(User::as_select()).first(conn)
 }
 
 /// Marks an address or number as verified, if it is still the user's; gives the row

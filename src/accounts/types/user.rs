@@ -102,6 +102,68 @@ pub struct ProfileChange {
     pub mobile: Change<Mobile>,
 }
 
+/// One thing that a user changes of themselves; `None` takes it away.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    Name(&'a Name),
+    Email(&'a Email),
+    Username(Option<&'a Username>),
+    Mobile(Option<&'a Mobile>),
+}
+
+impl Part<'_> {
+    /// The field, as the audit names it.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Name(_) => "name",
+            Self::Email(_) => "email",
+            Self::Username(_) => "username",
+            Self::Mobile(_) => "mobile",
+        }
+    }
+
+    /// Whether it could be used to take the account over: an address or a number.
+    pub fn needs_password(self) -> bool {
+        matches!(self, Self::Email(_) | Self::Mobile(_))
+    }
+}
+
+impl ProfileChange {
+    /// What is not as it is already. The same number in another spelling is the same.
+    pub fn parts_that_differ(&self, before: &User) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        parts.extend(
+            self.name
+                .as_ref()
+                .filter(|new| new.0 != before.name)
+                .map(Part::Name),
+        );
+        let email = self.email.as_ref();
+        parts.extend(
+            email
+                .filter(|new| new.text != before.email)
+                .map(Part::Email),
+        );
+        match &self.username {
+            Change::Set(new) if before.username.as_ref() != Some(&new.text) => {
+                parts.push(Part::Username(Some(new)));
+            }
+            Change::Clear if before.username.is_some() => parts.push(Part::Username(None)),
+            _ => {}
+        }
+        let number = before.mobile.as_deref().map(Mobile::parse);
+        let number = number.and_then(Result::ok).map(|number| number.key);
+        match &self.mobile {
+            Change::Set(new) if number.as_ref() != Some(&new.key) => {
+                parts.push(Part::Mobile(Some(new)));
+            }
+            Change::Clear if before.mobile.is_some() => parts.push(Part::Mobile(None)),
+            _ => {}
+        }
+        parts
+    }
+}
+
 /// What an admin changes of a user.
 #[derive(Clone, Debug, Default)]
 pub struct AdminChange {
