@@ -8,7 +8,7 @@ use super::codes::{CodeKeys, Issued, Purpose};
 use super::jobs::send_code::{CodeToSend, MailCode, SmsCode};
 use super::jobs::send_notice::{MailNotice, Notice, NoticeToSend};
 use super::storage::codes;
-use super::types::{Mobile, User};
+use super::types::User;
 use crate::core::db::Conn;
 use crate::jobs::actions::enqueue;
 use crate::jobs::types::NewJob;
@@ -32,7 +32,7 @@ pub fn send_code(
 ) -> QueryResult<Issued> {
     let target = match channel {
         Channel::Email => user.email.clone(),
-        Channel::Mobile => number_of(user),
+        Channel::Mobile => user.number().unwrap_or_default(),
     };
     let whose = (user.user_id, purpose, target.as_str());
     let issued = codes::issue(conn, keys, whose, nonce, now)?;
@@ -46,14 +46,6 @@ pub fn send_code(
         enqueue(conn, &job, now)?;
     }
     Ok(issued)
-}
-
-/// The number as gateways take it, E.164; empty when there is none.
-fn number_of(user: &User) -> String {
-    let mobile = user.mobile.as_deref().map(Mobile::parse);
-    mobile
-        .and_then(Result::ok)
-        .map_or(String::new(), |mobile| mobile.key)
 }
 
 /// Has an owner told by mail to the address `to` what happens in this transaction.

@@ -73,9 +73,11 @@ impl JobHandler for Recover {
                 let Some(user) = found.filter(|user| user.is_active) else {
                     return Ok(None);
                 };
-                let channel = match account {
-                    Account::Mobile(_) => Channel::Mobile,
-                    Account::Email(_) | Account::Username(_) => Channel::Email,
+                let is_asked_by_mobile = matches!(account, Account::Mobile(_));
+                let channel = if user.recovers_by_mobile(is_asked_by_mobile) {
+                    Channel::Mobile
+                } else {
+                    Channel::Email
                 };
                 let what = (&user, Purpose::ResetPassword, channel);
                 notifications::send_code(conn, &keys, what, language, &nonce, now).map(Some)

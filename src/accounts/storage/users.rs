@@ -179,6 +179,30 @@ pub fn set_verified(
     find_user(conn, user_id)
 }
 
+/// Has whoever recovered an account own it: the address that they proved is verified, and a
+/// number that nobody proved is taken off. (The address cannot be: each account has one.
+/// One that is not verified recovers nothing beside a verified number.) Gives the row back.
+pub fn keep_what_is_proved(
+    conn: &mut Conn,
+    user: &User,
+    proved: Identifier,
+    now: NaiveDateTime,
+) -> QueryResult<User> {
+    let row = user::table.find(user.user_id);
+    if proved == Identifier::Email {
+        diesel::update(row)
+            .set((user::email_verified.eq(true), user::updated.eq(now)))
+            .execute(conn)?;
+        diesel::update(row.filter(user::mobile_verified.eq(false)))
+            .set((
+                user::mobile.eq(None::<String>),
+                user::mobile_key.eq(None::<String>),
+            ))
+            .execute(conn)?;
+    }
+    row.select(User::as_select()).first(conn)
+}
+
 /// Gives the user a new password hash.
 pub fn set_password_hash(
     conn: &mut Conn,

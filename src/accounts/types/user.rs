@@ -39,6 +39,33 @@ impl User {
     pub fn is_admin(&self) -> bool {
         self.role == ADMIN
     }
+
+    /// The mobile number in E.164.
+    pub fn number(&self) -> Option<String> {
+        let mobile = self.mobile.as_deref().map(Mobile::parse)?;
+        mobile.ok().map(|mobile| mobile.key)
+    }
+
+    fn has_verified_mobile(&self) -> bool {
+        self.mobile.is_some() && self.mobile_verified
+    }
+
+    /// Whether a code that recovers the account goes to its mobile number and not to its
+    /// e-mail address: to what is verified, and to what it was asked by where both are. An
+    /// account that has nothing verified recovers by its address.
+    pub fn recovers_by_mobile(&self, is_asked_by_mobile: bool) -> bool {
+        self.has_verified_mobile() && (is_asked_by_mobile || !self.email_verified)
+    }
+
+    /// What a code proves that was sent to `target` to recover the account; `None` when it
+    /// would not be sent there any more.
+    pub fn recovered_by(&self, target: &str) -> Option<Identifier> {
+        if self.has_verified_mobile() && self.number().as_deref() == Some(target) {
+            return Some(Identifier::Mobile);
+        }
+        let is_way = self.email_verified || !self.has_verified_mobile();
+        (is_way && self.email == target).then_some(Identifier::Email)
+    }
 }
 
 /// What anyone may know of a user.
@@ -151,8 +178,7 @@ impl ProfileChange {
             Change::Clear if before.username.is_some() => parts.push(Part::Username(None)),
             _ => {}
         }
-        let number = before.mobile.as_deref().map(Mobile::parse);
-        let number = number.and_then(Result::ok).map(|number| number.key);
+        let number = before.number();
         match &self.mobile {
             Change::Set(new) if number.as_ref() != Some(&new.key) => {
                 parts.push(Part::Mobile(Some(new)));
