@@ -1,15 +1,18 @@
 //! What users change of themselves.
 
+use std::net::IpAddr;
+
 use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
-use super::confirm::confirm;
+use super::confirm::{Confirmation, confirm};
 use super::find::find_active_user;
 use super::register::taken;
-use crate::accounts::Directory;
+use crate::accounts::Accounts;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::UserChanged;
 use crate::accounts::failure::Failure;
+use crate::accounts::limits;
 use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
@@ -17,6 +20,7 @@ use crate::accounts::types::{
     Action, Identifier, NewAuditEntry, Part, ProfileChange, Revocation, User,
 };
 use crate::core::db::{Conn, dialect};
+use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
@@ -31,16 +35,18 @@ pub enum ProfileChanged {
     WrongPassword,
     /// Another user has this identifier.
     Taken(Identifier),
+    RateLimited(LimitExceeded),
 }
 
 /// Changes a user's profile; `password` is asked for when the change needs it.
 pub async fn change_profile(
-    directory: &Directory,
+    accounts: &Accounts,
     user_id: i64,
     (change, password): (ProfileChange, Option<Password>),
-    client: ClientInfo,
+    (client, address): (ClientInfo, IpAddr),
     language: Language,
 ) -> Result<ProfileChanged, Failure> {
+    let directory = &accounts.directory;
     let Some(user) = find_active_user(directory, user_id).await? else {
         return Ok(ProfileChanged::NotFound);
     };
@@ -49,9 +55,14 @@ pub async fn change_profile(
         let Some(password) = password else {
             return Ok(ProfileChanged::PasswordMissing);
         };
-        if !confirm(directory, &user, password, &client).await? {
-            return Ok(ProfileChanged::WrongPassword);
+        match confirm(accounts, &user, password, (&client, address)).await? {
+            Confirmation::Right => {}
+            Confirmation::Wrong => return Ok(ProfileChanged::WrongPassword),
+            Confirmation::RateLimited(limited) => return Ok(ProfileChanged::RateLimited(limited)),
         }
+    }
+    if let Some(limited) = limit(accounts, &user, &change, address).await {
+        return Ok(ProfileChanged::RateLimited(limited));
     }
     let now = directory.clock.now();
     let is_renamed = change.name.is_some();
@@ -84,6 +95,26 @@ pub async fn change_profile(
         Ok(Written::NotFound) => Ok(ProfileChanged::NotFound),
         Ok(Written::PasswordMissing) => Ok(ProfileChanged::PasswordMissing),
         Err(error) => taken(error).map(ProfileChanged::Taken),
+    }
+}
+
+/// The refusal of a user who asks for identifiers all the time: the answer says which are
+/// taken.
+async fn limit(
+    accounts: &Accounts,
+    user: &User,
+    change: &ProfileChange,
+    address: IpAddr,
+) -> Option<LimitExceeded> {
+    let mut parts = change.parts_that_differ(user).into_iter();
+    if !parts.any(|part| !matches!(part, Part::Name(_))) {
+        return None;
+    }
+    let limit = &limits::NEW_IDENTIFIER;
+    let tried = accounts.limits.check_subject(limit, &user.user_id, address);
+    match tried.await {
+        Decision::Limited(refused) => Some(refused.into()),
+        Decision::Allowed => None,
     }
 }
 

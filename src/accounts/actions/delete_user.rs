@@ -1,11 +1,12 @@
 //! Deleting users, with their posts and sessions.
 
+use std::net::IpAddr;
+
 use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
-use super::confirm::confirm;
+use super::confirm::{Confirmation, confirm};
 use super::find::find_active_user;
-use crate::accounts::Directory;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
@@ -14,7 +15,9 @@ use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Action, Actor, NewAuditEntry, Revocation};
+use crate::accounts::{Accounts, Directory};
 use crate::core::db::{Conn, dialect};
+use crate::core::rate_limits::LimitExceeded;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 use crate::posts;
@@ -29,7 +32,6 @@ pub enum Deletion {
 }
 
 /// What came of deleting oneself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnDeletion {
     Done,
     /// The user is gone, or not active any more.
@@ -37,21 +39,25 @@ pub enum OwnDeletion {
     /// It would leave no active admin.
     LastAdmin,
     WrongPassword,
+    RateLimited(LimitExceeded),
 }
 
 /// Deletes the user who asks for it, if it is their password.
 pub async fn delete_own_user(
-    directory: &Directory,
+    accounts: &Accounts,
     user_id: i64,
     password: Password,
-    client: ClientInfo,
+    (client, address): (ClientInfo, IpAddr),
     language: Language,
 ) -> Result<OwnDeletion, Failure> {
+    let directory = &accounts.directory;
     let Some(user) = find_active_user(directory, user_id).await? else {
         return Ok(OwnDeletion::NotFound);
     };
-    if !confirm(directory, &user, password, &client).await? {
-        return Ok(OwnDeletion::WrongPassword);
+    match confirm(accounts, &user, password, (&client, address)).await? {
+        Confirmation::Right => {}
+        Confirmation::Wrong => return Ok(OwnDeletion::WrongPassword),
+        Confirmation::RateLimited(limited) => return Ok(OwnDeletion::RateLimited(limited)),
     }
     let done = delete_user(directory, user_id, (Actor::User(user_id), client), language).await?;
     Ok(match done {

@@ -58,7 +58,7 @@ impl JobHandler for Recover {
 
     async fn run(&self, job: Job, recovery: Recovery) -> Result<Outcome, Failure> {
         let Recovery { account, language } = recovery;
-        let now = self.accounts.directory.clock.now();
+        let (now, asked) = (self.accounts.directory.clock.now(), job.created);
         if job.created + LIFETIME <= now {
             return Ok(Outcome::NotNeeded("whoever asked waits no more"));
         }
@@ -85,11 +85,10 @@ impl JobHandler for Recover {
             .await?;
         self.job_notifier.notify();
         Ok(match issued {
-            // The code of just now was for something else.
-            Some(Issued::TooSoon {
-                wait,
-                has_one: false,
-            }) => Outcome::Reschedule(now + wait),
+            // What was accepted is sent: a code from before it was asked for may be used up.
+            Some(Issued::TooSoon { wait, created }) if created <= asked => {
+                Outcome::Reschedule(now + wait)
+            }
             _ => Outcome::Done,
         })
     }

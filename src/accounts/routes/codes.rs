@@ -29,7 +29,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .description(
                     "Six digits by mail or SMS, in the language of `Accept-Language` (English or \
                      Chinese). They can be used for ten minutes, tried five times and replace those \
-                     that were sent before; an account gets one a minute.",
+                     that were sent before; an address or a number gets one a minute.",
                 )
                 .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example())
                 .refuses(&[Code::AlreadyVerified, Code::NoMobile]),
@@ -93,7 +93,10 @@ async fn send(
         CodeSent::AlreadyVerified => Err(Error::new(Code::AlreadyVerified)),
         CodeSent::TooSoon(wait) => Err(Error {
             retry_after: wait.to_std().ok(),
-            ..Error::with_detail(Code::RateLimited, "An account gets one code a minute.")
+            ..Error::with_detail(
+                Code::RateLimited,
+                "An address or a number gets one code a minute.",
+            )
         }),
     }
 }
