@@ -97,7 +97,7 @@ codes! {
     NameTooLong "name_too_long" None, "Name too long", "A name has at most 64 characters.";
     UsernameInvalid "username_invalid" None, "Invalid username", "A username has 5 to 20 characters of A-Z a-z 0-9 _ -, at least one of them a letter.";
     MobileInvalid "mobile_invalid" None, "Invalid mobile number", "A mobile number is given in international form: + and 8 to 15 digits.";
-    PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 bytes.";
+    PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 characters.";
     PasswordTooLong "password_too_long" None, "Password too long", "A password has at most 1024 bytes.";
     PasswordAllDigits "password_all_digits" None, "Password of digits only", "A password may not consist of digits alone.";
     PasswordCommon "password_common" None, "Common password", "The password is one of those that are guessed first.";

@@ -14,6 +14,7 @@
 pub mod actions;
 pub mod client_info;
 pub mod codes;
+mod common_passwords;
 pub mod events;
 pub mod extract;
 pub mod failure;

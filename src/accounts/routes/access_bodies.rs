@@ -34,7 +34,7 @@ impl Document for Registration {
             name: "password",
             required: true,
             kind: NEW_PASSWORD,
-            description: "8 to 1024 bytes; not all digits, not a common one, not close to the other fields.",
+            description: "8 characters or more, at most 1024 bytes; not all digits, not a common one, not close to the other fields.",
             example: "correct horse battery staple",
         },
         Field {
