@@ -49,7 +49,7 @@ codes! {
     QueryInvalid "query_invalid" Some(400), "Malformed query", "A parameter of the query string cannot be read; the detail names it.";
     IdempotencyKeyInvalid "idempotency_key_invalid" Some(400), "Malformed idempotency key", "The header Idempotency-Key is given once and has 1 to 255 visible ASCII characters.";
     TokenConflict "token_conflict" Some(400), "Two different tokens", "The headers Authorization and JWT both carry a token, and the two differ.";
-    TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>.";
+    TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>; to refresh, the refresh token in the body or the cookie.";
     InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, expired, not from this service, or its user is gone. Log in again.";
     InvalidCredentials "invalid_credentials" Some(401), "Invalid credentials", "No account with this identifier and this password. Which of the two is wrong is not told.";
     WrongPassword "wrong_password" Some(403), "Wrong password", "The field current_password is not the account's password.";
@@ -99,7 +99,7 @@ codes! {
     NameTooLong "name_too_long" None, "Name too long", "A name has at most 64 characters.";
     UsernameInvalid "username_invalid" None, "Invalid username", "A username has 5 to 20 characters of A-Z a-z 0-9 _ -, at least one of them a letter.";
     MobileInvalid "mobile_invalid" None, "Invalid mobile number", "A mobile number is given in international form: + and 8 to 15 digits.";
-    PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 bytes.";
+    PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 characters.";
     PasswordTooLong "password_too_long" None, "Password too long", "A password has at most 1024 bytes.";
     PasswordAllDigits "password_all_digits" None, "Password of digits only", "A password may not consist of digits alone.";
     PasswordCommon "password_common" None, "Common password", "The password is one of those that are guessed first.";

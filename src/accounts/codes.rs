@@ -17,7 +17,7 @@ use crate::core::db::schema::code;
 
 /// How long a code can be used.
 pub const LIFETIME: TimeDelta = TimeDelta::minutes(10);
-/// Between two codes of an account, whatever they are for.
+/// Between two codes of an account for one purpose and target.
 pub const PAUSE: TimeDelta = TimeDelta::minutes(1);
 /// Tries that a code allows.
 pub const TRIES: i32 = 5;
@@ -170,8 +170,8 @@ pub enum Issued {
     /// The account had one less than a minute ago; it can have another after this time.
     TooSoon {
         wait: TimeDelta,
-        /// Whether that one was for the same purpose, and is as good.
-        has_one: bool,
+        /// When the last one was issued.
+        created: NaiveDateTime,
     },
 }
 

@@ -21,6 +21,14 @@ pub const ACCOUNT: SubjectLimit = SubjectLimit::new(
     (Duration::from_secs(30), Duration::from_secs(120)),
 );
 
+/// What a user may ask for of addresses, numbers and usernames, whose refusal tells that
+/// somebody has them.
+pub const NEW_IDENTIFIER: SubjectLimit = SubjectLimit::new(
+    ("new identifier", "refusal of a new identifier"),
+    (10, Duration::from_secs(6)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
 /// [`LOGIN`] as a type.
 pub enum Login {}
 /// [`REGISTRATION`] as a type.

@@ -14,6 +14,7 @@
 pub mod actions;
 pub mod client_info;
 pub mod codes;
+mod common_passwords;
 pub mod events;
 pub mod extract;
 pub mod failure;
@@ -90,21 +91,26 @@ impl Directory {
     }
 
     /// The same for a write that may change what any cached response shows, such as the
-    /// name of an author. A commit that failed may have happened, so it counts as well.
+    /// name of an author. `is_shown` says whether it has; of a write that failed (`None`)
+    /// whether it could, for a commit that failed may have happened.
     #[track_caller]
-    pub fn write_shown<T, F, P>(
+    pub fn write_shown<T, F, S, P>(
         &self,
         work: F,
+        is_shown: S,
         publish: P,
     ) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
+        S: FnOnce(Option<&T>) -> bool + Send + 'static,
         P: FnOnce(&Bus, &T) + Send + 'static,
     {
         let bus = Arc::clone(&self.bus);
         self.db.write_then(work, move |done| {
-            bus.publish(&AnythingChanged {});
+            if is_shown(done.as_ref().ok()) {
+                bus.publish(&AnythingChanged {});
+            }
             if let Ok(done) = done {
                 publish(&bus, done);
             }

@@ -8,7 +8,7 @@ use super::codes::{CodeKeys, Issued, Purpose};
 use super::jobs::send_code::{CodeToSend, MailCode, SmsCode};
 use super::jobs::send_notice::{MailNotice, Notice, NoticeToSend};
 use super::storage::codes;
-use super::types::{Mobile, User};
+use super::types::User;
 use crate::core::db::Conn;
 use crate::jobs::actions::enqueue;
 use crate::jobs::types::NewJob;
@@ -32,7 +32,7 @@ pub fn send_code(
 ) -> QueryResult<Issued> {
     let target = match channel {
         Channel::Email => user.email.clone(),
-        Channel::Mobile => number_of(user),
+        Channel::Mobile => user.number().unwrap_or_default(),
     };
     let whose = (user.user_id, purpose, target.as_str());
     let issued = codes::issue(conn, keys, whose, nonce, now)?;
@@ -46,14 +46,6 @@ pub fn send_code(
         enqueue(conn, &job, now)?;
     }
     Ok(issued)
-}
-
-/// The number as gateways take it, E.164; empty when there is none.
-fn number_of(user: &User) -> String {
-    let mobile = user.mobile.as_deref().map(Mobile::parse);
-    mobile
-        .and_then(Result::ok)
-        .map_or(String::new(), |mobile| mobile.key)
 }
 
 /// Has an owner told by mail to the address `to` what happens in this transaction.
@@ -91,7 +83,7 @@ pub fn password_changed(
 }
 
 /// The same for a changed profile: codes that went to what was left are worth nothing,
-/// and a former address is told.
+/// and the address, a former one where that has changed, is told.
 pub fn profile_changed(
     conn: &mut Conn,
     (before, after): (&User, &User),
@@ -102,6 +94,8 @@ pub fn profile_changed(
     if before.mobile != after.mobile {
         let purposes = [Purpose::VerifyMobile, Purpose::ResetPassword];
         codes::revoke(conn, user_id, &purposes, now)?;
+        let whom = (user_id, before.email.as_str());
+        enqueue_notice(conn, Notice::MobileChanged, whom, language, now)?;
     }
     if before.email != after.email {
         let purposes = [Purpose::VerifyEmail, Purpose::ResetPassword];

@@ -13,11 +13,13 @@ use sha2::Sha384;
 use unicode_normalization::UnicodeNormalization;
 use zxcvbn::matching::patterns::MatchPattern;
 
+use super::common_passwords;
 use crate::error::Code;
 pub use crate::http::body::Fault;
 
+/// Characters after NFKC.
+const MIN_CHARACTERS: usize = 8;
 /// Bytes after NFKC.
-const MIN_BYTES: usize = 8;
 const MAX_BYTES: usize = 1024;
 /// What bcrypt reads of a password.
 const BCRYPT_BYTES: usize = 72;
@@ -58,11 +60,11 @@ impl Password {
     pub fn choose(text: &str, own: &[&str]) -> Result<Self, Fault> {
         let password = Self::attempt(text);
         let text = password.0.as_str();
-        if text.len() < MIN_BYTES {
-            return Err(Fault(Code::PasswordTooShort, "needs at least 8 bytes"));
+        if text.chars().count() < MIN_CHARACTERS {
+            return Err(Fault(Code::PasswordTooShort, "needs at least 8 characters"));
         }
         if text.len() > MAX_BYTES {
-            return Err(Fault(Code::PasswordTooLong, "has at most 1024 bytes"));
+            return Err(Fault(Code::PasswordTooLong, "is too long"));
         }
         if text.chars().all(char::is_numeric) {
             return Err(Fault(Code::PasswordAllDigits, "may not be all digits"));
@@ -73,7 +75,7 @@ impl Password {
                 "is too close to your e-mail address, name or username",
             ));
         }
-        if is_common(text) {
+        if common_passwords::is_listed(text) || is_common(text) {
             return Err(Fault(Code::PasswordCommon, "is one of those guessed first"));
         }
         Ok(password)
@@ -181,11 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn length_is_counted_in_bytes_of_the_normal_form() {
+    fn length_is_counted_in_characters_of_the_normal_form() {
         assert_eq!(refusal("Xy3$k9!", &[]), Some("password_too_short"));
         assert_eq!(refusal("Xy3$k9!q", &[]), None);
-        assert_eq!(refusal("пароль7", &[]), None);
-        // Eight full-width characters are eight bytes in NFKC, seven are seven.
+        for short in ["гусли", "гусли7?", "我喜欢雨中散"] {
+            assert_eq!(refusal(short, &[]), Some("password_too_short"), "{short}");
+        }
+        assert_eq!(refusal("гусли7?в", &[]), None);
+        // Two that are one in the normal form.
+        assert_eq!(refusal("Xy3$k9e\u{301}", &[]), Some("password_too_short"));
         assert_eq!(refusal("Ｘｙ３＄ｋ９！", &[]), Some("password_too_short"));
         assert_eq!(refusal(&"kq7-".repeat(256), &[]), None);
         assert_eq!(
@@ -222,6 +228,8 @@ mod tests {
             "1q2w3e4r",
             "P@ssword1",
             "Passw0rd!",
+            "Password123!",
+            "woaini1314",
         ] {
             assert_eq!(refusal(text, &[]), Some("password_common"), "{text}");
         }

@@ -2,7 +2,7 @@
 //!
 //! A token is the session's id, a generation and HMAC-SHA256 over both and the
 //! session's random nonce, under a key made from the service's secret. So the
-//! successor of a token can be told again within the grace of two tabs, and a token
+//! successor of a token can be told again until it was used itself, and a token
 //! of any earlier generation is known to be genuine, which makes its reuse a theft
 //! and not noise, without keeping a row for every token that ever was. Neither the
 //! database alone (it has no key) nor the secret alone (it has no nonce) can make

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{Duration, NaiveDateTime};
 use hmac::{Hmac, Mac};
 use jsonwebtoken::{Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Sha256;
 
 use super::signing::{Pair, PublicPart, Vault};
@@ -154,6 +154,28 @@ struct Claims {
     jti: String,
     iat: i64,
     exp: i64,
+    /// Before when the token counts for nothing. Tokens of this server have none, but
+    /// whoever holds a key may sign one (RFC 7519 §4.1.5).
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    nbf: Option<i64>,
+}
+
+/// A claim that may be absent, but not null.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
+}
+
+impl Claims {
+    fn subject(&self) -> Option<Subject> {
+        Some(Subject {
+            user_id: id_of(&self.sub)?,
+            session_id: id_of(&self.sid)?,
+        })
+    }
 }
 
 /// Whom a token speaks for.
@@ -352,6 +374,7 @@ impl Tokens {
             jti: ulid::Ulid::generate().to_string(),
             iat: now,
             exp: now + i64::from(self.ttl),
+            nbf: None,
         };
         jsonwebtoken::encode(&header, &claims, &key.pair.encoding).map_err(|e| e.to_string())
     }
@@ -359,6 +382,28 @@ impl Tokens {
     /// Whom a token names, and when it ends in seconds since the epoch. Every fault of a
     /// token is the same `None`.
     pub fn verify(&self, token: &str) -> Option<(Subject, i64)> {
+        let claims = self.verify_signature(token)?;
+        let now = self.clock.timestamp();
+        let in_time = claims.iat <= now.saturating_add(LEEWAY)
+            && claims
+                .nbf
+                .is_none_or(|nbf| nbf <= now.saturating_add(LEEWAY))
+            && claims.exp > now.saturating_sub(LEEWAY)
+            && claims.exp > claims.iat;
+        if !in_time || claims.jti.is_empty() {
+            return None;
+        }
+        Some((claims.subject()?, claims.exp))
+    }
+
+    /// Whom a token of ours names, whether it counts now or not: for what needs no right,
+    /// such as ending its session.
+    pub fn subject_at_any_time(&self, token: &str) -> Option<Subject> {
+        self.verify_signature(token)?.subject()
+    }
+
+    /// The claims of a token that was signed here for this service.
+    fn verify_signature(&self, token: &str) -> Option<Claims> {
         if token.len() > MAX_LENGTH {
             return None;
         }
@@ -377,23 +422,11 @@ impl Tokens {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[ISSUER]);
         validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
-        // Checked below, by our own clock.
+        // The times are compared with our own clock.
         validation.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.pair.decoding, &validation)
-            .ok()?
-            .claims;
-        let now = self.clock.timestamp();
-        let in_time = claims.iat <= now.saturating_add(LEEWAY)
-            && claims.exp > now.saturating_sub(LEEWAY)
-            && claims.exp > claims.iat;
-        if !in_time || claims.jti.is_empty() {
-            return None;
-        }
-        let subject = Subject {
-            user_id: id_of(&claims.sub)?,
-            session_id: id_of(&claims.sid)?,
-        };
-        Some((subject, claims.exp))
+        jsonwebtoken::decode::<Claims>(token, &key.pair.decoding, &validation)
+            .ok()
+            .map(|decoded| decoded.claims)
     }
 }
 

@@ -235,6 +235,13 @@ impl Operation {
         operation
     }
 
+    /// Takes a token and does without, and refuses none: it need not be good any more.
+    pub fn may_name_token(mut self) -> Self {
+        self.codes.push(Code::TokenConflict);
+        self.may_have_token = true;
+        self
+    }
+
     /// Asks the database.
     pub fn database(mut self) -> Self {
         self.codes.push(Code::Unavailable);

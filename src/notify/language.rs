@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// The texts of one language, as they are in `templates/`.
 pub struct Templates {
+    pub account_deleted: &'static str,
     pub email_changed: &'static str,
+    pub mobile_changed: &'static str,
     pub password_changed: &'static str,
     pub reset_password: &'static str,
     pub session_ended: &'static str,
@@ -20,6 +22,8 @@ pub struct Templates {
 macro_rules! templates {
     ($tag:literal, $time_format:literal) => {
         Templates {
+            account_deleted: include_str!(concat!("templates/", $tag, "/account_deleted.txt")),
+            mobile_changed: include_str!(concat!("templates/", $tag, "/mobile_changed.txt")),
             email_changed: include_str!(concat!("templates/", $tag, "/email_changed.txt")),
             password_changed: include_str!(concat!("templates/", $tag, "/password_changed.txt")),
             reset_password: include_str!(concat!("templates/", $tag, "/reset_password.txt")),

@@ -25,6 +25,8 @@ fn template(message: &Message, language: Language) -> &'static str {
         Message::ResetPassword { .. } => templates.reset_password,
         Message::PasswordChanged { .. } => templates.password_changed,
         Message::EmailChanged { .. } => templates.email_changed,
+        Message::MobileChanged { .. } => templates.mobile_changed,
+        Message::AccountDeleted { .. } => templates.account_deleted,
         Message::SessionEnded { .. } => templates.session_ended,
     }
 }
@@ -197,7 +199,7 @@ mod tests {
             .unwrap()
     }
 
-    fn messages(code: &str) -> [Message; 6] {
+    fn messages(code: &str) -> [Message; 8] {
         let code = code.to_owned();
         let at = at();
         [
@@ -206,6 +208,8 @@ mod tests {
             Message::ResetPassword { code },
             Message::PasswordChanged { at },
             Message::EmailChanged { at },
+            Message::MobileChanged { at },
+            Message::AccountDeleted { at },
             Message::SessionEnded { at },
         ]
     }

@@ -14,6 +14,8 @@ pub enum Message {
     ResetPassword { code: String },
     PasswordChanged { at: NaiveDateTime },
     EmailChanged { at: NaiveDateTime },
+    MobileChanged { at: NaiveDateTime },
+    AccountDeleted { at: NaiveDateTime },
     SessionEnded { at: NaiveDateTime },
 }
 
@@ -31,6 +33,8 @@ impl Message {
         match self {
             Self::PasswordChanged { at }
             | Self::EmailChanged { at }
+            | Self::MobileChanged { at }
+            | Self::AccountDeleted { at }
             | Self::SessionEnded { at } => Some(*at),
             _ => None,
         }
@@ -43,6 +47,8 @@ impl Message {
             Self::ResetPassword { .. } => "ResetPassword",
             Self::PasswordChanged { .. } => "PasswordChanged",
             Self::EmailChanged { .. } => "EmailChanged",
+            Self::MobileChanged { .. } => "MobileChanged",
+            Self::AccountDeleted { .. } => "AccountDeleted",
             Self::SessionEnded { .. } => "SessionEnded",
         }
     }

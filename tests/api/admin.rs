@@ -1,9 +1,13 @@
 //! What admins do with all accounts, and the audit of it.
 
+use diesel::prelude::*;
 use futures_util::future::{join, join_all};
+use inkpot::core::db::connection::{self, DatabaseUrl};
+use inkpot::core::db::dialect;
+use inkpot::core::db::schema::{installation, user};
 use serde_json::{Value, json};
 
-use crate::harness::{PASSWORD, TestApp, on_both_databases};
+use crate::harness::{Backend, Client, PASSWORD, TestApp, on_both_databases};
 
 on_both_databases![
     users_are_listed_searched_and_paged,
@@ -11,6 +15,9 @@ on_both_databases![
     a_role_counts_from_the_next_request_on,
     the_last_active_admin_stays,
     admins_who_demote_each_other_at_once_leave_one,
+    a_rename_never_brings_back_who_is_deactivated,
+    what_takes_no_admin_away_waits_for_no_row_of_others,
+    who_takes_an_admin_away_writes_the_one_row_of_all,
     a_user_is_deleted_with_their_posts,
     admins_edit_any_post,
     bad_changes_are_refused,
@@ -194,6 +201,123 @@ async fn admins_who_demote_each_other_at_once_leave_one(app: TestApp) {
             .count();
         assert_eq!(done, 1, "{} {}", a.text(), b.text());
     }
+}
+
+async fn a_rename_never_brings_back_who_is_deactivated(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let path = format!("/user/{}", ann.user_id);
+    for round in 0..100 {
+        root.patch(&path, json!({ "is_active": true, "role": "admin" }))
+            .await
+            .expect(200);
+        let name = format!("Ann {round}");
+        let (renamed, deactivated, demoted) = futures_util::future::join3(
+            root.patch(&path, json!({ "name": name })),
+            root.patch(&path, json!({ "is_active": false })),
+            root.patch(&path, json!({ "role": "user" })),
+        )
+        .await;
+        for answer in [renamed, deactivated, demoted] {
+            answer.expect(200);
+        }
+        let id = ann.user_id;
+        let row: (bool, String, String) = app.database.with(move |conn| {
+            let columns = (user::is_active, user::role, user::name);
+            user::table.find(id).select(columns).first(conn).unwrap()
+        });
+        assert_eq!(row, (false, "user".to_owned(), name), "round {round}");
+    }
+}
+
+/// SQLite has one writer, which nobody can hold up for one row.
+async fn what_takes_no_admin_away_waits_for_no_row_of_others(app: TestApp) {
+    if app.database.backend == Backend::Sqlite {
+        return;
+    }
+    let root = app.admin("root").await;
+    let (ann, bob, eve) = (
+        app.user("ann").await,
+        app.admin("bob").await,
+        app.user("eve").await,
+    );
+    // Somebody holds the rows of two who have nothing to do with it.
+    let url = DatabaseUrl::parse(&app.database.url()).unwrap();
+    let (eve_id, root_id) = (eve.user_id, root.user_id);
+    let (told, is_held) = tokio::sync::oneshot::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let mut conn = connection::open(&url).unwrap();
+        conn.transaction(|conn| {
+            dialect::lock_user(conn, eve_id)?;
+            dialect::lock_user(conn, root_id)?;
+            told.send(()).unwrap();
+            released.recv().unwrap();
+            QueryResult::Ok(())
+        })
+        .unwrap();
+    });
+    is_held.await.unwrap();
+    let path = |id: i64| format!("/user/{id}");
+    root.patch(&path(ann.user_id), json!({ "is_active": false }))
+        .await
+        .expect(200);
+    root.delete(&path(ann.user_id)).await.expect_empty(204);
+    root.patch(&path(bob.user_id), json!({ "role": "user" }))
+        .await
+        .expect(200);
+    release.send(()).unwrap();
+    holder.join().unwrap();
+}
+
+/// A cluster tells two transactions apart by the rows that both change: at two nodes, locks
+/// alone would let both through.
+async fn who_takes_an_admin_away_writes_the_one_row_of_all(app: TestApp) {
+    let root = app.admin("root").await;
+    let changes = || -> i64 {
+        app.database.with(|conn| {
+            installation::table
+                .select(installation::admin_changes)
+                .first(conn)
+                .unwrap()
+        })
+    };
+    let mut before = changes();
+    let mut grew = || {
+        let after = changes();
+        let grew = after - before;
+        before = after;
+        grew
+    };
+    let path = |client: &Client<'_>| format!("/user/{}", client.user_id);
+    let ann = app.user("ann").await;
+    for body in [
+        json!({ "is_active": false }),
+        json!({ "role": "user", "name": "Ann" }),
+    ] {
+        root.patch(&path(&ann), body).await.expect(200);
+    }
+    root.delete(&path(&ann)).await.expect_empty(204);
+    assert_eq!(grew(), 0);
+    let (one, two, three) = (
+        app.admin("one").await,
+        app.admin("two").await,
+        app.admin("three").await,
+    );
+    root.patch(&path(&one), json!({ "role": "user" }))
+        .await
+        .expect(200);
+    assert_eq!(grew(), 1);
+    root.patch(&path(&two), json!({ "is_active": false }))
+        .await
+        .expect(200);
+    assert_eq!(grew(), 1);
+    // Not an active admin any more.
+    root.delete(&path(&two)).await.expect_empty(204);
+    assert_eq!(grew(), 0);
+    root.delete(&path(&three)).await.expect_empty(204);
+    assert_eq!(grew(), 1);
+    root.delete(&path(&root)).await.problem("last_admin");
 }
 
 async fn a_user_is_deleted_with_their_posts(app: TestApp) {

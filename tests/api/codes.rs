@@ -1,9 +1,11 @@
 //! Codes: six digits that verify an address or number, or recover an account.
 
 use chrono::TimeDelta;
+use diesel::prelude::*;
 use futures_util::future::join_all;
 use inkpot::accounts::jobs::recover::Recover;
 use inkpot::accounts::storage::users;
+use inkpot::core::db::schema::{audit, user};
 use inkpot::jobs::handler::JobHandler;
 use inkpot::jobs::storage::admin;
 use serde_json::{Value, json};
@@ -16,7 +18,7 @@ on_both_databases![
     an_address_is_verified_by_the_code_that_was_sent_to_it,
     a_number_is_verified_by_the_code_that_was_sent_to_it,
     what_cannot_be_verified_is_refused,
-    an_account_gets_one_code_a_minute,
+    a_target_gets_one_code_a_minute,
     a_hundred_orders_at_once_make_one_code,
     a_code_lives_ten_minutes,
     a_code_allows_five_tries,
@@ -27,11 +29,14 @@ on_both_databases![
     a_code_for_an_address_that_was_changed_is_worth_nothing,
     a_lost_password_is_replaced_by_a_code,
     an_account_is_recovered_by_any_of_its_names,
+    recovery_goes_to_what_is_verified,
+    who_registers_with_anothers_address_does_not_come_back,
+    a_code_to_recover_is_judged_again_when_it_is_used,
     nobody_learns_whether_an_account_exists,
     a_reset_is_done_once_of_a_hundred_at_once,
     a_refused_password_leaves_the_code_usable,
     a_deactivated_user_recovers_nothing,
-    a_request_to_recover_waits_for_its_minute,
+    a_request_to_recover_that_was_accepted_is_answered,
     links_come_from_the_setting_and_never_from_the_request,
     messages_are_in_the_language_of_the_request,
     no_code_is_stored_or_shown,
@@ -140,20 +145,29 @@ async fn what_cannot_be_verified_is_refused(app: TestApp) {
     assert_eq!(app.work().await, 0);
 }
 
-async fn an_account_gets_one_code_a_minute(app: TestApp) {
+async fn a_target_gets_one_code_a_minute(app: TestApp) {
     let ann = with_mobile(&app, "ann", "+31612345678").await;
     ordered(&ann, "email").await;
+    // Another purpose and target is another matter, and so is another account.
+    ordered(&ann, "mobile").await;
+    let ben = app.user("ben").await;
+    ordered(&ben, "email").await;
     app.clock.advance(TimeDelta::seconds(20));
     for channel in ["email", "mobile"] {
         let answer = ann.post(SEND, json!({ "channel": channel })).await;
         assert_eq!(answer.header("retry-after"), "40");
         answer.problem("rate_limited");
     }
-    // Another account is another matter.
-    let ben = app.user("ben").await;
-    ordered(&ben, "email").await;
+    // A corrected address gets one at once, and the old one's is worth nothing.
+    let body = json!({ "email": "anna@example.org", "current_password": PASSWORD });
+    ann.patch("/user/me", body).await.expect(200);
+    app.work().await;
+    let corrected = ordered(&ann, "email").await;
+    assert_eq!(corrected.to, "anna@example.org");
     app.clock.advance(TimeDelta::seconds(40));
-    ordered(&ann, "mobile").await;
+    let mobile = ordered(&ann, "mobile").await;
+    tried(&ann, "mobile", &mobile.code()).await.expect(200);
+    tried(&ann, "email", &corrected.code()).await.expect(200);
 }
 
 async fn a_hundred_orders_at_once_make_one_code(app: TestApp) {
@@ -346,7 +360,8 @@ async fn a_lost_password_is_replaced_by_a_code(app: TestApp) {
 }
 
 async fn an_account_is_recovered_by_any_of_its_names(app: TestApp) {
-    with_mobile(&app, "ann", "+31612345678").await;
+    let ann = with_mobile(&app, "ann", "+31612345678").await;
+    set_verified(&app, ann.user_id, (true, true));
     for (account, is_mail) in [
         ("ann@example.org", true),
         ("ANN-user", true),
@@ -361,6 +376,143 @@ async fn an_account_is_recovered_by_any_of_its_names(app: TestApp) {
         app.clock.advance(TimeDelta::minutes(1));
         app.work().await;
     }
+}
+
+/// Has address and number be verified, or not.
+fn set_verified(app: &TestApp, user_id: i64, (email, mobile): (bool, bool)) {
+    app.database.with(move |conn| {
+        diesel::update(user::table.find(user_id))
+            .set((
+                user::email_verified.eq(email),
+                user::mobile_verified.eq(mobile),
+            ))
+            .execute(conn)
+            .unwrap();
+    });
+}
+
+/// Logs in with the password of a reset and gives the own view.
+async fn recovered<'a>(app: &'a TestApp, account: &str) -> (Client<'a>, Value) {
+    let body = json!({ "account": account, "password": NEW_PASSWORD });
+    let answer = app.anonymous().post("/user/login", body).await.expect(200);
+    (app.client_of(&answer), answer["userinfo"].clone())
+}
+
+/// Every pair of an address and a number, and every way to name the account.
+async fn recovery_goes_to_what_is_verified(app: TestApp) {
+    let mut n = 0;
+    // Verified: address, number (none where there is none); by mail: named by the address,
+    // the username, the number.
+    for (email, mobile, by_mail) in [
+        (false, None, [true, true, true]),
+        (false, Some(false), [true, true, true]),
+        (true, None, [true, true, true]),
+        (true, Some(false), [true, true, true]),
+        (false, Some(true), [false, false, false]),
+        (true, Some(true), [true, true, false]),
+    ] {
+        for (way, by_mail) in by_mail.into_iter().enumerate() {
+            n += 1;
+            let (name, number) = (format!("ann{n}"), format!("+316123456{n:02}"));
+            let ann = with_mobile(&app, &name, &number).await;
+            let id = ann.user_id;
+            if mobile.is_none() {
+                let body = json!({ "mobile": null, "current_password": PASSWORD });
+                ann.patch("/user/me", body).await.expect(200);
+                app.work().await;
+            }
+            set_verified(&app, id, (email, mobile == Some(true)));
+            let address = format!("{name}@example.org");
+            let account = [address.clone(), format!("{name}-user"), number.clone()][way].clone();
+            let what = format!("{email} {mobile:?} by {account}");
+            let Some(sent) = forgotten(&app, &account).await else {
+                assert_eq!((mobile, way), (None, 2), "{what}");
+                continue;
+            };
+            let to = if by_mail { &address } else { &number };
+            assert_eq!(&sent.to, to, "{what}");
+            app.anonymous()
+                .post(RESET, reset_of(&account, &sent.code()))
+                .await
+                .expect_empty(204);
+            ann.get("/user/me").await.problem("invalid_token");
+            let (_, own) = recovered(&app, &address).await;
+            let stays = mobile == Some(true);
+            assert_eq!(own["email_verified"], email || by_mail, "{what}");
+            assert_eq!(own["mobile_verified"], stays, "{what}");
+            let number = if stays { json!(number) } else { Value::Null };
+            assert_eq!(own["mobile"], number, "{what}");
+            app.work().await;
+        }
+    }
+}
+
+async fn who_registers_with_anothers_address_does_not_come_back(app: TestApp) {
+    let own_number = "+31612345678";
+    let thief = with_mobile(&app, "victim", own_number).await;
+    // A code to verify the number is under way, unused.
+    let verifying = ordered(&thief, "mobile").await;
+    assert_eq!(verifying.to, own_number);
+    app.clock.advance(TimeDelta::minutes(1));
+    // By the number nothing reaches the thief, before and after.
+    let sent = forgotten(&app, own_number).await.unwrap();
+    assert_eq!(sent.to, "victim@example.org");
+    let reset = reset_of("victim@example.org", &sent.code());
+    app.anonymous().post(RESET, reset).await.expect_empty(204);
+    app.work().await;
+    let (victim, own) = recovered(&app, "victim@example.org").await;
+    assert_eq!(own["mobile"], Value::Null);
+    assert_eq!(own["email_verified"], true);
+    thief.get("/user/me").await.problem("invalid_token");
+    tried(&victim, "mobile", &verifying.code())
+        .await
+        .problem("wrong_code");
+    app.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(forgotten(&app, own_number).await, None);
+    let body = json!({ "account": own_number, "password": PASSWORD });
+    app.anonymous()
+        .post("/user/login", body)
+        .await
+        .problem("invalid_credentials");
+    // The number is free for whoever has it.
+    with_mobile(&app, "thief", own_number).await;
+    let id = victim.user_id;
+    let actions: Vec<(String, String)> = app.database.with(move |conn| {
+        audit::table
+            .filter(audit::user_id.eq(id))
+            .order(audit::audit_id)
+            .select((audit::action, audit::detail))
+            .load(conn)
+            .unwrap()
+    });
+    for expected in [
+        ("password_reset", ""),
+        ("email_verified", ""),
+        ("profile_changed", "mobile"),
+    ] {
+        let found =
+            |(action, detail): &(String, String)| (action.as_str(), detail.as_str()) == expected;
+        assert!(actions.iter().any(found), "{expected:?} in {actions:?}");
+    }
+}
+
+async fn a_code_to_recover_is_judged_again_when_it_is_used(app: TestApp) {
+    // Sent to an address that nobody verified; then the number is verified.
+    let ann = with_mobile(&app, "ann", "+31612345678").await;
+    let sent = forgotten(&app, "ann@example.org").await.unwrap();
+    assert!(sent.is_mail());
+    set_verified(&app, ann.user_id, (false, true));
+    let body = reset_of("ann@example.org", &sent.code());
+    app.anonymous()
+        .post(RESET, body.clone())
+        .await
+        .problem("wrong_code");
+    ann.get("/user/me").await.expect(200);
+    // As soon as the address is verified as well, it recovers again.
+    set_verified(&app, ann.user_id, (true, true));
+    app.anonymous().post(RESET, body).await.expect_empty(204);
+    let (_, own) = recovered(&app, "ann@example.org").await;
+    assert_eq!(own["mobile"], "+31612345678");
 }
 
 async fn nobody_learns_whether_an_account_exists(app: TestApp) {
@@ -488,24 +640,53 @@ async fn a_deactivated_user_recovers_nothing(app: TestApp) {
     assert_eq!(forgotten(&app, "ann@example.org").await, None);
 }
 
-async fn a_request_to_recover_waits_for_its_minute(app: TestApp) {
-    let ann = app.user("ann").await;
-    ordered(&ann, "email").await;
-    // The code of just now verifies: it is of no use to who forgot the password.
-    assert_eq!(forgotten(&app, "ann@example.org").await, None);
-    assert_eq!(app.work().await, 0);
-    app.clock.advance(TimeDelta::minutes(1));
-    assert_eq!(app.work().await, 2);
+async fn a_request_to_recover_that_was_accepted_is_answered(app: TestApp) {
+    let ann = with_mobile(&app, "ann", "+31612345678").await;
+    set_verified(&app, ann.user_id, (true, true));
+    let minute = TimeDelta::minutes(1);
+    // A code for something else just now is no hindrance.
+    let address = "ann@example.org";
+    let first = forgotten(&app, address).await.unwrap();
+    // Named by the number it goes there at once, and replaces the other.
+    let second = forgotten(&app, "+31612345678").await.unwrap();
+    assert_eq!((first.is_mail(), second.is_mail()), (true, false));
+    if first.code() != second.code() {
+        app.anonymous()
+            .post(RESET, reset_of(address, &first.code()))
+            .await
+            .problem("wrong_code");
+    }
+    // Five wrong tries, and asked again within the minute: it comes after it, once for all.
+    for _ in 0..5 {
+        let body = reset_of(address, &other_than(&second.code()));
+        app.anonymous()
+            .post(RESET, body)
+            .await
+            .problem("wrong_code");
+    }
+    for seconds in [0, 1, 2] {
+        app.clock.advance(TimeDelta::seconds(seconds));
+        assert_eq!(forgotten(&app, address).await, None);
+    }
+    let before = app.outbox().len();
+    app.clock.advance(minute);
+    app.work().await;
+    app.work().await;
     let sent = app.outbox();
-    assert_eq!(sent.len(), 2);
-    // Another request within the minute has its code already.
-    assert_eq!(forgotten(&app, "ann@example.org").await, None);
-    app.clock.advance(TimeDelta::minutes(1));
-    assert_eq!(app.work().await, 0);
-    app.anonymous()
-        .post(RESET, reset_of("ann@example.org", &sent[1].code()))
-        .await
-        .expect_empty(204);
+    assert_eq!(sent.len(), before + 1, "one for the three");
+    let reset = reset_of(address, &sent[before].code());
+    app.anonymous().post(RESET, reset).await.expect_empty(204);
+    app.work().await;
+    // After a finished reset as well.
+    assert_eq!(forgotten(&app, address).await, None);
+    let before = app.outbox().len();
+    app.clock.advance(minute);
+    app.work().await;
+    app.work().await;
+    let sent = app.outbox();
+    assert_eq!(sent.len(), before + 1);
+    let reset = reset_of(address, &sent[before].code());
+    app.anonymous().post(RESET, reset).await.expect_empty(204);
 }
 
 async fn links_come_from_the_setting_and_never_from_the_request(app: TestApp) {
@@ -660,11 +841,11 @@ async fn owners_are_told_of_what_happens_to_their_account(app: TestApp) {
     let body = json!({ "account": "anna@example.org", "password": NEW_PASSWORD });
     let login = app.anonymous().post("/user/login", body).await.expect(200);
     let refresh = json!({ "refresh_token": login["refresh_token"] });
-    app.anonymous()
-        .post("/user/refresh", refresh.clone())
-        .await
-        .expect(200);
-    app.clock.advance(TimeDelta::seconds(11));
+    let mut token = refresh.clone();
+    for _ in 0..2 {
+        let answer = app.anonymous().post("/user/refresh", token).await;
+        token = json!({ "refresh_token": answer.expect(200)["refresh_token"] });
+    }
     for _ in 0..3 {
         app.anonymous()
             .post("/user/refresh", refresh.clone())

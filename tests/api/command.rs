@@ -227,12 +227,12 @@ fn mistakes_are_refused_in_a_line() {
             (
                 &["create", "--email", "a@example.org", "--name", "Ann"],
                 "short",
-                "the password needs at least 8 bytes",
+                "the password needs at least 8 characters",
             ),
             (
                 &["create", "--email", "a@example.org", "--name", "Ann"],
                 "",
-                "the password needs at least 8 bytes",
+                "the password needs at least 8 characters",
             ),
             (&["create", "--email", "a@example.org"], PASSWORD, "--name"),
             (

@@ -1,5 +1,6 @@
 //! How often one may try to log in and to register.
 
+use actix_web::http::Method;
 use chrono::Duration;
 use serde_json::json;
 
@@ -21,6 +22,8 @@ on_both_databases!(
     ipv6_addresses_of_one_network_share_a_bucket,
     an_address_has_twenty_calls_about_codes,
     resets_count_with_the_logins_of_their_account,
+    every_check_of_the_current_password_is_a_try_of_the_account,
+    who_asks_for_taken_identifiers_is_held,
     they_can_be_turned_off,
 );
 
@@ -154,6 +157,66 @@ async fn resets_count_with_the_logins_of_their_account(app: TestApp) {
         let login = login(&app.anonymous().at("198.51.100.1"), account, PASSWORD).await;
         waits(&login, "30");
     }
+}
+
+async fn every_check_of_the_current_password_is_a_try_of_the_account(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let ask = async |client: &Client<'_>, route: usize, password: &str| {
+        let (method, path, mut body) = match route {
+            0 => (
+                Method::PATCH,
+                "/user/me",
+                json!({ "mobile": "+31612345678" }),
+            ),
+            1 => (
+                Method::PUT,
+                "/user/me/password",
+                json!({ "new_password": "another horse, another staple" }),
+            ),
+            _ => (Method::DELETE, "/user/me", json!({})),
+        };
+        body["current_password"] = json!(password);
+        client.call(method, path, body).await
+    };
+    for route in 0..3 {
+        let name = format!("ann{route}");
+        let ann = app.user(&name).await.at("192.0.2.1");
+        for _ in 0..10 {
+            ask(&ann, route, "not the password")
+                .await
+                .problem("wrong_password");
+        }
+        // Right or wrong, and at the login as well.
+        waits(&ask(&ann, route, PASSWORD).await, "30");
+        let stranger = app.anonymous().at(&format!("198.51.100.{route}"));
+        let account = format!("{name}@example.org");
+        waits(&login(&stranger, &account, PASSWORD).await, "30");
+        app.clock.advance(Duration::seconds(30));
+        let answer = ask(&ann, route, PASSWORD).await;
+        assert!(answer.status.is_success(), "{}", answer.text());
+    }
+}
+
+async fn who_asks_for_taken_identifiers_is_held(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let body = json!({
+        "email": "ben@example.org", "name": "Ben", "password": PASSWORD, "username": "ben-user",
+    });
+    app.anonymous().post("/user/reg", body).await.expect(201);
+    let ann = app.user("ann").await.at("192.0.2.1");
+    let ask = || ann.patch("/user/me", json!({ "username": "ben-user" }));
+    for _ in 0..10 {
+        ask().await.problem("username_taken");
+    }
+    waits(&ask().await, "30");
+    // A name asks nothing.
+    ann.patch("/user/me", json!({ "name": "Anna" }))
+        .await
+        .expect(200);
+    app.clock.advance(Duration::seconds(60));
+    ann.patch("/user/me", json!({ "username": "ann-user" }))
+        .await
+        .expect(200);
 }
 
 async fn a_refusal_comes_before_the_body_is_read(app: TestApp) {

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::core::db::schema::{content, post, session, user};
+use inkpot::core::db::schema::{audit, content, job, post, session, user};
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Client, PASSWORD, TestApp, on_both_databases};
@@ -10,6 +10,9 @@ use crate::harness::{Answer, Client, PASSWORD, TestApp, on_both_databases};
 on_both_databases![
     a_profile_is_changed_field_by_field,
     a_new_address_needs_the_password_and_is_not_verified,
+    what_does_not_change_is_no_change,
+    the_audit_says_which_fields_changed,
+    a_changed_number_and_a_deleted_account_are_told,
     identifiers_of_others_cannot_be_taken,
     a_hundred_who_take_one_username_are_one,
     nothing_else_of_a_profile_can_be_set,
@@ -131,6 +134,137 @@ async fn a_new_address_needs_the_password_and_is_not_verified(app: TestApp) {
         .faults(&[("/current_password", "field_missing")]);
     let login = json!({ "email": "new@example.org", "password": PASSWORD });
     app.anonymous().post("/user/login", login).await.expect(200);
+}
+
+/// How many rows the audit and the jobs have.
+fn traces(app: &TestApp) -> (i64, i64) {
+    app.database.with(|conn| {
+        (
+            audit::table.count().get_result(conn).unwrap(),
+            job::table.count().get_result(conn).unwrap(),
+        )
+    })
+}
+
+async fn what_does_not_change_is_no_change(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let own =
+        json!({ "username": "Ann-Smith", "mobile": "+31612345678", "current_password": PASSWORD });
+    ann.patch("/user/me", own).await.expect(200);
+    let id = ann.user_id;
+    app.database.with(move |conn| {
+        diesel::update(user::table.find(id))
+            .set((
+                user::email_verified.eq(true),
+                user::mobile_verified.eq(true),
+            ))
+            .execute(conn)
+            .unwrap();
+    });
+    app.work().await;
+    app.anonymous()
+        .get(&format!("/user/{id}"))
+        .await
+        .expect(200);
+    app.clock.advance(chrono::Duration::seconds(1));
+    let before = json_of(&ann.get("/user/me").await);
+    let etag = |answer: &Answer| answer.header("etag").to_owned();
+    let public = app.anonymous().get(&format!("/user/{id}")).await;
+    let left = traces(&app);
+    for body in [
+        json!({}),
+        json!({ "name": " ann " }),
+        json!({ "email": "ann@example.org" }),
+        json!({ "username": "Ann-Smith" }),
+        json!({ "mobile": "+31612345678" }),
+        json!({ "name": "ann", "email": "ann@example.org", "username": "Ann-Smith",
+                "mobile": "+31612345678" }),
+        json!({ "mobile": "+31612345678", "current_password": PASSWORD }),
+    ] {
+        let after = json_of(&ann.patch("/user/me", body.clone()).await);
+        assert_eq!(after, before, "{body}");
+    }
+    // Another spelling of the same number, which is taken though it is not described.
+    let spelled = ann
+        .request(actix_web::http::Method::PATCH, "/user/me")
+        .set_json(json!({ "mobile": "0031 6 12345678" }));
+    assert_eq!(json_of(&app.send(spelled).await), before);
+    for body in [
+        json!({}),
+        json!({ "name": "ann" }),
+        json!({ "is_active": true, "role": "user", "name": "ann" }),
+    ] {
+        let after = json_of(&root.patch(&format!("/user/{id}"), body.clone()).await);
+        assert_eq!(after["updated"], before["updated"], "{body}");
+    }
+    assert_eq!(traces(&app), left);
+    let public_after = app.anonymous().get(&format!("/user/{id}")).await;
+    assert_eq!(etag(&public_after), etag(&public));
+    // What was taken away already stays so.
+    let clear = json!({ "username": null, "mobile": null, "current_password": PASSWORD });
+    let cleared = json_of(&ann.patch("/user/me", clear).await);
+    let left = traces(&app);
+    app.clock.advance(chrono::Duration::seconds(1));
+    let again = ann.patch("/user/me", json!({ "username": null, "mobile": null }));
+    assert_eq!(json_of(&again.await), cleared);
+    assert_eq!(traces(&app), left);
+}
+
+async fn the_audit_says_which_fields_changed(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    for body in [
+        json!({ "name": "Ann Smith" }),
+        json!({ "name": "Ann Smith", "username": "ann-smith" }),
+        json!({ "email": "new@example.org", "mobile": "+31612345678", "current_password": PASSWORD }),
+    ] {
+        ann.patch("/user/me", body).await.expect(200);
+    }
+    root.patch(&format!("/user/{}", ann.user_id), json!({ "name": "Ann" }))
+        .await
+        .expect(200);
+    let page = root
+        .get(&format!("/audit?user={}", ann.user_id))
+        .await
+        .expect(200);
+    let rows = page["audit"].as_array().unwrap().iter();
+    let changed = rows.filter(|row| row["action"] == "profile_changed");
+    let fields: Vec<&str> = changed.map(|row| row["detail"].as_str().unwrap()).collect();
+    assert_eq!(fields, ["name", "email, mobile", "username", "name"]);
+}
+
+async fn a_changed_number_and_a_deleted_account_are_told(app: TestApp) {
+    let root = app.admin("root").await;
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let told = async || {
+        app.work().await;
+        app.outbox().pop().map(|sent| (sent.to, sent.text))
+    };
+    for number in [json!("+31612345678"), json!("+31612345679"), json!(null)] {
+        let before = app.outbox().len();
+        let body = json!({ "mobile": number, "current_password": PASSWORD });
+        ann.patch("/user/me", body).await.expect(200);
+        let (to, text) = told().await.unwrap();
+        assert_eq!(app.outbox().len(), before + 1);
+        assert_eq!(to, "ann@example.org");
+        assert!(
+            text.contains("mobile number") && !text.contains("+31"),
+            "{text}"
+        );
+    }
+    let confirm = json!({ "current_password": PASSWORD });
+    ann.call(actix_web::http::Method::DELETE, "/user/me", confirm)
+        .await
+        .expect_empty(204);
+    let (to, text) = told().await.unwrap();
+    assert_eq!(to, "ann@example.org");
+    assert!(text.contains("was deleted"), "{text}");
+    root.delete(&format!("/user/{}", bob.user_id))
+        .await
+        .expect_empty(204);
+    let (to, _) = told().await.unwrap();
+    assert_eq!(to, "bob@example.org");
 }
 
 async fn identifiers_of_others_cannot_be_taken(app: TestApp) {

@@ -20,13 +20,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 on_both_databases![
     a_refresh_gives_a_new_pair,
     a_remembered_session_lasts_two_weeks_from_its_last_refresh,
-    two_tabs_get_the_same_successor,
+    a_used_token_gets_the_same_successor_until_that_was_used,
     a_used_token_that_comes_back_ends_the_session,
-    a_token_of_two_generations_ago_ends_it_even_within_the_grace,
+    a_token_of_two_generations_ago_ends_it_at_once,
+    a_page_that_asks_without_a_cookie_is_told_that_there_is_no_token,
     fifty_refreshes_at_once_leave_one_line_of_tokens,
     forged_refresh_tokens_are_refused_and_end_nothing,
     a_refresh_token_outlives_a_change_of_secrets,
     logging_out_counts_at_once,
+    logging_out_works_by_whatever_names_the_session,
+    logging_out_takes_the_cookie_away_in_every_case,
+    who_has_no_session_logs_nobody_out,
     logging_out_everywhere_ends_all,
     sessions_are_listed_and_ended,
     a_refresh_token_can_live_in_a_cookie,
@@ -91,14 +95,53 @@ async fn a_remembered_session_lasts_two_weeks_from_its_last_refresh(app: TestApp
         .problem("invalid_token");
 }
 
-async fn two_tabs_get_the_same_successor(app: TestApp) {
+async fn a_used_token_gets_the_same_successor_until_that_was_used(app: TestApp) {
     app.user("ann").await;
     let first = app.login("ann").await;
-    let second = refresh(&app, &first["refresh_token"]).await.expect(200);
-    app.clock.advance(chrono::Duration::seconds(10));
-    let again = refresh(&app, &first["refresh_token"]).await.expect(200);
-    assert_eq!(again["refresh_token"], second["refresh_token"]);
-    refresh(&app, &second["refresh_token"]).await.expect(200);
+    let mut token = first["refresh_token"].clone();
+    for _ in 0..3 {
+        let next = refresh(&app, &token).await.expect(200);
+        // Two tabs at once, and an answer that was lost in a tunnel.
+        for wait in [0, 10, 3600] {
+            app.clock.advance(chrono::Duration::seconds(wait));
+            let again = refresh(&app, &token).await.expect(200);
+            assert_eq!(again["refresh_token"], next["refresh_token"]);
+            app.client_of(&again).get("/user/me").await.expect(200);
+        }
+        token = next["refresh_token"].clone();
+    }
+    let alarms: i64 = app.database.with(|conn| {
+        audit::table
+            .filter(audit::action.eq("refresh_reused"))
+            .count()
+            .get_result(conn)
+            .unwrap()
+    });
+    assert_eq!(alarms, 0);
+    // Whose answer is asked for again for ever does not live longer by that.
+    let used = refresh(&app, &token).await.expect(200);
+    app.clock.advance(chrono::Duration::hours(7));
+    let again = refresh(&app, &token).await.expect(200);
+    assert_eq!(again["refresh_expires_in"], 3600);
+    app.clock.advance(chrono::Duration::hours(1));
+    for token in [&token, &used["refresh_token"]] {
+        refresh(&app, token).await.problem("invalid_token");
+    }
+}
+
+async fn a_page_that_asks_without_a_cookie_is_told_that_there_is_no_token(app: TestApp) {
+    let without = app
+        .send(app.anonymous().request(Method::POST, "/user/refresh"))
+        .await;
+    let empty = app.anonymous().post("/user/refresh", json!({})).await;
+    let null = json!({ "refresh_token": null });
+    let null = app.anonymous().post("/user/refresh", null).await;
+    for answer in [without, empty, null] {
+        answer.expect(401);
+        answer.problem("token_missing");
+        let challenge = answer.header("www-authenticate");
+        assert_eq!(challenge, "Bearer realm=\"inkpot\"");
+    }
 }
 
 async fn a_used_token_that_comes_back_ends_the_session(app: TestApp) {
@@ -107,15 +150,15 @@ async fn a_used_token_that_comes_back_ends_the_session(app: TestApp) {
     let second = refresh(&app, &first["refresh_token"]).await.expect(200);
     let thief = app.client_of(&second);
     thief.get("/user/me").await.expect(200);
-    app.clock.advance(chrono::Duration::milliseconds(10_001));
+    let third = refresh(&app, &second["refresh_token"]).await.expect(200);
     let answer = refresh(&app, &first["refresh_token"]).await;
     answer.expect(401);
     answer.problem("invalid_token");
     // Everything of that session is over, at once; other sessions go on.
     thief.get("/user/me").await.problem("invalid_token");
-    refresh(&app, &second["refresh_token"])
-        .await
-        .problem("invalid_token");
+    for token in [&second["refresh_token"], &third["refresh_token"]] {
+        refresh(&app, token).await.problem("invalid_token");
+    }
     ann.get("/user/me").await.expect(200);
     let id = ann.user_id;
     let alarms: i64 = app.database.with(move |conn| {
@@ -129,7 +172,7 @@ async fn a_used_token_that_comes_back_ends_the_session(app: TestApp) {
     assert_eq!(alarms, 1);
 }
 
-async fn a_token_of_two_generations_ago_ends_it_even_within_the_grace(app: TestApp) {
+async fn a_token_of_two_generations_ago_ends_it_at_once(app: TestApp) {
     app.user("ann").await;
     let first = app.login("ann").await;
     let second = refresh(&app, &first["refresh_token"]).await.expect(200);
@@ -194,10 +237,6 @@ async fn forged_refresh_tokens_are_refused_and_end_nothing(app: TestApp) {
     }
     refresh(&app, &first["refresh_token"]).await.expect(200);
     app.anonymous()
-        .post("/user/refresh", json!({}))
-        .await
-        .faults(&[("/refresh_token", "field_missing")]);
-    app.anonymous()
         .post("/user/refresh", json!({ "refresh_token": 1 }))
         .await
         .faults(&[("/refresh_token", "field_mistyped")]);
@@ -245,16 +284,168 @@ async fn logging_out_counts_at_once(app: TestApp) {
         .post("/user/logout", json!({ "everywhere": false }))
         .await;
     assert_eq!(answer.status.as_u16(), 204);
+    // It is over already, which is what was asked for.
     again
         .post("/user/logout", json!({}))
         .await
-        .problem("invalid_token");
-    let nobody = app.anonymous().post("/user/logout", json!({})).await;
-    nobody.expect(401);
-    nobody.problem("token_missing");
+        .expect_empty(204);
+    ann.get("/user/me").await.expect(200);
     ann.post("/user/logout", json!({ "everywhere": "yes" }))
         .await
         .faults(&[("/everywhere", "field_mistyped")]);
+}
+
+fn log_outs(app: &TestApp) -> i64 {
+    app.database.with(|conn| {
+        audit::table
+            .filter(audit::action.like("logged_out%"))
+            .count()
+            .get_result(conn)
+            .unwrap()
+    })
+}
+
+async fn logging_out_works_by_whatever_names_the_session(app: TestApp) {
+    app.user("ann").await;
+    let log_out = |body: Value| async { app.anonymous().post("/user/logout", body).await };
+    // By an expired token.
+    let session = app.login("ann").await;
+    app.clock.advance(chrono::Duration::hours(2));
+    let expired = app.client_of(&session);
+    expired.get("/user/me").await.problem("invalid_token");
+    expired
+        .post("/user/logout", json!({}))
+        .await
+        .expect_empty(204);
+    refresh(&app, &session["refresh_token"])
+        .await
+        .problem("invalid_token");
+    // By a refresh token, also one that was used already.
+    for is_used in [false, true] {
+        let session = app.login("ann").await;
+        let token = &session["refresh_token"];
+        if is_used {
+            refresh(&app, token).await.expect(200);
+        }
+        log_out(json!({ "refresh_token": token }))
+            .await
+            .expect_empty(204);
+        app.client_of(&session)
+            .get("/user/me")
+            .await
+            .problem("invalid_token");
+    }
+    assert_eq!(log_outs(&app), 3);
+    // By two things, which name two sessions: both end, and others of theirs do not.
+    let (one, two, three) = (
+        app.login("ann").await,
+        app.login("ann").await,
+        app.login("ann").await,
+    );
+    app.client_of(&one)
+        .post(
+            "/user/logout",
+            json!({ "refresh_token": two["refresh_token"] }),
+        )
+        .await
+        .expect_empty(204);
+    for ended in [&one, &two] {
+        app.client_of(ended)
+            .get("/user/me")
+            .await
+            .problem("invalid_token");
+    }
+    let three = app.client_of(&three);
+    three.get("/user/me").await.expect(200);
+    // By two that name one: it ends once.
+    let before = log_outs(&app);
+    let both = app.login("ann").await;
+    let body = json!({ "refresh_token": both["refresh_token"] });
+    app.client_of(&both)
+        .post("/user/logout", body)
+        .await
+        .expect_empty(204);
+    assert_eq!(log_outs(&app), before + 1);
+    // Everywhere, by a refresh token.
+    let last = app.login("ann").await;
+    log_out(json!({ "refresh_token": last["refresh_token"], "everywhere": true }))
+        .await
+        .expect_empty(204);
+    three.get("/user/me").await.problem("invalid_token");
+    assert_eq!(live_sessions(&app), 0);
+}
+
+async fn logging_out_takes_the_cookie_away_in_every_case(app: TestApp) {
+    app.user("ann").await;
+    let origin = "https://blog.example.org";
+    let body = json!({ "account": "ann@example.org", "password": PASSWORD, "cookie": true });
+    let answer = app.anonymous().post("/user/login", body).await;
+    let session = answer.expect(200);
+    let pair = answer.header("set-cookie").split(';').next().unwrap();
+    let taken_away = |answer: &Answer| {
+        answer.expect_empty(204);
+        let cookie = answer.header("set-cookie");
+        assert!(
+            cookie.starts_with("__Host-inkpot-refresh=;") && cookie.contains("Max-Age=0"),
+            "{cookie}"
+        );
+        assert_eq!(answer.header("cache-control"), "no-store");
+    };
+    // An expired token beside it, and the session that the cookie names ends.
+    app.clock.advance(chrono::Duration::hours(2));
+    let token = format!("Bearer {}", session["token"].as_str().unwrap());
+    let request = by_cookie("/user/logout", pair, origin).insert_header(("Authorization", token));
+    taken_away(&app.send(request).await);
+    assert_eq!(live_sessions(&app), 1, "that of the registration");
+    // Once more: it is over. A cookie that is none, and no cookie at all.
+    taken_away(&app.send(by_cookie("/user/logout", pair, origin)).await);
+    let forged = "__Host-inkpot-refresh=AAAA";
+    taken_away(&app.send(by_cookie("/user/logout", forged, origin)).await);
+    taken_away(
+        &app.send(by_cookie("/user/logout", "theme=dark", origin))
+            .await,
+    );
+    assert_eq!(live_sessions(&app), 1);
+}
+
+async fn who_has_no_session_logs_nobody_out(app: TestApp) {
+    let ann = app.user("ann").await;
+    let token = ann.token.clone().unwrap();
+    let pieces: Vec<&str> = token.split('.').collect();
+    let mut forged = app.anonymous();
+    for bad in [
+        "x".to_owned(),
+        format!("{}.{}.", pieces[0], pieces[1]),
+        format!("{}.{}.{}", pieces[0], pieces[1], "A".repeat(43)),
+    ] {
+        forged.token = Some(bad);
+        for body in [json!({}), json!({ "everywhere": true })] {
+            forged.post("/user/logout", body).await.expect_empty(204);
+        }
+    }
+    let nobody = app.anonymous();
+    for body in [
+        json!({}),
+        json!({ "everywhere": true }),
+        json!({ "refresh_token": "AAAA", "everywhere": true }),
+    ] {
+        nobody.post("/user/logout", body).await.expect_empty(204);
+    }
+    assert_eq!((live_sessions(&app), log_outs(&app)), (1, 0));
+    // A token of theirs whose session is over ends no other one.
+    let over = app.client_of(&app.login("ann").await);
+    let everywhere = json!({ "everywhere": true });
+    over.post("/user/logout", json!({})).await.expect_empty(204);
+    over.post("/user/logout", everywhere)
+        .await
+        .expect_empty(204);
+    ann.get("/user/me").await.expect(200);
+    // Two tokens are a question, not an answer.
+    let request = ann
+        .request(Method::POST, "/user/logout")
+        .insert_header(("JWT", "another"));
+    app.send(request).await.problem("token_conflict");
+    ann.get("/user/me").await.expect(200);
 }
 
 async fn logging_out_everywhere_ends_all(app: TestApp) {
@@ -441,7 +632,7 @@ async fn a_cookie_needs_a_page_that_may(app: TestApp) {
             "https://app.example.net",
         ))
         .await;
-    other.faults(&[("/refresh_token", "field_missing")]);
+    other.problem("token_missing");
 }
 
 async fn a_known_session_costs_no_query(app: TestApp) {

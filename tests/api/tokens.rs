@@ -16,6 +16,7 @@ on_both_databases![
     nothing_but_the_one_algorithm_is_taken,
     edited_tokens_are_refused,
     every_claim_is_checked,
+    a_token_counts_from_its_time_on,
     headers_that_bring_their_own_key_are_refused,
     malformed_tokens_are_refused,
     a_token_ends_in_time,
@@ -232,6 +233,34 @@ async fn every_claim_is_checked(app: TestApp) {
         edited.as_object_mut().unwrap().remove(name);
         refused(&app, &sign(&edited, &claims), &format!("without {name}")).await;
     }
+}
+
+/// RFC 7519 §4.1.5, with the same leeway as for the other times.
+async fn a_token_counts_from_its_time_on(app: TestApp) {
+    let Parts { header, claims } = parts(&genuine(&app).await);
+    let now = app.clock.timestamp();
+    let with = |nbf: Value| {
+        let mut claims = claims.clone();
+        claims["nbf"] = nbf;
+        sign(&header, &claims)
+    };
+    for nbf in [now - 3600, now, now + 30] {
+        with_token(&app, &with(json!(nbf))).await.expect(200);
+    }
+    for nbf in [
+        json!(now + 31),
+        json!(now + 1800),
+        json!(i64::MAX),
+        json!(null),
+        json!((now - 60).to_string()),
+        json!([now]),
+    ] {
+        refused(&app, &with(nbf.clone()), &format!("nbf is {nbf}")).await;
+    }
+    let later = with(json!(now + 60));
+    refused(&app, &later, "not yet").await;
+    app.clock.advance(chrono::Duration::seconds(30));
+    with_token(&app, &later).await.expect(200);
 }
 
 async fn headers_that_bring_their_own_key_are_refused(app: TestApp) {

@@ -21,11 +21,19 @@ pub async fn administer(
     (actor, client): (Actor, ClientInfo),
 ) -> Result<Administered, Failure> {
     let now = directory.clock.now();
+    let is_renamed = change.name.is_some();
     let done = directory
         .write_shown(
             move |conn| self::change(conn, user_id, &change, (actor, &client), now),
+            move |done| match done {
+                Some(Administered::Done { before, after }) => before.name != after.name,
+                Some(_) => false,
+                None => is_renamed,
+            },
             move |bus, done| {
-                if let Administered::Done { .. } = done {
+                if let Administered::Done { before, after } = done
+                    && before != after
+                {
                     bus.publish(&UserChanged { user_id });
                     bus.publish(&SessionEnded::all_of(user_id));
                 }
@@ -35,8 +43,7 @@ pub async fn administer(
     Ok(done)
 }
 
-/// The transaction of [`administer`]. Holds the rows of all active admins when it takes
-/// rights away, so that no two admins demote each other.
+/// The transaction of [`administer`]. What changes nothing leaves no trace.
 pub(super) fn change(
     conn: &mut Conn,
     user_id: i64,
@@ -45,8 +52,9 @@ pub(super) fn change(
     now: NaiveDateTime,
 ) -> QueryResult<Administered> {
     let done = users::administer(conn, user_id, change, now)?;
-    if let Administered::Done { before, after } = &done {
-        trace(conn, (before, after), (actor, client), now)?;
+    if let Administered::Done { before, after } = &done
+        && trace(conn, (before, after), (actor, client), now)?
+    {
         if after.is_active {
             sessions::announce(conn, Revocation::User(user_id), now)?;
         } else {
@@ -56,14 +64,16 @@ pub(super) fn change(
     Ok(done)
 }
 
-/// Writes a row of the audit for each thing that has changed.
+/// Writes a row of the audit for each thing that has changed; false when nothing has.
 fn trace(
     conn: &mut Conn,
     (before, after): (&User, &User),
     (actor, client): (Actor, &ClientInfo),
     now: NaiveDateTime,
-) -> QueryResult<()> {
+) -> QueryResult<bool> {
+    let mut has_changed = false;
     let mut write = |action, detail: &str| {
+        has_changed = true;
         let entry = NewAuditEntry {
             detail,
             ..NewAuditEntry::new(action, after.user_id, actor)
@@ -71,7 +81,7 @@ fn trace(
         audit::insert(conn, entry, client, now)
     };
     if before.name != after.name {
-        write(Action::ProfileChanged, "")?;
+        write(Action::ProfileChanged, "name")?;
     }
     if before.role != after.role {
         let roles = format!("{} to {}", before.role, after.role);
@@ -85,5 +95,5 @@ fn trace(
         };
         write(action, "")?;
     }
-    Ok(())
+    Ok(has_changed)
 }

@@ -1,8 +1,9 @@
 //! New passwords: of one's own account, and set by the operator.
 
-use super::confirm::confirm;
+use std::net::IpAddr;
+
+use super::confirm::{Confirmation, confirm};
 use super::find::find_active_user;
-use crate::accounts::Directory;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
@@ -10,7 +11,9 @@ use crate::accounts::notifications;
 use crate::accounts::password::{Fault, Password};
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Action, Actor, NewAuditEntry, User};
+use crate::accounts::{Accounts, Directory};
 use crate::core::db::dialect;
+use crate::core::rate_limits::LimitExceeded;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
@@ -23,22 +26,26 @@ pub enum PasswordChanged {
     WrongPassword,
     /// The new password breaks a rule.
     Unfit(Fault),
+    RateLimited(LimitExceeded),
 }
 
 /// Changes a user's password, which they know, and ends every session of theirs but
 /// `session_id`.
 pub async fn change_password(
-    directory: &Directory,
+    accounts: &Accounts,
     (user_id, session_id): (i64, i64),
     (current, new): (Password, String),
-    client: ClientInfo,
+    (client, address): (ClientInfo, IpAddr),
     language: Language,
 ) -> Result<PasswordChanged, Failure> {
+    let directory = &accounts.directory;
     let Some(user) = find_active_user(directory, user_id).await? else {
         return Ok(PasswordChanged::NotFound);
     };
-    if !confirm(directory, &user, current, &client).await? {
-        return Ok(PasswordChanged::WrongPassword);
+    match confirm(accounts, &user, current, (&client, address)).await? {
+        Confirmation::Right => {}
+        Confirmation::Wrong => return Ok(PasswordChanged::WrongPassword),
+        Confirmation::RateLimited(limited) => return Ok(PasswordChanged::RateLimited(limited)),
     }
     let new = match choose(directory, &user, new).await? {
         Ok(new) => new,

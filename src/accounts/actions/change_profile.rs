@@ -1,20 +1,26 @@
 //! What users change of themselves.
 
-use super::confirm::confirm;
+use std::net::IpAddr;
+
+use chrono::NaiveDateTime;
+use diesel::result::QueryResult;
+
+use super::confirm::{Confirmation, confirm};
 use super::find::find_active_user;
 use super::register::taken;
-use crate::accounts::Directory;
+use crate::accounts::Accounts;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::UserChanged;
 use crate::accounts::failure::Failure;
+use crate::accounts::limits;
 use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{
-    Action, Change, Identifier, NewAuditEntry, ProfileChange, Revocation, User,
+    Action, Identifier, NewAuditEntry, Part, ProfileChange, Revocation, User,
 };
-use crate::core::bus::Bus;
 use crate::core::db::{Conn, dialect};
+use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
@@ -29,76 +35,141 @@ pub enum ProfileChanged {
     WrongPassword,
     /// Another user has this identifier.
     Taken(Identifier),
+    RateLimited(LimitExceeded),
 }
 
 /// Changes a user's profile; `password` is asked for when the change needs it.
 pub async fn change_profile(
-    directory: &Directory,
+    accounts: &Accounts,
     user_id: i64,
     (change, password): (ProfileChange, Option<Password>),
-    client: ClientInfo,
+    (client, address): (ClientInfo, IpAddr),
     language: Language,
 ) -> Result<ProfileChanged, Failure> {
+    let directory = &accounts.directory;
     let Some(user) = find_active_user(directory, user_id).await? else {
         return Ok(ProfileChanged::NotFound);
     };
-    if needs_password(&user, &change) {
+    let is_confirmed = needs_password(&user, &change);
+    if is_confirmed {
         let Some(password) = password else {
             return Ok(ProfileChanged::PasswordMissing);
         };
-        if !confirm(directory, &user, password, &client).await? {
-            return Ok(ProfileChanged::WrongPassword);
+        match confirm(accounts, &user, password, (&client, address)).await? {
+            Confirmation::Right => {}
+            Confirmation::Wrong => return Ok(ProfileChanged::WrongPassword),
+            Confirmation::RateLimited(limited) => return Ok(ProfileChanged::RateLimited(limited)),
         }
     }
+    if let Some(limited) = limit(accounts, &user, &change, address).await {
+        return Ok(ProfileChanged::RateLimited(limited));
+    }
     let now = directory.clock.now();
-    let is_shown = change.name.is_some();
-    let work = move |conn: &mut Conn| {
-        // Of two changes at once the second begins with what the first left.
-        dialect::lock_user(conn, user_id)?;
-        let before = users::find_user(conn, user_id)?;
-        let after = users::change_profile(conn, user_id, &change, now)?;
-        if let (Some(before), Some(after)) = (&before, &after) {
-            notifications::profile_changed(conn, (before, after), language, now)?;
-            if before.name != after.name {
-                sessions::announce(conn, Revocation::User(user_id), now)?;
-            }
-        }
-        let entry = NewAuditEntry::by_user(Action::ProfileChanged, user_id);
-        audit::insert(conn, entry, &client, now)?;
-        Ok(after)
-    };
-    let publish = move |bus: &Bus, after: &Option<User>| {
-        if after.is_none() {
-            return;
-        }
-        if is_shown {
-            bus.publish(&UserChanged { user_id });
-        }
-        bus.publish(&JobWritten {});
-    };
-    let done = if is_shown {
-        directory.write_shown(work, publish).await
-    } else {
-        directory.write(work, publish).await
-    };
+    let is_renamed = change.name.is_some();
+    let done = directory
+        .write_shown(
+            move |conn| {
+                let whose = (user_id, is_confirmed);
+                write(conn, whose, &change, (&client, language), now)
+            },
+            move |done| match done {
+                Some(Written::Done { before, after }) => before.name != after.name,
+                Some(_) => false,
+                None => is_renamed,
+            },
+            move |bus, done| {
+                let Written::Done { before, after } = done else {
+                    return;
+                };
+                if before.name != after.name {
+                    bus.publish(&UserChanged { user_id });
+                }
+                if before != after {
+                    bus.publish(&JobWritten {});
+                }
+            },
+        )
+        .await;
     match done {
-        Ok(Some(user)) => Ok(ProfileChanged::Done(Box::new(user))),
-        Ok(None) => Ok(ProfileChanged::NotFound),
+        Ok(Written::Done { after, .. }) => Ok(ProfileChanged::Done(after)),
+        Ok(Written::NotFound) => Ok(ProfileChanged::NotFound),
+        Ok(Written::PasswordMissing) => Ok(ProfileChanged::PasswordMissing),
         Err(error) => taken(error).map(ProfileChanged::Taken),
     }
 }
 
-/// Whether a change gives the user another address or number, which could be used to
-/// take the account over.
-fn needs_password(user: &User, change: &ProfileChange) -> bool {
-    let is_new_email = change
-        .email
-        .as_ref()
-        .is_some_and(|email| email.text != user.email);
-    let is_new_mobile = match &change.mobile {
-        Change::Keep => false,
-        Change::Clear => user.mobile.is_some(),
-        Change::Set(mobile) => user.mobile.as_deref() != Some(mobile.text.as_str()),
+/// The refusal of a user who asks for identifiers all the time: the answer says which are
+/// taken.
+async fn limit(
+    accounts: &Accounts,
+    user: &User,
+    change: &ProfileChange,
+    address: IpAddr,
+) -> Option<LimitExceeded> {
+    let mut parts = change.parts_that_differ(user).into_iter();
+    if !parts.any(|part| !matches!(part, Part::Name(_))) {
+        return None;
+    }
+    let limit = &limits::NEW_IDENTIFIER;
+    let tried = accounts.limits.check_subject(limit, &user.user_id, address);
+    match tried.await {
+        Decision::Limited(refused) => Some(refused.into()),
+        Decision::Allowed => None,
+    }
+}
+
+/// What came of the transaction.
+enum Written {
+    Done {
+        before: Box<User>,
+        after: Box<User>,
+    },
+    NotFound,
+    /// What was no change a moment ago is one now.
+    PasswordMissing,
+}
+
+/// The transaction. What changes nothing leaves no trace.
+fn write(
+    conn: &mut Conn,
+    (user_id, is_confirmed): (i64, bool),
+    change: &ProfileChange,
+    (client, language): (&ClientInfo, Language),
+    now: NaiveDateTime,
+) -> QueryResult<Written> {
+    // Of two changes at once the second begins with what the first left.
+    dialect::lock_user(conn, user_id)?;
+    let Some(before) = users::find_user(conn, user_id)? else {
+        return Ok(Written::NotFound);
     };
-    is_new_email || is_new_mobile
+    if !is_confirmed && needs_password(&before, change) {
+        return Ok(Written::PasswordMissing);
+    }
+    let fields: Vec<&str> = change
+        .parts_that_differ(&before)
+        .into_iter()
+        .map(Part::field)
+        .collect();
+    let after = users::change_profile(conn, before.clone(), change, now)?;
+    if !fields.is_empty() {
+        notifications::profile_changed(conn, (&before, &after), language, now)?;
+        if before.name != after.name {
+            sessions::announce(conn, Revocation::User(user_id), now)?;
+        }
+        let fields = fields.join(", ");
+        let entry = NewAuditEntry {
+            detail: &fields,
+            ..NewAuditEntry::by_user(Action::ProfileChanged, user_id)
+        };
+        audit::insert(conn, entry, client, now)?;
+    }
+    Ok(Written::Done {
+        before: Box::new(before),
+        after: Box::new(after),
+    })
+}
+
+fn needs_password(user: &User, change: &ProfileChange) -> bool {
+    let mut parts = change.parts_that_differ(user).into_iter();
+    parts.any(Part::needs_password)
 }

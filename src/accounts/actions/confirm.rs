@@ -1,22 +1,42 @@
 //! Re-authentication: a password confirms that it is the user who acts.
 
-use crate::accounts::Directory;
+use std::net::IpAddr;
+
+use crate::accounts::Accounts;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::failure::Failure;
+use crate::accounts::limits;
 use crate::accounts::password::Password;
 use crate::accounts::storage::audit;
-use crate::accounts::types::{Action, NewAuditEntry, User};
+use crate::accounts::types::{Account, Action, NewAuditEntry, User};
+use crate::core::rate_limits::{Decision, LimitExceeded};
 
-/// Whether `password` is the user's; a wrong one leaves a row in the audit.
+/// What came of asking for the current password.
+pub(super) enum Confirmation {
+    Right,
+    Wrong,
+    RateLimited(LimitExceeded),
+}
+
+/// Whether `password` is the user's. It is a try of the account, as a login is: whoever
+/// holds a session guesses no faster by it. A wrong one leaves a row in the audit.
 pub(super) async fn confirm(
-    directory: &Directory,
+    accounts: &Accounts,
     user: &User,
     password: Password,
-    client: &ClientInfo,
-) -> Result<bool, Failure> {
+    (client, address): (&ClientInfo, IpAddr),
+) -> Result<Confirmation, Failure> {
+    let account = Account::of(&user.email);
+    let limit = &limits::ACCOUNT;
+    let tried = accounts.limits.check_subject(limit, &account, address);
+    if let Decision::Limited(refused) = tried.await {
+        return Ok(Confirmation::RateLimited(refused.into()));
+    }
+    let directory = &accounts.directory;
     let password_hash = user.password_hash.clone();
     if directory.hasher.verify(password, password_hash).await? {
-        return Ok(true);
+        accounts.limits.succeeded(limit, &account).await;
+        return Ok(Confirmation::Right);
     }
     let (now, client) = (directory.clock.now(), client.clone());
     let entry = NewAuditEntry::by_user(Action::PasswordRefused, user.user_id);
@@ -24,5 +44,5 @@ pub(super) async fn confirm(
         .db
         .write(move |conn| audit::insert(conn, entry, &client, now))
         .await?;
-    Ok(false)
+    Ok(Confirmation::Wrong)
 }

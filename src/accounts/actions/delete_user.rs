@@ -1,18 +1,25 @@
 //! Deleting users, with their posts and sessions.
 
+use std::net::IpAddr;
+
 use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
-use super::confirm::confirm;
+use super::confirm::{Confirmation, confirm};
 use super::find::find_active_user;
-use crate::accounts::Directory;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
+use crate::accounts::jobs::send_notice::Notice;
+use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Action, Actor, NewAuditEntry, Revocation};
-use crate::core::db::Conn;
+use crate::accounts::{Accounts, Directory};
+use crate::core::db::{Conn, dialect};
+use crate::core::rate_limits::LimitExceeded;
+use crate::jobs::events::JobWritten;
+use crate::notify::Language;
 use crate::posts;
 
 /// What came of deleting a user.
@@ -25,7 +32,6 @@ pub enum Deletion {
 }
 
 /// What came of deleting oneself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnDeletion {
     Done,
     /// The user is gone, or not active any more.
@@ -33,22 +39,27 @@ pub enum OwnDeletion {
     /// It would leave no active admin.
     LastAdmin,
     WrongPassword,
+    RateLimited(LimitExceeded),
 }
 
 /// Deletes the user who asks for it, if it is their password.
 pub async fn delete_own_user(
-    directory: &Directory,
+    accounts: &Accounts,
     user_id: i64,
     password: Password,
-    client: ClientInfo,
+    (client, address): (ClientInfo, IpAddr),
+    language: Language,
 ) -> Result<OwnDeletion, Failure> {
+    let directory = &accounts.directory;
     let Some(user) = find_active_user(directory, user_id).await? else {
         return Ok(OwnDeletion::NotFound);
     };
-    if !confirm(directory, &user, password, &client).await? {
-        return Ok(OwnDeletion::WrongPassword);
+    match confirm(accounts, &user, password, (&client, address)).await? {
+        Confirmation::Right => {}
+        Confirmation::Wrong => return Ok(OwnDeletion::WrongPassword),
+        Confirmation::RateLimited(limited) => return Ok(OwnDeletion::RateLimited(limited)),
     }
-    let done = delete_user(directory, user_id, (Actor::User(user_id), client)).await?;
+    let done = delete_user(directory, user_id, (Actor::User(user_id), client), language).await?;
     Ok(match done {
         Deletion::Done => OwnDeletion::Done,
         Deletion::NotFound => OwnDeletion::NotFound,
@@ -56,19 +67,22 @@ pub async fn delete_own_user(
     })
 }
 
-/// Deletes a user and all that is theirs.
+/// Deletes a user and all that is theirs; they are told by mail.
 pub async fn delete_user(
     directory: &Directory,
     user_id: i64,
     (actor, client): (Actor, ClientInfo),
+    language: Language,
 ) -> Result<Deletion, Failure> {
     let now = directory.clock.now();
     let done = directory
         .write_shown(
-            move |conn| delete(conn, user_id, (actor, &client), now),
+            move |conn| delete(conn, user_id, (actor, &client), language, now),
+            |done| done.is_none_or(|done| *done == Deletion::Done),
             move |bus, done| {
                 if *done == Deletion::Done {
                     bus.publish(&SessionEnded::all_of(user_id));
+                    bus.publish(&JobWritten {});
                 }
             },
         )
@@ -80,21 +94,25 @@ fn delete(
     conn: &mut Conn,
     user_id: i64,
     (actor, client): (Actor, &ClientInfo),
+    language: Language,
     now: NaiveDateTime,
 ) -> QueryResult<Deletion> {
-    if users::is_last_admin(conn, user_id)? {
+    dialect::lock_user(conn, user_id)?;
+    let Some(user) = users::find_user(conn, user_id)? else {
+        return Ok(Deletion::NotFound);
+    };
+    if !users::may_be_taken_away(conn, &user)? {
         return Ok(Deletion::LastAdmin);
     }
-    // Their row first: from then on they can publish nothing more.
-    if !users::hold_for_deletion(conn, user_id)? {
-        return Ok(Deletion::NotFound);
-    }
+    users::deactivate(conn, user_id)?;
     posts::actions::of_author::delete_all_of(conn, user_id)?;
     if !users::delete_user(conn, user_id)? {
         return Ok(Deletion::NotFound);
     }
     let entry = NewAuditEntry::new(Action::Deleted, user_id, actor);
     audit::insert(conn, entry, client, now)?;
+    let whom = (user_id, user.email.as_str());
+    notifications::enqueue_notice(conn, Notice::AccountDeleted, whom, language, now)?;
     sessions::announce(conn, Revocation::User(user_id), now)?;
     Ok(Deletion::Done)
 }

@@ -34,7 +34,7 @@ pub use find::{
     load_names,
 };
 pub use log_in::{LogIn, log_in};
-pub use log_out::{LogOut, WhoLogsOut, log_out};
+pub use log_out::{WhoLogsOut, log_out};
 pub use logged_in::LoggedIn;
 pub use refresh::{Refresh, refresh};
 pub use register::{Created, Registered, create_user, register};

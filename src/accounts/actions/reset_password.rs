@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
+use diesel::result::QueryResult;
+
 use super::change_password::choose;
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::codes::Purpose;
+use crate::accounts::codes::{CodeRow, Purpose};
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
 use crate::accounts::jobs::recover;
@@ -15,6 +18,7 @@ use crate::accounts::password::Fault;
 use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, User};
 use crate::accounts::{Accounts, Directory};
+use crate::core::db::{Conn, dialect};
 use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
@@ -60,7 +64,7 @@ pub async fn reset_password(
     if let Decision::Limited(refused) = tried.await {
         return Ok(PasswordReset::RateLimited(refused.into()));
     }
-    let Some((user, code_id)) = try_code(accounts, account.clone(), code, client.clone()).await?
+    let Some((user, code)) = try_code(accounts, account.clone(), code, client.clone()).await?
     else {
         return Ok(PasswordReset::WrongCode);
     };
@@ -74,14 +78,25 @@ pub async fn reset_password(
         .directory
         .write(
             move |conn| {
+                dialect::lock_user(conn, user_id)?;
+                // What the account recovers by may be something else since the code was sent.
+                let found = users::find_active(conn, user_id)?;
+                let proved = found
+                    .as_ref()
+                    .and_then(|user| user.recovered_by(&code.target));
+                let (Some(before), Some(proved)) = (found, proved) else {
+                    let entry = NewAuditEntry::anonymous(Action::CodeRefused, Some(user_id));
+                    audit::insert(conn, entry, &client, now)?;
+                    return Ok(false);
+                };
                 // Of those who had the right code at once, one.
-                if !codes::consume(conn, code_id, now)? {
+                if !codes::consume(conn, code.code_id, now)? {
                     return Ok(false);
                 }
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
-                let entry = NewAuditEntry::anonymous(Action::PasswordReset, Some(user_id));
-                audit::insert(conn, entry, &client, now)?;
-                notifications::password_changed(conn, &user, language, now)?;
+                let after = users::keep_what_is_proved(conn, &before, proved, now)?;
+                trace(conn, (&before, &after), &client, now)?;
+                notifications::password_changed(conn, &after, language, now)?;
                 sessions::end_all(conn, user_id, None, now)?;
                 Ok(true)
             },
@@ -100,14 +115,43 @@ pub async fn reset_password(
     Ok(PasswordReset::Done)
 }
 
-/// Whose the code is, and its id, if it is right. The same work for every refusal, and
+/// Leaves rows in the audit: of the reset, and of what it did to address and number, whose
+/// codes are over with it.
+fn trace(
+    conn: &mut Conn,
+    (before, after): (&User, &User),
+    client: &ClientInfo,
+    now: NaiveDateTime,
+) -> QueryResult<()> {
+    let user_id = Some(before.user_id);
+    let mut write = |action, detail| {
+        let entry = NewAuditEntry {
+            detail,
+            ..NewAuditEntry::anonymous(action, user_id)
+        };
+        audit::insert(conn, entry, client, now)
+    };
+    write(Action::PasswordReset, "")?;
+    let mut over = Vec::new();
+    if before.email_verified != after.email_verified {
+        write(Action::EmailVerified, "")?;
+        over.push(Purpose::VerifyEmail);
+    }
+    if before.mobile != after.mobile {
+        write(Action::ProfileChanged, "mobile")?;
+        over.push(Purpose::VerifyMobile);
+    }
+    codes::revoke(conn, before.user_id, &over, now)
+}
+
+/// Whose the code is, and its row, if it is right. The same work for every refusal, and
 /// the same row of the audit.
 async fn try_code(
     accounts: &Accounts,
     account: Account,
     code: String,
     client: ClientInfo,
-) -> Result<Option<(User, i64)>, Failure> {
+) -> Result<Option<(User, CodeRow)>, Failure> {
     let now = accounts.directory.clock.now();
     let keys = Arc::clone(&accounts.code_keys);
     let found = accounts
@@ -120,7 +164,7 @@ async fn try_code(
             let tried = codes::try_code(conn, &keys, whose, &code, now)?;
             let owner = found.filter(|user| user.is_active);
             if let (Some(user), Some(row)) = (owner, tried) {
-                return Ok(Some((user, row.code_id)));
+                return Ok(Some((user, row)));
             }
             let entry = NewAuditEntry::anonymous(Action::CodeRefused, found_id);
             audit::insert(conn, entry, &client, now)?;

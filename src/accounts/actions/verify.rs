@@ -31,7 +31,7 @@ pub enum CodeSent {
     NotFound,
     NoMobile,
     AlreadyVerified,
-    /// The account had a code just now, and can have another after this time.
+    /// A code went there just now, and another can after this time.
     TooSoon(TimeDelta),
 }
 

@@ -7,6 +7,7 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use crate::accounts::Accounts;
 use crate::accounts::actions;
+use crate::accounts::tokens::Subject;
 use crate::accounts::types::SessionOwner;
 use crate::error::{Code, Error};
 use crate::http::endpoint::Operation;
@@ -66,6 +67,25 @@ impl Extract for MaybeCaller {
 
     fn describe(operation: Operation) -> Operation {
         operation.may_have_token()
+    }
+}
+
+/// Whom the token in a header names, also when it has expired or its session is over;
+/// `None` without one, or with one that was not signed here. Asks nothing but the keys.
+pub struct TokenSubject(pub Option<Subject>);
+
+impl Extract for TokenSubject {
+    async fn extract(request: &HttpRequest, _: &mut Payload) -> Result<Self, Error> {
+        let accounts = handler::part::<Accounts>(request)?;
+        match token(request.headers(), None) {
+            Ok(token) => Ok(Self(accounts.tokens.subject_at_any_time(token))),
+            Err(error) if error.code == Code::TokenConflict => Err(error),
+            Err(_) => Ok(Self(None)),
+        }
+    }
+
+    fn describe(operation: Operation) -> Operation {
+        operation.may_name_token()
     }
 }
 

@@ -4,4 +4,4 @@
 mod caller;
 mod client_info;
 
-pub use caller::{Admin, Caller, MaybeCaller, identify, identify_offered};
+pub use caller::{Admin, Caller, MaybeCaller, TokenSubject, identify, identify_offered};

@@ -58,7 +58,7 @@ impl JobHandler for Recover {
 
     async fn run(&self, job: Job, recovery: Recovery) -> Result<Outcome, Failure> {
         let Recovery { account, language } = recovery;
-        let now = self.accounts.directory.clock.now();
+        let (now, asked) = (self.accounts.directory.clock.now(), job.created);
         if job.created + LIFETIME <= now {
             return Ok(Outcome::NotNeeded("whoever asked waits no more"));
         }
@@ -73,9 +73,11 @@ impl JobHandler for Recover {
                 let Some(user) = found.filter(|user| user.is_active) else {
                     return Ok(None);
                 };
-                let channel = match account {
-                    Account::Mobile(_) => Channel::Mobile,
-                    Account::Email(_) | Account::Username(_) => Channel::Email,
+                let is_asked_by_mobile = matches!(account, Account::Mobile(_));
+                let channel = if user.recovers_by_mobile(is_asked_by_mobile) {
+                    Channel::Mobile
+                } else {
+                    Channel::Email
                 };
                 let what = (&user, Purpose::ResetPassword, channel);
                 notifications::send_code(conn, &keys, what, language, &nonce, now).map(Some)
@@ -83,11 +85,10 @@ impl JobHandler for Recover {
             .await?;
         self.job_notifier.notify();
         Ok(match issued {
-            // The code of just now was for something else.
-            Some(Issued::TooSoon {
-                wait,
-                has_one: false,
-            }) => Outcome::Reschedule(now + wait),
+            // What was accepted is sent: a code from before it was asked for may be used up.
+            Some(Issued::TooSoon { wait, created }) if created <= asked => {
+                Outcome::Reschedule(now + wait)
+            }
             _ => Outcome::Done,
         })
     }

@@ -21,6 +21,8 @@ pub struct MailNotice {
 pub enum Notice {
     PasswordChanged,
     EmailChanged,
+    MobileChanged,
+    AccountDeleted,
     /// A used refresh token came back.
     SessionEnded,
 }
@@ -45,6 +47,8 @@ impl JobHandler for MailNotice {
         let message = match what.notice {
             Notice::PasswordChanged => Message::PasswordChanged { at },
             Notice::EmailChanged => Message::EmailChanged { at },
+            Notice::MobileChanged => Message::MobileChanged { at },
+            Notice::AccountDeleted => Message::AccountDeleted { at },
             Notice::SessionEnded => Message::SessionEnded { at },
         };
         let (language, origin) = (what.language, origin_of(&job));

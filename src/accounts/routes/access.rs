@@ -5,16 +5,16 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::access_bodies::{Login, Logout, RefreshRequest, Registration};
-use super::cookie;
+use super::cookie::{self, RefreshCookie};
 use super::respond::{TAG, taken};
 use super::views::{TokenAnswer, token_example};
 use crate::accounts::Accounts;
-use crate::accounts::actions::{self, LogIn, LogOut, LoggedIn, Refresh, Registered, WhoLogsOut};
+use crate::accounts::actions::{self, LogIn, LoggedIn, Refresh, Registered, WhoLogsOut};
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::extract::MaybeCaller;
+use crate::accounts::extract::TokenSubject;
 use crate::accounts::limits;
 use crate::core::settings::Settings;
-use crate::error::{Code, Error, FieldError};
+use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::rate_limit::RateLimited;
@@ -55,17 +55,25 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new("/user/refresh").post(
             Operation::new("refresh", TAG, "A new pair of tokens")
                 .description(
-                    "Each refresh token is taken once; within ten seconds the same one gets the \
-                     same successor. One that comes back later ends its session.",
+                    "A refresh token gets the same successor each time, until that was used itself. \
+                     One that comes back later ends its session.",
                 )
                 .database()
                 .answers::<TokenAnswer>(StatusCode::OK, token_example())
-                .refuses(&[Code::InvalidToken, Code::OriginRefused]),
+                .refuses(&[
+                    Code::TokenMissing,
+                    Code::InvalidToken,
+                    Code::OriginRefused,
+                ]),
             refresh,
         ),
         Endpoint::new("/user/logout").post(
             Operation::new("logout", TAG, "The session has ended")
-                .description("By the token, or by the cookie with the refresh token.")
+                .description(
+                    "By the token, which may have expired, by a refresh token in the body or by the \
+                     cookie; each ends the session that it names. A session that is over already is \
+                     no fault. The cookie is taken away.",
+                )
                 .database()
                 .answers_nothing()
                 .refuses(&[Code::OriginRefused]),
@@ -126,7 +134,7 @@ async fn refresh(
         Some(token) => (token, false),
         None => match cookie::token(&req, &settings)? {
             Some(token) => (token, true),
-            None => return Err(no_refresh_token()),
+            None => return Err(Error::new(Code::TokenMissing)),
         },
     };
     match actions::refresh(&app, token, client, language).await? {
@@ -135,36 +143,27 @@ async fn refresh(
     }
 }
 
-fn no_refresh_token() -> Error {
-    let detail = "is required where there is no cookie";
-    let fault = FieldError::new("refresh_token", Code::FieldMissing, detail);
-    Error::fields(vec![fault])
-}
-
 async fn logout(
-    MaybeCaller(caller): MaybeCaller,
+    TokenSubject(subject): TokenSubject,
+    RefreshCookie(cookie): RefreshCookie,
     body: Body<Logout>,
-    req: HttpRequest,
-    settings: Data<Settings>,
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
-    let who = match caller {
-        Some(caller) => WhoLogsOut::Session {
-            user_id: caller.user_id,
-            session_id: caller.session_id,
-        },
-        None => cookie::token(&req, &settings)?
-            .map(WhoLogsOut::RefreshToken)
-            .ok_or_else(|| Error::new(Code::TokenMissing))?,
-    };
-    match actions::log_out(&app, who, body.0.everywhere, client).await? {
-        LogOut::Done => Ok(HttpResponse::NoContent()
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .cookie(cookie::without())
-            .finish()),
-        LogOut::Unknown => Err(Error::new(Code::InvalidToken)),
+    let named = subject.map(WhoLogsOut::Session);
+    let refresh_tokens = [body.0.refresh_token, cookie];
+    let refresh_tokens = refresh_tokens.into_iter().flatten();
+    let who: Vec<_> = named
+        .into_iter()
+        .chain(refresh_tokens.map(WhoLogsOut::RefreshToken))
+        .collect();
+    if !who.is_empty() {
+        actions::log_out(&app, who, body.0.everywhere, client).await?;
     }
+    Ok(HttpResponse::NoContent()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .cookie(cookie::without())
+        .finish())
 }
 
 /// The answer with a session's tokens; with `by_cookie` the refresh token goes into

@@ -34,7 +34,7 @@ impl Document for Registration {
             name: "password",
             required: true,
             kind: NEW_PASSWORD,
-            description: "8 to 1024 bytes; not all digits, not a common one, not close to the other fields.",
+            description: "8 characters or more, at most 1024 bytes; not all digits, not a common one, not close to the other fields.",
             example: "correct horse battery staple",
         },
         Field {
@@ -221,22 +221,34 @@ impl Document for RefreshRequest {
 /// What is ended by logging out.
 pub struct Logout {
     pub everywhere: bool,
+    /// Names the session as well as a token or the cookie does.
+    pub refresh_token: Option<String>,
 }
 
 impl Document for Logout {
     const NAME: &'static str = "Logout";
     const MAY_BE_ABSENT: bool = true;
-    const FIELDS: &'static [Field] = &[Field {
-        name: "everywhere",
-        required: false,
-        kind: Kind::Boolean,
-        description: "Every session of the user, not this one only.",
-        example: "true",
-    }];
+    const FIELDS: &'static [Field] = &[
+        Field {
+            name: "everywhere",
+            required: false,
+            kind: Kind::Boolean,
+            description: "Every session of the user, not this one only.",
+            example: "true",
+        },
+        Field {
+            name: "refresh_token",
+            required: false,
+            kind: ACCOUNT,
+            description: "Of the session that ends, where there is neither a token nor a cookie.",
+            example: "AAAAAAAAAAEAAAAAr2bW0Yz5o9c1v9m6nq7k3H4yT0sUe8Xf2LgBdRjPwQk",
+        },
+    ];
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         Some(Self {
             everywhere: input.boolean("everywhere").unwrap_or(false),
+            refresh_token: input.text("refresh_token", &[]),
         })
     }
 }

@@ -23,6 +23,7 @@ use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{PageRequest, Pagination, query_value};
 use crate::http::path::{Id, parse_id};
 use crate::http::response::{self, CacheControl};
+use crate::notify::Language;
 
 /// The endpoints of this module, and with them the public view, which shares its
 /// path.
@@ -192,11 +193,12 @@ async fn change(
 async fn delete(
     Admin(admin): Admin,
     id: Id,
+    language: Language,
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
     let who = (Actor::User(admin.user_id), client);
-    match actions::delete_user(&app.directory, id.0, who).await? {
+    match actions::delete_user(&app.directory, id.0, who, language).await? {
         Deletion::Done => Ok(nothing()),
         Deletion::NotFound => Err(Error::new(Code::UserNotFound)),
         Deletion::LastAdmin => Err(Error::new(Code::LastAdmin)),

@@ -131,7 +131,7 @@ impl Document for PasswordResetRequest {
             name: "new_password",
             required: true,
             kind: NEW_PASSWORD,
-            description: "8 to 1024 bytes; not all digits, not a common one, not close to your own data.",
+            description: "8 characters or more, at most 1024 bytes; not all digits, not a common one, not close to your own data.",
             example: "another horse, another staple",
         },
     ];

@@ -29,7 +29,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .description(
                     "Six digits by mail or SMS, in the language of `Accept-Language` (English or \
                      Chinese). They can be used for ten minutes, tried five times and replace those \
-                     that were sent before; an account gets one a minute.",
+                     that were sent before; an address or a number gets one a minute.",
                 )
                 .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example())
                 .refuses(&[Code::AlreadyVerified, Code::NoMobile]),
@@ -48,8 +48,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new("/user/password/forgot").post(
             operation("forgotPassword", "A code is on its way, if there is such an account")
                 .description(
-                    "The answer is the same for accounts that do not exist. The code is sent by SMS \
-                     when the account is named by its mobile number, and by mail otherwise.",
+                    "The answer is the same for accounts that do not exist. The code is sent to what is \
+                     verified: by SMS when that is the mobile number alone, or both and the account is \
+                     named by the number, and by mail otherwise. An account that has nothing verified \
+                     recovers by mail.",
                 )
                 .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example()),
             forgot,
@@ -57,8 +59,10 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new("/user/password/reset").post(
             operation("resetPassword", "The password is changed")
                 .description(
-                    "All sessions of the account end; log in with the new password. Every code that \
-                     does not fit is refused alike, whether the account exists or not.",
+                    "All sessions of the account end; log in with the new password. The e-mail address \
+                     that the code was sent to is verified by it, and a mobile number that is not is \
+                     taken off the account. Every code that does not fit is refused alike, whether the \
+                     account exists or not.",
                 )
                 .answers_nothing()
                 .refuses(&[Code::WrongCode, Code::Overloaded]),
@@ -89,7 +93,10 @@ async fn send(
         CodeSent::AlreadyVerified => Err(Error::new(Code::AlreadyVerified)),
         CodeSent::TooSoon(wait) => Err(Error {
             retry_after: wait.to_std().ok(),
-            ..Error::with_detail(Code::RateLimited, "An account gets one code a minute.")
+            ..Error::with_detail(
+                Code::RateLimited,
+                "An address or a number gets one code a minute.",
+            )
         }),
     }
 }

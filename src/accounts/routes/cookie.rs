@@ -3,10 +3,12 @@
 
 use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use actix_web::dev::Payload;
 
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::cors;
+use crate::http::handler::{self, Extract};
 
 /// The prefix makes browsers refuse it without `Secure`, with a domain or another
 /// path (RFC 6265bis §4.1.3.2).
@@ -28,6 +30,16 @@ pub fn with(token: String, max_age: Option<i64>) -> Cookie<'static> {
 /// The cookie that takes the cookie away.
 pub fn without() -> Cookie<'static> {
     with(String::new(), Some(0))
+}
+
+/// The token in the cookie, as an argument of a handler ([`token`]).
+pub struct RefreshCookie(pub Option<String>);
+
+impl Extract for RefreshCookie {
+    async fn extract(request: &HttpRequest, _: &mut Payload) -> Result<Self, Error> {
+        let settings = handler::part::<Settings>(request)?;
+        token(request, settings).map(Self)
+    }
 }
 
 /// The token in the request's cookie, if it has one; refused when the request does

@@ -19,6 +19,7 @@ use crate::accounts::extract::Caller;
 use crate::accounts::types::User;
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::Body;
+use crate::http::client_address::ClientAddress;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
 use crate::http::response::{self, CacheControl};
@@ -39,8 +40,9 @@ pub fn endpoints() -> Vec<Endpoint> {
             .patch(
                 own("changeOwnUser", "The caller's own view as it is now")
                     .description(
-                        "Fields that are absent stay; null takes `username` or `mobile` away. A new \
-                         e-mail address or mobile number needs `current_password` and is not verified.",
+                        "Fields that are absent stay, and so do those that are given as they are; null \
+                         takes `username` or `mobile` away. A new e-mail address or mobile number needs \
+                         `current_password` and is not verified.",
                     )
                     .answers::<OwnUserAnswer>(
                         StatusCode::OK,
@@ -51,6 +53,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                         Code::EmailTaken,
                         Code::UsernameTaken,
                         Code::MobileTaken,
+                        Code::RateLimited,
                         Code::Overloaded,
                     ]),
                 change,
@@ -58,14 +61,19 @@ pub fn endpoints() -> Vec<Endpoint> {
             .delete(
                 own("deleteOwnUser", "The user, their posts and sessions are gone")
                     .answers_nothing()
-                    .refuses(&[Code::WrongPassword, Code::LastAdmin, Code::Overloaded]),
+                    .refuses(&[
+                        Code::WrongPassword,
+                        Code::LastAdmin,
+                        Code::RateLimited,
+                        Code::Overloaded,
+                    ]),
                 delete,
             ),
         Endpoint::new("/user/me/password").put(
             own("changePassword", "The password is changed")
                 .description("Every other session ends.")
                 .answers_nothing()
-                .refuses(&[Code::WrongPassword, Code::Overloaded]),
+                .refuses(&[Code::WrongPassword, Code::RateLimited, Code::Overloaded]),
             change_password,
         ),
         Endpoint::new("/user/me/sessions")
@@ -127,15 +135,17 @@ async fn change(
     language: Language,
     app: Data<Accounts>,
     client: ClientInfo,
+    from: ClientAddress,
 ) -> Result<HttpResponse, Error> {
     let what = (body.0.change, body.0.current_password);
-    let user_id = caller.user_id;
-    match actions::change_profile(&app.directory, user_id, what, client, language).await? {
+    let (user_id, whence) = (caller.user_id, (client, from.0));
+    match actions::change_profile(&app, user_id, what, whence, language).await? {
         ProfileChanged::Done(user) => own_view(*user),
         ProfileChanged::NotFound => Err(gone()),
         ProfileChanged::PasswordMissing => Err(no_password()),
         ProfileChanged::WrongPassword => Err(Error::new(Code::WrongPassword)),
         ProfileChanged::Taken(identifier) => Err(taken(identifier)),
+        ProfileChanged::RateLimited(limited) => Err(limited.into()),
     }
 }
 
@@ -151,30 +161,37 @@ async fn change_password(
     language: Language,
     app: Data<Accounts>,
     client: ClientInfo,
+    from: ClientAddress,
 ) -> Result<HttpResponse, Error> {
     let who = (caller.user_id, caller.session_id);
     let passwords = (body.0.current, body.0.new);
-    match actions::change_password(&app.directory, who, passwords, client, language).await? {
+    let whence = (client, from.0);
+    match actions::change_password(&app, who, passwords, whence, language).await? {
         PasswordChanged::Done => Ok(nothing()),
         PasswordChanged::NotFound => Err(gone()),
         PasswordChanged::WrongPassword => Err(Error::new(Code::WrongPassword)),
         PasswordChanged::Unfit(fault) => Err(unfit(fault)),
+        PasswordChanged::RateLimited(limited) => Err(limited.into()),
     }
 }
 
 async fn delete(
     caller: Caller,
     body: Body<Confirmation>,
+    language: Language,
     app: Data<Accounts>,
     client: ClientInfo,
+    from: ClientAddress,
 ) -> Result<HttpResponse, Error> {
     let (user_id, password) = (caller.user_id, body.0.current);
-    match actions::delete_own_user(&app.directory, user_id, password, client).await? {
+    let whence = (client, from.0);
+    match actions::delete_own_user(&app, user_id, password, whence, language).await? {
         OwnDeletion::Done => Ok(nothing()),
         // Perhaps by another request of theirs, or by an admin, a moment ago.
         OwnDeletion::NotFound => Err(gone()),
         OwnDeletion::LastAdmin => Err(Error::new(Code::LastAdmin)),
         OwnDeletion::WrongPassword => Err(Error::new(Code::WrongPassword)),
+        OwnDeletion::RateLimited(limited) => Err(limited.into()),
     }
 }
 

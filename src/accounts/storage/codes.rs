@@ -1,6 +1,6 @@
 //! Verification codes as they are kept: issued, tried, consumed, revoked. A row stays
-//! until it has expired, used or not, and there is one for each user and purpose: a new
-//! code replaces the old.
+//! until it has expired, used or not, and there is one for each user, purpose and target. Of
+//! those for one purpose the newest alone is good: a new code replaces the old.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,20 +25,23 @@ pub fn issue(
 ) -> QueryResult<Issued> {
     // Of a hundred at once one finds no code from just now.
     dialect::lock_user(conn, user_id)?;
-    let newest: Option<(NaiveDateTime, String)> = code::table
-        .filter(code::user_id.eq(user_id))
-        .order(code::created.desc())
-        .select((code::created, code::purpose))
-        .first(conn)
-        .optional()?;
-    if let Some((created, newest)) = newest
+    let same = || {
+        code::table
+            .filter(code::user_id.eq(user_id))
+            .filter(code::purpose.eq(purpose.name()))
+            .filter(code::target.eq(target))
+    };
+    let newest: Option<NaiveDateTime> = same().select(code::created).first(conn).optional()?;
+    if let Some(created) = newest
         && created + PAUSE > now
     {
         return Ok(Issued::TooSoon {
             wait: created + PAUSE - now,
-            has_one: newest == purpose.name(),
+            created,
         });
     }
+    // Those that went elsewhere for the same purpose are worth nothing from now on.
+    revoke(conn, user_id, &[purpose], now)?;
     let bound = Bound {
         user_id,
         purpose: purpose.name(),
@@ -47,12 +50,7 @@ pub fn issue(
     };
     // HMAC takes any key, so there is one; and no code has the empty hash.
     let code_hash = keys.hash(&bound).unwrap_or_default();
-    diesel::delete(
-        code::table
-            .filter(code::user_id.eq(user_id))
-            .filter(code::purpose.eq(purpose.name())),
-    )
-    .execute(conn)?;
+    diesel::delete(same()).execute(conn)?;
     diesel::insert_into(code::table)
         .values((
             code::user_id.eq(user_id),
@@ -119,7 +117,9 @@ pub fn try_code(
     )
     .set(code::tries.eq(code::tries + 1))
     .execute(conn)?;
-    let found = own().select(CodeRow::as_select()).first(conn).optional()?;
+    // The newest, which is the only one that may be unused.
+    let newest = own().order(code::code_id.desc());
+    let found = newest.select(CodeRow::as_select()).first(conn).optional()?;
     let row = found.unwrap_or_else(|| CodeRow {
         code_id: 0,
         user_id,

@@ -9,8 +9,9 @@ use diesel::prelude::*;
 use super::users::find_by_account;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::refresh::{RefreshKeys, RefreshToken, hash_of};
+use crate::accounts::tokens::Subject;
 use crate::accounts::types::{
-    ADMIN, Account, GRACE, NOBODY, OpenSession, Refreshed, Revocation, Session, SessionEvent,
+    ADMIN, Account, NOBODY, OpenSession, Refreshed, Revocation, Session, SessionEvent,
     SessionOwner, User,
 };
 use crate::core::db::schema::{session, session_event, user};
@@ -111,8 +112,10 @@ pub fn refresh(
             }
             continue;
         }
-        let is_in_grace = token.generation + 1 == row.generation && now - row.rotated <= GRACE;
-        let successor = is_in_grace
+        // Its successor was not used, or the session would be a generation further. So two
+        // tabs may come at once, and a client again whose answer was lost.
+        let is_successor_unused = token.generation + 1 == row.generation;
+        let successor = is_successor_unused
             .then(|| {
                 keys.make_hashed(
                     row.session_id,
@@ -140,13 +143,25 @@ pub fn refresh(
     Ok(Refreshed::Unknown)
 }
 
-/// The user and the id of the live session that a refresh token is, or was, of.
+/// Whether a session is the user's and live.
+pub fn is_live(conn: &mut Conn, subject: Subject, now: NaiveDateTime) -> QueryResult<bool> {
+    let found: Option<i64> = session::table
+        .find(subject.session_id)
+        .filter(session::user_id.eq(subject.user_id))
+        .filter(session::expires.gt(now))
+        .select(session::session_id)
+        .first(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// The live session that a refresh token is, or was, of.
 pub fn find_by_refresh_token(
     conn: &mut Conn,
     keys: &RefreshKeys,
     token: &RefreshToken,
     now: NaiveDateTime,
-) -> QueryResult<Option<(i64, i64)>> {
+) -> QueryResult<Option<Subject>> {
     let row: Option<Session> = session::table
         .find(token.session_id)
         .filter(session::expires.gt(now))
@@ -155,7 +170,10 @@ pub fn find_by_refresh_token(
         .optional()?;
     Ok(row
         .filter(|row| keys.is_genuine(token, &row.nonce))
-        .map(|row| (row.user_id, row.session_id)))
+        .map(|row| Subject {
+            user_id: row.user_id,
+            session_id: row.session_id,
+        }))
 }
 
 /// Ends a session of the user; false when it is not there.

@@ -7,9 +7,9 @@ use diesel::prelude::*;
 
 use crate::accounts::codes::Purpose;
 use crate::accounts::types::{
-    ADMIN, Account, AdminChange, Administered, Change, Identifier, NewUser, ProfileChange, User,
+    ADMIN, Account, AdminChange, Administered, Identifier, NewUser, Part, ProfileChange, User,
 };
-use crate::core::db::schema::user;
+use crate::core::db::schema::{installation, user};
 use crate::core::db::{Conn, DbError, dialect};
 
 /// The identifier that another user has, by the unique index that refused a write;
@@ -117,64 +117,51 @@ pub fn hold(conn: &mut Conn, user_id: i64, password_hash: &str) -> QueryResult<b
     Ok(held == 1)
 }
 
-/// Changes a profile and gives the row back; `None` when the user is gone. A new
-/// address or number is not verified. The unique indexes are the check.
+/// Changes a profile, whose row the transaction holds, in what differs, and gives the row
+/// back. A new address or number is not verified. The unique indexes are the check.
 pub fn change_profile(
     conn: &mut Conn,
-    user_id: i64,
+    before: User,
     change: &ProfileChange,
     now: NaiveDateTime,
-) -> QueryResult<Option<User>> {
-    // Whole: no field is left out unnoticed.
-    let ProfileChange {
-        name,
-        email,
-        username,
-        mobile,
-    } = change;
-    let row = || user::table.find(user_id);
-    if let Some(name) = name {
-        diesel::update(row())
-            .set(user::name.eq(&name.0))
-            .execute(conn)?;
+) -> QueryResult<User> {
+    let row = || user::table.find(before.user_id);
+    let parts = change.parts_that_differ(&before);
+    if parts.is_empty() {
+        return Ok(before);
     }
-    if let Some(email) = email {
-        diesel::update(row().filter(user::email_key.ne(&email.key)))
-            .set(user::email_verified.eq(false))
-            .execute(conn)?;
-        diesel::update(row())
-            .set((user::email.eq(&email.text), user::email_key.eq(&email.key)))
-            .execute(conn)?;
-    }
-    if *username != Change::Keep {
-        let username = match username {
-            Change::Set(username) => Some(username),
-            _ => None,
+    for part in parts {
+        match part {
+            Part::Name(name) => diesel::update(row())
+                .set(user::name.eq(&name.0))
+                .execute(conn)?,
+            Part::Email(email) => {
+                diesel::update(row().filter(user::email_key.ne(&email.key)))
+                    .set(user::email_verified.eq(false))
+                    .execute(conn)?;
+                diesel::update(row())
+                    .set((user::email.eq(&email.text), user::email_key.eq(&email.key)))
+                    .execute(conn)?
+            }
+            Part::Username(username) => diesel::update(row())
+                .set((
+                    user::username.eq(username.map(|u| &u.text)),
+                    user::username_key.eq(username.map(|u| &u.key)),
+                ))
+                .execute(conn)?,
+            Part::Mobile(mobile) => diesel::update(row())
+                .set((
+                    user::mobile.eq(mobile.map(|m| &m.text)),
+                    user::mobile_key.eq(mobile.map(|m| &m.key)),
+                    user::mobile_verified.eq(false),
+                ))
+                .execute(conn)?,
         };
-        diesel::update(row())
-            .set((
-                user::username.eq(username.map(|u| &u.text)),
-                user::username_key.eq(username.map(|u| &u.key)),
-            ))
-            .execute(conn)?;
-    }
-    if *mobile != Change::Keep {
-        let mobile = match mobile {
-            Change::Set(mobile) => Some(mobile),
-            _ => None,
-        };
-        diesel::update(row())
-            .set((
-                user::mobile.eq(mobile.map(|m| &m.text)),
-                user::mobile_key.eq(mobile.map(|m| &m.key)),
-                user::mobile_verified.eq(false),
-            ))
-            .execute(conn)?;
     }
     diesel::update(row())
         .set(user::updated.eq(now))
         .execute(conn)?;
-    find_user(conn, user_id)
+    row().select(User::as_select()).first(conn)
 }
 
 /// Marks an address or number as verified, if it is still the user's; gives the row
@@ -201,6 +188,30 @@ pub fn set_verified(
     find_user(conn, user_id)
 }
 
+/// Has whoever recovered an account own it: the address that they proved is verified, and a
+/// number that nobody proved is taken off. (The address cannot be: each account has one.
+/// One that is not verified recovers nothing beside a verified number.) Gives the row back.
+pub fn keep_what_is_proved(
+    conn: &mut Conn,
+    user: &User,
+    proved: Identifier,
+    now: NaiveDateTime,
+) -> QueryResult<User> {
+    let row = user::table.find(user.user_id);
+    if proved == Identifier::Email {
+        diesel::update(row)
+            .set((user::email_verified.eq(true), user::updated.eq(now)))
+            .execute(conn)?;
+        diesel::update(row.filter(user::mobile_verified.eq(false)))
+            .set((
+                user::mobile.eq(None::<String>),
+                user::mobile_key.eq(None::<String>),
+            ))
+            .execute(conn)?;
+    }
+    row.select(User::as_select()).first(conn)
+}
+
 /// Gives the user a new password hash.
 pub fn set_password_hash(
     conn: &mut Conn,
@@ -213,35 +224,47 @@ pub fn set_password_hash(
         .execute(conn)
 }
 
-/// Changes a user as an admin may.
+/// The columns that an admin may change; what is `None` stays as it is.
+#[derive(AsChangeset)]
+#[diesel(table_name = user)]
+struct AdminColumns<'a> {
+    is_active: Option<bool>,
+    role: Option<&'a str>,
+    name: Option<&'a str>,
+    updated: NaiveDateTime,
+}
+
+/// Changes a user as an admin may: what is asked for and differs. Holds their row, so that
+/// of two changes at once the second begins with what the first left.
 pub fn administer(
     conn: &mut Conn,
     user_id: i64,
     change: &AdminChange,
     now: NaiveDateTime,
 ) -> QueryResult<Administered> {
-    // Whole: no field is left out unnoticed.
-    let AdminChange {
-        is_active,
-        is_admin,
-        name,
-    } = change;
-    let takes_rights = *is_active == Some(false) || *is_admin == Some(false);
-    if takes_rights && is_last_admin(conn, user_id)? {
-        return Ok(Administered::LastAdmin);
-    }
+    dialect::lock_user(conn, user_id)?;
     let Some(before) = find_user(conn, user_id)? else {
         return Ok(Administered::NotFound);
     };
-    let role = is_admin.map(|is_admin| if is_admin { ADMIN } else { "user" });
-    diesel::update(user::table.find(user_id))
-        .set((
-            user::is_active.eq(is_active.unwrap_or(before.is_active)),
-            user::role.eq(role.unwrap_or(&before.role)),
-            user::name.eq(name.as_ref().map_or(&before.name, |name| &name.0)),
-            user::updated.eq(now),
-        ))
-        .execute(conn)?;
+    let takes_rights = change.is_active == Some(false) || change.is_admin == Some(false);
+    if takes_rights && !may_be_taken_away(conn, &before)? {
+        return Ok(Administered::LastAdmin);
+    }
+    let role = change
+        .is_admin
+        .map(|is_admin| if is_admin { ADMIN } else { "user" });
+    let name = change.name.as_ref().map(|name| name.0.as_str());
+    let columns = AdminColumns {
+        is_active: change.is_active.filter(|is| *is != before.is_active),
+        role: role.filter(|role| *role != before.role),
+        name: name.filter(|name| *name != before.name),
+        updated: now,
+    };
+    if columns.is_active.is_some() || columns.role.is_some() || columns.name.is_some() {
+        diesel::update(user::table.find(user_id))
+            .set(columns)
+            .execute(conn)?;
+    }
     match find_user(conn, user_id)? {
         Some(after) => Ok(Administered::Done {
             before: Box::new(before),
@@ -251,18 +274,36 @@ pub fn administer(
     }
 }
 
-/// Whether without this user there is no active admin. Holds the admins' rows.
-pub fn is_last_admin(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
-    Ok(dialect::lock_active_admins(conn)? == [user_id])
+/// Whether there is an active admin besides this user, or they are none themselves. The
+/// transaction holds their row.
+///
+/// All who take an active admin away change one row first, and look at the others then:
+/// of two at once the second sees what the first did. They wait for each other at that
+/// row; at two nodes of a cluster, which share no locks, the cluster refuses the second
+/// change of it.
+pub fn may_be_taken_away(conn: &mut Conn, held: &User) -> QueryResult<bool> {
+    if !held.is_active || !held.is_admin() {
+        return Ok(true);
+    }
+    diesel::update(installation::table)
+        .set(installation::admin_changes.eq(installation::admin_changes + 1))
+        .execute(conn)?;
+    let another: Option<i64> = user::table
+        .filter(user::role.eq(ADMIN))
+        .filter(user::is_active.eq(true))
+        .filter(user::user_id.ne(held.user_id))
+        .select(user::user_id)
+        .first(conn)
+        .optional()?;
+    Ok(another.is_some())
 }
 
-/// Holds a user's row until the transaction ends, and deactivates it: from then on they
-/// can publish nothing more. False when there is none.
-pub fn hold_for_deletion(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
-    let held = diesel::update(user::table.find(user_id))
+/// Deactivates a user, whose row the transaction holds: they can publish nothing more.
+pub fn deactivate(conn: &mut Conn, user_id: i64) -> QueryResult<()> {
+    diesel::update(user::table.find(user_id))
         .set(user::is_active.eq(false))
-        .execute(conn)?;
-    Ok(held == 1)
+        .execute(conn)
+        .map(drop)
 }
 
 /// Deletes a user's row, and with it what refers to it, sessions and codes among it; of

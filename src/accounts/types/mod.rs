@@ -8,9 +8,9 @@ mod user;
 
 pub use audit::{Action, Actor, AuditEntry, NewAuditEntry};
 pub use identifiers::{Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, Username};
-pub use session::{GRACE, OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
+pub use session::{OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
 pub use user::{
-    ADMIN, AdminChange, Administered, Change, Identifier, NOBODY, NewAccount, NewUser,
+    ADMIN, AdminChange, Administered, Change, Identifier, NOBODY, NewAccount, NewUser, Part,
     ProfileChange, PublicUser, User,
 };

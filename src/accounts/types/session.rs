@@ -1,14 +1,10 @@
 //! Sessions: their row, whose they are, and what revocation says of them.
 
-use chrono::{Duration, NaiveDateTime};
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::user::User;
 use crate::core::db::schema::session;
-
-/// How long after its use a refresh token still gets the same successor: two tabs
-/// of one browser refresh at once.
-pub const GRACE: Duration = Duration::seconds(10);
 
 /// A session's row.
 #[derive(Clone, Debug, Queryable, Selectable)]

@@ -10,7 +10,7 @@ use crate::accounts::password::Password;
 use crate::core::db::schema::user;
 
 /// A user's row, without the canonical columns, which only queries need.
-#[derive(Clone, Debug, Queryable, Selectable)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = user)]
 pub struct User {
     pub user_id: i64,
@@ -38,6 +38,33 @@ pub const ADMIN: &str = "admin";
 impl User {
     pub fn is_admin(&self) -> bool {
         self.role == ADMIN
+    }
+
+    /// The mobile number in E.164.
+    pub fn number(&self) -> Option<String> {
+        let mobile = self.mobile.as_deref().map(Mobile::parse)?;
+        mobile.ok().map(|mobile| mobile.key)
+    }
+
+    fn has_verified_mobile(&self) -> bool {
+        self.mobile.is_some() && self.mobile_verified
+    }
+
+    /// Whether a code that recovers the account goes to its mobile number and not to its
+    /// e-mail address: to what is verified, and to what it was asked by where both are. An
+    /// account that has nothing verified recovers by its address.
+    pub fn recovers_by_mobile(&self, is_asked_by_mobile: bool) -> bool {
+        self.has_verified_mobile() && (is_asked_by_mobile || !self.email_verified)
+    }
+
+    /// What a code proves that was sent to `target` to recover the account; `None` when it
+    /// would not be sent there any more.
+    pub fn recovered_by(&self, target: &str) -> Option<Identifier> {
+        if self.has_verified_mobile() && self.number().as_deref() == Some(target) {
+            return Some(Identifier::Mobile);
+        }
+        let is_way = self.email_verified || !self.has_verified_mobile();
+        (is_way && self.email == target).then_some(Identifier::Email)
     }
 }
 
@@ -100,6 +127,67 @@ pub struct ProfileChange {
     pub email: Option<Email>,
     pub username: Change<Username>,
     pub mobile: Change<Mobile>,
+}
+
+/// One thing that a user changes of themselves; `None` takes it away.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'a> {
+    Name(&'a Name),
+    Email(&'a Email),
+    Username(Option<&'a Username>),
+    Mobile(Option<&'a Mobile>),
+}
+
+impl Part<'_> {
+    /// The field, as the audit names it.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Name(_) => "name",
+            Self::Email(_) => "email",
+            Self::Username(_) => "username",
+            Self::Mobile(_) => "mobile",
+        }
+    }
+
+    /// Whether it could be used to take the account over: an address or a number.
+    pub fn needs_password(self) -> bool {
+        matches!(self, Self::Email(_) | Self::Mobile(_))
+    }
+}
+
+impl ProfileChange {
+    /// What is not as it is already. The same number in another spelling is the same.
+    pub fn parts_that_differ(&self, before: &User) -> Vec<Part<'_>> {
+        let mut parts = Vec::new();
+        parts.extend(
+            self.name
+                .as_ref()
+                .filter(|new| new.0 != before.name)
+                .map(Part::Name),
+        );
+        let email = self.email.as_ref();
+        parts.extend(
+            email
+                .filter(|new| new.text != before.email)
+                .map(Part::Email),
+        );
+        match &self.username {
+            Change::Set(new) if before.username.as_ref() != Some(&new.text) => {
+                parts.push(Part::Username(Some(new)));
+            }
+            Change::Clear if before.username.is_some() => parts.push(Part::Username(None)),
+            _ => {}
+        }
+        let number = before.number();
+        match &self.mobile {
+            Change::Set(new) if number.as_ref() != Some(&new.key) => {
+                parts.push(Part::Mobile(Some(new)));
+            }
+            Change::Clear if before.mobile.is_some() => parts.push(Part::Mobile(None)),
+            _ => {}
+        }
+        parts
+    }
 }
 
 /// What an admin changes of a user.

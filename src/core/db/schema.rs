@@ -131,6 +131,7 @@ diesel::table! {
 diesel::table! {
     installation (name) {
         name -> Text,
+        admin_changes -> BigInt,
     }
 }
 

@@ -82,22 +82,8 @@ pub fn unique_index<'a>(message: &str, candidates: &[&'a str]) -> Option<&'a str
     candidates.iter().copied().find(|c| *c == named)
 }
 
-/// The ids of the active admins. Their rows are locked until the transaction ends, so
-/// that two admins who demote each other at once queue here. (SQLite has one writer,
-/// which needs no row locks; the same below.)
-pub fn lock_active_admins(conn: &mut Conn) -> QueryResult<Vec<i64>> {
-    let active_admins = user::table
-        .filter(user::role.eq("admin"))
-        .filter(user::is_active.eq(true))
-        .order(user::user_id)
-        .select(user::user_id);
-    match conn {
-        Conn::Sqlite(c) => active_admins.load(c),
-        Conn::Mysql(c) => active_admins.for_update().load(c),
-    }
-}
-
-/// Locks the row of a post until the transaction ends; false when there is none.
+/// Locks the row of a post until the transaction ends; false when there is none. (SQLite
+/// has one writer, which needs no row locks; the same below.)
 pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<bool> {
     let row = post::table.find(post_id).select(post::post_id);
     let found: Option<i64> = match conn {

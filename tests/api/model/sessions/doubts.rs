@@ -1,10 +1,8 @@
 //! What was asked of a process that was killed before it answered: looked up when the
 //! database is done with it. It happened whole, or not at all.
 
-use std::time::Instant;
-
 use super::keeper::{Keeper, check_list, listed, login, refresh, sessions};
-use super::person::{Doubt, Grace, Person, Session, Used};
+use super::person::{Doubt, Person, Session};
 use crate::harness::PASSWORD;
 use crate::model::http::Call;
 use crate::model::world::Two;
@@ -83,7 +81,7 @@ impl Resolving<'_> {
                 assert!(self.opens(&password));
                 self.compare(&[], Some(&doubt));
             }
-            Doubt::Refreshed { id, from } => self.refresh_again(id, from),
+            Doubt::Refreshed { id } => self.refresh_again(id),
             Doubt::Ended {
                 ids,
                 password: None,
@@ -147,26 +145,12 @@ impl Resolving<'_> {
         self.person.end_all(self.fresh, None);
     }
 
-    /// The token is sent again: it is the present one, or a used one that still gets its
-    /// successor.
-    fn refresh_again(&mut self, id: i64, from: Instant) {
-        let sent = Instant::now();
+    /// The token is sent again: it is the present one, or a used one that gets the successor
+    /// whose answer was lost.
+    fn refresh_again(&mut self, id: i64) {
         let token = self.person.session(id).refresh.clone().unwrap();
         let reply = self.two.ask(self.fresh, &refresh(&token));
-        let used = Used {
-            token,
-            from,
-            to: sent,
-        };
-        let fresh = self.fresh;
-        let session = self.person.session(id);
-        if reply.status == 401 {
-            reply.problem(401, "invalid_token");
-            assert_ne!(used.grace(sent), Grace::Holds, "lost with its answer");
-            session.end(fresh);
-        } else {
-            session.refreshed(&reply.expect(200).json(), from);
-        }
+        self.person.session(id).refreshed(&reply.expect(200).json());
     }
 
     /// Compares the list of sessions with what is known: `ids` have ended all or none,

@@ -2,11 +2,9 @@
 //! random: nobody else touches these accounts then, so that every answer can be told
 //! beforehand.
 
-use std::time::Instant;
-
 use serde_json::{Value, json};
 
-use super::person::{Doubt, Grace, Person, Session};
+use super::person::{Doubt, Person, Session};
 use crate::harness::PASSWORD;
 use crate::model::http::{Call, Reply};
 use crate::model::random::Random;
@@ -255,10 +253,9 @@ impl Act<'_> {
         let Some((id, token)) = self.chance.pick_of(live) else {
             return;
         };
-        let from = Instant::now();
-        if let Some(reply) = self.send(&refresh(&token), Doubt::Refreshed { id, from }) {
+        if let Some(reply) = self.send(&refresh(&token), Doubt::Refreshed { id }) {
             let answer = reply.expect(200).json();
-            self.person.session(id).refreshed(&answer, from);
+            self.person.session(id).refreshed(&answer);
         }
     }
 
@@ -268,24 +265,9 @@ impl Act<'_> {
         let Some((id, used)) = self.chance.pick_of(live) else {
             return;
         };
-        let sent = Instant::now();
-        let doubt = Doubt::Ended {
-            ids: vec![id],
-            password: None,
-        };
-        let Some(reply) = self.send(&refresh(&used.token), doubt) else {
-            return;
-        };
-        let grace = used.grace(sent);
-        let process = self.process;
-        let session = self.person.session(id);
-        if reply.status == 401 {
-            assert_ne!(grace, Grace::Holds, "{reply:?} within the grace");
-            reply.problem(401, "invalid_token");
-            session.end(process);
-        } else {
-            assert_ne!(grace, Grace::IsOver, "{reply:?} after the grace");
+        if let Some(reply) = self.send(&refresh(&used), Doubt::Nothing) {
             let answer = reply.expect(200).json();
+            let session = self.person.session(id);
             assert_eq!(answer["refresh_token"], json!(session.refresh));
             session.add_access(&answer);
         }

@@ -51,7 +51,7 @@ fn sessions_are_as_the_model_has_them(plan: Plan) {
             let persons = keepers.iter_mut().flat_map(|keeper| &mut keeper.persons);
             let there = persons.filter(|person| person.is_there && person.is_active);
             if let Some(person) = chance.pick_of(there) {
-                races::race(&world.two, plan.backend, person, &admin, &mut chance);
+                races::race(&world.two, person, &admin, &mut chance);
             }
         }
         let deadline = Instant::now() + SOON;

@@ -1,7 +1,7 @@
 //! Somebody with an account, as the model knows them: which tokens work, which do not,
 //! and which may either way, for the process does not know yet of an end in the other.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,44 +10,11 @@ use serde_json::Value;
 use crate::model::http::{Call, Reply};
 use crate::model::world::{SOON, Two};
 
-/// For how long a used refresh token gets its successor again.
-const GRACE: Duration = Duration::from_secs(10);
 /// Seconds that sessions last.
 const LASTS: i64 = 28_800;
 const LASTS_REMEMBERED: i64 = 1_209_600;
 /// Tokens of each kind that are kept of a session.
 const KEPT: usize = 4;
-
-/// A refresh token that was taken for the present one.
-#[derive(Clone, Debug)]
-pub struct Used {
-    pub token: String,
-    /// Before the request and after its answer.
-    pub from: Instant,
-    pub to: Instant,
-}
-
-/// What a used token gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grace {
-    Holds,
-    IsOver,
-    /// It is over in these moments.
-    MayHold,
-}
-
-impl Used {
-    /// Of a request that was sent at a time and has been answered now.
-    pub fn grace(&self, sent: Instant) -> Grace {
-        if self.from.elapsed() < GRACE {
-            Grace::Holds
-        } else if sent.duration_since(self.to) > GRACE {
-            Grace::IsOver
-        } else {
-            Grace::MayHold
-        }
-    }
-}
 
 /// How a session ended.
 #[derive(Clone, Debug)]
@@ -67,7 +34,8 @@ pub struct Session {
     pub access: Vec<String>,
     /// `None` where the answer that had it was lost.
     pub refresh: Option<String>,
-    pub used: Option<Used>,
+    /// The token that was taken for the present one, and gets it again.
+    pub used: Option<String>,
     /// Refresh tokens from before that one.
     pub older: Vec<String>,
     pub end: Option<End>,
@@ -127,14 +95,12 @@ impl Session {
     }
 
     /// Takes in the answer to a refresh with the present token.
-    pub fn refreshed(&mut self, answer: &Value, from: Instant) {
+    pub fn refreshed(&mut self, answer: &Value) {
         let next = answer["refresh_token"].as_str().unwrap().to_owned();
         let before = self.refresh.replace(next.clone());
         assert_ne!(before.as_ref(), Some(&next), "the same token again");
         if let Some(token) = before {
-            let to = Instant::now();
-            let used = self.used.replace(Used { token, from, to });
-            self.older.extend(used.map(|used| used.token));
+            self.older.extend(self.used.replace(token));
             self.older.drain(..self.older.len().saturating_sub(KEPT));
         }
         self.check_lasting(answer);
@@ -211,7 +177,6 @@ pub enum Doubt {
     /// This session's token may have been taken for another one.
     Refreshed {
         id: i64,
-        from: Instant,
     },
     /// These sessions may have ended, and with them the password be this one.
     Ended {

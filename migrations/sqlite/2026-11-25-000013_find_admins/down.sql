@@ -1,0 +1,2 @@
+ALTER TABLE installation DROP COLUMN admin_changes;
+DROP INDEX user_role;
