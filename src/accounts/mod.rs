@@ -2,10 +2,10 @@
 //!
 //! - [`types`]: identifiers and what else describes an account; [`password`] and
 //!   [`hasher`]: the rules of passwords, and bcrypt on threads of its own; [`tokens`]:
-//!   access tokens and the ring of keys, which [`signing`] makes; [`refresh`]: refresh
-//!   tokens; [`codes`]: verification codes; [`session_cache`]: live sessions;
-//!   [`client_info`]: from where a request comes; [`failure`]: what stops an action;
-//!   [`events`]: what others hear of it.
+//!   access tokens and the ring of keys, which [`signing`] makes; `jwt_algorithms`: how
+//!   they sign and verify; [`refresh`]: refresh tokens; [`codes`]: verification codes;
+//!   [`session_cache`]: live sessions; [`client_info`]: from where a request comes;
+//!   [`failure`]: what stops an action; [`events`]: what others hear of it.
 //! - [`storage`]: the rows.
 //! - [`actions`]: what happens to accounts; [`notifications`]: what is sent about it, enqueued
 //!   with its cause; [`jobs`]: what sends it. [`limits`]: the rate limits.
@@ -20,6 +20,7 @@ pub mod extract;
 pub mod failure;
 pub mod hasher;
 pub mod jobs;
+mod jwt_algorithms;
 pub mod limits;
 pub mod notifications;
 pub mod password;

@@ -12,6 +12,7 @@ use hkdf::Hkdf;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use sha2::Sha256;
 
+use crate::accounts::jwt_algorithms;
 use crate::core::settings::JwtAlg;
 
 /// Bytes of a secret part: an HMAC key, a seed of Ed25519, a scalar of P-256.
@@ -64,6 +65,7 @@ pub struct Pair {
 impl Pair {
     /// The pair that a secret part makes. With HS256 it may have any length.
     pub fn new(alg: JwtAlg, secret: &[u8]) -> Result<Self, String> {
+        jwt_algorithms::install();
         match alg {
             JwtAlg::Hs256 => Ok(Self {
                 encoding: EncodingKey::from_secret(secret),

@@ -16,7 +16,7 @@ use diesel::connection::{
 use diesel::internal::derives::multiconnection::{ConnectionSealed, MultiConnectionHelper};
 use diesel::migration::{CREATE_MIGRATIONS_TABLE, MigrationConnection};
 use diesel::mysql::Mysql;
-use diesel::query_builder::{Query, QueryFragment, QueryId};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionError, ConnectionResult, DatabaseErrorKind, Error, QueryResult};
 use diesel_async::{
@@ -71,6 +71,38 @@ impl MysqlConnection {
         );
         result
     }
+
+    fn execute_untyped(&mut self, query: Untyped<'_>) -> QueryResult<usize> {
+        self.exchange(async |conn| AsyncConnectionCore::execute_returning_count(conn, query).await)
+    }
+
+    fn load_untyped(&mut self, query: Untyped<'_>) -> QueryResult<Vec<QueryResult<Row>>> {
+        self.exchange(async |conn| {
+            let stream = AsyncConnectionCore::load(conn, query).await?;
+            stream.map_ok(Ok).try_collect().await
+        })
+    }
+}
+
+/// A query without its type. What drives the exchange is compiled once then, and not for
+/// each of more than a hundred queries.
+///
+/// Without a type there is no id of the type: prepared statements are found by their SQL.
+struct Untyped<'query>(&'query dyn QueryFragment<Mysql>);
+
+impl QueryFragment<Mysql> for Untyped<'_> {
+    fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Mysql>) -> QueryResult<()> {
+        self.0.walk_ast(pass)
+    }
+}
+
+impl QueryId for Untyped<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl Query for Untyped<'_> {
+    type SqlType = diesel::sql_types::Untyped;
 }
 
 /// `None` when `limit` has passed; the future is dropped then.
@@ -172,7 +204,7 @@ impl Connection for MysqlConnection {
     where
         T: QueryFragment<Self::Backend> + QueryId,
     {
-        self.exchange(async |conn| AsyncConnectionCore::execute_returning_count(conn, source).await)
+        self.execute_untyped(Untyped(source))
     }
 
     fn transaction_state(&mut self) -> &mut AnsiTransactionManager {
@@ -213,10 +245,7 @@ impl LoadConnection for MysqlConnection {
         T: Query + QueryFragment<Self::Backend> + QueryId + 'query,
         Self::Backend: diesel::expression::QueryMetadata<T::SqlType>,
     {
-        let rows: Vec<_> = self.exchange(async |conn| {
-            let stream = AsyncConnectionCore::load(conn, source).await?;
-            stream.map_ok(Ok).try_collect().await
-        })?;
+        let rows = self.load_untyped(Untyped(&source))?;
         Ok(rows.into_iter())
     }
 }
