@@ -35,6 +35,7 @@ mod model;
 mod outage;
 mod own;
 mod passwords;
+mod phrases;
 mod plans;
 mod posts;
 mod presence;

@@ -1,5 +1,7 @@
 //! The query parser: words, phrases and prefixes that somebody searches for.
 
+use std::collections::BTreeSet;
+
 use super::words::{End, TOKEN_MAX, Words};
 
 /// Pieces of a query that count; more are not looked for.
@@ -66,32 +68,56 @@ impl Query {
         self.pieces.is_empty()
     }
 
-    /// For `MATCH ... AGAINST (... IN BOOLEAN MODE)` of `InnoDB`, which cannot look for a
-    /// phrase whose last word may go on: such a word may stand anywhere in the text.
+    /// For `MATCH ... AGAINST (... IN BOOLEAN MODE)` of `InnoDB`: every token, once, wherever
+    /// it stands. Which of them stand side by side is for [`Query::phrases`] to say.
     pub fn to_mysql(&self) -> String {
-        self.join(" ", Piece::write_mysql)
+        let mut words = BTreeSet::new();
+        let mut beginnings = BTreeSet::new();
+        for piece in &self.pieces {
+            let (before, last) = piece.tokens.rsplit_once(' ').unwrap_or(("", &piece.tokens));
+            words.extend(before.split_terminator(' '));
+            if piece.prefix {
+                beginnings.insert(last);
+            } else {
+                words.insert(last);
+            }
+        }
+        // A word that is there has its beginnings with it.
+        beginnings.retain(|beginning| {
+            let next = words.range(*beginning..).next();
+            !next.is_some_and(|word| word.starts_with(beginning))
+        });
+        let words = words.iter().map(|word| format!("+{word}"));
+        let beginnings = beginnings.iter().map(|beginning| format!("+{beginning}*"));
+        words.chain(beginnings).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The phrases of several tokens: the tokens, one space between them, and whether the
+    /// last may go on.
+    pub fn phrases(&self) -> impl Iterator<Item = (&str, bool)> {
+        let phrases = self
+            .pieces
+            .iter()
+            .filter(|piece| piece.tokens.contains(' '));
+        phrases.map(|piece| (piece.tokens.as_str(), piece.prefix))
     }
 
     /// For `MATCH` of FTS5.
     pub fn to_fts5(&self) -> String {
-        self.join(" AND ", Piece::write_fts5)
+        let mut out = String::new();
+        for piece in &self.pieces {
+            if !out.is_empty() {
+                out.push_str(" AND ");
+            }
+            piece.write_fts5(&mut out);
+        }
+        out
     }
 
     /// Equal for queries that differ only in how they are written: case, order,
     /// punctuation, repetition.
     pub fn canonical(&self) -> String {
         self.to_fts5()
-    }
-
-    fn join(&self, between: &str, write: impl Fn(&Piece, &mut String)) -> String {
-        let mut out = String::new();
-        for piece in &self.pieces {
-            if !out.is_empty() {
-                out.push_str(between);
-            }
-            write(piece, &mut out);
-        }
-        out
     }
 }
 
@@ -131,30 +157,6 @@ impl Piece {
             out.push_str(" *");
         }
     }
-
-    fn write_mysql(&self, out: &mut String) {
-        let (phrase, last) = match self.tokens.rsplit_once(' ') {
-            Some((phrase, last)) if self.prefix => (phrase, Some(last)),
-            None if self.prefix => ("", Some(self.tokens.as_str())),
-            _ => (self.tokens.as_str(), None),
-        };
-        if phrase.contains(' ') {
-            out.push_str("+\"");
-            out.push_str(phrase);
-            out.push('"');
-        } else if !phrase.is_empty() {
-            out.push('+');
-            out.push_str(phrase);
-        }
-        if let Some(last) = last {
-            if !phrase.is_empty() {
-                out.push(' ');
-            }
-            out.push('+');
-            out.push_str(last);
-            out.push('*');
-        }
-    }
 }
 
 /// Whether a `*` is among the punctuation at the end.
@@ -174,10 +176,16 @@ mod tests {
         for (text, fts5, mysql) in [
             ("Word", "\"aaword\"", "+aaword"),
             ("wor*", "\"aawor\" *", "+aawor*"),
-            ("\"a b c\"", "\"aaa aab aac\"", "+\"aaa aab aac\""),
-            ("\"a b c*\"", "\"aaa aab aac\" *", "+\"aaa aab\" +aac*"),
-            ("\"a b c\"*", "\"aaa aab aac\" *", "+\"aaa aab\" +aac*"),
+            ("\"a b c\"", "\"aaa aab aac\"", "+aaa +aab +aac"),
+            ("\"a b c*\"", "\"aaa aab aac\" *", "+aaa +aab +aac*"),
+            ("\"a b c\"*", "\"aaa aab aac\" *", "+aaa +aab +aac*"),
             ("\"a b\"*", "\"aaa aab\" *", "+aaa +aab*"),
+            ("\"a b a a\"", "\"aaa aab aaa aaa\"", "+aaa +aab"),
+            (
+                "bar \"b a ba*\"",
+                "\"aab aaa aaba\" * AND \"aabar\"",
+                "+aaa +aab +aabar",
+            ),
             ("b a", "\"aaa\" AND \"aab\"", "+aaa +aab"),
             ("中", "\"qxegd\" *", "+qxegd*"),
         ] {

@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Text};
 use super::counts::{self, Start};
 use super::posts::summary_columns;
 use crate::core::db::Conn;
-use crate::core::db::dialect::SearchQuery;
+use crate::core::db::dialect::{Phrase, SearchQuery};
 use crate::core::db::schema::{content, post, post_tag, user};
 use crate::core::page::PageRequest;
 use crate::posts::list::{Filter, ListedPosts, Part};
@@ -165,16 +165,21 @@ fn count_matches(conn: &mut Conn, filter: &Filter) -> QueryResult<i64> {
 }
 
 /// The query in both languages.
-struct SearchTerms {
+struct SearchTerms<'q> {
     fts5: String,
     mysql: String,
+    phrases: Vec<Phrase<'q>>,
 }
 
-impl SearchTerms {
-    fn of(query: &Query) -> Self {
+impl<'q> SearchTerms<'q> {
+    fn of(query: &'q Query) -> Self {
         Self {
             fts5: query.to_fts5(),
             mysql: query.to_mysql(),
+            phrases: query
+                .phrases()
+                .map(|(tokens, prefix)| Phrase { tokens, prefix })
+                .collect(),
         }
     }
 
@@ -182,6 +187,7 @@ impl SearchTerms {
         SearchQuery {
             fts5: &self.fts5,
             mysql: &self.mysql,
+            phrases: &self.phrases,
             published: filter.published(),
             author: filter.only_author(),
             tag: filter.tag.as_ref().map(|tag| tag.0.as_str()),

@@ -63,12 +63,49 @@ pub fn delete_words(conn: &mut Conn, places: &[i64]) -> QueryResult<()> {
     .map(drop)
 }
 
+/// Tokens that stand side by side, one space between them.
+#[derive(Clone, Copy, Debug)]
+pub struct Phrase<'a> {
+    pub tokens: &'a str,
+    /// Whether the last token may go on.
+    pub prefix: bool,
+}
+
+impl Phrase<'_> {
+    /// The condition on `w.words`. Tokens are letters and digits of ASCII, so that nothing in
+    /// them means anything to `LIKE`.
+    fn write_condition(&self, batch: &Batch, sql: &mut String) {
+        let tokens = self.tokens;
+        let end = if self.prefix { "" } else { " " };
+        let mut patterns = vec![format!("{tokens}{end}%"), format!("% {tokens}{end}%")];
+        if !self.prefix {
+            patterns.push(format!("% {tokens}"));
+        }
+        let conditions: Vec<String> = patterns
+            .iter()
+            .map(|pattern| format!("w.words LIKE {}", batch.text(pattern)))
+            .collect();
+        // Writing to a String cannot fail.
+        let _ = write!(sql, " AND ({})", conditions.join(" OR "));
+    }
+}
+
 /// A full-text search query, with filters.
+///
+/// No phrase is left to MySQL: `InnoDB`'s phrase search never finds a row whose transaction
+/// committed after one with a higher document id. The index finds the posts that have all
+/// tokens, and their stored words are compared in the server. So a query with phrases
+/// reads the words of the posts that have all of its tokens, one after the other, each of
+/// [`INDEXED_MAX`](crate::posts::search::INDEXED_MAX) bytes at most; only numbers leave
+/// the database.
 pub struct SearchQuery<'a> {
     /// As FTS5 takes it.
     pub fts5: &'a str,
     /// As MySQL takes it in boolean mode.
     pub mysql: &'a str,
+    /// What stands in the words of a post as it is here. Only for MySQL, whose phrases miss
+    /// posts; those of FTS5 do not.
+    pub phrases: &'a [Phrase<'a>],
     pub published: bool,
     pub author: Option<i64>,
     pub tag: Option<&'a str>,
@@ -97,6 +134,11 @@ impl SearchQuery<'_> {
                 batch.text(self.fts5)
             )
         };
+        if batch.is_mysql() {
+            for phrase in self.phrases {
+                phrase.write_condition(batch, &mut sql);
+            }
+        }
         if let Some(author) = self.author {
             // Writing to a String cannot fail.
             let _ = write!(sql, " AND p.author_id = {author}");

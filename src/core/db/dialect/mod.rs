@@ -12,7 +12,7 @@ mod migration_lock;
 use super::connection::Conn;
 use super::schema::{idempotency, job, post, post_unindexed, user};
 pub use batch::Batch;
-pub use full_text::{SearchQuery, delete_words, insert_words};
+pub use full_text::{Phrase, SearchQuery, delete_words, insert_words};
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }

@@ -58,7 +58,7 @@ fn posts_are_as_the_model_has_them(plan: Plan) {
             let author = chance.below(AUTHORS);
             races::race(&world.two, &mut authors[author], &admin, &mut chance);
         }
-        Reading::new(&world.two, plan.backend, &mut chance).check(&mut authors, SAMPLES);
+        Reading::new(&world.two, &mut chance).check(&mut authors, SAMPLES);
         settle(&mut authors);
     }
     world.end();
