@@ -95,9 +95,8 @@ impl Phrase<'_> {
 /// No phrase is left to MySQL: `InnoDB`'s phrase search never finds a row whose transaction
 /// committed after one with a higher document id. The index finds the posts that have all
 /// tokens, and their stored words are compared in the server. So a query with phrases
-/// reads the words of the posts that have all of its tokens, one after the other, each of
-/// [`INDEXED_MAX`](crate::posts::search::INDEXED_MAX) bytes at most; only numbers leave
-/// the database.
+/// reads the words of the posts that have all of its tokens, one after the other, each as
+/// long as whoever indexes lets it become; only numbers leave the database.
 pub struct SearchQuery<'a> {
     /// As FTS5 takes it.
     pub fts5: &'a str,
