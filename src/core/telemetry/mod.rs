@@ -37,7 +37,8 @@ pub fn start(settings: &Settings) -> Result<Log, String> {
                 .parse()
                 .map_err(|_| "a directive")?,
         )
-        // So it does when a stranger sends what is no request: `http::transport` counts them.
+        // So it does when a stranger sends what is no request: `http::transport` has a line at
+        // level info for it, as every request has.
         .add_directive(
             "actix_http::h1::dispatcher=off"
                 .parse()
