@@ -411,7 +411,7 @@ impl From<DbError> for Error {
         Self {
             cause: Some(Cause::from(&error).into()),
             ..Self::new(match error {
-                DbError::Unavailable(_) => Code::Unavailable,
+                DbError::Unavailable(_) | DbError::UnknownOutcome(_) => Code::Unavailable,
                 // Refusals that the unit of work did not foresee.
                 DbError::Unique(_) | DbError::ForeignKey(_) | DbError::Fault(_) => Code::Internal,
             })

@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::core::bus::Bus;
 use crate::core::compression;
+use crate::core::db::migrations::Standing;
 use crate::core::db::{Db, migrations};
 use crate::core::redis::health::RedisHealth;
 use crate::error::{Cause, Code, Error, TABLE};
@@ -159,14 +160,12 @@ async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
         ..Error::with_detail(Code::NotReady, detail)
     };
     // A read of a table: a cluster node without quorum still answers SELECT 1.
-    let is_current = health
+    let standing = health
         .db
-        .read(|conn| Result::Ok(migrations::is_current(conn).map_err(|e| e.to_string())))
+        .read(migrations::standing)
         .await
-        .map_err(|error| Cause::from(&error))
-        .and_then(|asked| asked.map_err(|why| Cause::new(why)))
-        .map_err(|cause| not_ready("The database cannot be reached.", cause))?;
-    if !is_current {
+        .map_err(|error| not_ready("The database cannot be reached.", Cause::from(&error)))?;
+    if matches!(standing, Standing::Pending { .. }) {
         let cause = Cause::new("migrations are pending");
         return Err(not_ready("The database lacks migrations.", cause));
     }

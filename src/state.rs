@@ -19,7 +19,7 @@ use crate::core::bus::redis::RedisTransport;
 use crate::core::bus::{Bus, Outbox, Report, Subscribers};
 use crate::core::clock::Clock;
 use crate::core::cpu_pool::CpuPool;
-use crate::core::db::{DatabaseUrl, Db, migrations};
+use crate::core::db::{Bulkhead, DatabaseUrl, Db, migrations};
 use crate::core::rate_limits::RateLimits;
 use crate::core::redis::health::RedisHealth;
 use crate::core::settings::public_url::PublicUrl;
@@ -48,6 +48,8 @@ const OTHERS_WRITE: Duration = Duration::from_secs(1);
 pub struct AppState {
     pub settings: Data<Settings>,
     pub db: Db,
+    /// The same database, with connections that no client's request uses.
+    pub housekeeping: Db,
     pub clock: Clock,
     /// Says what has happened, here and in other processes.
     pub bus: Arc<Bus>,
@@ -134,8 +136,9 @@ impl AppState {
             bus: Arc::clone(&bus),
             notifier,
         });
+        let housekeeping = db.reading_by(Bulkhead::Housekeeping);
         let health = Data::new(Health {
-            db: db.clone(),
+            db: housekeeping.clone(),
             bus: Arc::clone(&bus),
             redis: redis_health.clone(),
         });
@@ -151,6 +154,7 @@ impl AppState {
         Ok(Self {
             settings,
             db,
+            housekeeping,
             clock,
             bus,
             redis_health,
@@ -196,7 +200,7 @@ impl AppState {
             return Ok(None);
         };
         let installation = self
-            .db
+            .housekeeping
             .read_blocking(&migrations::installation)
             .map_err(|error| format!("cannot name the installation: {}", Chain(&error)))?;
         Ok(Some(RedisTransport::new(

@@ -12,7 +12,7 @@ use diesel::prelude::*;
 use inkpot::accounts::jobs::send_notice::MailNotice;
 use inkpot::core::clock::Clock;
 use inkpot::core::db::schema::job;
-use inkpot::core::db::{Conn, DatabaseUrl, Db, migrations};
+use inkpot::core::db::{Conn, DatabaseUrl, Db, OpenError, migrations};
 use inkpot::jobs::actions::enqueue;
 use inkpot::jobs::handler::{JobFuture, JobHandler, Registry};
 use inkpot::jobs::storage::queue;
@@ -72,7 +72,7 @@ pub fn drain(options: &Drain) -> Outcome<()> {
     let url = DatabaseUrl::parse(&options.database)?;
     let dbs = (0..options.workers)
         .map(|_| Db::open(&url, options.pool))
-        .collect::<Result<Vec<_>, String>>()?;
+        .collect::<Result<Vec<_>, OpenError>>()?;
     let (begun, begins) = channel();
     let start = Instant::now();
     let workers = dbs

@@ -92,8 +92,8 @@ impl Directory {
     }
 
     /// The same for a write that may change what any cached response shows, such as the
-    /// name of an author. `is_shown` says whether it has; of a write that failed (`None`)
-    /// whether it could, for a commit that failed may have happened.
+    /// name of an author. `is_shown` says whether it has; of a write whose `COMMIT` was lost
+    /// (`None`) whether it could, for it may have happened.
     #[track_caller]
     pub fn write_shown<T, F, S, P>(
         &self,
@@ -109,7 +109,12 @@ impl Directory {
     {
         let bus = Arc::clone(&self.bus);
         self.db.write_then(work, move |done| {
-            if is_shown(done.as_ref().ok()) {
+            let is_shown = match done {
+                Ok(done) => is_shown(Some(done)),
+                Err(DbError::UnknownOutcome(_)) => is_shown(None),
+                Err(_) => false,
+            };
+            if is_shown {
                 bus.publish(&AnythingChanged {});
             }
             if let Ok(done) = done {

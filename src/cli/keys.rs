@@ -6,9 +6,11 @@ use super::args::KeysAction;
 use crate::accounts::actions::keys;
 use crate::accounts::tokens::{KeyInfo, Tokens};
 use crate::core::clock::{self, Clock};
+use crate::core::db::migrations::Standing;
 use crate::core::db::{Db, migrations};
 use crate::core::secret;
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 
 /// Looks at, renews or retires the keys that sign tokens. Shows nothing secret.
 pub fn run(action: &KeysAction, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
@@ -34,9 +36,11 @@ pub fn run(action: &KeysAction, settings: &Settings, out: &mut impl Write) -> Re
 fn open(settings: &Settings) -> Result<Db, String> {
     let url = settings.database();
     let failed = |why: String| format!("database {}: {why}", url.redacted());
-    let db = Db::open(&url, 1).map_err(failed)?;
-    let mut conn = db.dedicated().map_err(failed)?;
-    if !migrations::is_current(&mut conn).map_err(|e| failed(e.to_string()))? {
+    let db = Db::open(&url, 1).map_err(|e| failed(e.to_string()))?;
+    let standing = db
+        .read_blocking(&migrations::standing)
+        .map_err(|e| failed(Chain(&e).to_string()))?;
+    if matches!(standing, Standing::Pending { .. }) {
         return Err(failed(
             "it lacks migrations; `inkpot migrate run` applies them".to_owned(),
         ));

@@ -25,6 +25,7 @@ use super::request_id::{self, RequestId};
 use super::transport::LastReads;
 use super::{endpoint, sliced_body};
 use crate::core::compression::{self, COMPRESS_INLINE, Coding};
+use crate::core::db::deadline;
 use crate::core::settings::Settings;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::telemetry::{self, request as log};
@@ -87,7 +88,7 @@ pub async fn handle(
         return Ok(request.into_response(response));
     }
     let id = visit.id.0.as_str().into();
-    log::scope(id, routed(visit, request, next)).await
+    log::scope(id, deadline::scope(routed(visit, request, next))).await
 }
 
 /// The way of a request that has no finished answer; lines of the log have its id.

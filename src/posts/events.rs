@@ -54,11 +54,10 @@ pub fn post_changed(bus: &Bus, states: &[&PostSummary]) {
     bus.publish(&PostChanged { states });
 }
 
-/// Publishes that anything may have changed, unless it is known that the write did not
-/// happen: a `COMMIT` that was lost may have been done.
+/// Publishes that anything may have changed after a `COMMIT` that was lost: it may have
+/// been done. Of any other failure nothing is left.
 pub fn write_failed(bus: &Bus, error: &DbError) {
-    match error {
-        DbError::Unavailable(_) | DbError::Fault(_) => bus.publish(&AnythingChanged {}),
-        DbError::Unique(_) | DbError::ForeignKey(_) => {}
+    if matches!(error, DbError::UnknownOutcome(_)) {
+        bus.publish(&AnythingChanged {});
     }
 }

@@ -28,12 +28,12 @@ pub fn others_write(db: &Db, lock: &ProcessLock) -> bool {
 async fn catch_up(app: &AppState) -> Result<(), DbError> {
     deliver_changes(app).await?;
     announce_missed(app).await?;
-    keys::catch_up(&app.db, &app.accounts.tokens).await
+    keys::catch_up(&app.housekeeping, &app.accounts.tokens).await
 }
 
 /// Delivers as events what other processes wrote down.
 async fn deliver_changes(app: &AppState) -> Result<(), DbError> {
-    for revocation in actions::catch_up(&app.db, &app.accounts.session_cache).await? {
+    for revocation in actions::catch_up(&app.housekeeping, &app.accounts.session_cache).await? {
         match revocation {
             Revocation::Anything => app.bus.deliver(&AnythingChanged {}),
             Revocation::User(user_id) => {

@@ -1,7 +1,7 @@
 //! From settings to a server or a worker that is ready to run.
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_http::HttpService;
 use actix_server::{Server, ServerHandle};
@@ -15,7 +15,8 @@ use super::follow::{FOLLOW, others_write};
 use crate::accounts::actions::keys;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
-use crate::core::db::{Db, migrations};
+use crate::core::db::migrations::Standing;
+use crate::core::db::{Db, OpenError, migrations};
 use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
 use crate::core::settings::Settings;
@@ -65,23 +66,95 @@ pub struct PreparedWorker {
     pub(super) transport: Option<RedisTransport>,
 }
 
-/// Opens and migrates the database. The error is one line.
+/// Opens and migrates the database, which must be there. The error is one line.
 pub fn open_database(settings: &Settings) -> Result<Db, String> {
+    open_and_migrate(settings, Duration::ZERO)
+}
+
+/// The same for what is started with the machine, perhaps before the database: waits for
+/// it for as long as the setting says.
+fn await_database(settings: &Settings) -> Result<Db, String> {
+    open_and_migrate(settings, Duration::from_secs(settings.db_wait.into()))
+}
+
+fn open_and_migrate(settings: &Settings, wait: Duration) -> Result<Db, String> {
     let url = settings.database();
     let failed = |why: String| format!("database {}: {why}", url.redacted());
-    let db = Db::open(&url, settings.db_pool).map_err(failed)?;
-    let applied =
-        migrations::run(&mut db.dedicated().map_err(failed)?).map_err(|e| failed(e.to_string()))?;
-    for name in applied {
-        tracing::info!(migration = name, "applied a migration");
-    }
+    let db = open_within(settings, wait).map_err(|error| failed(error.to_string()))?;
+    migrate(&db).map_err(failed)?;
     Ok(db)
+}
+
+/// Between two attempts to open the database.
+const OPEN_PAUSE: Duration = Duration::from_millis(500);
+
+fn open_within(settings: &Settings, wait: Duration) -> Result<Db, OpenError> {
+    let url = settings.database();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long an operator really waits"
+    )]
+    let begun = Instant::now();
+    let mut is_told = false;
+    loop {
+        match Db::open(&url, settings.db_pool) {
+            Err(OpenError::Away(why)) if begun.elapsed() < wait => {
+                if !is_told {
+                    let database = url.redacted();
+                    let seconds = wait.as_secs();
+                    tracing::warn!(database, error = why, seconds, "waiting for the database");
+                    is_told = true;
+                }
+                std::thread::sleep(OPEN_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// How long a migration that failed here is watched for another process that makes it.
+const OTHER_MIGRATES: Duration = Duration::from_secs(5);
+
+/// Applies the migrations that are missing. Where there are none nothing is written, so a
+/// server needs no right to create tables.
+fn migrate(db: &Db) -> Result<(), String> {
+    let standing = || -> Result<Standing, String> {
+        (db.read_blocking(&migrations::standing)).map_err(|error| Chain(&error).to_string())
+    };
+    let mut applied = match standing()? {
+        Standing::Current { newer: None } => return Ok(()),
+        Standing::Current {
+            newer: Some(version),
+        } => {
+            return Err(migrations::newer_refused(&version));
+        }
+        Standing::Pending { applied } => applied,
+    };
+    let why = match migrations::run(&mut db.dedicated()?) {
+        Ok(names) => {
+            for name in names {
+                tracing::info!(migration = name, "applied a migration");
+            }
+            return Ok(());
+        }
+        Err(why) => why.to_string(),
+    };
+    // In a cluster locks are each node's own: a process at another node may have migrated
+    // at the same time, and have been first.
+    loop {
+        std::thread::sleep(OTHER_MIGRATES);
+        match standing()? {
+            Standing::Pending { applied: now } if now > applied => applied = now,
+            Standing::Pending { .. } => return Err(why),
+            Standing::Current { .. } => return Ok(()),
+        }
+    }
 }
 
 /// Puts everything together that a server needs; with `does_jobs` it is a worker as
 /// well. Blocks: call it outside of async tasks. The error is one line.
 pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> {
-    let db = open_database(&settings)?;
+    let db = await_database(&settings)?;
     let lock = ProcessLock::acquire(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let (listener, address) = take_port(settings.listen)?;
@@ -114,7 +187,7 @@ fn take_port(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
 
 /// Puts together what does jobs and nothing else. Blocks. The error is one line.
 pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
-    let db = open_database(&settings)?;
+    let db = await_database(&settings)?;
     let secrets = secret::load(&settings)?;
     // It serves nothing, and hears of jobs as servers do.
     let address = settings.listen;

@@ -12,6 +12,7 @@ mod accounts;
 mod admin;
 mod answers;
 mod authoring;
+mod bulkheads;
 mod bus;
 mod codes;
 mod command;

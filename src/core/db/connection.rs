@@ -2,6 +2,7 @@
 //! pool by the scheme of the URL.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -9,11 +10,12 @@ use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::{Connection, SqliteConnection};
 
+use super::breaker::Breaker;
 use super::dialect::{self, ErrorClass};
 use super::mysql::MysqlConnection;
 
 /// How long SQLite waits for the lock of another process before a statement fails.
-pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often, and how far apart, a new connection tries a locked file again while
 /// other connections are opened: two seconds in all.
 const WAL_ATTEMPTS: u32 = 200;
@@ -107,12 +109,17 @@ mod multi {
     }
 }
 
+/// Opens a connection outside of the pools, whose statements take as long as they take.
+pub fn open(url: &DatabaseUrl) -> ConnectionResult<Conn> {
+    open_for(url, Role::Migrations)
+}
+
 /// Opens a connection by the scheme of the URL (the derive's own `establish`
 /// tries one after the other and hides the errors).
-pub fn open(url: &DatabaseUrl) -> ConnectionResult<Conn> {
+pub(super) fn open_for(url: &DatabaseUrl, role: Role) -> ConnectionResult<Conn> {
     match url {
         DatabaseUrl::Sqlite(path) => open_sqlite(path).map(Conn::Sqlite),
-        DatabaseUrl::Mysql(text) => MysqlConnection::establish(text).map(Conn::Mysql),
+        DatabaseUrl::Mysql(text) => MysqlConnection::open(text, role).map(Conn::Mysql),
     }
 }
 
@@ -149,7 +156,7 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
 fn retry_while_locked(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
     for _ in 0..WAL_ATTEMPTS {
         match run() {
-            Err(error) if dialect::error_class(&error) == ErrorClass::Conflict => {
+            Err(error) if dialect::error_class(&error) == ErrorClass::LockTimeout => {
                 std::thread::sleep(WAL_RETRY_PAUSE);
             }
             done => return done,
@@ -158,33 +165,65 @@ fn retry_while_locked(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<(
     run()
 }
 
+/// What a connection is used for, which decides what its session begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Reads, each transaction from one snapshot.
+    Reader,
+    /// Transactions that write.
+    Writer,
+    /// Migrations, whose statements take as long as they take.
+    Migrations,
+}
+
 /// The pool's connection manager: opens and checks its connections.
-#[derive(Debug)]
-pub struct ConnectionManager {
+pub(super) struct ConnectionManager {
     url: DatabaseUrl,
+    role: Role,
+    breaker: Arc<Breaker>,
+}
+
+/// A pooled connection.
+pub(super) struct Managed {
+    pub(super) conn: Conn,
+    /// The breaker's, when the connection last was known to work.
+    pub(super) generation: u64,
 }
 
 impl ConnectionManager {
-    pub fn new(url: DatabaseUrl) -> Self {
-        Self { url }
+    pub(super) fn new(url: DatabaseUrl, role: Role, breaker: Arc<Breaker>) -> Self {
+        Self { url, role, breaker }
     }
 }
 
 impl r2d2::ManageConnection for ConnectionManager {
-    type Connection = Conn;
-    type Error = diesel::r2d2::Error;
+    type Connection = Managed;
+    type Error = ConnectionError;
 
-    fn connect(&self) -> Result<Conn, Self::Error> {
-        open(&self.url).map_err(diesel::r2d2::Error::ConnectionError)
+    fn connect(&self) -> Result<Managed, Self::Error> {
+        let generation = self.breaker.generation();
+        match open_for(&self.url, self.role) {
+            Ok(conn) => {
+                self.breaker.close();
+                Ok(Managed { conn, generation })
+            }
+            Err(error) => {
+                // With one connection too many, those that there are work.
+                if !dialect::is_too_many_connections(&error.to_string()) {
+                    self.breaker.failed(&error.to_string());
+                }
+                Err(error)
+            }
+        }
     }
 
-    fn is_valid(&self, conn: &mut Conn) -> Result<(), Self::Error> {
-        ping(conn).map_err(diesel::r2d2::Error::QueryError)
+    fn is_valid(&self, managed: &mut Managed) -> Result<(), Self::Error> {
+        ping(&mut managed.conn).map_err(ConnectionError::CouldntSetupConfiguration)
     }
 
-    fn has_broken(&self, conn: &mut Conn) -> bool {
+    fn has_broken(&self, managed: &mut Managed) -> bool {
         // A panic leaves the connection wherever it was, perhaps in a transaction.
-        std::thread::panicking() || conn.is_broken()
+        std::thread::panicking() || managed.conn.is_broken()
     }
 }
 

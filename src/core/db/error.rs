@@ -18,8 +18,11 @@ pub enum DbError {
     Unique(Cause),
     /// The write refers to a row that is not there.
     ForeignKey(Cause),
-    /// The database cannot be reached, is stopping, or has no connection free.
+    /// The database cannot be reached, is stopping, takes too long, or has no connection
+    /// free. Nothing was written.
     Unavailable(Cause),
+    /// The answer to `COMMIT` was lost: the write may have happened.
+    UnknownOutcome(Cause),
     /// A fault: a bug of ours, or an error nobody foresaw.
     Fault(Cause),
 }
@@ -44,7 +47,12 @@ impl DbError {
         match failure.class {
             ErrorClass::Unique => Self::Unique(cause),
             ErrorClass::ForeignKey => Self::ForeignKey(cause),
-            ErrorClass::Conflict | ErrorClass::Unavailable => Self::Unavailable(cause),
+            ErrorClass::Conflict
+            | ErrorClass::LockTimeout
+            | ErrorClass::TimeLimit
+            | ErrorClass::Lost
+            | ErrorClass::Refused => Self::Unavailable(cause),
+            ErrorClass::UnknownOutcome => Self::UnknownOutcome(cause),
             ErrorClass::Fault => Self::Fault(cause),
         }
     }
@@ -54,6 +62,7 @@ impl DbError {
             Self::Unique(cause)
             | Self::ForeignKey(cause)
             | Self::Unavailable(cause)
+            | Self::UnknownOutcome(cause)
             | Self::Fault(cause) => cause,
         }
     }
@@ -78,6 +87,7 @@ impl fmt::Display for DbError {
             Self::Unique(_) => "a unique index refused a write",
             Self::ForeignKey(_) => "a write refers to a row that is not there",
             Self::Unavailable(_) => "the database is unavailable",
+            Self::UnknownOutcome(_) => "the answer to a commit was lost",
             Self::Fault(_) => "a unit of work failed",
         })
     }
@@ -97,13 +107,17 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    pub(super) fn class(&self) -> ErrorClass {
+        self.class
+    }
+
     pub(super) fn new(class: ErrorClass, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let source = source.into();
         Self { class, source }
     }
 
     pub(super) fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(ErrorClass::Unavailable, source)
+        Self::new(ErrorClass::Lost, source)
     }
 }
 

@@ -1,14 +1,16 @@
 //! The schema's history, embedded: twin folders with the same names, one for each
 //! database.
 
+use std::collections::HashSet;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::Conn;
-use super::dialect::{MIGRATION_LOCK_WAIT, with_migration_lock};
+use super::dialect::{self, MIGRATION_LOCK_WAIT, with_migration_lock};
 use super::schema::installation;
 
 const MYSQL: EmbeddedMigrations = embed_migrations!("migrations/mysql");
@@ -40,6 +42,10 @@ pub fn installation(conn: &mut Conn) -> QueryResult<String> {
 
 /// Applies what is missing, in order; gives the names of what was applied. Waits up to
 /// [`MIGRATION_LOCK_WAIT`] for another process that migrates.
+///
+/// No statement has a deadline, and the log says what is under way. A run that is broken
+/// off is gone on with by the next one: on SQLite all of it is one transaction, on MySQL
+/// every statement of a migration may be run again.
 pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
     run_within(conn, MIGRATION_LOCK_WAIT)
 }
@@ -47,15 +53,75 @@ pub fn run(conn: &mut Conn) -> Outcome<Vec<String>> {
 /// [`run`], with another time to wait for the migration lock.
 pub fn run_within(conn: &mut Conn, wait: Duration) -> Outcome<Vec<String>> {
     with_migration_lock(conn, wait, |conn| match conn {
-        Conn::Sqlite(c) => {
-            refuse_newer(c, &SQLITE)?;
-            names(c.run_pending_migrations(SQLITE))
-        }
-        Conn::Mysql(c) => {
-            refuse_newer(c, &MYSQL)?;
-            names(c.run_pending_migrations(MYSQL))
-        }
+        Conn::Sqlite(c) => run_pending(c, &SQLITE),
+        Conn::Mysql(c) => run_pending(c, &MYSQL),
     })
+}
+
+fn run_pending<C, DB>(conn: &mut C, source: &EmbeddedMigrations) -> Outcome<Vec<String>>
+where
+    C: MigrationHarness<DB> + diesel::migration::MigrationConnection + 'static,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    refuse_newer(conn, source)?;
+    let applied_before = conn.applied_migrations()?;
+    let mut pending: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    pending.retain(|migration| !applied_before.contains(&migration.name().version()));
+    pending.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
+    let mut applied = Vec::new();
+    for (number, migration) in pending.iter().enumerate() {
+        let name = migration.name().to_string();
+        tracing::info!(
+            migration = name,
+            number = number + 1,
+            of = pending.len(),
+            "migrating"
+        );
+        let progress = Progress::start(&name)?;
+        applied.push(conn.run_migration(&**migration)?.to_string());
+        drop(progress);
+    }
+    Ok(applied)
+}
+
+/// How often the log says that a migration is still under way.
+const STILL: Duration = Duration::from_secs(10);
+
+/// Says now and then that a migration is still under way, until it is dropped.
+struct Progress {
+    ended: Option<mpsc::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Progress {
+    fn start(name: &str) -> std::io::Result<Self> {
+        let (ended, end) = mpsc::channel::<()>();
+        let name = name.to_owned();
+        let thread = std::thread::Builder::new()
+            .name("migration".to_owned())
+            .spawn(move || {
+                let mut seconds = 0;
+                while end.recv_timeout(STILL) == Err(RecvTimeoutError::Timeout) {
+                    seconds += STILL.as_secs();
+                    tracing::info!(migration = name, seconds, "still migrating");
+                }
+            })?;
+        Ok(Self {
+            ended: Some(ended),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        drop(self.ended.take());
+        if let Some(thread) = self.thread.take() {
+            // It does nothing that can panic.
+            let _ = thread.join();
+        }
+    }
 }
 
 /// Takes the newest applied migration back, with all its data; gives its name,
@@ -73,12 +139,65 @@ pub fn revert(conn: &mut Conn) -> Outcome<Option<String>> {
     })
 }
 
-/// True when the database has every migration of this program.
-pub fn is_current(conn: &mut Conn) -> Outcome<bool> {
-    Ok(match conn {
-        Conn::Sqlite(c) => !c.has_pending_migration(SQLITE)?,
-        Conn::Mysql(c) => !c.has_pending_migration(MYSQL)?,
-    })
+diesel::table! {
+    /// Diesel's.
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+/// How the database's migrations compare with this program's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has all of them, and perhaps some of a later version.
+    Current {
+        /// One that this program does not know.
+        newer: Option<String>,
+    },
+    /// It lacks some; so many it has.
+    Pending { applied: usize },
+}
+
+/// How the database's migrations compare with this program's. It reads, and nothing else:
+/// diesel's own question creates the table of migrations where there is none.
+pub fn standing(conn: &mut Conn) -> QueryResult<Standing> {
+    let source = match conn {
+        Conn::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&SQLITE),
+        Conn::Mysql(_) => versions::<diesel::mysql::Mysql>(&MYSQL),
+    };
+    let known = source.map_err(diesel::result::Error::QueryBuilderError)?;
+    let applied: QueryResult<Vec<String>> = __diesel_schema_migrations::table
+        .select(__diesel_schema_migrations::version)
+        .load(conn);
+    let applied: HashSet<String> = match applied {
+        Ok(applied) => applied.into_iter().collect(),
+        Err(error) if dialect::is_missing_table(&error, "__diesel_schema_migrations") => {
+            HashSet::new()
+        }
+        Err(error) => return Err(error),
+    };
+    if !known.iter().all(|version| applied.contains(version)) {
+        let applied = applied.len();
+        return Ok(Standing::Pending { applied });
+    }
+    let newer = applied.into_iter().find(|version| !known.contains(version));
+    Ok(Standing::Current { newer })
+}
+
+/// Refuses a database of a later version, with one line.
+pub fn newer_refused(version: &str) -> String {
+    format!("it has the migration {version}, which this version of inkpot does not know")
+}
+
+fn versions<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Outcome<Vec<String>>
+where
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let known: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    Ok(known
+        .iter()
+        .map(|m| m.name().version().to_string())
+        .collect())
 }
 
 /// Refuses a database that has migrations which this program does not know.
@@ -91,17 +210,10 @@ where
     let known: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
     for version in conn.applied_migrations()? {
         if !known.iter().any(|m| m.name().version() == version) {
-            return Err(format!(
-                "it has the migration {version}, which this version of inkpot does not know"
-            )
-            .into());
+            return Err(newer_refused(&version.to_string()).into());
         }
     }
     Ok(())
-}
-
-fn names(done: Outcome<Vec<MigrationVersion<'_>>>) -> Outcome<Vec<String>> {
-    Ok(done?.iter().map(ToString::to_string).collect())
 }
 
 fn status_of<C, DB>(conn: &mut C, source: &EmbeddedMigrations) -> Outcome<Vec<Status>>

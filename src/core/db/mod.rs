@@ -2,12 +2,22 @@
 //!
 //! Both run a closure on the blocking pool with one connection, so that no
 //! connection is ever held across an `.await`. A write is one transaction.
+//!
+//! - [`bulkhead`]: reads, searches, writes and housekeeping have connections of their own,
+//!   and a bounded queue before them.
+//! - [`deadline`]: all database work of a request has one.
+//! - [`breaker`]: while the database is away, requests are refused at once.
+//! - [`dialect`]: what differs between the databases, with the table of their errors.
 
+mod breaker;
+mod bulkhead;
 pub mod connection;
+pub mod deadline;
 pub mod dialect;
 mod error;
 pub mod migrations;
 mod mysql;
+mod pools;
 pub mod schema;
 
 use std::future::Future;
@@ -18,71 +28,105 @@ use std::time::Duration;
 
 use diesel::Connection;
 use diesel::connection::TransactionManager;
-use diesel::r2d2::R2D2Connection;
-use diesel::result::QueryResult;
+use diesel::result::{ConnectionError, QueryResult};
 
 use super::telemetry::request;
-use connection::ConnectionManager;
+pub use bulkhead::Bulkhead;
+use bulkhead::{MAX_WAIT, Permit};
+use connection::Role;
 pub use connection::{Conn, DatabaseUrl};
 use dialect::ErrorClass;
 pub use error::{Cause, DbError};
 use error::{Failure, Place};
+use pools::Pools;
 
-type Pool = r2d2::Pool<ConnectionManager>;
+/// Why the database cannot be opened, as one line.
+#[derive(Debug)]
+pub enum OpenError {
+    /// It is not there, starting or full; it may be there later.
+    Away(String),
+    /// That stays so: a wrong password, a server that is too old.
+    Refused(String),
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<ConnectionError> for OpenError {
+    fn from(error: ConnectionError) -> Self {
+        match error {
+            ConnectionError::BadConnection(why) => Self::Away(why),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+impl std::fmt::Display for OpenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Away(why) | Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
 type Transactions = <Conn as Connection>::TransactionManager;
-type Pooled = r2d2::PooledConnection<ConnectionManager>;
 
-/// How long a request waits for a free connection before it is told to come back.
-const CHECKOUT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a write that conflicts with another transaction is tried in all.
 const CONFLICT_ATTEMPTS: u32 = 8;
+/// How long the command line waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a `COMMIT` or a rollback has, whatever is left of the deadline: without its answer
+/// the outcome is unknown.
+const END_TIME: Duration = Duration::from_secs(2);
 
 /// The database, shared by all workers. Cloning is cheap.
 #[derive(Clone)]
 pub struct Db {
     inner: Arc<Inner>,
+    /// Whose connections reads use.
+    reads: Bulkhead,
 }
 
 struct Inner {
     url: DatabaseUrl,
-    readers: Pool,
-    /// SQLite has one writer at a time. A pool of one makes writers queue here, in
-    /// order, and not in SQLite's busy handler, which polls. MySQL: the same pool.
-    writers: Pool,
+    pools: Pools,
+    /// How long the work of a request may take.
+    time: Duration,
     units: AtomicU64,
 }
 
 impl Db {
-    /// Opens the pools; fails at once, with one line, when the database cannot be
-    /// reached. `size` is the number of connections (of readers, on SQLite).
-    pub fn open(url: &DatabaseUrl, size: u32) -> Result<Self, String> {
-        url.make_directory()?;
-        // The pool would retry in the background and report a time-out only.
-        drop(connection::open(url).map_err(|e| e.to_string())?);
-        let pool = |size: u32| {
-            r2d2::Pool::builder()
-                .max_size(size)
-                .min_idle(Some(1))
-                .connection_timeout(CHECKOUT_TIMEOUT)
-                // A round trip for each checkout; a stale connection shows itself.
-                .test_on_check_out(false)
-                .error_handler(Box::new(LogConnectErrors))
-                .build(ConnectionManager::new(url.clone()))
-                .map_err(|e| e.to_string())
+    /// Opens the database; fails at once when it cannot be reached. `size`
+    /// is the number of connections for reads, and on MySQL of those for writes
+    /// ([`Bulkhead`]).
+    pub fn open(url: &DatabaseUrl, size: u32) -> Result<Self, OpenError> {
+        url.make_directory().map_err(OpenError::Refused)?;
+        let time = match url {
+            DatabaseUrl::Sqlite(_) => mysql::options::DEADLINE,
+            DatabaseUrl::Mysql(text) => {
+                mysql::options::deadline(text).map_err(OpenError::Refused)?
+            }
         };
-        let readers = pool(size)?;
-        let writers = match url {
-            DatabaseUrl::Sqlite(_) => pool(1)?,
-            DatabaseUrl::Mysql(_) => readers.clone(),
-        };
+        // The pools would retry in the background and report a time-out only.
+        drop(connection::open_for(url, Role::Reader)?);
         Ok(Self {
             inner: Arc::new(Inner {
                 url: url.clone(),
-                readers,
-                writers,
+                pools: Pools::new(url, size),
+                time,
                 units: AtomicU64::new(0),
             }),
+            reads: Bulkhead::Reads,
         })
+    }
+
+    /// The same database by the connections of another bulkhead: what it reads takes none
+    /// from clients' reads, and theirs none from it.
+    #[must_use]
+    pub fn reading_by(&self, reads: Bulkhead) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            reads,
+        }
     }
 
     /// Where the data is.
@@ -104,7 +148,13 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(Location::caller(), move |db| db.try_read(&work))
+        let (place, reads) = (Location::caller(), self.reads);
+        self.blocking_then(
+            place,
+            reads,
+            move |db, permit| db.try_read(permit, &work),
+            |_| {},
+        )
     }
 
     /// Reads several things that belong together: all queries of `work` see the
@@ -115,7 +165,9 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(Location::caller(), move |db| db.try_snapshot(&work))
+        let (place, reads) = (Location::caller(), self.reads);
+        let run = move |db: &Self, permit| db.try_snapshot(permit, &work);
+        self.blocking_then(place, reads, run, |_| {})
     }
 
     /// Writes in one transaction: all of it or nothing. `work` runs again, a bounded
@@ -130,12 +182,12 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        self.blocking(Location::caller(), move |db| db.try_write(&work))
+        self.write_then(work, |_| {})
     }
 
     /// [`write`](Self::write) with an after-commit hook: `then` gets the outcome, of a
-    /// failed write too, on the thread that committed. It runs even when the request
-    /// that asked for the write was dropped meanwhile.
+    /// failed write too, on the thread that committed. Once the write has begun it runs even
+    /// when the request that asked for it is dropped.
     #[track_caller]
     pub fn write_then<T, F, S>(&self, work: F, then: S) -> impl Future<Output = Result<T, DbError>>
     where
@@ -143,30 +195,41 @@ impl Db {
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
         S: FnOnce(&Result<T, DbError>) + Send + 'static,
     {
-        let place = Location::caller();
-        self.blocking_then(place, move |db| db.try_write(&work), then)
-    }
-
-    fn blocking<T, R>(&self, place: Place, run: R) -> impl Future<Output = Result<T, DbError>>
-    where
-        T: Send + 'static,
-        R: FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
-    {
-        self.blocking_then(place, run, |_| {})
+        let run = move |db: &Self, permit| db.try_write(permit, &work);
+        self.blocking_then(Location::caller(), Bulkhead::Writes, run, then)
     }
 
     /// Runs a unit of work on the blocking pool, where the lines of the log have the id
     /// of the request that asked for it. `place` is who asked.
-    async fn blocking_then<T, R, S>(&self, place: Place, run: R, then: S) -> Result<T, DbError>
+    ///
+    /// It waits for a place of its bulkhead before it takes a thread.
+    async fn blocking_then<T, R, S>(
+        &self,
+        place: Place,
+        bulkhead: Bulkhead,
+        run: R,
+        then: S,
+    ) -> Result<T, DbError>
     where
         T: Send + 'static,
-        R: FnOnce(&Self) -> Result<T, Failure> + Send + 'static,
+        R: FnOnce(&Self, Permit) -> Result<T, Failure> + Send + 'static,
         S: FnOnce(&Result<T, DbError>) + Send + 'static,
     {
         self.inner.units.fetch_add(1, Ordering::Relaxed);
+        let deadline = deadline::begin(self.inner.time);
+        let left = deadline.saturating_duration_since(deadline::now());
+        let permit = match self.inner.pools.enter(bulkhead, left).await {
+            Ok(permit) => permit,
+            Err(failure) => {
+                let refused = Err(DbError::new(failure, place));
+                then(&refused);
+                return refused;
+            }
+        };
         let db = self.clone();
         let run = request::inherit(move || {
-            let done = run(&db).map_err(|failure| DbError::new(failure, place));
+            let _entered = deadline::enter(deadline);
+            let done = run(&db, permit).map_err(|failure| DbError::new(failure, place));
             then(&done);
             done
         });
@@ -182,8 +245,9 @@ impl Db {
         &self,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, DbError> {
-        let place = Location::caller();
-        (self.try_read(work)).map_err(|failure| DbError::new(failure, place))
+        self.blocking(Location::caller(), self.reads, |permit| {
+            self.try_read(permit, work)
+        })
     }
 
     /// [`snapshot`](Self::snapshot) for threads that may block.
@@ -192,8 +256,9 @@ impl Db {
         &self,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, DbError> {
-        let place = Location::caller();
-        (self.try_snapshot(work)).map_err(|failure| DbError::new(failure, place))
+        self.blocking(Location::caller(), self.reads, |permit| {
+            self.try_snapshot(permit, work)
+        })
     }
 
     /// [`write`](Self::write) for threads that may block.
@@ -202,66 +267,94 @@ impl Db {
         &self,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, DbError> {
-        let place = Location::caller();
-        (self.try_write(work)).map_err(|failure| DbError::new(failure, place))
-    }
-
-    fn try_read<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, Failure> {
-        let mut conn = checkout(&self.inner.readers)?;
-        match work(&mut conn) {
-            Err(error) if dialect::error_class(&error) == ErrorClass::Unavailable => {
-                drop(conn);
-                let mut conn = checkout_verified(&self.inner.readers)?;
-                Ok(work(&mut conn)?)
-            }
-            other => Ok(other?),
-        }
-    }
-
-    fn try_snapshot<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, Failure> {
-        self.try_read(&|conn| {
-            dialect::begin_snapshot(conn)?;
-            match work(conn) {
-                // Nothing was written: whether it ends well says nothing of what was read.
-                Ok(value) => Transactions::commit_transaction(conn).map(|()| value),
-                Err(error) => {
-                    let _ = Transactions::rollback_transaction(conn);
-                    Err(error)
-                }
-            }
+        self.blocking(Location::caller(), Bulkhead::Writes, |permit| {
+            self.try_write(permit, work)
         })
     }
 
-    fn try_write<T>(&self, work: &dyn Fn(&mut Conn) -> QueryResult<T>) -> Result<T, Failure> {
-        let mut conn = checkout(&self.inner.writers)?;
+    fn blocking<T>(
+        &self,
+        place: Place,
+        bulkhead: Bulkhead,
+        run: impl FnOnce(Permit) -> Result<T, Failure>,
+    ) -> Result<T, DbError> {
+        (self.inner.pools.enter_blocking(bulkhead, PATIENCE))
+            .and_then(run)
+            .map_err(|failure| DbError::new(failure, place))
+    }
+
+    fn try_read<T>(
+        &self,
+        permit: Permit,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, Failure> {
+        let pools = &self.inner.pools;
+        let mut checkout = pools.checkout(self.reads, permit)?;
+        let failure = match work(checkout.conn()) {
+            Ok(value) => return Ok(value),
+            Err(error) => Failure::from(error),
+        };
+        match failure.class() {
+            ErrorClass::Lost => {
+                pools.suspect_all();
+                let mut checkout = pools.checkout(self.reads, checkout.release())?;
+                Ok(work(checkout.conn())?)
+            }
+            ErrorClass::TimeLimit => {
+                pools.suspect_all();
+                Err(failure)
+            }
+            _ => Err(failure),
+        }
+    }
+
+    fn try_snapshot<T>(
+        &self,
+        permit: Permit,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, Failure> {
+        self.try_read(permit, &|conn| {
+            dialect::begin_snapshot(conn)?;
+            let done = work(conn);
+            // Nothing was written: however it ends says nothing of what was read.
+            roll_back(conn);
+            done
+        })
+    }
+
+    fn try_write<T>(
+        &self,
+        mut permit: Permit,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, Failure> {
+        let pools = &self.inner.pools;
         let mut reconnected = false;
         let mut attempt = 1;
         loop {
-            match transaction(&mut conn, work) {
+            let mut checkout = pools.checkout(Bulkhead::Writes, permit)?;
+            let failure = match transaction(checkout.conn(), work) {
                 Ok(value) => return Ok(value),
-                Err(TransactionError::Commit(error)) => {
-                    return Err(match dialect::error_class(&error) {
-                        // A conflict that is reported at COMMIT was rolled back.
-                        ErrorClass::Conflict if attempt < CONFLICT_ATTEMPTS => {
-                            back_off(attempt);
-                            attempt += 1;
-                            continue;
-                        }
-                        _ => error.into(),
-                    });
+                Err(failure) => failure,
+            };
+            match failure.class() {
+                // Of no use to others while it waits, it gives its place away.
+                ErrorClass::Conflict if attempt < CONFLICT_ATTEMPTS => {
+                    drop(checkout);
+                    back_off(attempt);
+                    attempt += 1;
+                    let wait = deadline::remaining(MAX_WAIT);
+                    permit = pools.enter_blocking(Bulkhead::Writes, wait)?;
                 }
-                Err(TransactionError::RolledBack(error)) => match dialect::error_class(&error) {
-                    ErrorClass::Conflict if attempt < CONFLICT_ATTEMPTS => {
-                        back_off(attempt);
-                        attempt += 1;
-                    }
-                    ErrorClass::Unavailable if !reconnected => {
-                        reconnected = true;
-                        drop(conn);
-                        conn = checkout_verified(&self.inner.writers)?;
-                    }
-                    _ => return Err(error.into()),
-                },
+                ErrorClass::Lost if !reconnected => {
+                    reconnected = true;
+                    pools.suspect_all();
+                    permit = checkout.release();
+                }
+                ErrorClass::TimeLimit | ErrorClass::Lost | ErrorClass::UnknownOutcome => {
+                    pools.suspect_all();
+                    return Err(failure);
+                }
+                _ => return Err(failure),
             }
         }
     }
@@ -272,47 +365,41 @@ impl Db {
     }
 }
 
-/// How far a transaction came that failed.
-enum TransactionError {
-    /// Nothing of it can have happened.
-    RolledBack(diesel::result::Error),
-    /// `COMMIT` was sent.
-    Commit(diesel::result::Error),
-}
-
 fn transaction<T>(
     conn: &mut Conn,
     work: &dyn Fn(&mut Conn) -> QueryResult<T>,
-) -> Result<T, TransactionError> {
-    dialect::begin_write(conn).map_err(TransactionError::RolledBack)?;
+) -> Result<T, Failure> {
+    dialect::begin_write(conn)?;
     match work(conn) {
-        Ok(value) => match Transactions::commit_transaction(conn) {
-            Ok(()) => Ok(value),
-            Err(error) => Err(TransactionError::Commit(error)),
-        },
+        Ok(value) => {
+            let _end = deadline::at_least(END_TIME);
+            match Transactions::commit_transaction(conn) {
+                Ok(()) => Ok(value),
+                Err(error) => Err(commit_failure(conn, error)),
+            }
+        }
         Err(error) => {
-            // When this fails too the connection is broken and the pool drops it.
-            let _ = Transactions::rollback_transaction(conn);
-            Err(TransactionError::RolledBack(error))
+            roll_back(conn);
+            Err(error.into())
         }
     }
 }
 
-fn checkout(pool: &Pool) -> Result<Pooled, Failure> {
-    pool.get()
-        .map_err(|e| Failure::unavailable(format!("no connection: {e}")))
+/// What an error at `COMMIT` means: that the transaction was rolled back, or that nobody
+/// knows.
+fn commit_failure(conn: &Conn, error: diesel::result::Error) -> Failure {
+    match (dialect::error_class(&error), conn) {
+        // Conflicts are reported at COMMIT too, by clusters. SQLite says what happened, and
+        // diesel rolled back.
+        (ErrorClass::Conflict | ErrorClass::Refused, _) | (_, Conn::Sqlite(_)) => error.into(),
+        (_, Conn::Mysql(_)) => Failure::new(ErrorClass::UnknownOutcome, error),
+    }
 }
 
-/// Checks out a connection that answers a ping. After a restart of the server every
-/// connection of the pool is stale; this drops those it meets.
-fn checkout_verified(pool: &Pool) -> Result<Pooled, Failure> {
-    for _ in 0..=pool.max_size() {
-        let mut conn = checkout(pool)?;
-        if !conn.is_broken() && connection::ping(&mut conn).is_ok() {
-            return Ok(conn);
-        }
-    }
-    Err(Failure::unavailable("every connection is stale"))
+/// When this fails the connection is broken and the pool drops it.
+fn roll_back(conn: &mut Conn) {
+    let _end = deadline::at_least(END_TIME);
+    let _ = Transactions::rollback_transaction(conn);
 }
 
 /// Exponential back-off with jitter before the next attempt, from 2 ms: without
@@ -321,16 +408,6 @@ fn back_off(attempt: u32) {
     let ceiling = 1_u64 << attempt.min(7);
     let jitter = getrandom::u32().map_or(0, u64::from) % (ceiling + 1);
     std::thread::sleep(Duration::from_millis(ceiling + jitter));
-}
-
-/// Logs why a connection cannot be opened; the pool itself retries in the background.
-#[derive(Debug)]
-struct LogConnectErrors;
-
-impl<E: std::error::Error> r2d2::HandleError<E> for LogConnectErrors {
-    fn handle_error(&self, error: E) {
-        tracing::warn!(target: "inkpot::core::db", %error, "cannot open a database connection");
-    }
 }
 
 #[cfg(test)]

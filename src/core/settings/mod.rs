@@ -275,10 +275,17 @@ pub struct Settings {
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub workers: Option<u16>,
 
-    /// Connections to the database
+    /// Connections to the database for reads; as many again for writes on MySQL, a quarter
+    /// for searches, and two for what the server itself needs
     #[arg(long, env = "INKPOT_DB_POOL", global = true, value_name = "N", default_value_t = 10,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub db_pool: u32,
+
+    /// How long a server or worker that starts waits for a database that is away, such as
+    /// 30s or 5m; with 0 it does not wait
+    #[arg(long, env = "INKPOT_DB_WAIT", global = true, value_name = "TIME", default_value_t = 30,
+          value_parser = seconds(0, 86_400))]
+    pub db_wait: u32,
 
     /// What is logged: off, error, warn, info, debug, trace, or directives such as
     /// info,inkpot::core::db=debug

@@ -1,6 +1,6 @@
 //! Reading: a post, a part of a list, the newest posts of a feed.
 
-use crate::core::db::DbError;
+use crate::core::db::{Bulkhead, Db, DbError};
 use crate::posts::list::{Filter, ListedPosts, Part};
 use crate::posts::storage::{lists, posts as rows};
 use crate::posts::stored::{Editor, StoredPost};
@@ -29,13 +29,24 @@ async fn find(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError
 
 /// A part of a list, with its count as of the same moment.
 pub async fn list(posts: &Posts, filter: Filter, part: Part) -> Result<ListedPosts, DbError> {
+    let db = by_cost(posts, &filter);
     let load = move |conn: &mut _| lists::load(conn, &filter, part);
-    posts.db.snapshot(load).await
+    db.snapshot(load).await
+}
+
+/// Searches by words have connections of their own.
+fn by_cost(posts: &Posts, filter: &Filter) -> Db {
+    if filter.words.is_some() {
+        posts.db.reading_by(Bulkhead::Searches)
+    } else {
+        posts.db.clone()
+    }
 }
 
 /// The posts of a feed, each with as much of its text as tells that it is too long.
 pub async fn newest(posts: &Posts, filter: Filter) -> Result<Vec<StoredPost>, DbError> {
+    let db = by_cost(posts, &filter);
     let load =
         move |conn: &mut _| lists::load_beginnings(conn, &filter, feed::SIZE, feed::CHARACTERS);
-    posts.db.snapshot(load).await
+    db.snapshot(load).await
 }

@@ -73,9 +73,7 @@ pub fn insert_post(
     dialect::insert_words(conn, post.position, words)?;
     let mut batch = Batch::new(conn);
     let id = post.post_id;
-    batch.push(&format!(
-        "UPDATE post SET place = {id} WHERE post_id = {id}"
-    ));
+    batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
     enlist(&post, &mut batch);
     batch.run(conn)?;
     Ok(Some(post))

@@ -21,6 +21,8 @@ pub fn inkpot(directory: &Path) -> Command {
         .env("INKPOT_BCRYPT_COST", "4")
         // Tests log in more often than people; the limits have tests of their own.
         .env("INKPOT_RATE_LIMITS", "off")
+        // A database that is away is what the test wants, or a fault.
+        .env("INKPOT_DB_WAIT", "0")
         .env("INKPOT_DATA_DIR", directory.join("data"))
         .stdin(Stdio::null());
     command

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 /// What the proxy does with what passes through it.
@@ -14,9 +15,21 @@ enum State {
     Closed,
 }
 
+/// Where a connection is cut, seen from the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// The statement does not reach it.
+    Before,
+    /// It was done, and the answer does not come back.
+    After,
+}
+
 struct Shared {
     state: Mutex<(State, Vec<TcpStream>)>,
     changed: Condvar,
+    /// The next connection that sends this is cut.
+    trap: Mutex<Option<(&'static [u8], Cut)>>,
+    accepted: AtomicUsize,
 }
 
 /// Passes connections on to a server until it is told otherwise.
@@ -33,11 +46,14 @@ impl Proxy {
         let shared = Arc::new(Shared {
             state: Mutex::new((State::Open, Vec::new())),
             changed: Condvar::new(),
+            trap: Mutex::new(None),
+            accepted: AtomicUsize::new(0),
         });
         let (server, kept) = (server.to_owned(), Arc::clone(&shared));
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
+                kept.accepted.fetch_add(1, Ordering::SeqCst);
                 let mut state = kept.state.lock().unwrap();
                 if state.0 == State::Closed {
                     continue;
@@ -45,12 +61,17 @@ impl Proxy {
                 let server = TcpStream::connect(&server).unwrap();
                 state.1.push(client.try_clone().unwrap());
                 state.1.push(server.try_clone().unwrap());
-                for (from, to) in [
-                    (client.try_clone().unwrap(), server.try_clone().unwrap()),
-                    (server, client),
+                let is_trapped = Arc::new(AtomicBool::new(false));
+                for (from, to, is_request) in [
+                    (
+                        client.try_clone().unwrap(),
+                        server.try_clone().unwrap(),
+                        true,
+                    ),
+                    (server, client, false),
                 ] {
-                    let kept = Arc::clone(&kept);
-                    std::thread::spawn(move || pass(from, to, &kept));
+                    let (kept, is_trapped) = (Arc::clone(&kept), Arc::clone(&is_trapped));
+                    std::thread::spawn(move || pass(from, to, &kept, (is_request, &is_trapped)));
                 }
             }
         });
@@ -60,6 +81,21 @@ impl Proxy {
     /// Cuts every connection that is open; new ones pass.
     pub fn cut(&self) {
         self.set(State::Open, true);
+    }
+
+    /// Cuts the next connection that sends `statement`.
+    pub fn cut_at(&self, statement: &'static str, cut: Cut) {
+        *self.shared.trap.lock().unwrap() = Some((statement.as_bytes(), cut));
+    }
+
+    /// Whether nothing has met [`cut_at`](Self::cut_at) yet.
+    pub fn is_set(&self) -> bool {
+        self.shared.trap.lock().unwrap().is_some()
+    }
+
+    /// How many connections were made so far.
+    pub fn accepted(&self) -> usize {
+        self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// Cuts every connection, and every new one.
@@ -90,7 +126,24 @@ impl Proxy {
     }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, shared: &Shared) {
+/// What the trap has for these bytes of a client; it closes with the first.
+fn spring(shared: &Shared, sent: &[u8]) -> Option<Cut> {
+    let mut trap = shared.trap.lock().unwrap();
+    let (text, cut) = (*trap)?;
+    if !sent.windows(text.len()).any(|part| part == text) {
+        return None;
+    }
+    *trap = None;
+    Some(cut)
+}
+
+/// `is_request` and whether the answer that comes next is to be swallowed.
+fn pass(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    shared: &Shared,
+    (is_request, is_trapped): (bool, &AtomicBool),
+) {
     let mut buffer = [0; 16 * 1024];
     loop {
         let read = match from.read(&mut buffer) {
@@ -104,9 +157,21 @@ fn pass(mut from: TcpStream, mut to: TcpStream, shared: &Shared) {
             state = shared.changed.wait(state).unwrap();
         }
         drop(state);
+        match is_request
+            .then(|| spring(shared, &buffer[..read]))
+            .flatten()
+        {
+            Some(Cut::Before) => break,
+            Some(Cut::After) => is_trapped.store(true, Ordering::SeqCst),
+            None => {}
+        }
+        if !is_request && is_trapped.load(Ordering::SeqCst) {
+            break;
+        }
         if to.write_all(&buffer[..read]).is_err() {
             break;
         }
     }
     let _ = to.shutdown(Shutdown::Both);
+    let _ = from.shutdown(Shutdown::Both);
 }

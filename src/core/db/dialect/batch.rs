@@ -1,5 +1,8 @@
-//! Batches: several statements in one round trip, made of our own names and numbers
-//! and of quoted texts. Where the two dialects differ, the difference is in here.
+//! Batches: statements made of our own names and numbers and of quoted texts. Where the
+//! two dialects differ, the difference is in here.
+//!
+//! The database gets the statements one by one: several in one packet are applied wrongly
+//! by a Galera cluster when it repeats a transaction that had a conflict.
 
 use std::fmt::Write as _;
 
@@ -14,9 +17,9 @@ const COUNT_SLOTS: u32 = 8;
 /// Rows of one `INSERT`, which keeps a statement well below the packet limit.
 const ROWS_PER_INSERT: usize = 500;
 
-/// Statements that the database gets in one round trip.
+/// Statements that belong together.
 pub struct Batch {
-    sql: String,
+    statements: Vec<String>,
     is_mysql: bool,
 }
 
@@ -24,7 +27,7 @@ impl Batch {
     /// An empty batch in the dialect of `conn`.
     pub fn new(conn: &Conn) -> Self {
         Self {
-            sql: String::new(),
+            statements: Vec::new(),
             is_mysql: matches!(conn, Conn::Mysql(_)),
         }
     }
@@ -35,9 +38,8 @@ impl Batch {
     }
 
     /// Adds a statement, which holds nothing that a client sent.
-    pub fn push(&mut self, sql: &str) {
-        self.sql.push_str(sql);
-        self.sql.push_str(";\n");
+    pub fn push(&mut self, sql: impl Into<String>) {
+        self.statements.push(sql.into());
     }
 
     /// A text as a literal. In hexadecimal: there is nothing in it to escape.
@@ -75,7 +77,7 @@ impl Batch {
             "ON CONFLICT DO UPDATE SET posts = posts + excluded.posts"
         };
         for values in values.chunks(ROWS_PER_INSERT) {
-            self.push(&format!(
+            self.push(format!(
                 "INSERT INTO post_count (list, level, block, slot, posts) VALUES {} {adding}",
                 values.join(", ")
             ));
@@ -102,7 +104,7 @@ impl Batch {
                 format!("({tag}, {published}, {place}, {post_id}, {author_id})")
             })
             .collect();
-        self.push(&format!(
+        self.push(format!(
             "INSERT INTO post_tag (tag, published, place, post_id, author_id) VALUES {}",
             values.join(", ")
         ));
@@ -115,7 +117,7 @@ impl Batch {
         }
         let published = u8::from(published);
         let tags: Vec<String> = tags.iter().map(|tag| self.text(tag)).collect();
-        self.push(&format!(
+        self.push(format!(
             "DELETE FROM post_tag WHERE tag IN ({}) AND published = {published} AND place = {place}",
             tags.join(", ")
         ));
@@ -123,9 +125,9 @@ impl Batch {
 
     /// Runs the statements inside the transaction that the connection is in.
     pub fn run(&self, conn: &mut Conn) -> QueryResult<()> {
-        if self.sql.is_empty() {
-            return Ok(());
+        for sql in &self.statements {
+            conn.batch_execute(sql)?;
         }
-        conn.batch_execute(&self.sql)
+        Ok(())
     }
 }

@@ -67,7 +67,7 @@ fn with_write_lock<T>(
     set_busy_timeout(conn, BUSY_TIMEOUT)?;
     match begun {
         Ok(()) => {}
-        Err(error) if error_class(&error) == ErrorClass::Conflict => {
+        Err(error) if error_class(&error) == ErrorClass::LockTimeout => {
             return Err(format!(
                 "another process has been writing to it for {} seconds, perhaps a migration; \
                  nothing was migrated; start again when that process is done",

@@ -3,15 +3,19 @@
 use chrono::NaiveDateTime;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error, QueryResult};
+use diesel::result::QueryResult;
 
 mod batch;
+mod errors;
 mod full_text;
 mod migration_lock;
 
 use super::connection::Conn;
 use super::schema::{idempotency, job, post, post_unindexed, user};
 pub use batch::Batch;
+pub use errors::{
+    ErrorClass, class_of_message, error_class, is_missing_table, is_too_many_connections,
+};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words};
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 
@@ -40,11 +44,10 @@ pub fn begin_write(conn: &mut Conn) -> QueryResult<()> {
 pub fn begin_snapshot(conn: &mut Conn) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(c) => AnsiTransactionManager::begin_transaction(c),
-        // Sessions are READ COMMITTED, where each statement has a snapshot of its own.
+        // The sessions of readers are REPEATABLE READ (`mysql::session`).
         Conn::Mysql(c) => AnsiTransactionManager::begin_transaction_sql(
             c,
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
-             START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
         ),
     }
 }
@@ -186,73 +189,7 @@ pub fn is_idempotency_key_locked(conn: &mut Conn, user_id: i64, key: &str) -> Qu
     match locked {
         Ok(_) => Ok(false),
         // The refusal ends the statement, not the transaction.
-        Err(error) if error_class(&error) == ErrorClass::Conflict => Ok(true),
+        Err(error) if error_class(&error) == ErrorClass::LockTimeout => Ok(true),
         Err(error) => Err(error),
-    }
-}
-
-/// What the caller can do about an error of the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// A unique index refused it.
-    Unique,
-    /// A row that it refers to is not there (or still referred to).
-    ForeignKey,
-    /// A conflict with another transaction; the same work may succeed when repeated.
-    Conflict,
-    /// The server, or the way to it, is gone or refuses to work.
-    Unavailable,
-    /// A fault of ours, or of the server's.
-    Fault,
-}
-
-/// The one classifier of errors. The driver drops the error numbers, so the message
-/// text is all there is; these texts have been stable for decades.
-pub fn error_class(error: &Error) -> ErrorClass {
-    let Error::DatabaseError(kind, info) = error else {
-        return match error {
-            Error::BrokenTransactionManager => ErrorClass::Unavailable,
-            _ => ErrorClass::Fault,
-        };
-    };
-    let message = info.message();
-    let says = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
-    match kind {
-        DatabaseErrorKind::UniqueViolation => ErrorClass::Unique,
-        DatabaseErrorKind::ForeignKeyViolation => ErrorClass::ForeignKey,
-        DatabaseErrorKind::SerializationFailure => ErrorClass::Conflict,
-        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction => {
-            ErrorClass::Unavailable
-        }
-        _ if says(&[
-            "Deadlock found",                     // 1213, and how Galera reports conflicts
-            "Lock wait timeout exceeded",         // 1205
-            "NOWAIT is set",                      // 3572, MySQL; MariaDB says 1205
-            "Record has changed since last read", // 1020, MariaDB snapshot isolation
-            "database is locked",                 // SQLITE_BUSY
-            "database table is locked",           // SQLITE_LOCKED
-        ]) =>
-        {
-            ErrorClass::Conflict
-        }
-        _ if says(&[
-            "Too many connections",        // 1040
-            "has not yet prepared node",   // 1047, a cluster node without quorum
-            "Server shutdown in progress", // 1053
-            "--read-only",                 // 1290
-            "--super-read-only",
-            "server has gone away",  // 2006
-            "Lost connection",       // 2013
-            "Connection was killed", // 1927
-            "because of inactivity", // 4031
-            "maximum statement execution time exceeded",
-            "disk I/O error",
-            "database or disk is full",
-            "readonly database",
-        ]) =>
-        {
-            ErrorClass::Unavailable
-        }
-        _ => ErrorClass::Fault,
     }
 }

@@ -6,6 +6,10 @@
 //! every exchange with the server. Past it, or when the transport fails, the
 //! error is `ClosedConnection`, the connection is broken and the pool drops it.
 
+mod kill;
+pub(super) mod options;
+mod session;
+
 use std::future::Future;
 use std::time::Duration;
 
@@ -23,19 +27,19 @@ use diesel_async::{
     AsyncConnection, AsyncConnectionCore, AsyncMysqlConnection, SimpleAsyncConnection,
 };
 use futures_util::TryStreamExt;
-use mysql_async::{Opts, OptsBuilder, SslOpts};
+use mysql_async::Opts;
 
-/// How long the server may take for one statement, its rows included, unless the
-/// URL says otherwise.
-const EXCHANGE_DEADLINE: Duration = Duration::from_secs(15);
+use self::options::options;
+use self::session::SessionError;
+use super::connection::Role;
+use super::{deadline, dialect};
+
 /// How long connecting may take, TLS and authentication included.
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
-
-/// What every session starts with. READ COMMITTED: no gap locks between
-/// publishers. Strict: a text that does not fit is an error, never a cut.
-const SESSION: &str = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,\
-     ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,NO_ZERO_IN_DATE,ONLY_FULL_GROUP_BY'";
-const ISOLATION: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
+const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// A statement of a migration takes as long as it takes.
+const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
+/// The text of the error when no answer came in time.
+pub(super) const TIMED_OUT: &str = "no answer from the database within its deadline";
 
 type Row = <AsyncMysqlConnection as AsyncConnectionCore>::Row<'static, 'static>;
 
@@ -46,11 +50,67 @@ pub struct MysqlConnection {
     /// `None` only while the connection is being dropped.
     parts: Option<(AsyncMysqlConnection, tokio::runtime::Runtime)>,
     transaction_state: AnsiTransactionManager,
+    /// How long an exchange may take where the thread's work has no deadline.
     deadline: Duration,
     broken: bool,
+    is_for_migrations: bool,
+    opts: Opts,
+    /// The server's number of this connection.
+    id: u32,
 }
 
 impl MysqlConnection {
+    /// Opens a connection for `role` (see [`establish`](Connection::establish)).
+    pub(super) fn open(database_url: &str, role: Role) -> ConnectionResult<Self> {
+        let (opts, deadline) = options(database_url)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| ConnectionError::BadConnection(e.to_string()))?;
+        let limit = deadline::remaining(CONNECT_DEADLINE);
+        let opened = block_on(&runtime, limit, async {
+            let refused = |error| match error {
+                SessionError::Driver(error) if is_temporary(&error) => {
+                    ConnectionError::BadConnection(server_message(&error))
+                }
+                SessionError::Driver(error) => {
+                    ConnectionError::InvalidConnectionUrl(server_message(&error))
+                }
+                SessionError::Refused(why) => ConnectionError::InvalidConnectionUrl(why),
+            };
+            let mut conn = (mysql_async::Conn::new(opts.clone()).await)
+                .map_err(|error| refused(error.into()))?;
+            (session::begin(&mut conn, role, deadline).await).map_err(refused)?;
+            let id = conn.id();
+            Ok((AsyncMysqlConnection::try_from(conn).await?, id))
+        });
+        match opened {
+            Some(Ok((conn, id))) => Ok(Self {
+                parts: Some((conn, runtime)),
+                transaction_state: AnsiTransactionManager::default(),
+                deadline: match role {
+                    Role::Reader | Role::Writer => deadline,
+                    Role::Migrations => NO_DEADLINE,
+                },
+                broken: false,
+                is_for_migrations: role == Role::Migrations,
+                opts,
+                id,
+            }),
+            Some(Err(error)) => {
+                runtime.shutdown_background();
+                Err(error)
+            }
+            None => {
+                runtime.shutdown_background();
+                Err(ConnectionError::BadConnection(format!(
+                    "no answer within {} seconds",
+                    CONNECT_DEADLINE.as_secs()
+                )))
+            }
+        }
+    }
+
     /// Runs one exchange with the server under the deadline.
     fn exchange<T>(
         &mut self,
@@ -62,8 +122,19 @@ impl MysqlConnection {
         let Some((conn, runtime)) = self.parts.as_mut() else {
             return Err(closed("the connection is being dropped"));
         };
-        let result = block_on(runtime, self.deadline, run(conn))
-            .unwrap_or_else(|| Err(closed("no answer from the database within its deadline")))
+        let limit = deadline::remaining(self.deadline);
+        if limit.is_zero() {
+            // Nothing was sent: the connection is as good as it was.
+            return Err(Error::DatabaseError(
+                DatabaseErrorKind::Unknown,
+                Box::new(TIMED_OUT.to_owned()),
+            ));
+        }
+        let result = block_on(runtime, limit, run(conn))
+            .unwrap_or_else(|| {
+                kill::kill(self.opts.clone(), self.id);
+                Err(closed(TIMED_OUT))
+            })
             .map_err(closed_when_transport_failed);
         self.broken = matches!(
             result,
@@ -103,6 +174,14 @@ impl QueryId for Untyped<'_> {
 
 impl Query for Untyped<'_> {
     type SqlType = diesel::sql_types::Untyped;
+}
+
+/// The statements of a migration: each ends with a semicolon at the end of a line.
+fn statements(script: &str) -> impl Iterator<Item = &str> {
+    (script.split_inclusive(";\n")).filter(|part| {
+        let is_comment = |line: &str| line.is_empty() || line.starts_with("--");
+        !part.lines().map(str::trim).all(is_comment)
+    })
 }
 
 /// `None` when `limit` has passed; the future is dropped then.
@@ -153,7 +232,14 @@ impl Drop for MysqlConnection {
 
 impl SimpleConnection for MysqlConnection {
     fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
-        self.exchange(async |conn| conn.batch_execute(query).await)
+        if !self.is_for_migrations {
+            return self.exchange(async |conn| conn.batch_execute(query).await);
+        }
+        // Several statements in one packet are applied wrongly by a cluster.
+        for statement in statements(query) {
+            self.exchange(async |conn| conn.batch_execute(statement).await)?;
+        }
+        Ok(())
     }
 }
 
@@ -165,39 +251,11 @@ impl Connection for MysqlConnection {
 
     /// `database_url`: `mysql://user:password@host:port/database?parameters`.
     /// TLS: `require_ssl=true`, `verify_ca`, `verify_identity`, `built_in_roots`
-    /// as in `mysql_async`, and `ssl_ca=PATH` for a private authority. `deadline`:
-    /// seconds that an exchange may take.
+    /// as in `mysql_async`, `ssl_ca=PATH` for a private authority and `tls_name=NAME` where
+    /// the server's certificate has another name than the host. `deadline`: seconds that
+    /// the work of one request may take.
     fn establish(database_url: &str) -> ConnectionResult<Self> {
-        let (options, deadline) = options(database_url)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| ConnectionError::BadConnection(e.to_string()))?;
-        let opened = block_on(&runtime, CONNECT_DEADLINE, async {
-            let conn = mysql_async::Conn::new(options)
-                .await
-                .map_err(|e| ConnectionError::BadConnection(server_message(&e)))?;
-            AsyncMysqlConnection::try_from(conn).await
-        });
-        match opened {
-            Some(Ok(conn)) => Ok(Self {
-                parts: Some((conn, runtime)),
-                transaction_state: AnsiTransactionManager::default(),
-                deadline,
-                broken: false,
-            }),
-            Some(Err(error)) => {
-                runtime.shutdown_background();
-                Err(error)
-            }
-            None => {
-                runtime.shutdown_background();
-                Err(ConnectionError::BadConnection(format!(
-                    "no answer within {} seconds",
-                    CONNECT_DEADLINE.as_secs()
-                )))
-            }
-        }
+        Self::open(database_url, Role::Writer)
     }
 
     fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
@@ -276,54 +334,14 @@ impl MultiConnectionHelper for MysqlConnection {
     }
 }
 
-/// Driver options for `database_url`, and the deadline of an exchange; our own
-/// parameters `ssl_ca` and `deadline` are taken out.
-fn options(database_url: &str) -> ConnectionResult<(OptsBuilder, Duration)> {
-    let invalid = |why: String| ConnectionError::InvalidConnectionUrl(why);
-    let mut url = url::Url::parse(database_url).map_err(|e| invalid(e.to_string()))?;
-    let mut authority = None;
-    let mut deadline = Ok(EXCHANGE_DEADLINE);
-    let rest: Vec<(String, String)> = url
-        .query_pairs()
-        .filter_map(|(key, value)| {
-            if key == "ssl_ca" {
-                authority = Some(std::path::PathBuf::from(value.into_owned()));
-                return None;
-            }
-            if key == "deadline" {
-                deadline = seconds(&value);
-                return None;
-            }
-            Some((key.into_owned(), value.into_owned()))
-        })
-        .collect();
-    url.set_query(None);
-    if !rest.is_empty() {
-        url.query_pairs_mut().extend_pairs(rest);
-    }
-    let opts = Opts::from_url(url.as_str()).map_err(|e| invalid(e.to_string()))?;
-    if opts.db_name().is_none_or(str::is_empty) {
-        return Err(invalid("it names no database".to_owned()));
-    }
-    let ssl = match (opts.ssl_opts().cloned(), authority) {
-        (ssl, None) => ssl,
-        (ssl, Some(path)) => Some(
-            ssl.unwrap_or_else(SslOpts::default)
-                .with_root_certs(vec![path.into()]),
-        ),
-    };
-    let builder = OptsBuilder::from_opts(opts)
-        .ssl_opts(ssl)
-        .init(vec![SESSION, ISOLATION])
-        .stmt_cache_size(0) // diesel-async keeps its own
-        .client_found_rows(true); // rows found, not rows changed, as on SQLite
-    Ok((builder, deadline.map_err(invalid)?))
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    match text.parse() {
-        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
-        _ => Err("deadline is a number of seconds, 1 to 3600".to_owned()),
+/// Whether connecting may succeed later: the server is not there yet, is starting, stopping
+/// or full. A wrong password, or a certificate that does not fit, stays wrong.
+fn is_temporary(error: &mysql_async::Error) -> bool {
+    match error {
+        mysql_async::Error::Io(mysql_async::IoError::Tls(_)) => false,
+        mysql_async::Error::Io(_) => true,
+        mysql_async::Error::Server(error) => dialect::class_of_message(&error.message).is_some(),
+        _ => false,
     }
 }
 
