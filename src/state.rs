@@ -18,6 +18,7 @@ use crate::accounts::{self, Accounts, Directory};
 use crate::core::bus::redis::RedisTransport;
 use crate::core::bus::{Bus, Outbox, Report, Subscribers};
 use crate::core::clock::Clock;
+use crate::core::clock_sync;
 use crate::core::cpu_pool::CpuPool;
 use crate::core::db::{Bulkhead, DatabaseUrl, Db, migrations};
 use crate::core::rate_limits::RateLimits;
@@ -89,7 +90,10 @@ impl AppState {
             DatabaseUrl::Mysql(_) => Some(OTHERS_WRITE),
         };
         let cache_bytes = u64::from(settings.cache_mb) << 20;
-        let response_cache = Arc::new(ResponseCache::new(cache_bytes, others_write, clock.clone()));
+        let stale = Duration::from_secs(settings.stale_if_error.into());
+        let response_cache = Arc::new(
+            ResponseCache::new(cache_bytes, others_write, clock.clone()).stale_if_error(stale),
+        );
         let session_cache = Arc::new(SessionCache::default());
         let notifier = JobNotifier::default();
         let is_limited = settings.rate_limits == Switch::On;
@@ -241,14 +245,22 @@ impl AppState {
     }
 }
 
+/// Has a clock tell the time of the database. The error is one line.
+pub fn compare_clocks(db: &Db, clock: &Clock) -> Result<(), String> {
+    clock_sync::compare_blocking(db, clock)
+        .map_err(|error| format!("cannot ask the database for the time: {}", Chain(&error)))
+}
+
 /// The user directory for a process that serves nothing, such as the command line's:
 /// nobody in it listens, and others learn from the database what it does. The error is
 /// one line.
 pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
     let (bus, _) = Bus::new(Subscribers::default(), false, false);
+    let clock = Clock::system();
+    compare_clocks(&db, &clock)?;
     Ok(Directory {
         db,
-        clock: Clock::system(),
+        clock,
         bus,
         hasher: Hasher::new(CpuPool::start(1)?, settings.bcrypt_cost),
     })

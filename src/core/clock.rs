@@ -13,6 +13,8 @@ use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 pub struct Clock {
     /// Microseconds since the epoch, for a clock that is moved by hand.
     by_hand: Option<Arc<AtomicI64>>,
+    /// Microseconds that the system's clock is behind the one that all processes share.
+    behind: Arc<AtomicI64>,
     begun: Instant,
 }
 
@@ -21,6 +23,7 @@ impl Clock {
     pub fn system() -> Self {
         Self {
             by_hand: None,
+            behind: Arc::default(),
             begun: Instant::now(),
         }
     }
@@ -29,6 +32,7 @@ impl Clock {
     pub fn by_hand(start: DateTime<Utc>) -> Self {
         Self {
             by_hand: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))),
+            behind: Arc::default(),
             begun: Instant::now(),
         }
     }
@@ -40,11 +44,26 @@ impl Clock {
         }
     }
 
+    /// Has the clock and its clones tell the time that all processes share: the system's is
+    /// `behind` it by so much, or ahead of it when that is negative. A clock that is moved by
+    /// hand stays as it is.
+    pub fn correct(&self, behind: chrono::Duration) {
+        let micros = behind.num_microseconds().unwrap_or(0);
+        self.behind.store(micros, Ordering::Relaxed);
+    }
+
+    /// How far the system's clock is thought to be behind.
+    pub fn correction(&self) -> chrono::Duration {
+        chrono::Duration::microseconds(self.behind.load(Ordering::Relaxed))
+    }
+
     /// Now, in UTC, truncated to microseconds.
     pub fn now(&self) -> NaiveDateTime {
         let micros = match &self.by_hand {
             Some(micros) => micros.load(Ordering::SeqCst),
-            None => Utc::now().timestamp_micros(),
+            None => Utc::now()
+                .timestamp_micros()
+                .saturating_add(self.behind.load(Ordering::Relaxed)),
         };
         // Every i64 that a clock gives is within chrono's 262,000 years.
         DateTime::from_timestamp_micros(micros)
@@ -104,5 +123,29 @@ pub fn serialize_option<S: serde::Serializer>(
     match time {
         Some(time) => serialize(time, to),
         None => to.serialize_none(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_counts_for_all_clones_and_not_for_what_is_measured() {
+        let clock = Clock::system();
+        let clone = clock.clone();
+        let day = chrono::Duration::days(1);
+        clock.correct(day);
+        let apart = clone.now() - Utc::now().naive_utc();
+        assert!(
+            (apart - day).abs() < chrono::Duration::minutes(1),
+            "{apart}"
+        );
+        assert!(clone.steady() < Duration::from_secs(3600));
+        clock.correct(chrono::Duration::zero());
+        assert!(clone.now() - Utc::now().naive_utc() < chrono::Duration::minutes(1));
+        let by_hand = Clock::by_hand(DateTime::UNIX_EPOCH);
+        by_hand.correct(day);
+        assert_eq!(by_hand.timestamp(), 0);
     }
 }

@@ -16,6 +16,7 @@
 pub mod bus;
 pub mod cache;
 pub mod clock;
+pub mod clock_sync;
 pub mod compression;
 pub mod cpu_pool;
 pub mod db;

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::follow::follow;
 use super::start::{Bound, DRAIN_SECONDS, PreparedWorker};
+use crate::core::clock_sync;
 use crate::core::telemetry::chain::Chain;
 use crate::jobs::worker::{Worker, thread};
 use crate::posts::actions::check;
@@ -61,6 +62,8 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     let names = actix_web::rt::spawn(async move {
         refresh_names(&renaming.presence, &renaming.db).await;
     });
+    let clocks = clock_sync::run(bound.app.db.clone(), bound.app.clock.clone());
+    let clocks = actix_web::rt::spawn(clocks);
     let follower = actix_web::rt::spawn(follow(bound.app, bound.lock));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = match bound.worker {
@@ -80,6 +83,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     };
     let (served, signalled) = futures_util::future::join(bound.server, stopper).await;
     follower.abort();
+    clocks.abort();
     broadcasts.abort();
     names.abort();
     if let Some(transport) = transport {
@@ -94,14 +98,20 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
 
 /// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.
 pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
-    let PreparedWorker { worker, transport } = prepared;
+    let PreparedWorker {
+        worker,
+        clocks: (db, clock),
+        transport,
+    } = prepared;
     let transport = transport.map(|transport| actix_web::rt::spawn(transport.run()));
+    let clocks = actix_web::rt::spawn(clock_sync::run(db, clock));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = start_jobs(worker, jobs_stop)?;
     let signalled = signal().await;
     tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
     drop(stop_jobs);
     ended(jobs).await?;
+    clocks.abort();
     if let Some(transport) = transport {
         transport.abort();
     }

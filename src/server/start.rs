@@ -25,7 +25,7 @@ use crate::http::middleware;
 use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
 use crate::routes;
-use crate::state::AppState;
+use crate::state::{AppState, compare_clocks};
 
 /// Seconds that requests in flight get to end when the server stops.
 pub(super) const DRAIN_SECONDS: u64 = 10;
@@ -63,6 +63,7 @@ pub struct Prepared {
 /// What a worker needs, put together.
 pub struct PreparedWorker {
     pub(super) worker: Worker,
+    pub(super) clocks: (Db, Clock),
     pub(super) transport: Option<RedisTransport>,
 }
 
@@ -158,7 +159,9 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let lock = ProcessLock::acquire(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let (listener, address) = take_port(settings.listen)?;
-    let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
+    let clock = Clock::system();
+    compare_clocks(&db, &clock)?;
+    let app = AppState::new(settings, &secrets, db, clock, address)?;
     keys::start(&app.db, &app.accounts.tokens)?;
     app.bus.set_others_write(others_write(&app.db, &lock));
     let worker = if does_jobs {
@@ -191,12 +194,15 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     let secrets = secret::load(&settings)?;
     // It serves nothing, and hears of jobs as servers do.
     let address = settings.listen;
-    let app = AppState::new(settings, &secrets, db, Clock::system(), address)?;
+    let clock = Clock::system();
+    compare_clocks(&db, &clock)?;
+    let app = AppState::new(settings, &secrets, db, clock, address)?;
     // Nobody is online at a worker, so nobody is to wait for its list or to miss it.
     app.bus.leave();
     let transport = app.transport()?;
     Ok(PreparedWorker {
         worker: worker_of(&app)?,
+        clocks: (app.db, app.clock),
         transport,
     })
 }

@@ -2,21 +2,30 @@
 //! acknowledged is lost, no restart is needed.
 
 use actix_web::http::Method;
+use diesel::connection::SimpleConnection;
 use inkpot::accounts::actions;
+use inkpot::core::db::dialect;
 use serde_json::{Value, json};
 
+use crate::harness::process::{Process, inkpot, output};
 use crate::harness::proxy::{Cut, Proxy};
-use crate::harness::{Answer, Backend, Client, PASSWORD, TestApp, TestDatabase};
+use crate::harness::{Answer, Backend, Client, PASSWORD, SECRET, TestApp, TestDatabase};
 
-/// A service whose way to the database can fail, and gives up after a second.
-async fn through_a_proxy() -> Option<(TestApp, Proxy)> {
-    let database = TestDatabase::create(Backend::Mysql)?;
+/// The database's URL by way of a proxy.
+fn by_proxy(database: &TestDatabase) -> (url::Url, Proxy) {
     let mut url = url::Url::parse(&database.url()).unwrap();
     let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(3306));
     let proxy = Proxy::before(&server);
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(proxy.address.port())).unwrap();
     url.set_query(Some("deadline=1&prefer_socket=false"));
+    (url, proxy)
+}
+
+/// A service whose way to the database can fail, and gives up after a second.
+async fn through_a_proxy() -> Option<(TestApp, Proxy)> {
+    let database = TestDatabase::create(Backend::Mysql)?;
+    let (url, proxy) = by_proxy(&database);
     let app = TestApp::start(database, &["--database-url", url.as_str()]).await;
     Some((app, proxy))
 }
@@ -221,4 +230,109 @@ async fn a_lost_commit_is_told_on_every_write_route() {
             assert_eq!(titles, expected, "{route:?} {cut:?}");
         }
     }
+}
+
+/// Kept answers are served while the database is away, until they are too old; what is
+/// known to have changed is not.
+#[actix_web::test]
+async fn kept_answers_are_served_while_the_database_is_away() {
+    let Some((app, proxy)) = through_a_proxy().await else {
+        return;
+    };
+    let ann = app.user("ann").await;
+    let id = ann.publish("kept", "text").await;
+    let gone = ann.publish("gone", "text").await;
+    let anonymous = app.anonymous();
+    let paths = [
+        format!("/post/{id}"),
+        "/post/".to_owned(),
+        "/feed.atom".to_owned(),
+    ];
+    anonymous.get(&format!("/post/{gone}")).await.expect(200);
+    ann.delete(&format!("/post/{gone}")).await.expect_empty(204);
+    for path in &paths {
+        let answer = anonymous.get(path).await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.header("age").is_empty(), "a new answer has no age");
+    }
+    app.clock.advance(chrono::Duration::seconds(30));
+    for fail in [Proxy::close, Proxy::stall] {
+        fail(&proxy);
+        for path in &paths {
+            let answer = anonymous.get(path).await;
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            assert_eq!(answer.header("age"), "30");
+            assert_eq!(
+                answer.header("cache-status"),
+                "inkpot; hit; ttl=-30; detail=database-unavailable"
+            );
+            let etag = answer.header("etag").to_owned();
+            let again = app.anonymous().with_header("if-none-match", &etag);
+            assert_eq!(again.get(path).await.status, 304);
+        }
+        unavailable(&anonymous.get(&format!("/post/{gone}")).await);
+        unavailable(&ann.get("/user/me").await);
+        proxy.open();
+        until_back(&app).await;
+    }
+    proxy.close();
+    app.clock.advance(chrono::Duration::seconds(31));
+    for path in &paths {
+        unavailable(&anonymous.get(path).await);
+    }
+    proxy.open();
+    until_back(&app).await;
+    for path in &paths {
+        assert!(anonymous.get(path).await.header("age").is_empty());
+    }
+}
+
+/// A server may be started with the machine, before its database. With nothing to migrate
+/// it creates nothing, and readiness only reads: neither needs the right to create tables.
+#[test]
+fn a_start_waits_for_the_database_and_creates_nothing() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let (url, proxy) = by_proxy(&database);
+    proxy.close();
+    proxy.cut_at("CREATE TABLE", Cut::Before);
+    let command = || {
+        let mut command = inkpot(database.directory.path());
+        command
+            .env("DATABASE_URL", url.as_str())
+            .env("INKPOT_JWT_SECRET", SECRET);
+        command
+    };
+    // Not at all where it is not to wait, and for nothing that stays wrong.
+    let refused = output(command().env("INKPOT_DB_WAIT", "0"));
+    assert!(!refused.status.success());
+    let server = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let before = proxy.accepted();
+            while proxy.accepted() < before + 2 {
+                std::thread::yield_now();
+            }
+            proxy.open();
+        });
+        Process::start(command().env("INKPOT_DB_WAIT", "60s"))
+    });
+    assert_eq!(server.call("GET", "/readyz", "", "").0, 200);
+    assert!(proxy.is_set(), "a table was to be created");
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert_eq!(log.matches("waiting for the database").count(), 1, "{log}");
+}
+
+/// What the database says the time is counts, since all processes share it.
+#[test]
+fn the_database_tells_the_time() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let told = database.with(|conn| {
+        conn.batch_execute("SET timestamp = 1000000000").unwrap();
+        dialect::server_time(conn).unwrap().unwrap()
+    });
+    assert_eq!(told.to_string(), "2001-09-09 01:46:40");
 }

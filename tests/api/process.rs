@@ -354,6 +354,9 @@ fn mysql_speaks_tls_when_the_url_asks_for_it() {
     let own = format!("require_ssl=true&ssl_ca={authority}&prefer_socket=false");
     refuse("require_ssl=true&prefer_socket=false", "certificate");
     refuse(&own.replace("ca.pem", "none.pem"), "No such file");
+    // The driver takes it and verifies the name all the same.
+    refuse(&format!("{own}&verify_identity=false"), "tls_name=NAME");
+    refuse(&format!("{own}&tls_name=db.example.org"), "certificate");
     for parameters in [own.clone(), format!("{own}&built_in_roots=false")] {
         let server = Process::start(
             inkpot(database.directory.path())

@@ -5,6 +5,8 @@
 //!   `COMMIT` and before it answers ([`Cache::invalidate`]). An entry has the tags of what
 //!   it was made of and the version at which its reading began. Every lookup compares the
 //!   two, so what a slow reading brings too late may be kept but is never served.
+//! - **Stale** ([`Cache::stale`]). Where entries expire they are kept for a while longer, for
+//!   when what they are made of cannot be read. One that was invalidated is never served.
 //! - **Single-flight** (`single_flight`). Concurrent misses share one filling. A waiter
 //!   whose request came after an invalidation discards the shared result and reads again.
 
@@ -44,6 +46,8 @@ pub struct Cache<K: Hash + Eq, E> {
     bound: u64,
     /// How long entries hold where others write.
     lifetime: Duration,
+    /// How old an expired entry may be that is served all the same.
+    stale: Duration,
     others_write: AtomicBool,
     invalidation: Invalidation,
     flights: SingleFlight<K, Outcome<E>>,
@@ -85,11 +89,29 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
                 .build(),
             bound: bytes,
             lifetime: lifetime.unwrap_or(OTHERS_WRITE),
+            stale: Duration::ZERO,
             others_write: AtomicBool::new(lifetime.is_some()),
             invalidation: Invalidation::default(),
             flights: SingleFlight::new(),
             clock,
         }
+    }
+
+    /// Has expired entries served while what they are made of cannot be read, for as long
+    /// after that reading (RFC 5861 §4, `stale-if-error`).
+    #[must_use]
+    pub fn stale_if_error(mut self, stale: Duration) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// The entry of `key` that has expired and is not too old, with its age. Nothing that it
+    /// was made of has changed as far as this process knows.
+    pub fn stale(&self, key: &K) -> Option<(Arc<Entry>, Duration)> {
+        let entry = self.entries.get(key)?;
+        let is_current = (self.invalidation).is_current(entry.read.version, entry.tags());
+        let age = self.clock.steady().saturating_sub(entry.read.at?);
+        (is_current && age < self.stale).then_some((entry, age))
     }
 
     /// Says whether others than this process write. What was read before such a change

@@ -1,13 +1,13 @@
 //! The circuit breaker: while the database is away, a request is refused at once instead
 //! of waiting for a connection that does not come.
 //!
-//! It opens when [`FAILURES`] attempts to connect have failed and none has succeeded in
+//! It opens when attempts to connect have failed for [`BLIP`] and none has succeeded in
 //! between, or when a connection does not answer a ping. While it is
 //! open one unit of work in [`PROBE`] tries all the same, as does all housekeeping; it
 //! closes with the first connection that is made or answers.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::deadline::now;
@@ -15,14 +15,14 @@ use super::deadline::now;
 /// How often work is let through while the breaker is open.
 const PROBE: Duration = Duration::from_millis(250);
 
-/// A connection that is cut while it is made says nothing of the next one.
-const FAILURES: u32 = 3;
+/// Connections that are cut while they are made say nothing of the next one.
+const BLIP: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub(super) struct Breaker {
     is_open: AtomicBool,
-    /// Attempts to connect that failed since one succeeded.
-    failures: AtomicU32,
+    /// The first attempt to connect that failed since one succeeded.
+    failing_since: Mutex<Option<Instant>>,
     /// When the last probe was let through.
     probed: Mutex<Option<Instant>>,
     /// Counts losses of connections: what was opened, or answered, before the last of them
@@ -42,7 +42,7 @@ impl Breaker {
         if !self.is_open() {
             return true;
         }
-        let mut probed = self.probed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut probed = lock(&self.probed);
         let now = now();
         if probed.is_some_and(|at| now.saturating_duration_since(at) < PROBE) {
             return false;
@@ -53,7 +53,9 @@ impl Breaker {
 
     /// An attempt to connect failed.
     pub(super) fn failed(&self, why: &str) {
-        if self.failures.fetch_add(1, Ordering::AcqRel) + 1 >= FAILURES {
+        let now = now();
+        let since = *lock(&self.failing_since).get_or_insert(now);
+        if now.saturating_duration_since(since) >= BLIP {
             self.open(why);
         }
     }
@@ -61,14 +63,14 @@ impl Breaker {
     /// The database cannot be reached. Said once in the log.
     pub(super) fn open(&self, why: &str) {
         if !self.is_open.swap(true, Ordering::AcqRel) {
-            *self.probed.lock().unwrap_or_else(PoisonError::into_inner) = Some(now());
+            *lock(&self.probed) = Some(now());
             tracing::warn!(target: "inkpot::core::db", error = why, "the database is away");
         }
     }
 
     /// A connection was made, or answered. Said once in the log.
     pub(super) fn close(&self) {
-        self.failures.store(0, Ordering::Release);
+        *lock(&self.failing_since) = None;
         if self.is_open() && self.is_open.swap(false, Ordering::AcqRel) {
             tracing::info!(target: "inkpot::core::db", "the database is back");
         }
@@ -85,6 +87,10 @@ impl Breaker {
     }
 }
 
+fn lock(time: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    time.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,12 +99,13 @@ mod tests {
     fn an_open_breaker_admits_a_probe_now_and_then_and_closes_with_the_first_success() {
         let breaker = Breaker::default();
         assert!(breaker.admits() && breaker.admits());
+        let earlier = || *lock(&breaker.failing_since) = now().checked_sub(BLIP);
         breaker.failed("refused");
-        breaker.failed("refused");
+        earlier();
         breaker.close();
         breaker.failed("refused");
-        breaker.failed("refused");
         assert!(!breaker.is_open());
+        earlier();
         breaker.failed("refused");
         assert!(breaker.is_open() && !breaker.admits());
         *breaker.probed.lock().unwrap() = now().checked_sub(PROBE);

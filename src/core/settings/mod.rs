@@ -270,6 +270,12 @@ pub struct Settings {
           value_parser = clap::value_parser!(u32).range(0..=1_048_576))]
     pub cache_mb: u32,
 
+    /// How old a kept answer may be that is served while the database is away, such as 60s
+    /// or 10m; with 0 none is
+    #[arg(long, env = "INKPOT_STALE_IF_ERROR", global = true, value_name = "TIME",
+          default_value_t = 60, value_parser = seconds(0, 86_400))]
+    pub stale_if_error: u32,
+
     /// Threads that serve HTTP [default: one a processor]
     #[arg(long, env = "INKPOT_WORKERS", global = true, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=1024))]

@@ -3,8 +3,10 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
@@ -12,7 +14,7 @@ use crate::core::cache::Cache;
 use crate::core::cache::entry::Filled;
 use crate::core::cache::invalidation::CacheTag;
 use crate::core::page::PageRequest;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::http::cached_response;
 use crate::http::middleware::Hit;
 use crate::http::path::parse_id;
@@ -134,12 +136,43 @@ pub async fn respond(
     request: &HttpRequest,
     fill: impl AsyncFn() -> Result<Filled, Error>,
 ) -> Result<Option<HttpResponse>, Error> {
-    let Some(entry) = cache.find_or_fill(key, fill).await? else {
-        return Ok(None);
+    let found = if cache.stale(key).is_some() {
+        // With an old answer at hand nobody waits long for a new one.
+        (tokio::time::timeout(SLOW, cache.find_or_fill(key, fill)).await)
+            .unwrap_or_else(|_| Err(Error::new(Code::Unavailable)))
+    } else {
+        cache.find_or_fill(key, fill).await
+    };
+    let entry = match found {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(None),
+        Err(error) if error.code == Code::Unavailable => {
+            let (entry, age) = cache.stale(key).ok_or(error)?;
+            let response = cached_response::respond(cache, key, &entry, request.headers());
+            return Ok(Some(mark_stale(response.await, age)));
+        }
+        Err(error) => return Err(error),
     };
     let response = cached_response::respond(cache, key, &entry, request.headers());
     Ok(Some(response.await))
 }
+
+/// How long a request waits for a new response that could have an old one.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// Says how old a response is, and why it was not made anew (RFC 9111 §5.1, RFC 9211 §2).
+fn mark_stale(mut response: HttpResponse, age: Duration) -> HttpResponse {
+    let age = age.as_secs();
+    let status = format!("inkpot; hit; ttl=-{age}; detail=database-unavailable");
+    let headers = response.headers_mut();
+    headers.insert(header::AGE, HeaderValue::from(age));
+    if let Ok(status) = HeaderValue::from_str(&status) {
+        headers.insert(CACHE_STATUS, status);
+    }
+    response
+}
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The cached response to a GET in its plainest spelling, if it is there: what is asked
 /// for most goes round the router.

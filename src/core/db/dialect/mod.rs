@@ -66,6 +66,24 @@ pub fn lock_signing_keys(conn: &mut Conn) -> QueryResult<()> {
     }
 }
 
+#[derive(QueryableByName)]
+struct Now {
+    #[diesel(sql_type = diesel::sql_types::Timestamp)]
+    now: NaiveDateTime,
+}
+
+/// What time it is by the server's clock, in UTC; `None` on SQLite, which has none of its
+/// own.
+pub fn server_time(conn: &mut Conn) -> QueryResult<Option<NaiveDateTime>> {
+    match conn {
+        Conn::Sqlite(_) => Ok(None),
+        Conn::Mysql(c) => {
+            let now: Now = diesel::sql_query("SELECT UTC_TIMESTAMP(6) AS now").get_result(c)?;
+            Ok(Some(now.now))
+        }
+    }
+}
+
 /// The unique index that refused an insert or update, by its name.
 ///
 /// `constraint_name()` is `None` on both databases; the names are in the text:
