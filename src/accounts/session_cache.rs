@@ -11,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use super::tokens::Subject;
 use super::types::{Revocation, SessionEvent, SessionOwner};
+use crate::core::freshness::Freshness;
 
 /// Sessions that are cached; with more all are looked up anew.
 const MAX_SESSIONS: usize = 200_000;
+/// How long after the last attempt to follow the others what is cached may be used.
+pub const FOLLOWED: Duration = Duration::from_secs(1);
 /// Numbers are given before they are visible: events of this time are read again.
 const OVERLAP: Duration = Duration::from_secs(10);
 
@@ -21,6 +24,8 @@ const OVERLAP: Duration = Duration::from_secs(10);
 #[derive(Default)]
 pub struct SessionCache {
     memory: RwLock<Memory>,
+    /// When it was last tried, without a pause, to learn what others revoked.
+    followed: Freshness,
     reading: Mutex<Reading>,
 }
 
@@ -41,9 +46,26 @@ struct Reading {
 }
 
 impl SessionCache {
+    /// What other processes revoked until just now is known.
+    pub fn followed(&self) {
+        self.followed.renew();
+    }
+
+    /// It is being tried to learn what other processes revoke. While the database is away
+    /// or slow, who is known goes on; not after this process stood still.
+    pub fn following(&self) {
+        if self.followed.is_fresh(FOLLOWED) {
+            self.followed.renew();
+        }
+    }
+
     /// The owner of a cached session; `None` also for a session of another user than
-    /// the token names.
+    /// the token names, and of all when this process stood still: what was revoked
+    /// meanwhile it has not heard.
     pub fn lookup(&self, subject: Subject) -> Option<SessionOwner> {
+        if !self.followed.is_fresh(FOLLOWED) {
+            return None;
+        }
         let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
         let owner = memory.live.get(&subject.session_id).copied();
         owner.filter(|owner| owner.user_id == subject.user_id)

@@ -20,6 +20,7 @@ pub mod clock_sync;
 pub mod compression;
 pub mod cpu_pool;
 pub mod db;
+pub mod freshness;
 pub mod page;
 pub mod precondition;
 pub mod process_lock;

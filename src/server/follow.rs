@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use crate::accounts::actions::{self, keys};
 use crate::accounts::events::{SessionEnded, UserChanged};
+use crate::accounts::session_cache::FOLLOWED;
 use crate::accounts::types::Revocation;
 use crate::core::db::{DatabaseUrl, Db, DbError};
+use crate::core::freshness::Freshness;
 use crate::core::process_lock::ProcessLock;
 use crate::core::telemetry::chain::Chain;
 use crate::posts::events::AnythingChanged;
@@ -66,10 +68,27 @@ async fn announce_missed(app: &AppState) -> Result<(), DbError> {
 /// runs. Each reading is two queries, the first of which is empty nearly always.
 pub async fn follow(app: AppState, lock: ProcessLock) {
     let mut is_lost = false;
+    // Nothing is known yet, so nothing is missed until now.
+    app.bus.set_others_write(others_write(&app.db, &lock));
+    app.accounts.session_cache.followed();
     loop {
         tokio::time::sleep(FOLLOW).await;
-        app.bus.set_others_write(others_write(&app.db, &lock));
-        let caught_up = catch_up(&app).await;
+        let attempt = Freshness::default();
+        attempt.renew();
+        let mut catching_up = std::pin::pin!(catch_up(&app));
+        let caught_up = loop {
+            // Neither a slow database nor one that is away makes what is known unknown: only
+            // a process that stood still does not come by here.
+            app.bus.set_others_write(others_write(&app.db, &lock));
+            app.accounts.session_cache.following();
+            if let Ok(caught_up) = tokio::time::timeout(FOLLOW, &mut catching_up).await {
+                break caught_up;
+            }
+        };
+        // What was read before a pause says nothing of it.
+        if caught_up.is_ok() && attempt.is_fresh(FOLLOWED) {
+            app.accounts.session_cache.followed();
+        }
         // Said once when it begins and once when it ends.
         match &caught_up {
             Ok(()) if is_lost => tracing::info!("the changes of other processes are seen again"),

@@ -50,6 +50,7 @@ mod rights;
 mod sessions;
 mod shared_limits;
 mod slow_clients;
+mod stood_still;
 mod text;
 mod tokens;
 mod validation;

@@ -17,13 +17,17 @@ mod wire;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 pub use self::event::{Event, Message, Report};
 pub use self::subscribers::Subscribers;
 use self::wire::{Head, Kind};
+use super::freshness::Freshness;
 
+/// How long nothing may come back by the transport before it counts as away.
+const SILENCE: Duration = Duration::from_millis(800);
 /// Messages that wait to be sent; more are as lost as if the transport were away.
 const QUEUE: usize = 16_384;
 
@@ -35,6 +39,8 @@ pub struct Bus {
     /// To the transport between processes, if there is one.
     outbox: Option<mpsc::Sender<Outgoing>>,
     is_connected: AtomicBool,
+    /// When that was sent which last came back by the transport.
+    echo: Freshness,
     /// Whether others are to wait for this process and to miss it.
     is_member: AtomicBool,
     /// Whether other processes write to the same database. Held while isolation is
@@ -79,6 +85,7 @@ impl Bus {
             subscribers,
             outbox,
             is_connected: AtomicBool::new(false),
+            echo: Freshness::default(),
             is_member: AtomicBool::new(true),
             others_write: Mutex::new(others_write),
             has_missed: AtomicBool::new(false),
@@ -142,9 +149,16 @@ impl Bus {
         self.outbox.is_some()
     }
 
-    /// Whether other processes hear this one, and it them.
+    /// Whether other processes hear this one, and it them: the transport works, and
+    /// what was sent a moment ago came back by it.
     pub fn is_connected(&self) -> bool {
-        self.is_connected.load(Ordering::Acquire)
+        self.is_connected.load(Ordering::Acquire) && self.echo.is_fresh(SILENCE)
+    }
+
+    /// What this process sent at that time came back by the transport, and so did before it
+    /// all that others had sent until then.
+    fn echoed(&self, sent: Instant) {
+        self.echo.renew_at(sent);
     }
 
     /// Sets whether other processes write to the same database, as far as it is known.

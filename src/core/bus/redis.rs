@@ -4,7 +4,7 @@
 //! disconnected, however healthy the connection looks. Each connection is a new beginning,
 //! since what was said in between is lost.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +15,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::event::Report;
 use super::wire::{self, Head, Kind};
-use super::{Bus, Outbox, Outgoing, Recipient};
+use super::{Bus, Outbox, Outgoing, Recipient, SILENCE};
 use crate::core::redis::health::{RedisHealth, User};
 
 /// Between two heartbeats.
 const HEARTBEAT: Duration = Duration::from_millis(200);
-/// Without its own heartbeat for so long a process hears nobody, and without that of
-/// another one misses it.
-const SILENCE: Duration = Duration::from_millis(800);
 /// For a command, and for a connection.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Before the next try to connect: doubling from the first to the second.
@@ -153,10 +150,13 @@ impl RedisTransport {
         // What waited here was lost for those who heard the others meanwhile.
         while self.outbox.try_recv().is_ok() {}
         self.health.reached(User::Bus);
+        let mut echo = Instant::now();
+        self.bus.echoed(echo.into_std());
         self.bus.connected();
         let mut members = Members::default();
         let mut incoming = subscription.on_message();
-        let mut echo = Instant::now();
+        // When those were sent that have not come back.
+        let mut sent = VecDeque::new();
         let mut heartbeats = interval(HEARTBEAT);
         heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -171,7 +171,8 @@ impl RedisTransport {
                     if head.from != self.bus.process {
                         self.receive(&mut members, &head, text);
                     } else if head.is_heartbeat() {
-                        echo = Instant::now();
+                        echo = sent.pop_front().unwrap_or(echo);
+                        self.bus.echoed(echo.into_std());
                     }
                 }
                 Some(message) = self.outbox.recv() => {
@@ -185,6 +186,7 @@ impl RedisTransport {
                     if echo.elapsed() > SILENCE {
                         return "nothing comes back".to_owned();
                     }
+                    sent.push_back(Instant::now());
                     self.beat(&mut members, &mut pipe);
                 }
             }

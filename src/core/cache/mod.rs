@@ -19,7 +19,7 @@ mod tests;
 use std::cell::Cell;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_web::web::Bytes;
@@ -30,9 +30,13 @@ use self::invalidation::{CacheTag, Invalidation};
 use self::single_flight::SingleFlight;
 use crate::core::clock::Clock;
 use crate::core::compression::Coding;
+use crate::core::freshness::Freshness;
 
 /// How long entries hold where others write, unless it is said.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
+/// How long a process counts as alone, or as hearing the others, after it was said: one that
+/// stood still has missed what others wrote.
+const ALONE: Duration = Duration::from_secs(1);
 /// Flights whose result came too late for a request before it reads for itself.
 const MAX_JOINED: usize = 2;
 
@@ -49,6 +53,10 @@ pub struct Cache<K: Hash + Eq, E> {
     /// How old an expired entry may be that is served all the same.
     stale: Duration,
     others_write: AtomicBool,
+    /// When it was last said that they do not.
+    alone: Freshness,
+    /// How often that was said too late.
+    pauses: AtomicU64,
     invalidation: Invalidation,
     flights: SingleFlight<K, Outcome<E>>,
     clock: Clock,
@@ -61,6 +69,8 @@ pub(crate) struct Moment {
     version: u64,
     /// By [`Clock::steady`]; `None` while nobody else wrote.
     at: Option<Duration>,
+    /// How often this process had stood still.
+    pauses: u64,
 }
 
 /// What a filling ended with, for all who waited for it.
@@ -91,6 +101,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             lifetime: lifetime.unwrap_or(OTHERS_WRITE),
             stale: Duration::ZERO,
             others_write: AtomicBool::new(lifetime.is_some()),
+            alone: Freshness::default(),
+            pauses: AtomicU64::new(0),
             invalidation: Invalidation::default(),
             flights: SingleFlight::new(),
             clock,
@@ -114,11 +126,22 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         (is_current && age < self.stale).then_some((entry, age))
     }
 
-    /// Says whether others than this process write. What was read before such a change
-    /// does not hold after it: of the two ways to tell what is old, the other one counts
-    /// then.
+    /// Says whether others than this process write, or write unheard. What was read before
+    /// such a change does not hold after it: of the two ways to tell what is old, the other
+    /// one counts then. Once it was said that they do not, it is to be said again within
+    /// [`ALONE`] each time.
     pub fn others_write(&self, do_they: bool) {
+        if !do_they {
+            if !self.alone.is_fresh(ALONE) {
+                self.pauses.fetch_add(1, Ordering::AcqRel);
+            }
+            self.alone.renew();
+        }
         self.others_write.store(do_they, Ordering::Release);
+    }
+
+    fn do_others_write(&self) -> bool {
+        self.others_write.load(Ordering::Acquire) || !self.alone.is_fresh(ALONE)
     }
 
     /// Invalidates every entry that has one of `tags`: to be called after `COMMIT` and
@@ -225,7 +248,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     fn moment(&self) -> Moment {
         Moment {
             version: self.invalidation.version(),
-            at: (self.others_write.load(Ordering::Acquire)).then(|| self.clock.steady()),
+            at: self.do_others_write().then(|| self.clock.steady()),
+            pauses: self.pauses.load(Ordering::Acquire),
         }
     }
 
@@ -236,9 +260,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     }
 
     fn is_young(&self, read: Moment) -> bool {
-        match (self.others_write.load(Ordering::Acquire), read.at) {
+        match (self.do_others_write(), read.at) {
             (true, Some(at)) => self.clock.steady().saturating_sub(at) < self.lifetime,
-            (false, None) => true,
+            // After a pause nobody knows what others did in it.
+            (false, None) => read.pauses == self.pauses.load(Ordering::Acquire),
             // Others have come since, or gone, perhaps after a last write.
             (true, None) | (false, Some(_)) => false,
         }
