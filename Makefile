@@ -97,6 +97,10 @@ SOAK_SECONDS ?= 600
 soak: deps ## random use against models, with kills; SOAK_SECONDS each, INKPOT_TEST_SEED, ARGS='posts::' for one
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --test api model::$(ARGS)
 
+.PHONY: soak-upgrades
+soak-upgrades: deps ## upgrade a million posts from every earlier version, with kills
+	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_POSTS=1000000 $(CARGO) test --locked --test api upgrades::
+
 .PHONY: fuzz
 fuzz: deps ## fuzz the API on both databases, from its own description; ARGS for schemathesis
 	tests/fuzz $(ARGS)

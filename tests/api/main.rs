@@ -53,4 +53,5 @@ mod slow_clients;
 mod stood_still;
 mod text;
 mod tokens;
+mod upgrades;
 mod validation;
