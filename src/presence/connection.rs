@@ -128,6 +128,11 @@ impl Connection {
             consume_budget().await;
             match self.codec.decode(&mut self.read) {
                 Ok(Some(frame)) => return self.received(frame),
+                // The parser judges a frame when it is whole: one that announces more than
+                // it may have would be gathered until memory ends.
+                Ok(None) if announced(&self.read) > MAX_MESSAGE as u64 => {
+                    return Err(RecvError::Protocol(1009));
+                }
                 Ok(None) => {}
                 Err(ProtocolError::Overflow) => return Err(RecvError::Protocol(1009)),
                 Err(_) => return Err(RecvError::Protocol(1002)),
@@ -228,6 +233,22 @@ impl Connection {
     }
 }
 
+/// How long a payload the head of a frame announces (RFC 6455 §5.2); 0 while that part of the
+/// head has not come.
+fn announced(head: &[u8]) -> u64 {
+    match head {
+        [_, second, rest @ ..] => match (second & 0x7f, rest) {
+            (126, [a, b, ..]) => u16::from_be_bytes([*a, *b]).into(),
+            (127, [a, b, c, d, e, f, g, h, ..]) => {
+                u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
+            }
+            (126 | 127, _) => 0,
+            (length, _) => length.into(),
+        },
+        _ => 0,
+    }
+}
+
 fn check_utf8(text: &[u8]) -> Result<(), RecvError> {
     match std::str::from_utf8(text) {
         Ok(_) => Ok(()),
@@ -238,6 +259,21 @@ fn check_utf8(text: &[u8]) -> Result<(), RecvError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_head_announces_its_payload() {
+        for (head, length) in [
+            (&b""[..], 0),
+            (b"\x81", 0),
+            (b"\x81\xfd", 125),
+            (b"\x81\xfe\x10", 0),
+            (b"\x81\xfe\x10\x01", 4097),
+            (b"\x82\xff\x40\0\0\0\0\0\0", 0),
+            (b"\x82\xff\x40\0\0\0\0\0\0\0more", 1 << 62),
+        ] {
+            assert_eq!(announced(head), length, "{head:?}");
+        }
+    }
 
     #[test]
     fn frames_are_as_long_as_they_say() {

@@ -25,7 +25,12 @@ async fn whatever_bytes_come_the_socket_ends_fittingly_and_others_go_on() {
     let mut anns = Socket::open(&server.address, &ann).await;
     let huge = [&[TEXT, 0xff][..], &u64::MAX.to_be_bytes(), &[0; 4]].concat();
     let long = [&[TEXT, 0xfe][..], &5000_u16.to_be_bytes(), &[0; 5004]].concat();
+    // The head alone: what it announces never comes, or comes for ever.
+    let endless_head = [&[TEXT, 0xff][..], &(1_u64 << 62).to_be_bytes()].concat();
+    let long_head = [&[TEXT, 0xfe][..], &4097_u16.to_be_bytes()].concat();
     for (what, bytes, code) in [
+        ("the head of an endless frame", endless_head, Some(1009)),
+        ("the head of a long frame", long_head, Some(1009)),
         ("a huge frame", huge, Some(1009)),
         ("a long frame", long, Some(1009)),
         ("no UTF-8", Rude::frame(TEXT, b"\xff\xfe"), Some(1007)),
