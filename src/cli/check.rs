@@ -1,53 +1,107 @@
-//! `inkpot check`: do the counts and the search agree with the posts?
+//! `inkpot check`: do the counts, the tags and the search agree with the posts?
 
 use std::io::Write;
 
-use crate::core::db::DbError;
+use crate::accounts::actions::announce_anything;
+use crate::core::clock::Clock;
+use crate::core::db::{Db, DbError};
 use crate::core::settings::Settings;
 use crate::core::telemetry::chain::Chain;
-use crate::posts::actions::check;
+use crate::posts::actions::check::{self, Report, Subject};
 use crate::server;
 
-/// Differences that are told one by one.
+/// Differences of a kind that are told one by one.
 const TOLD: usize = 20;
 
 /// Checks and says what it found; with `repair` mends it. An error, one line, also
 /// when there are differences that stay.
 pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
     let db = server::open_database(settings)?;
-    let mut say = |line: String| writeln!(out, "{line}").map_err(|e| e.to_string());
-    let read = |posts| tracing::info!(posts, "reading posts");
+    let read = |subject, read: i64| {
+        // A number that all pieces meet.
+        if read % 10_000 == 0 {
+            match subject {
+                Subject::Counts => tracing::info!(read, "comparing counts with posts"),
+                Subject::Tags => tracing::info!(read, "comparing tags with posts"),
+                Subject::Words => tracing::info!(read, "comparing the search with posts"),
+            }
+        }
+    };
     let report = check::check(&db, &read).map_err(|e| failed(&e))?;
-    let missing = &report.missing;
-    for ((list, level, block), by) in missing.iter().take(TOLD) {
-        say(format!("list {list} level {level} block {block}: {by:+}"))?;
-    }
-    if missing.len() > TOLD {
-        say(format!("and {} more", missing.len() - TOLD))?;
-    }
+    let faults = tell(&report, out).map_err(|e| e.to_string())?;
+    let mut say = |line: String| writeln!(out, "{line}").map_err(|e| e.to_string());
     if report.unindexed > 0 {
         say(format!("{} posts are not indexed yet", report.unindexed))?;
     }
-    if !repair {
-        return if missing.is_empty() {
-            say("the counts are right".to_owned())
-        } else {
-            Err(format!(
-                "{} counts are wrong; `inkpot check --repair` mends them",
-                missing.len()
-            ))
-        };
+    if repair {
+        mend(&db, &report).map_err(|e| failed(&e))?;
+        return say(format!("{faults} differences were mended"));
     }
+    if faults == 0 {
+        return say("the counts, the tags and the search are right".to_owned());
+    }
+    Err(format!(
+        "there are {faults} differences; `inkpot check --repair` mends them"
+    ))
+}
+
+/// Tells what is wrong; gives how much that is.
+fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<usize> {
+    let Report {
+        missing,
+        tags,
+        words,
+        unindexed: _,
+    } = report;
+    let counts = missing.iter().map(|((list, level, block), by)| {
+        format!("list {list} level {level} block {block}: {by:+}")
+    });
+    let rows = tags.orphans.iter().map(|(tag, published, place, id, _)| {
+        let kind = if *published { "published" } else { "drafts" };
+        format!("tag {tag} ({kind}) place {place}: post {id} is not there")
+    });
+    let untagged =
+        (tags.missing.iter()).map(|id| format!("post {id} is not under all of its tags"));
+    let unfound = (words.wrong.iter()).map(|id| format!("post {id} is not found by its words"));
+    let places =
+        (words.orphans.iter()).map(|place| format!("words at place {place} are no post's"));
+    Ok(tell_some(counts, out)?
+        + tell_some(rows, out)?
+        + tell_some(untagged, out)?
+        + tell_some(unfound, out)?
+        + tell_some(places, out)?)
+}
+
+/// Tells the first lines, and how many more there are; gives how many there are in all.
+fn tell_some(
+    lines: impl ExactSizeIterator<Item = String>,
+    out: &mut impl Write,
+) -> std::io::Result<usize> {
+    let number = lines.len();
+    for line in lines.take(TOLD) {
+        writeln!(out, "{line}")?;
+    }
+    if number > TOLD {
+        writeln!(out, "and {} more", number - TOLD)?;
+    }
+    Ok(number)
+}
+
+/// Mends what was found, and tells servers through the database, which they follow, that
+/// what they kept may be wrong.
+fn mend(db: &Db, report: &Report) -> Result<(), DbError> {
     let indexed = |posts: usize| {
         if posts.is_multiple_of(1024) {
             tracing::info!(posts, "indexing posts");
         }
     };
-    check::repair(&db, &report, &indexed).map_err(|e| failed(&e))?;
-    say(format!(
-        "{} counts were mended, all posts indexed",
-        missing.len()
-    ))
+    let mended = check::repair(db, report, &indexed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| DbError::fault(error))?;
+    // After a failure too: some of it may have been mended.
+    runtime.block_on(announce_anything(db, &Clock::system()))?;
+    mended
 }
 
 /// What went wrong, as a line.

@@ -333,7 +333,10 @@ impl Operation {
                 number(),
                 json!(20),
             )
-            .header("Link", "`first`, `prev`, `next` and `last` (RFC 8288).")
+            .header(
+                "Link",
+                "`first`, `prev`, `next` and `last` (RFC 8288); not there where it would have more than 2 KB.",
+            )
     }
 
     /// The `{id}` in the path.

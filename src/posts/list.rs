@@ -1,7 +1,7 @@
 //! Lists of posts, newest first: which posts (the filter), and which part of them (the
 //! page or what follows a cursor).
 
-use super::search::Query;
+use super::search::{Query, Scope};
 use super::stored::PostSummary;
 use super::types::Tag;
 use crate::core::page::PageRequest;
@@ -57,6 +57,11 @@ impl Filter {
     /// Whether it takes published posts, not drafts.
     pub fn published(&self) -> bool {
         self.drafts_of.is_none()
+    }
+
+    /// Whose words it looks for.
+    pub fn scope(&self) -> Scope {
+        (self.drafts_of).map_or(Scope::Published, Scope::DraftsOf)
     }
 
     /// The author of all posts that it takes.

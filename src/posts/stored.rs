@@ -3,10 +3,11 @@
 use chrono::NaiveDateTime;
 use diesel::Queryable;
 
+use super::search::Scope;
 use super::types::Tag;
 
 /// A post without its text: a summary.
-#[derive(Clone, Debug, Queryable)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct PostSummary {
     pub post_id: i64,
     pub author_id: i64,
@@ -29,6 +30,11 @@ impl PostSummary {
         split_tags(&self.tags).collect()
     }
 
+    /// Who may find it.
+    pub(super) fn scope(&self) -> Scope {
+        Scope::of(self.published, self.author_id)
+    }
+
     /// Gives it these tags, and no others.
     pub(super) fn set_tags(&mut self, tags: &[Tag]) {
         self.tags = join_tags(tags);
@@ -36,7 +42,7 @@ impl PostSummary {
 }
 
 /// A post with its text, or as much of it as was asked for.
-#[derive(Clone, Debug, Queryable)]
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct StoredPost {
     pub summary: PostSummary,
     pub text: String,

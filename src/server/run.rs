@@ -18,7 +18,7 @@ use crate::state::AppState;
 
 /// Indexes posts from before there was a search, beside the requests.
 fn index_pending(app: &AppState) {
-    let done = check::index_pending(&app.db, &|done| {
+    let done = check::index_and_announce(&app.posts, &|done| {
         if done % 1024 == 0 {
             tracing::info!(done, "indexing posts for the search");
         }

@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 use inkpot::core::db::schema::{content, post, post_tag};
 use inkpot::core::db::{Conn, DatabaseUrl, connection};
 use inkpot::posts::actions;
+use inkpot::posts::actions::check::Report;
 use inkpot::posts::storage::check;
+use inkpot::posts::storage::check::{tags, words};
 use inkpot::posts::storage::counts::Block;
 use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
@@ -19,6 +21,7 @@ on_both_databases![
     a_user_who_leaves_takes_their_posts_out_of_all_counts,
     counts_that_are_wrong_are_found_and_mended,
     posts_from_before_the_search_are_found_after_a_while,
+    rows_that_are_no_posts_are_found_and_mended,
 ];
 
 /// Two whose counts are in different slots, which nine out of ten are: the second is
@@ -84,6 +87,19 @@ fn missing(app: &TestApp) -> Vec<(Block, i64)> {
     reading.join().unwrap().unwrap()
 }
 
+fn check_all(app: &TestApp) -> Report {
+    let db = app.state.db.clone();
+    let checking = std::thread::spawn(move || actions::check::check(&db, &|_, _| {}));
+    checking.join().unwrap().unwrap()
+}
+
+fn is_right(report: &Report) -> bool {
+    report.missing.is_empty()
+        && report.tags == tags::Found::default()
+        && report.words == words::Found::default()
+        && report.unindexed == 0
+}
+
 /// What one of many clients does, a little of everything: creates, drafts, publishes,
 /// unpublishes, retags and deletes.
 async fn storm(author: &Client<'_>, seed: usize) {
@@ -129,6 +145,7 @@ async fn a_storm_leaves_the_counts_right(app: TestApp) {
     }
     join_all((0..40).map(|seed| storm(&authors[seed % 4], seed))).await;
     assert_eq!(missing(&app), []);
+    assert!(is_right(&check_all(&app)));
     // What is told is what there is, in every list.
     let reader = &authors[0];
     let lists = [
@@ -295,4 +312,81 @@ async fn posts_from_before_the_search_are_found_after_a_while(app: TestApp) {
     assert_eq!(count("changed").await, 1);
     assert_eq!(count("word7").await, 0);
     assert_eq!(count("word6").await, 1);
+}
+
+async fn rows_that_are_no_posts_are_found_and_mended(app: TestApp) {
+    let ann = app.user("ann").await;
+    for n in 1..=8 {
+        let status = if n == 8 { "draft" } else { "published" };
+        let body = json!({
+            "title": format!("p{n}"), "content": format!("word{n}"), "status": status,
+            "tags": ["all", format!("g{n}")],
+        });
+        ann.post("/post", body).await.expect(201);
+    }
+    assert!(is_right(&check_all(&app)));
+    app.database.with(|conn| {
+        let key = if matches!(conn, Conn::Mysql(_)) { "place" } else { "rowid" };
+        for sql in [
+            // Of a post that is not there, and of others that have another tag, place or state.
+            "INSERT INTO post_tag (tag, published, place, post_id, author_id) VALUES \
+             ('all', 1, 900, 900, 1), ('late', 1, 2, 2, 1), ('g3', 1, 901, 3, 1), ('g4', 0, 4, 4, 1)",
+            "UPDATE post_tag SET author_id = 77 WHERE tag = 'g5'",
+            "DELETE FROM post_tag WHERE tag = 'all' AND place = 6",
+            "DELETE FROM post_tag WHERE tag = 'g8'",
+            &format!("DELETE FROM post_words WHERE {key} = 1"),
+            &format!("DELETE FROM post_words WHERE {key} = 7"),
+            &format!("INSERT INTO post_words ({key}, words) VALUES (7, 'aap7 zzz aaother')"),
+            &format!("INSERT INTO post_words ({key}, words) VALUES (950, 'aaleft')"),
+        ] {
+            conn.batch_execute(sql).unwrap();
+        }
+    });
+    // Whatever is there, it can be read and written.
+    let reader = app.anonymous();
+    for list in [
+        "?tag=all",
+        "?tag=late",
+        "?tag=g3",
+        "?author=1&tag=all",
+        "?q=left",
+    ] {
+        reader.get(&format!("/post/{list}")).await.expect(200);
+    }
+    let found = check_all(&app);
+    let orphans: Vec<(&str, bool, i64)> = (found.tags.orphans.iter())
+        .map(|(tag, published, place, ..)| (tag.as_str(), *published, *place))
+        .collect();
+    let expected = [
+        ("all", true, 900),
+        ("g3", true, 901),
+        ("g4", false, 4),
+        ("g5", true, 5),
+        ("late", true, 2),
+    ];
+    assert_eq!(orphans, expected);
+    assert_eq!(found.tags.missing, [5, 6, 8]);
+    assert_eq!(found.words.wrong, [1, 7]);
+    assert_eq!(found.words.orphans, [950]);
+    assert_eq!(found.missing, []);
+    // A post gets the tag that a row was left of, and keeps it when the row is mended.
+    let body = json!({ "tags": ["all", "g2", "late"] });
+    ann.patch("/post/2", body).await.expect(200);
+
+    let db = app.state.db.clone();
+    let mending = std::thread::spawn(move || actions::check::repair(&db, &found, &|_| {}));
+    mending.join().unwrap().unwrap();
+    assert!(is_right(&check_all(&app)));
+    for (list, count) in [
+        ("tag=late", 1),
+        ("tag=all", 7),
+        ("q=word1", 1),
+        ("q=left", 0),
+    ] {
+        // Not what was kept before.
+        let path = format!("/post/?size=50&{list}");
+        let page = reader.get(&path).await.expect(200);
+        assert_eq!(page["pagination"]["count"], count, "{list}");
+        assert_eq!(page["posts"].as_array().unwrap().len(), count, "{list}");
+    }
 }

@@ -100,7 +100,7 @@ fn killed_in_the_middle(backend: Backend) {
     );
     let said = String::from_utf8(checked.stdout).unwrap();
     assert!(checked.status.success(), "{said}");
-    assert_eq!(said, "the counts are right\n");
+    assert_eq!(said, "the counts, the tags and the search are right\n");
 }
 
 #[test]

@@ -20,6 +20,7 @@ on_both_databases![
     forty_at_once_are_one_post,
     forty_at_once_through_two_processes_are_one_post,
     post_and_key_are_kept_together_or_not_at_all,
+    what_another_index_refuses_is_no_key_in_use,
 ];
 
 async fn publish(author: &Client<'_>, key: &str, body: &Value) -> Answer {
@@ -223,4 +224,28 @@ async fn post_and_key_are_kept_together_or_not_at_all(app: TestApp) {
     publish(&ann, "key", &body()).await.expect(201);
     let page = app.anonymous().get("/post").await.expect(200);
     assert_eq!(page["pagination"]["count"], 1);
+}
+
+async fn what_another_index_refuses_is_no_key_in_use(app: TestApp) {
+    let ann = app.user("ann").await;
+    let last = ann.publish("x", "y").await;
+    // Rows that are no post's, where the next ones would stand.
+    app.database.with(move |conn| {
+        for place in last + 1..last + 20 {
+            conn.batch_execute(&format!(
+                "INSERT INTO post_tag (tag, published, place, post_id, author_id) \
+                 VALUES ('a', 1, {place}, 4711, 1)"
+            ))
+            .unwrap();
+        }
+    });
+    ann.post("/post", body()).await.problem("internal");
+    for key in ["key-1", "key-1", "key-2"] {
+        publish(&ann, key, &body()).await.problem("internal");
+    }
+    app.database.with(|conn| {
+        conn.batch_execute("DELETE FROM post_tag WHERE post_id = 4711")
+            .unwrap();
+    });
+    publish(&ann, "key-1", &body()).await.expect(201);
 }

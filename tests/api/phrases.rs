@@ -2,6 +2,7 @@
 //! and word of it.
 
 use futures_util::future::join_all;
+use inkpot::posts::storage::check::words;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, TestApp, on_both_databases};
@@ -30,8 +31,34 @@ async fn a_storm_leaves_no_post_out_of_a_phrase(app: TestApp) {
     let ann = app.user("ann").await;
     let publish = async |client: usize| {
         for n in 0..EACH {
-            let body = json!({ "title": format!("{client} {n}"), "content": TEXT });
-            ann.post("/post", body).await.expect(201);
+            let body = |content: &str, status: &str| {
+                let title = format!("{client} {n}");
+                json!({ "title": title, "content": content, "status": status })
+            };
+            let make = async |body| {
+                let made = ann.post("/post", body).await.expect(201);
+                format!("/post/{}", made["post_id"])
+            };
+            // Published at once, later, with another text first, and beside one that goes.
+            match n % 4 {
+                0 => drop(make(body(TEXT, "published")).await),
+                1 => {
+                    let path = make(body(TEXT, "draft")).await;
+                    let change = json!({ "status": "published" });
+                    ann.patch(&path, change).await.expect(200);
+                }
+                2 => {
+                    let path = make(body("大学北京 words two", "published")).await;
+                    ann.patch(&path, json!({ "content": TEXT }))
+                        .await
+                        .expect(200);
+                }
+                _ => {
+                    let path = make(body(TEXT, "published")).await;
+                    make(body(TEXT, "published")).await;
+                    ann.delete(&path).await.expect_empty(204);
+                }
+            }
         }
     };
     join_all((0..CLIENTS).map(publish)).await;
@@ -67,6 +94,10 @@ async fn a_storm_leaves_no_post_out_of_a_phrase(app: TestApp) {
     for query in ["大学北京", "\"words two\"", "4.13", "\"two word\"", "t'don"] {
         assert_eq!(count(&reader, query).await, 0, "{query}");
     }
+    let found = app
+        .database
+        .with(|conn| words::compare(conn, &|_| {}).unwrap());
+    assert_eq!(found, words::Found::default());
 }
 
 async fn a_phrase_ends_in_a_beginning_where_it_stands(app: TestApp) {

@@ -1,44 +1,104 @@
-//! Checking and repairing: do the kept counts and the search agree with the posts?
+//! Checking and repairing: do the kept counts, the rows of tags and the search agree with
+//! the posts?
 
 use crate::core::db::{Db, DbError};
-use crate::posts::storage::check;
+use crate::posts::Posts;
+use crate::posts::events::AnythingChanged;
+use crate::posts::storage::check::{self, tags, words};
 use crate::posts::storage::counts::Block;
+
+/// Rows that are mended in one transaction, and posts that are marked.
+const AT_ONCE: usize = 100;
+/// Posts that are indexed before responses are made anew.
+const ANNOUNCED: usize = 1024;
 
 /// What a check found.
 #[derive(Debug)]
 pub struct Report {
     /// What must be added to the kept counts; empty when they are right.
     pub missing: Vec<(Block, i64)>,
+    /// What is wrong with the rows of tags.
+    pub tags: tags::Found,
+    /// What is wrong with the search's index.
+    pub words: words::Found,
     /// Posts that are still to be indexed.
     pub unindexed: i64,
 }
 
-/// Compares the kept counts with the posts, on a thread that may block. `progress` hears
-/// how many posts were read.
-pub fn check(db: &Db, progress: &dyn Fn(i64)) -> Result<Report, DbError> {
+/// What of the posts is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    Counts,
+    Tags,
+    Words,
+}
+
+/// Compares what is kept of the posts with the posts, on a thread that may block.
+/// `progress` hears how many posts, or rows of tags, were read.
+pub fn check(db: &Db, progress: &dyn Fn(Subject, i64)) -> Result<Report, DbError> {
+    let hear = |subject| move |read| progress(subject, read);
+    let (counts, tags, words) = (
+        hear(Subject::Counts),
+        hear(Subject::Tags),
+        hear(Subject::Words),
+    );
     Ok(Report {
-        missing: db.snapshot_blocking(&|conn| check::missing_counts(conn, progress))?,
+        missing: db.snapshot_blocking(&|conn| check::missing_counts(conn, &counts))?,
+        tags: db.snapshot_blocking(&|conn| tags::compare(conn, &tags))?,
+        words: db.snapshot_blocking(&|conn| words::compare(conn, &words))?,
         unindexed: db.read_blocking(&check::count_unindexed)?,
     })
 }
 
-/// Adds what the counts lack and indexes all posts anew, on a thread that may block.
-/// `progress` hears how many posts were indexed.
+/// Mends what a check found, on a thread that may block; beside others that publish, who
+/// are held up for a piece of it at most. `progress` hears how many posts were indexed.
+/// Responses that are kept are for the caller to invalidate.
 pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), DbError> {
     db.write_blocking(&|conn| check::add_missing(conn, &report.missing))?;
-    db.write_blocking(&check::unindex_all)?;
+    for rows in report.tags.orphans.chunks(AT_ONCE) {
+        db.write_blocking(&|conn| tags::delete_orphans(conn, rows))?;
+    }
+    for places in report.words.orphans.chunks(AT_ONCE) {
+        db.write_blocking(&|conn| words::delete_orphans(conn, places))?;
+    }
+    for posts in [&report.tags.missing, &report.words.wrong] {
+        for ids in posts.chunks(AT_ONCE) {
+            db.write_blocking(&|conn| check::unindex(conn, ids))?;
+        }
+    }
     index_pending(db, progress).map(drop)
 }
 
 /// Indexes all posts that are to be, on a thread that may block; gives how many. `progress`
-/// hears how many were done.
+/// hears how many were done. Responses that are kept are for the caller to invalidate.
 pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
     let mut done = 0;
     loop {
-        match db.write_blocking(&check::index_some)? {
+        let mut pending = db.read_blocking(&check::load_pending)?;
+        pending.prepare();
+        match db.write_blocking(&|conn| check::index_some(conn, &pending))? {
             0 => return Ok(done),
             some => done += some,
         }
         progress(done);
     }
+}
+
+/// [`index_pending`] in a server: says now and then, and at the end, that anything may have
+/// changed, so that no response is kept from before a post was found.
+pub fn index_and_announce(posts: &Posts, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
+    let announced = std::cell::Cell::new(0);
+    let hear = |done: usize| {
+        progress(done);
+        if done >= announced.get() + ANNOUNCED {
+            announced.set(done);
+            posts.bus.publish(&AnythingChanged {});
+        }
+    };
+    let done = index_pending(&posts.db, &hear);
+    // After a failure too: some may have been indexed.
+    if !matches!(done, Ok(0)) {
+        posts.bus.publish(&AnythingChanged {});
+    }
+    done
 }

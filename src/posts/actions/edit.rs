@@ -1,5 +1,6 @@
 //! Changing and deleting: the author of a post, or an admin, edits it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{NaiveDateTime, TimeDelta};
@@ -36,129 +37,241 @@ pub enum EditRefusal {
 /// What came of an edit.
 pub type Edited<T> = Result<T, EditRefusal>;
 
-/// A post before and after a change.
+/// How often an edit is prepared again because the post was changed meanwhile. Then it is
+/// prepared while the post is held: who changes a post again and again keeps nobody from it.
+const TRIES: usize = 3;
+
+/// A post, and what an edit of it needs that takes time.
+#[derive(Clone)]
+struct Prepared {
+    /// As it is before the edit.
+    post: StoredPost,
+    /// Where the precondition asks for it.
+    etag: Option<String>,
+    /// Those that it is found by after the change, if others than before.
+    words: Option<String>,
+}
+
+/// What a transaction gets of [`Prepared`].
+enum Preparation {
+    /// Made before it; `None` when there was no post that this editor may edit.
+    Before(Option<Prepared>),
+    /// Nothing: it is made while the post is held.
+    Within,
+}
+
+/// What came of a transaction.
+enum Outcome<T> {
+    Done(T),
+    Refused(EditRefusal),
+    /// The post is not the one that it was prepared for.
+    Overtaken,
+}
+
+/// A post after a change.
 struct Changed {
-    before: PostSummary,
+    /// `None` if nothing was changed.
+    before: Option<PostSummary>,
     after: StoredPost,
 }
 
 /// Changes a post; gives it as it is then. `updated` grows with every change, so that no
-/// two states of a post are alike.
+/// two states of a post are alike. Values that are there already change nothing.
 pub async fn change(
     posts: &Posts,
     edit: Edit,
     change: PostChange,
 ) -> Result<Edited<StoredPost>, DbError> {
     let now = posts.clock.now();
-    let bus = Arc::clone(&posts.bus);
-    let work = move |conn: &mut Conn| update(conn, &edit, &change, now);
-    let settle = move |done: &Result<Edited<Changed>, DbError>| match done {
-        Ok(Ok(Changed { before, after })) => {
-            events::post_changed(&bus, &[before, &after.summary]);
+    let (edit, change) = (Arc::new(edit), Arc::new(change));
+    let mut tries = 0;
+    loop {
+        let prepared = prepare(posts, &edit, Some(&change), tries).await?;
+        let (edit, change, bus) = (edit.clone(), change.clone(), Arc::clone(&posts.bus));
+        let work = move |conn: &mut Conn| update(conn, &edit, &change, &prepared, now);
+        let settle = move |done: &Result<Outcome<Changed>, DbError>| match done {
+            Ok(Outcome::Done(Changed { before, after })) => {
+                if let Some(before) = before {
+                    events::post_changed(&bus, &[before, &after.summary]);
+                }
+            }
+            Ok(Outcome::Refused(_) | Outcome::Overtaken) => {}
+            Err(error) => events::write_failed(&bus, error),
+        };
+        match posts.db.write_then(work, settle).await? {
+            Outcome::Done(changed) => return Ok(Ok(changed.after)),
+            Outcome::Refused(refusal) => return Ok(Err(refusal)),
+            Outcome::Overtaken => tries += 1,
         }
-        Ok(Err(_)) => {}
-        Err(error) => events::write_failed(&bus, error),
-    };
-    let changed = posts.db.write_then(work, settle).await?;
-    Ok(changed.map(|changed| changed.after))
+    }
 }
 
 /// Deletes a post.
 pub async fn delete(posts: &Posts, edit: Edit) -> Result<Edited<()>, DbError> {
-    let bus = Arc::clone(&posts.bus);
-    let work = move |conn: &mut Conn| {
-        let post = match lock_for(conn, &edit)? {
-            Ok(post) => post.summary,
-            Err(refusal) => return Ok(Err(refusal)),
+    let edit = Arc::new(edit);
+    let mut tries = 0;
+    loop {
+        let prepared = prepare(posts, &edit, None, tries).await?;
+        let (edit, bus) = (edit.clone(), Arc::clone(&posts.bus));
+        let work = move |conn: &mut Conn| remove(conn, &edit, &prepared);
+        let settle = move |done: &Result<Outcome<PostSummary>, DbError>| match done {
+            Ok(Outcome::Done(post)) => events::post_changed(&bus, &[post]),
+            Ok(Outcome::Refused(_) | Outcome::Overtaken) => {}
+            Err(error) => events::write_failed(&bus, error),
         };
-        rows::delete_post(conn, &post)?;
-        Ok(Ok(post))
-    };
-    let settle = move |done: &Result<Edited<PostSummary>, DbError>| match done {
-        Ok(Ok(post)) => events::post_changed(&bus, &[post]),
-        Ok(Err(_)) => {}
-        Err(error) => events::write_failed(&bus, error),
-    };
-    let deleted = posts.db.write_then(work, settle).await?;
-    Ok(deleted.map(drop))
+        match posts.db.write_then(work, settle).await? {
+            Outcome::Done(_) => return Ok(Ok(())),
+            Outcome::Refused(refusal) => return Ok(Err(refusal)),
+            Outcome::Overtaken => tries += 1,
+        }
+    }
 }
 
 fn update(
     conn: &mut Conn,
     edit: &Edit,
     change: &PostChange,
+    prepared: &Preparation,
     now: NaiveDateTime,
-) -> QueryResult<Edited<Changed>> {
-    let mut after = match lock_for(conn, edit)? {
-        Ok(post) => post,
-        Err(refusal) => return Ok(Err(refusal)),
+) -> QueryResult<Outcome<Changed>> {
+    let prepared = match hold(conn, edit, Some(change), prepared)? {
+        Outcome::Done(prepared) => prepared,
+        Outcome::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
+        Outcome::Overtaken => return Ok(Outcome::Overtaken),
     };
-    let before = after.summary.clone();
-    if change.is_empty() {
-        return Ok(Ok(Changed { before, after }));
+    let before = &prepared.post;
+    let mut after = changed(before, change);
+    if after == *before {
+        let before = None;
+        return Ok(Outcome::Done(Changed { before, after }));
     }
-    apply(change, &mut after, now);
-    if after.summary.published && !before.published {
-        after.summary.position = rows::take_position(conn, &after.summary)?;
+    let summary = &mut after.summary;
+    summary.updated = now.max(summary.updated + TimeDelta::microseconds(1));
+    if summary.published != before.summary.published {
+        summary.date = summary.updated;
+        if summary.published {
+            summary.position = rows::take_position(conn, summary)?;
+        }
     }
-    rows::update_post(conn, &before, &after, change.content.is_some())?;
-    Ok(Ok(Changed { before, after }))
+    rows::update_post(conn, before, &after, prepared.words.as_deref())?;
+    let before = Some(before.summary.clone());
+    Ok(Outcome::Done(Changed { before, after }))
 }
 
-/// Makes of a post what it is after a change, but for its position.
-fn apply(change: &PostChange, post: &mut StoredPost, now: NaiveDateTime) {
+fn remove(
+    conn: &mut Conn,
+    edit: &Edit,
+    prepared: &Preparation,
+) -> QueryResult<Outcome<PostSummary>> {
+    let post = match hold(conn, edit, None, prepared)? {
+        Outcome::Done(prepared) => prepared.into_owned().post.summary,
+        Outcome::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
+        Outcome::Overtaken => return Ok(Outcome::Overtaken),
+    };
+    rows::delete_post(conn, &post)?;
+    Ok(Outcome::Done(post))
+}
+
+/// What a post is after a change, but for its times and its position.
+fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
     let PostChange {
         title,
         content,
         status,
         tags,
     } = change;
-    let StoredPost { summary, text } = post;
+    let mut summary = post.summary.clone();
     if let Some(title) = title {
         summary.title.clone_from(&title.0);
-    }
-    if let Some(content) = content {
-        text.clone_from(content);
     }
     if let Some(tags) = tags {
         summary.set_tags(tags);
     }
-    summary.updated = now.max(summary.updated + TimeDelta::microseconds(1));
     if let Some(status) = status {
-        let published = *status == Status::Published;
-        if published != summary.published {
-            summary.published = published;
-            summary.date = summary.updated;
-        }
+        summary.published = *status == Status::Published;
+    }
+    let text = content.as_ref().unwrap_or(&post.text).clone();
+    StoredPost { summary, text }
+}
+
+/// Makes what takes time before the transaction, `tries` times; after that it is left to
+/// the transaction. `change`: none where the post is deleted.
+async fn prepare(
+    posts: &Posts,
+    edit: &Arc<Edit>,
+    change: Option<&Arc<PostChange>>,
+    tries: usize,
+) -> Result<Preparation, DbError> {
+    // To delete a post, whatever it is, nothing is needed.
+    if tries == TRIES || change.is_none() && !edit.precondition.is_particular() {
+        return Ok(Preparation::Within);
+    }
+    let post_id = edit.post_id;
+    let find = move |conn: &mut Conn| rows::find_post(conn, post_id);
+    let post = posts.db.read(find).await?;
+    let Some(post) = post.filter(|post| edit.editor.owns(&post.summary)) else {
+        return Ok(Preparation::Before(None));
+    };
+    let content = change.and_then(|change| change.content.as_ref());
+    let size = post.text.len() + content.map_or(0, String::len);
+    let (edit, change) = (Arc::clone(edit), change.cloned());
+    let work = move || Prepared::make(post, &edit, change.as_deref());
+    let prepared = super::prepare(size, work)
+        .await?
+        .map_err(|error| DbError::fault(error))?;
+    Ok(Preparation::Before(Some(prepared)))
+}
+
+impl Prepared {
+    fn make(
+        post: StoredPost,
+        edit: &Edit,
+        change: Option<&PostChange>,
+    ) -> serde_json::Result<Self> {
+        let etag = if edit.precondition.is_particular() {
+            Some(views::etag(&Post::from(post.clone()))?)
+        } else {
+            None
+        };
+        let after = change.map(|change| changed(&post, change));
+        let words = after
+            .filter(|after| rows::is_found_by_others(&post, after))
+            .map(|after| rows::words_of(&after));
+        Ok(Self { post, etag, words })
     }
 }
 
 /// Holds the post of an edit against change until the transaction ends, if the editor may
 /// edit it (a draft of somebody else's is not there) and it is in the state that they
 /// expect.
-fn lock_for(conn: &mut Conn, edit: &Edit) -> QueryResult<Edited<StoredPost>> {
+fn hold<'p>(
+    conn: &mut Conn,
+    edit: &Edit,
+    change: Option<&PostChange>,
+    prepared: &'p Preparation,
+) -> QueryResult<Outcome<Cow<'p, Prepared>>> {
     let Some(post) = rows::lock_post(conn, edit.post_id)? else {
-        return Ok(Err(EditRefusal::NotFound));
+        return Ok(Outcome::Refused(EditRefusal::NotFound));
     };
     if !edit.editor.owns(&post.summary) {
-        return Ok(Err(if post.summary.published {
+        return Ok(Outcome::Refused(if post.summary.published {
             EditRefusal::NotYours
         } else {
             EditRefusal::NotFound
         }));
     }
-    if !matches(&edit.precondition, &post)? {
-        return Ok(Err(EditRefusal::Stale));
-    }
-    Ok(Ok(post))
-}
-
-/// Whether the post is in a state that the edit is meant for.
-fn matches(precondition: &Precondition, post: &StoredPost) -> QueryResult<bool> {
-    if !precondition.is_particular() {
-        return Ok(true);
-    }
-    let etag = views::etag(&Post::from(post.clone()))
-        .map_err(|error| QueryError::SerializationError(Box::new(error)))?;
-    Ok(precondition.matches(&etag))
+    let prepared = match prepared {
+        Preparation::Before(Some(prepared)) if prepared.post == post => Cow::Borrowed(prepared),
+        Preparation::Before(_) => return Ok(Outcome::Overtaken),
+        Preparation::Within => Cow::Owned(
+            Prepared::make(post, edit, change)
+                .map_err(|error| QueryError::SerializationError(Box::new(error)))?,
+        ),
+    };
+    let is_expected = |etag: &String| edit.precondition.matches(etag);
+    Ok(if prepared.etag.as_ref().is_none_or(is_expected) {
+        Outcome::Done(prepared)
+    } else {
+        Outcome::Refused(EditRefusal::Stale)
+    })
 }

@@ -14,6 +14,7 @@ pub mod read;
 use chrono::TimeDelta;
 
 use super::storage::idempotency;
+use crate::core::db::DbError;
 use crate::maintenance::ExpiredRows;
 
 /// Idempotency keys that are no longer kept. How long that is, the deletion itself knows.
@@ -22,3 +23,20 @@ pub const EXPIRED_KEYS: ExpiredRows = ExpiredRows {
     kept: TimeDelta::zero(),
     delete: idempotency::delete_expired,
 };
+
+/// Contents from this size on are cut into words, rendered and hashed on the blocking pool:
+/// a megabyte takes tens of milliseconds.
+const INLINE: usize = 16 * 1024;
+
+/// Does what is to be done with a content of `size` bytes before a transaction.
+async fn prepare<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, DbError> {
+    if size < INLINE {
+        return Ok(work());
+    }
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| DbError::fault(error))
+}

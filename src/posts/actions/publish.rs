@@ -1,16 +1,19 @@
 //! Publishing: an author makes a post.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::NaiveDateTime;
 use diesel::result::{Error as QueryError, QueryResult};
 
+use super::prepare;
 use crate::core::bus::Bus;
 use crate::core::db::{Conn, DbError};
+use crate::posts::search::Scope;
 use crate::posts::storage::idempotency::{self, KeyState};
 use crate::posts::storage::posts::insert_post;
 use crate::posts::stored::{PostSummary, StoredPost};
-use crate::posts::types::{IdempotencyKey, NewPost};
+use crate::posts::types::{IdempotencyKey, NewPost, Status};
 use crate::posts::views::PublishedResponse;
 use crate::posts::{Posts, events, search};
 
@@ -59,8 +62,15 @@ pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbErr
     let words = words_of(&request).await?;
     let hash = (request.key.as_ref()).map(|_| idempotency::request_hash(&request.post));
     let (ours, bus) = (Arc::clone(&request), Arc::clone(&posts.bus));
-    let work =
-        move |conn: &mut Conn| insert(conn, &ours, hash.as_deref().unwrap_or(""), &words, now);
+    let claims = request.key.is_some();
+    // Whether it is the key that a unique index refuses, or something behind it.
+    let claiming = Arc::new(AtomicBool::new(claims));
+    let is_claiming = Arc::clone(&claiming);
+    let work = move |conn: &mut Conn| {
+        is_claiming.store(claims, Ordering::Relaxed);
+        let hash = hash.as_deref().unwrap_or("");
+        insert(conn, &ours, hash, &words, now, &is_claiming)
+    };
     let settle = move |done: &Result<Inserted, DbError>| announce(&bus, done);
     Ok(match posts.db.write_then(work, settle).await {
         Ok(Inserted::Plain(summary)) => {
@@ -73,8 +83,9 @@ pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbErr
             Published::Done(response)
         }
         Ok(Inserted::KeyReused) => Published::KeyReused,
+        Ok(Inserted::KeyInUse) => Published::KeyInUse,
         // Of two that found the key free one was a moment earlier.
-        Ok(Inserted::KeyInUse) | Err(DbError::Unique(_)) => Published::KeyInUse,
+        Err(DbError::Unique(_)) if claiming.load(Ordering::Relaxed) => Published::KeyInUse,
         // The author was deleted between the look and the insert.
         Ok(Inserted::NoAuthor) | Err(DbError::ForeignKey(_)) => Published::NoAuthor,
         Err(error) => return Err(error),
@@ -87,6 +98,7 @@ fn insert(
     request_hash: &str,
     words: &str,
     now: NaiveDateTime,
+    claiming: &AtomicBool,
 ) -> QueryResult<Inserted> {
     let (author, post) = (request.author_id, &request.post);
     let Some(key) = &request.key else {
@@ -94,7 +106,7 @@ fn insert(
         return Ok(inserted.map_or(Inserted::NoAuthor, Inserted::Plain));
     };
     match idempotency::claim(conn, author, key, request_hash, now)? {
-        KeyState::Claimed => {}
+        KeyState::Claimed => claiming.store(false, Ordering::Relaxed),
         KeyState::Completed(response) => return Ok(Inserted::Before(response)),
         KeyState::Reused => return Ok(Inserted::KeyReused),
         KeyState::InProgress => return Ok(Inserted::KeyInUse),
@@ -123,18 +135,17 @@ fn announce(bus: &Bus, done: &Result<Inserted, DbError>) {
     }
 }
 
-/// Contents from this size on are cut into words on the blocking pool: a megabyte takes
-/// tens of milliseconds.
-const WORDS_INLINE: usize = 16 * 1024;
-
 /// The words of a post, before its transaction: on SQLite all who write wait for that.
 async fn words_of(request: &Arc<Publish>) -> Result<String, DbError> {
-    let words = |post: &NewPost| search::words_of(&post.title.0, &post.content);
-    if request.post.content.len() < WORDS_INLINE {
-        return Ok(words(&request.post));
-    }
+    let size = request.post.content.len();
     let request = Arc::clone(request);
-    tokio::task::spawn_blocking(move || words(&request.post))
-        .await
-        .map_err(|error| DbError::fault(error))
+    prepare(size, move || {
+        let Publish {
+            author_id, post, ..
+        } = &*request;
+        let scope = Scope::of(post.status == Status::Published, *author_id);
+        let words = search::words_of(&post.title.0, &post.content);
+        scope.spell(&words).into_owned()
+    })
+    .await
 }

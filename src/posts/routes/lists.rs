@@ -20,7 +20,7 @@ use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::read;
 use crate::posts::list::{Filter, ListedPosts, Part};
-use crate::posts::search::Query;
+use crate::posts::search::{Query, TooLong};
 use crate::posts::types::{Status, TAG_MAX, Tag};
 
 /// How it is described.
@@ -53,7 +53,8 @@ pub fn operation() -> Operation {
         .parameter(
             "q",
             ParameterIn::Query,
-            "With all of these words in title or content; `\"a phrase\"`, a beginning as `wor*`.",
+            "With all of these words in title or content; `\"a phrase\"`, a beginning as `wor*`. At \
+             most 64 words; in scripts without spaces each pair of neighbours is one.",
             text(),
             json!("hello wor*"),
         )
@@ -124,9 +125,11 @@ pub fn author_and_tag(query: &str) -> Result<Filter, Error> {
 pub struct ListRequest {
     pub filter: Filter,
     pub part: Part,
-    /// The filters as they were given, for links.
-    kept: Vec<(&'static str, String)>,
 }
+
+/// Bytes of a `Link` header. What is longer is left out: servers in between refuse a
+/// response with long headers, and the body says the same.
+const LINK_MAX: usize = 2048;
 
 /// Whether the query string asks for drafts.
 fn wants_drafts(query: &str) -> Result<bool, Error> {
@@ -150,6 +153,10 @@ fn invalid(name: &str, fault: &Fault) -> Error {
 }
 
 const NO_ID: Fault = Fault(Code::QueryInvalid, "is not the id of a user");
+const TOO_LONG: Fault = Fault(
+    Code::QueryInvalid,
+    "has more than 64 words, where each pair of neighbours counts in scripts without spaces",
+);
 const NO_CURSOR: Fault = Fault(Code::QueryInvalid, "is not the next of an earlier answer");
 
 impl ListRequest {
@@ -160,16 +167,9 @@ impl ListRequest {
             drafts_of,
             ..author_and_tag(query)?
         };
-        let mut kept: Vec<(&'static str, String)> = ["author", "tag"]
-            .into_iter()
-            .filter_map(|name| given(query, name).map(|text| (name, text)))
-            .collect();
         if let Some(text) = given(query, "q").filter(|text| !text.trim().is_empty()) {
-            filter.words = Some(Query::parse(&text));
-            kept.push(("q", text));
-        }
-        if drafts_of.is_some() {
-            kept.push(("status", "draft".to_owned()));
+            let words = Query::parse(&text).map_err(|TooLong| invalid("q", &TOO_LONG))?;
+            filter.words = Some(words);
         }
         let request = PageRequest::of_query(query);
         let part = match query_value(query, "before") {
@@ -182,32 +182,61 @@ impl ListRequest {
                 size: request.size,
             },
         };
-        Ok(Self { filter, part, kept })
+        Ok(Self { filter, part })
+    }
+
+    /// The filter as parameters, the same for all ways to ask for it: of what was asked
+    /// nothing is repeated. `None` if it cannot be written.
+    fn parameters(&self) -> Option<Vec<(&'static str, String)>> {
+        let Filter {
+            author,
+            tag,
+            words,
+            drafts_of,
+        } = &self.filter;
+        let mut parameters = Vec::new();
+        if let Some(author) = author {
+            parameters.push(("author", author.to_string()));
+        }
+        if let Some(tag) = tag {
+            parameters.push(("tag", tag.0.clone()));
+        }
+        if let Some(words) = words {
+            parameters.push(("q", words.spelling()?));
+        }
+        if drafts_of.is_some() {
+            parameters.push(("status", "draft".to_owned()));
+        }
+        Some(parameters)
     }
 
     /// The part of the list as an answer, and its `Link` header.
-    pub fn answer(&self, listed: ListedPosts) -> (PostsAnswer, String) {
+    pub fn answer(&self, listed: ListedPosts) -> (PostsAnswer, Option<String>) {
         let path = "/post/";
+        let kept = self.parameters();
         let (pagination, link) = match self.part {
             Part::Page(request) => {
                 let page = Pagination::new(request, listed.count.unwrap_or(0));
-                let link = page.link(path, &self.kept);
+                let link = kept.map(|kept| page.link(path, &kept));
                 (PostsPagination::of_page(&page, listed.next), link)
             }
             Part::Below { size, .. } => {
-                let link = |cursor: &str, rel| {
-                    let own = [("before", cursor.to_owned()), ("size", size.to_string())];
-                    page::link(path, &own, &self.kept, rel)
-                };
-                let mut links = vec![link("", "first")];
-                if let Some(next) = listed.next {
-                    links.push(link(&next.to_string(), "next"));
-                }
-                let pagination = PostsPagination::of_cursor(size, listed.next);
-                (pagination, links.join(", "))
+                let link = kept.map(|kept| {
+                    let link = |cursor: &str, rel| {
+                        let own = [("before", cursor.to_owned()), ("size", size.to_string())];
+                        page::link(path, &own, &kept, rel)
+                    };
+                    let mut links = vec![link("", "first")];
+                    if let Some(next) = listed.next {
+                        links.push(link(&next.to_string(), "next"));
+                    }
+                    links.join(", ")
+                });
+                (PostsPagination::of_cursor(size, listed.next), link)
             }
         };
         let posts = listed.summaries.into_iter().map(Into::into).collect();
+        let link = link.filter(|link| link.len() <= LINK_MAX);
         (PostsAnswer { posts, pagination }, link)
     }
 }
@@ -228,7 +257,7 @@ pub async fn list(
     let fill = async || {
         let (answer, link) = load(&posts, &request).await?;
         Ok(Filled::Found {
-            parts: response::cacheable_json(&answer, Some(&link))?,
+            parts: response::cacheable_json(&answer, link.as_deref())?,
             tags: response_cache::tags_of_list(&request.filter),
         })
     };
@@ -239,12 +268,17 @@ pub async fn list(
 async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
     let (answer, link) = load(posts, request).await?;
     let mut response = response::read_with(CacheControl::NoStore, &answer)?;
-    let link = header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
-    response.headers_mut().insert(header::LINK, link);
+    if let Some(link) = link {
+        let link = header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
+        response.headers_mut().insert(header::LINK, link);
+    }
     Ok(response)
 }
 
-async fn load(posts: &Posts, request: &ListRequest) -> Result<(PostsAnswer, String), Error> {
+async fn load(
+    posts: &Posts,
+    request: &ListRequest,
+) -> Result<(PostsAnswer, Option<String>), Error> {
     let listed = read::list(posts, request.filter.clone(), request.part).await?;
     Ok(request.answer(listed))
 }

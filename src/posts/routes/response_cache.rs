@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn everything_that_is_asked_for_makes_another_key() {
-        let words = |text: &str| Some(Query::parse(text));
+        let words = |text: &str| Some(Query::parse(text).unwrap());
         let part = Part::Page(PageRequest { page: 1, size: 20 });
         let below = |position| Part::Below { position, size: 20 };
         let open = Filter::default;

@@ -74,9 +74,6 @@ pub(super) fn fold(text: &str) -> impl Iterator<Item = char> {
 /// Letters and digits of ASCII are themselves, but for `q`, which leads all the others
 /// (and is `qw`); letters of Latin, Greek and Cyrillic take 3 bytes, Chinese 5.
 pub(super) fn spell(c: char, out: &mut String) {
-    /// Powers of 36, for numbers of so many digits.
-    const P3: u32 = 36 * 36 * 36;
-    const P4: u32 = 36 * P3;
     let code = u32::from(c);
     match c {
         'q' => out.push_str("qw"),
@@ -103,9 +100,55 @@ fn digits(mut number: u32, count: usize, out: &mut String) {
     out.extend(text[..=count].iter().map(|&b| char::from(b)));
 }
 
+/// What was spelt so; of anything else, as much as can be read.
+pub(super) fn read_back(spelt: &str) -> String {
+    let mut text = String::new();
+    let mut rest = spelt;
+    while let Some(first) = rest.chars().next() {
+        let Some(number) = rest.strip_prefix('q') else {
+            text.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        };
+        if let Some(after) = number.strip_prefix('w') {
+            text.push('q');
+            rest = after;
+            continue;
+        }
+        let (count, below, above) = match number.bytes().next() {
+            Some(b'x' | b'y') => (4, 33 * P3, 0x500),
+            Some(b'z') => (5, 35 * P4, 0),
+            _ => (2, 0, 0x80),
+        };
+        let Some((digits, after)) = number.split_at_checked(count) else {
+            break;
+        };
+        let code = u32::from_str_radix(digits, 36).map_or(0, |n| n.saturating_sub(below) + above);
+        text.extend(char::from_u32(code));
+        rest = after;
+    }
+    text
+}
+
+/// Powers of 36, for numbers of so many digits.
+const P3: u32 = 36 * 36 * 36;
+const P4: u32 = 36 * P3;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_spelt_can_be_read_back() {
+        let all: String = ('\0'..=char::MAX).collect();
+        let mut spelt = String::new();
+        all.chars().for_each(|c| spell(c, &mut spelt));
+        assert_eq!(read_back(&spelt), all);
+        for text in ["q", "qz", "qzzzzzz", "qv", "é", "qé"] {
+            // Whatever it says: it ends.
+            read_back(text);
+        }
+    }
 
     #[test]
     fn no_spelling_begins_another() {

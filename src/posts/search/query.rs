@@ -2,24 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use super::words::{End, TOKEN_MAX, Words};
+use super::letters::{Kind, read_back};
+use super::scope::Scope;
+use super::words::{ASCII_FIRST, End, TOKEN_MAX, Words};
 
-/// Pieces of a query that count; more are not looked for.
-pub const PIECES_MAX: usize = 32;
-/// Tokens of a phrase that count; what follows them may be anything.
+/// Tokens of a query, so also of the longest phrase that can be asked for: each of them
+/// costs the reading of where it stands, in every post that has all.
 pub const PHRASE_MAX: usize = 64;
 
 /// A query: pieces between white space and `"phrases in quotes"`, all of which a text
 /// must have. A `*` at a piece's end, before or after the quote, lets its last word go
 /// on. All else that is no letter or digit only separates words; there are no operators.
 ///
-/// A piece of several tokens is a phrase of them. The first [`PIECES_MAX`] different
-/// pieces count, and of each the first [`PHRASE_MAX`] tokens.
+/// A piece of several tokens is a phrase of them. What is asked for twice is asked for
+/// once, also when one of the two is part of the other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
     /// Sorted, so that the order in which they were typed does not matter.
     pieces: Vec<Piece>,
 }
+
+/// A query of more than [`PHRASE_MAX`] tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
 
 /// A word or a phrase.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,35 +36,43 @@ struct Piece {
 }
 
 impl Query {
-    /// Takes any text; a quote that is not closed goes on to the end.
-    pub fn parse(text: &str) -> Self {
-        let mut pieces = Vec::new();
+    /// Takes any text that is not too long; a quote that is not closed goes on to the end.
+    pub fn parse(text: &str) -> Result<Self, TooLong> {
+        let mut pieces = BTreeSet::new();
+        let mut count = 0;
         let mut add = |text: &str, starred: bool| {
-            if let Some(piece) = Piece::parse(text, starred)
-                && !pieces.contains(&piece)
-            {
-                pieces.push(piece);
+            if let Some(piece) = Piece::parse(text, starred)? {
+                let tokens = piece.count();
+                if pieces.insert(piece) {
+                    count += tokens;
+                }
             }
-            pieces.len() < PIECES_MAX
+            if count > PHRASE_MAX {
+                return Err(TooLong);
+            }
+            Ok(())
         };
         // Every other part is in quotes.
-        let mut parts = text.split('"');
-        let mut part = parts.next();
+        let mut parts = text.split('"').peekable();
         let mut quoted = false;
-        let mut more = true;
-        while let Some(text) = part
-            && more
-        {
-            part = parts.next();
-            more = if quoted {
-                add(text, part.is_some_and(|next| next.starts_with('*')))
+        while let Some(text) = parts.next() {
+            if quoted {
+                let starred = parts.peek().is_some_and(|next| next.starts_with('*'));
+                add(text, starred)?;
             } else {
-                text.split_whitespace().all(|word| add(word, false))
-            };
+                for word in text.split_whitespace() {
+                    add(word, false)?;
+                }
+            }
             quoted = !quoted;
         }
-        pieces.sort_unstable();
-        Self { pieces }
+        let all: Vec<Piece> = pieces.into_iter().collect();
+        let is_needed = |piece: &&Piece| {
+            !all.iter()
+                .any(|other| *piece != other && other.implies(piece))
+        };
+        let pieces = all.iter().filter(is_needed).cloned().collect();
+        Ok(Self { pieces })
     }
 
     /// Whether there is nothing to look for. The forms for the databases are empty then,
@@ -70,7 +83,7 @@ impl Query {
 
     /// For `MATCH ... AGAINST (... IN BOOLEAN MODE)` of `InnoDB`: every token, once, wherever
     /// it stands. Which of them stand side by side is for [`Query::phrases`] to say.
-    pub fn to_mysql(&self) -> String {
+    pub fn to_mysql(&self, scope: Scope) -> String {
         let mut words = BTreeSet::new();
         let mut beginnings = BTreeSet::new();
         for piece in &self.pieces {
@@ -87,29 +100,33 @@ impl Query {
             let next = words.range(*beginning..).next();
             !next.is_some_and(|word| word.starts_with(beginning))
         });
-        let words = words.iter().map(|word| format!("+{word}"));
-        let beginnings = beginnings.iter().map(|beginning| format!("+{beginning}*"));
+        let words = words.iter().map(|word| format!("+{}", scope.spell(word)));
+        let beginnings = beginnings
+            .iter()
+            .map(|beginning| format!("+{}*", scope.spell(beginning)));
         words.chain(beginnings).collect::<Vec<_>>().join(" ")
     }
 
     /// The phrases of several tokens: the tokens, one space between them, and whether the
     /// last may go on.
-    pub fn phrases(&self) -> impl Iterator<Item = (&str, bool)> {
-        let phrases = self
-            .pieces
-            .iter()
-            .filter(|piece| piece.tokens.contains(' '));
-        phrases.map(|piece| (piece.tokens.as_str(), piece.prefix))
+    pub fn phrases(&self, scope: Scope) -> impl Iterator<Item = (String, bool)> {
+        let phrases = self.pieces.iter().filter(|piece| piece.count() > 1);
+        phrases.map(move |piece| (scope.spell(&piece.tokens).into_owned(), piece.prefix))
     }
 
     /// For `MATCH` of FTS5.
-    pub fn to_fts5(&self) -> String {
+    pub fn to_fts5(&self, scope: Scope) -> String {
         let mut out = String::new();
         for piece in &self.pieces {
             if !out.is_empty() {
                 out.push_str(" AND ");
             }
-            piece.write_fts5(&mut out);
+            out.push('"');
+            out.push_str(&scope.spell(&piece.tokens));
+            out.push('"');
+            if piece.prefix {
+                out.push_str(" *");
+            }
         }
         out
     }
@@ -117,45 +134,110 @@ impl Query {
     /// Equal for queries that differ only in how they are written: case, order,
     /// punctuation, repetition.
     pub fn canonical(&self) -> String {
-        self.to_fts5()
+        self.to_fts5(Scope::Published)
+    }
+
+    /// A text that asks for the same, made of the tokens and not of what was typed. `None`
+    /// for the few that cannot be written so, such as of letters that stand side by side
+    /// and would be another one together.
+    pub fn spelling(&self) -> Option<String> {
+        let pieces: Vec<String> = self.pieces.iter().map(Piece::spelling).collect();
+        let text = if pieces.is_empty() {
+            // Something that asks for nothing.
+            "*".to_owned()
+        } else {
+            pieces.join(" ")
+        };
+        (Self::parse(&text).as_ref() == Ok(self)).then_some(text)
     }
 }
 
 impl Piece {
     /// `None` if there is no token in it. `starred`: a `*` follows it.
-    fn parse(text: &str, starred: bool) -> Option<Self> {
-        // Room for one more than count, which tells whether there are more.
-        let mut words = Words::new((PHRASE_MAX + 1) * (TOKEN_MAX + 1));
+    fn parse(text: &str, starred: bool) -> Result<Option<Self>, TooLong> {
+        // Room for some more than there may be.
+        let mut words = Words::new((PHRASE_MAX + 2) * (TOKEN_MAX + 1));
         words.read(text);
-        let end = words.end?;
+        if words.full {
+            return Err(TooLong);
+        }
+        let Some(end) = words.end else {
+            return Ok(None);
+        };
         let mut tokens = words.text;
-        let mut prefix = match end {
+        let prefix = match end {
             End::Word => starred || ends_with_star(text),
             // It is written before a pair or before a gap; both begin with it.
             End::Single => true,
             End::Pairs => false,
         };
-        if end == End::Pairs && !words.full {
+        if end == End::Pairs {
             // Here the text goes on, for all the query knows, and the last pair has its character.
             if let Some(space) = tokens.rfind(' ') {
                 tokens.truncate(space);
             }
         }
-        let cut = tokens.match_indices(' ').nth(PHRASE_MAX - 1);
-        if let Some((space, _)) = cut {
-            tokens.truncate(space);
-            prefix = false;
-        }
-        Some(Self { tokens, prefix })
+        Ok(Some(Self { tokens, prefix }))
     }
 
-    fn write_fts5(&self, out: &mut String) {
-        out.push('"');
-        out.push_str(&self.tokens);
-        out.push('"');
-        if self.prefix {
-            out.push_str(" *");
+    /// How many tokens it has.
+    fn count(&self) -> usize {
+        self.tokens.split(' ').count()
+    }
+
+    /// Whether every text that has this has the other as well.
+    fn implies(&self, other: &Self) -> bool {
+        let ours: Vec<&str> = self.tokens.split(' ').collect();
+        let theirs: Vec<&str> = other.tokens.split(' ').collect();
+        let mut places = ours.windows(theirs.len()).enumerate();
+        places.any(|(at, some)| {
+            let is_open = self.prefix && at + some.len() == ours.len();
+            match (some.split_last(), theirs.split_last()) {
+                (Some((last, before)), Some((their_last, theirs_before))) => {
+                    let is_there = if other.prefix {
+                        last.starts_with(their_last)
+                    } else {
+                        last == their_last && !is_open
+                    };
+                    is_there && before == theirs_before
+                }
+                _ => false,
+            }
+        })
+    }
+
+    /// A text that is read as this.
+    fn spelling(&self) -> String {
+        let mut text = String::new();
+        // The last character of a run without spaces, while it may go on.
+        let mut open = None;
+        for token in self.tokens.split(' ') {
+            let word = read_back(token.strip_prefix(ASCII_FIRST).unwrap_or(token));
+            let mut chars = word.chars();
+            let (first, second) = (chars.next(), chars.next());
+            let is_unspaced =
+                first.is_some_and(|c| matches!(Kind::of(c), Kind::Unspaced | Kind::Mark));
+            let goes_on = is_unspaced && open.is_some() && open == first;
+            match (goes_on, second) {
+                (true, Some(second)) => text.push(second),
+                // The run's last character, by itself at its end.
+                (true, None) => {}
+                (false, _) => {
+                    if !text.is_empty() {
+                        text.push(' ');
+                    }
+                    text.push_str(&word);
+                }
+            }
+            open = second.filter(|_| is_unspaced);
         }
+        if self.prefix {
+            text.push('*');
+        }
+        if text.contains(' ') {
+            text = format!("\"{text}\"");
+        }
+        text
     }
 }
 
@@ -170,6 +252,10 @@ fn ends_with_star(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> Query {
+        Query::parse(text).unwrap()
+    }
 
     #[test]
     fn queries_have_their_forms() {
@@ -187,12 +273,20 @@ mod tests {
                 "+aaa +aab +aabar",
             ),
             ("b a", "\"aaa\" AND \"aab\"", "+aaa +aab"),
+            // What one piece asks for, another one need not.
+            ("b \"a b\" a* \"b\"", "\"aaa aab\"", "+aaa +aab"),
+            ("ab* abc ab", "\"aaab\" AND \"aaabc\"", "+aaab +aaabc"),
+            (
+                "\"x ab*\" ab* abc*",
+                "\"aaabc\" * AND \"aax aaab\" *",
+                "+aax +aaab* +aaabc*",
+            ),
             ("中", "\"qxegd\" *", "+qxegd*"),
         ] {
-            let query = Query::parse(text);
+            let query = parse(text);
             assert!(!query.is_empty(), "{text}");
-            assert_eq!(query.to_fts5(), fts5, "{text}");
-            assert_eq!(query.to_mysql(), mysql, "{text}");
+            assert_eq!(query.to_fts5(Scope::Published), fts5, "{text}");
+            assert_eq!(query.to_mysql(Scope::Published), mysql, "{text}");
         }
     }
 
@@ -222,7 +316,7 @@ mod tests {
             ("\"中文\"*", "\"中文\""),
             ("iPhone手机", "\"iphone 手机\""),
         ] {
-            let (one_form, other_form) = (Query::parse(one), Query::parse(other));
+            let (one_form, other_form) = (parse(one), parse(other));
             assert_eq!(one_form, other_form, "{one}");
             assert_eq!(one_form.canonical(), other_form.canonical(), "{one}");
         }
@@ -234,11 +328,7 @@ mod tests {
             ("cafe", "café"),
             ("中文字", "中文 文字"),
         ] {
-            assert_ne!(
-                Query::parse(one).canonical(),
-                Query::parse(other).canonical(),
-                "{one}"
-            );
+            assert_ne!(parse(one).canonical(), parse(other).canonical(), "{one}");
         }
     }
 
@@ -255,42 +345,124 @@ mod tests {
             "\0",
             &operators,
         ] {
-            let query = Query::parse(text);
+            let query = parse(text);
             assert!(query.is_empty(), "{text}");
-            assert_eq!(query.to_fts5(), "");
-            assert_eq!(query.to_mysql(), "");
+            assert_eq!(query.to_fts5(Scope::Published), "");
+            assert_eq!(query.to_mysql(Scope::Published), "");
         }
     }
 
     #[test]
-    fn so_many_pieces_count() {
-        let numbers: Vec<String> = (0..100).map(|n| format!("{n} {n}")).collect();
-        let query = Query::parse(&numbers.join(" "));
-        assert_eq!(query.pieces.len(), PIECES_MAX);
-        assert_eq!(query, Query::parse(&numbers[..PIECES_MAX].join(" ")));
-        assert_ne!(query, Query::parse(&numbers[..PIECES_MAX - 1].join(" ")));
+    fn drafts_are_asked_for_by_words_of_their_own() {
+        let query = parse("c* \"a b\"");
+        let scope = Scope::DraftsOf(7);
+        assert_eq!(query.to_fts5(scope), "\"d7aaa d7aab\" AND \"d7aac\" *");
+        assert_eq!(query.to_mysql(scope), "+d7aaa +d7aab +d7aac*");
+        let phrases: Vec<_> = query.phrases(scope).collect();
+        assert_eq!(phrases, [("d7aaa d7aab".to_owned(), false)]);
     }
 
     #[test]
-    fn so_many_tokens_of_a_phrase_count() {
-        let phrase = |count: usize, word: &str| Query::parse(&format!("\"{}", word.repeat(count)));
-        for word in ["a ", "中 ", "𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢𞤢 "]
-        {
-            let long = phrase(PHRASE_MAX + 1, word);
-            let tokens = long.pieces[0].tokens.split(' ').count();
-            assert_eq!(tokens, PHRASE_MAX, "{word}");
-            assert_eq!(phrase(10_000, word), long, "{word}");
-            assert_ne!(phrase(PHRASE_MAX - 1, word), long, "{word}");
+    fn a_query_has_so_many_tokens_and_no_more() {
+        let words = |count: usize| {
+            let words: Vec<String> = (0..count).map(|n| format!("w{n} ")).collect();
+            words.concat()
+        };
+        let pairs = |count: usize| words(count).replace('w', "w-");
+        for (most, more) in [
+            (words(PHRASE_MAX), words(PHRASE_MAX + 1)),
+            (pairs(PHRASE_MAX / 2), pairs(PHRASE_MAX / 2 + 1)),
+            // The pairs of so many characters and one.
+            ("中".repeat(PHRASE_MAX + 1), "中".repeat(PHRASE_MAX + 2)),
+            ("a-".repeat(PHRASE_MAX), "a-".repeat(PHRASE_MAX + 1)),
+            (
+                format!("\"{}", "𞤢".repeat(99) + &" 𞤢".repeat(PHRASE_MAX - 1)),
+                format!("\"{}", "𞤢".repeat(99) + &" 𞤢".repeat(PHRASE_MAX)),
+            ),
+        ] {
+            assert!(Query::parse(&most).is_ok(), "{most}");
+            assert_eq!(Query::parse(&more), Err(TooLong), "{more}");
         }
-        // The pairs of so many characters and one.
-        let pairs = |count: usize| phrase(count, "中").pieces[0].tokens.split(' ').count();
-        assert_eq!(pairs(PHRASE_MAX), PHRASE_MAX - 1);
-        assert_eq!(pairs(PHRASE_MAX + 1), PHRASE_MAX);
-        assert_eq!(pairs(PHRASE_MAX + 2), PHRASE_MAX);
-        // What does not count does not make the last word go on.
-        assert_eq!(
-            Query::parse(&("a-".repeat(PHRASE_MAX + 1) + "*")),
-            phrase(PHRASE_MAX + 1, "a ")
-        );
+        // What is asked for again is not counted again.
+        assert!(Query::parse(&words(PHRASE_MAX).repeat(100)).is_ok());
+        assert_eq!(Query::parse(&"中".repeat(100_000)), Err(TooLong));
+        assert_eq!(parse(&"中 ".repeat(100_000)), parse("中"));
+    }
+
+    /// How often the database reads where a token stands, in the worst of queries.
+    #[test]
+    fn the_forms_of_a_query_are_as_short_as_it() {
+        // As many phrases as possible of as few words as possible.
+        let mut phrases = Vec::new();
+        let mut count = 0;
+        for size in 1..=8 {
+            for number in 0..1 << size {
+                if count + size > PHRASE_MAX {
+                    break;
+                }
+                count += size;
+                let words: Vec<&str> = (0..size)
+                    .map(|bit| if number >> bit & 1 == 0 { "a" } else { "b" })
+                    .collect();
+                phrases.push(format!("\"{}\"", words.join(" ")));
+            }
+        }
+        let query = parse(&phrases.join(" "));
+        let tokens: usize = query.pieces.iter().map(Piece::count).sum();
+        assert!(tokens <= PHRASE_MAX);
+        assert_eq!(query.to_mysql(Scope::Published), "+aaa +aab");
+        assert_eq!(parse("中 中中 中中中 中中中中").pieces.len(), 1);
+    }
+
+    #[test]
+    fn a_query_can_be_written_again() {
+        for (text, spelling) in [
+            ("  Foo,  BAR!!!", Some("bar foo")),
+            ("wor*", Some("wor*")),
+            ("don't", Some("\"don t\"")),
+            ("\"a b c\"*", Some("\"a b c*\"")),
+            ("Qq qw", Some("qq qw")),
+            ("ÉCOLE Ёлка", Some("école ёлка")),
+            ("中文字", Some("中文字")),
+            ("中", Some("中*")),
+            ("\"中文 文字\"", Some("\"中文 文字\"")),
+            ("\"中 文字 x 中文 y 字\"", Some("\"中 文字 x 中文 y 字*\"")),
+            ("\"哈哈 哈哈哈 哈\"", Some("\"哈哈 哈哈哈 哈*\"")),
+            ("iPhone手机", Some("\"iphone 手机\"")),
+            ("中\u{301}国", Some("中\u{301}国")),
+            ("++ !!", Some("*")),
+            ("हिन्दी", Some("हिन्दी")),
+            // Letters that would be another one without what stands between.
+            ("e\u{ad}\u{301}", None),
+        ] {
+            let query = parse(text);
+            let spelt = query.spelling();
+            assert_eq!(spelt.as_deref(), spelling, "{text}");
+            if let Some(spelt) = spelt {
+                assert_eq!(parse(&spelt), query, "{text}");
+            }
+        }
+        // Any of some hundred pieces together, by numbers of a simple generator.
+        let parts: Vec<&str> = "a Q é ß 中 文 中文 か\u{3099} ラ ｶﾞ 한 ไ ี ह \u{301} ½ ﬁ \u{ad} \u{200d} - ' * \" + 3 ７ 𠀋 İ ς . ₂"
+            .split(' ')
+            .chain([" ", "  "])
+            .collect();
+        let (mut state, mut written) = (1_u64, 0);
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(parts[usize::try_from(state >> 33).unwrap() % parts.len()]);
+            }
+            let query = parse(&text);
+            if let Some(spelt) = query.spelling() {
+                written += 1;
+                assert_eq!(parse(&spelt), query, "{text}");
+                assert_eq!(parse(&spelt).spelling(), Some(spelt), "{text}");
+            }
+        }
+        assert!(written > 10_000, "{written}");
     }
 }

@@ -7,7 +7,7 @@ use super::letters::{Kind, fold, spell};
 pub(super) const TOKEN_MAX: usize = 84;
 /// Stands before words that begin with an ASCII character, so that they have 3 bytes
 /// and none is a stop word. All others begin with a `q`.
-const ASCII_FIRST: &str = "aa";
+pub(super) const ASCII_FIRST: &str = "aa";
 /// Reads texts and writes their tokens.
 ///
 /// Letters, digits and their marks are words. In scripts without spaces every pair of

@@ -1,5 +1,10 @@
 //! Consistency of derived rows (the counts of lists, what tags and the search find) with
-//! the posts, and their repair.
+//! the posts, and their repair. For the rows of tags see [`tags`], for words [`words`].
+
+pub mod tags;
+pub mod words;
+
+use std::collections::HashMap;
 
 use diesel::prelude::*;
 
@@ -9,12 +14,14 @@ use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, post_count, post_unindexed};
 use crate::posts::list::List;
 use crate::posts::storage::counts::{Additions, Block};
-use crate::posts::stored::split_tags;
+use crate::posts::stored::{StoredPost, split_tags};
 
 /// Posts that are read at once, and counts.
 const SOME: i64 = 5000;
 /// Posts that are indexed in one transaction: others that write wait for it.
 const INDEXED_AT_ONCE: i64 = 16;
+/// Bytes of their texts after which there are enough.
+const INDEXED_BYTES: usize = 1 << 20;
 
 /// What must be added to the kept counts so that they say what the posts say; empty
 /// when they do. Call it in a snapshot. `progress` hears how many posts were read.
@@ -80,17 +87,76 @@ pub fn unindex_all(conn: &mut Conn) -> QueryResult<usize> {
         .execute(conn)
 }
 
+/// Marks some posts so.
+pub fn unindex(conn: &mut Conn, ids: &[i64]) -> QueryResult<()> {
+    diesel::delete(post_unindexed::table.filter(post_unindexed::post_id.eq_any(ids)))
+        .execute(conn)?;
+    let rows: Vec<_> = (ids.iter())
+        .map(|id| post_unindexed::post_id.eq(*id))
+        .collect();
+    match conn {
+        Conn::Sqlite(c) => diesel::insert_into(post_unindexed::table)
+            .values(rows)
+            .execute(c),
+        Conn::Mysql(c) => diesel::insert_into(post_unindexed::table)
+            .values(rows)
+            .execute(c),
+    }
+    .map(drop)
+}
+
 /// How many posts are still to be indexed.
 pub fn count_unindexed(conn: &mut Conn) -> QueryResult<i64> {
     post_unindexed::table.count().get_result(conn)
 }
 
+/// Some posts that are to be indexed next.
+#[derive(Default)]
+pub struct Pending {
+    /// How many there are, those included that were deleted meanwhile.
+    number: i64,
+    /// As they are, with their words once [`Pending::prepare`] has made them.
+    posts: HashMap<i64, (StoredPost, String)>,
+}
+
+/// Loads some posts that are to be indexed.
+pub fn load_pending(conn: &mut Conn) -> QueryResult<Pending> {
+    let ids: Vec<i64> = post_unindexed::table
+        .order(post_unindexed::post_id)
+        .limit(INDEXED_AT_ONCE)
+        .select(post_unindexed::post_id)
+        .load(conn)?;
+    let mut pending = Pending::default();
+    let mut size = 0;
+    for id in ids {
+        pending.number += 1;
+        if let Some(post) = posts::find_post(conn, id)? {
+            size += post.text.len();
+            pending.posts.insert(id, (post, String::new()));
+        }
+        if size > INDEXED_BYTES {
+            break;
+        }
+    }
+    Ok(pending)
+}
+
+impl Pending {
+    /// Makes their words: outside of transactions, for it takes its time.
+    pub fn prepare(&mut self) {
+        for (post, words) in self.posts.values_mut() {
+            *words = posts::words_of(post);
+        }
+    }
+}
+
 /// Indexes some posts of those that are to be; gives how many there were. Several
-/// processes may do it side by side.
-pub fn index_some(conn: &mut Conn) -> QueryResult<usize> {
-    let ids = dialect::claim_unindexed(conn, INDEXED_AT_ONCE)?;
+/// processes may do it side by side: of those that another one has at hand, it takes the
+/// next.
+pub fn index_some(conn: &mut Conn, pending: &Pending) -> QueryResult<usize> {
+    let ids = dialect::claim_unindexed(conn, pending.number)?;
     for id in &ids {
-        posts::index_again(conn, *id)?;
+        posts::index_again(conn, *id, pending.posts.get(id))?;
     }
     diesel::delete(post_unindexed::table.filter(post_unindexed::post_id.eq_any(&ids)))
         .execute(conn)?;

@@ -149,8 +149,8 @@ fn load_page(conn: &mut Conn, filter: &Filter, request: PageRequest) -> QueryRes
 /// How many posts a filter takes whose posts are not counted: the matches themselves
 /// are, along their index.
 fn count_matches(conn: &mut Conn, filter: &Filter) -> QueryResult<i64> {
-    if let Some(terms) = filter.words.as_ref().map(SearchTerms::of) {
-        return terms.with(filter).count(conn);
+    if let Some(query) = &filter.words {
+        return SearchTerms::of(query, filter).with(filter).count(conn);
     }
     let mut query = post_tag::table
         .filter(post_tag::published.eq(filter.published()))
@@ -165,19 +165,20 @@ fn count_matches(conn: &mut Conn, filter: &Filter) -> QueryResult<i64> {
 }
 
 /// The query in both languages.
-struct SearchTerms<'q> {
+struct SearchTerms {
     fts5: String,
     mysql: String,
-    phrases: Vec<Phrase<'q>>,
+    phrases: Vec<Phrase>,
 }
 
-impl<'q> SearchTerms<'q> {
-    fn of(query: &'q Query) -> Self {
+impl SearchTerms {
+    fn of(query: &Query, filter: &Filter) -> Self {
+        let scope = filter.scope();
+        let phrases = query.phrases(scope);
         Self {
-            fts5: query.to_fts5(),
-            mysql: query.to_mysql(),
-            phrases: query
-                .phrases()
+            fts5: query.to_fts5(scope),
+            mysql: query.to_mysql(scope),
+            phrases: phrases
                 .map(|(tokens, prefix)| Phrase { tokens, prefix })
                 .collect(),
         }
@@ -205,7 +206,7 @@ fn load_some(
         return Ok(Vec::new());
     }
     if let Some(query) = &filter.words {
-        let terms = SearchTerms::of(query);
+        let terms = SearchTerms::of(query, filter);
         let ids = terms
             .with(filter)
             .load_ids(conn, start.below, start.skip, limit)?;

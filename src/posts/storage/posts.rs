@@ -2,6 +2,8 @@
 //! the search, a row for each tag, and the counts of the lists that it is in. All of
 //! one post change in one transaction.
 
+use std::borrow::Cow;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
@@ -33,7 +35,7 @@ macro_rules! summary_columns {
 }
 pub(super) use summary_columns;
 
-/// Inserts the post, which is found by `words`, and gives its summary. `None` when the
+/// Inserts the post, which is found by `words` as they are stored, and gives its summary. `None` when the
 /// author is not there (any more) or not active; nothing is kept then.
 pub fn insert_post(
     conn: &mut Conn,
@@ -158,31 +160,41 @@ pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost
     find_post(conn, post_id)
 }
 
-/// Writes what has changed of a post that the transaction holds. `has_new_text`: whether
-/// the text has, too.
+/// Writes what has changed of a post that the transaction holds. `words`: those that it is
+/// found by, when it is found by others than before ([`is_found_by_others`]).
 pub fn update_post(
     conn: &mut Conn,
-    before: &PostSummary,
+    before: &StoredPost,
     after: &StoredPost,
-    has_new_text: bool,
+    words: Option<&str>,
 ) -> QueryResult<()> {
-    let StoredPost {
-        summary: after,
-        text,
-    } = after;
-    let post_id = before.post_id;
-    update_row(conn, after)?;
-    if has_new_text {
+    let (post_id, position) = (before.summary.post_id, before.summary.position);
+    update_row(conn, &after.summary)?;
+    if after.text != before.text {
         diesel::update(content::table.find(post_id))
-            .set(content::body.eq(text))
+            .set(content::body.eq(&after.text))
             .execute(conn)?;
     }
-    if has_new_text || after.title != before.title || after.position != before.position {
-        dialect::delete_words(conn, &[before.position])?;
-        let words = search::words_of(&after.title, text);
-        dialect::insert_words(conn, after.position, &words)?;
+    if let Some(words) = words {
+        dialect::delete_words(conn, &[position])?;
+        dialect::insert_words(conn, after.summary.position, words)?;
     }
-    relist(before, after, &mut Batch::new(conn)).run(conn)
+    relist(&before.summary, &after.summary, &mut Batch::new(conn)).run(conn)
+}
+
+/// Whether a change of a post makes it found by other words, or by others.
+pub fn is_found_by_others(before: &StoredPost, after: &StoredPost) -> bool {
+    // Its position changes only when it is published.
+    after.text != before.text
+        || after.summary.title != before.summary.title
+        || after.summary.published != before.summary.published
+}
+
+/// The words of a post as they are stored. It takes tens of milliseconds for a megabyte:
+/// outside of transactions, for on SQLite all who write wait for those.
+pub fn words_of(post: &StoredPost) -> String {
+    let words = search::words_of(&post.summary.title, &post.text);
+    post.summary.scope().spell(&words).into_owned()
 }
 
 /// Takes a post out of the lists that it was in and puts it into those that it is in.
@@ -191,7 +203,15 @@ fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -
     if stays && before.tags == after.tags {
         return batch;
     }
-    batch.delete_tags(&before.tags(), before.published, before.position);
+    // Under its new tags there is nothing, unless a row was left behind that is no post's: it
+    // must not be in the way.
+    let mut tags = before.tags();
+    if stays {
+        tags.extend(after.tags());
+    } else {
+        batch.delete_tags(&after.tags(), after.published, after.position);
+    }
+    batch.delete_tags(&tags, before.published, before.position);
     let (id, author) = (after.post_id, after.author_id);
     batch.insert_tags(&after.tags(), after.published, after.position, id, author);
     let mut additions = Additions::default();
@@ -265,17 +285,23 @@ pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost
         .optional()
 }
 
-/// Makes what tags and the search find of a post anew.
-pub fn index_again(conn: &mut Conn, post_id: i64) -> QueryResult<()> {
-    let Some(StoredPost { summary, text }) = lock_post(conn, post_id)? else {
+/// Makes what tags and the search find of a post anew. `prepared`: the post as it was, and
+/// its words, which hold if it has not changed since.
+pub fn index_again(
+    conn: &mut Conn,
+    post_id: i64,
+    prepared: Option<&(StoredPost, String)>,
+) -> QueryResult<()> {
+    let Some(post) = lock_post(conn, post_id)? else {
         return Ok(());
     };
+    let words = match prepared {
+        Some((as_it_was, words)) if *as_it_was == post => Cow::Borrowed(words.as_str()),
+        _ => Cow::Owned(words_of(&post)),
+    };
+    let summary = &post.summary;
     dialect::delete_words(conn, &[summary.position])?;
-    dialect::insert_words(
-        conn,
-        summary.position,
-        &search::words_of(&summary.title, &text),
-    )?;
+    dialect::insert_words(conn, summary.position, &words)?;
     let (tags, author) = (summary.tags(), summary.author_id);
     let mut batch = Batch::new(conn);
     batch.delete_tags(&tags, summary.published, summary.position);

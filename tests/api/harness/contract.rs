@@ -57,8 +57,10 @@ pub fn check(answer: &Answer) {
         );
     }
     for name in described["headers"].as_object().into_iter().flatten() {
+        // Links are left out where they would be too long; the tests of lists see to them.
+        let is_optional = name.0 == "Link";
         assert!(
-            !answer.header(name.0).is_empty(),
+            is_optional || !answer.header(name.0).is_empty(),
             "{context}: no {}",
             name.0
         );

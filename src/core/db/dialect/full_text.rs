@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
@@ -64,29 +65,21 @@ pub fn delete_words(conn: &mut Conn, places: &[i64]) -> QueryResult<()> {
 }
 
 /// Tokens that stand side by side, one space between them.
-#[derive(Clone, Copy, Debug)]
-pub struct Phrase<'a> {
-    pub tokens: &'a str,
+#[derive(Clone, Debug)]
+pub struct Phrase {
+    pub tokens: String,
     /// Whether the last token may go on.
     pub prefix: bool,
 }
 
-impl Phrase<'_> {
-    /// The condition on `w.words`. Tokens are letters and digits of ASCII, so that nothing in
-    /// them means anything to `LIKE`.
+impl Phrase {
+    /// The condition on `w.words`, with a space at both ends of them. Tokens are letters and
+    /// digits of ASCII, so that nothing in them means anything to `LIKE`.
     fn write_condition(&self, batch: &Batch, sql: &mut String) {
-        let tokens = self.tokens;
         let end = if self.prefix { "" } else { " " };
-        let mut patterns = vec![format!("{tokens}{end}%"), format!("% {tokens}{end}%")];
-        if !self.prefix {
-            patterns.push(format!("% {tokens}"));
-        }
-        let conditions: Vec<String> = patterns
-            .iter()
-            .map(|pattern| format!("w.words LIKE {}", batch.text(pattern)))
-            .collect();
+        let pattern = batch.text(&format!("% {}{end}%", self.tokens));
         // Writing to a String cannot fail.
-        let _ = write!(sql, " AND ({})", conditions.join(" OR "));
+        let _ = write!(sql, " AND CONCAT(' ', w.words, ' ') LIKE {pattern}");
     }
 }
 
@@ -95,8 +88,9 @@ impl Phrase<'_> {
 /// No phrase is left to MySQL: `InnoDB`'s phrase search never finds a row whose transaction
 /// committed after one with a higher document id. The index finds the posts that have all
 /// tokens, and their stored words are compared in the server. So a query with phrases
-/// reads the words of the posts that have all of its tokens, one after the other, each as
-/// long as whoever indexes lets it become; only numbers leave the database.
+/// reads the words of the posts that have all of its tokens, one after the other, once for
+/// each phrase; only numbers leave the database. How many tokens a query has and how long
+/// the words of a post are is for `posts::search` to bound.
 pub struct SearchQuery<'a> {
     /// As FTS5 takes it.
     pub fts5: &'a str,
@@ -104,7 +98,7 @@ pub struct SearchQuery<'a> {
     pub mysql: &'a str,
     /// What stands in the words of a post as it is here. Only for MySQL, whose phrases miss
     /// posts; those of FTS5 do not.
-    pub phrases: &'a [Phrase<'a>],
+    pub phrases: &'a [Phrase],
     pub published: bool,
     pub author: Option<i64>,
     pub tag: Option<&'a str>,
@@ -178,6 +172,63 @@ impl SearchQuery<'_> {
             self.tables_and_conditions(&batch, below)
         );
         numbers(conn, &sql)
+    }
+}
+
+/// Words of posts that are read from the index at once, on MySQL.
+const READ_AT_ONCE: i64 = 16;
+
+diesel::table! {
+    /// Where each token stands: what FTS5 tells of its own index.
+    #[sql_name = "post_words_tokens"]
+    post_words_tokens (doc, term, offset) {
+        doc -> BigInt,
+        term -> Text,
+        offset -> BigInt,
+    }
+}
+
+/// Reads the whole index: `hear` gets the place of a post, a token of it, and which one in
+/// the order of its words that is, from 0; in any order. Call it in a snapshot.
+pub fn read_words(conn: &mut Conn, hear: &mut dyn FnMut(i64, &str, usize)) -> QueryResult<()> {
+    match conn {
+        Conn::Sqlite(c) => {
+            c.batch_execute(
+                "CREATE VIRTUAL TABLE IF NOT EXISTS temp.post_words_tokens \
+                 USING fts5vocab(main, post_words, instance)",
+            )?;
+            let tokens = post_words_tokens::table
+                .select((
+                    post_words_tokens::doc,
+                    post_words_tokens::term,
+                    post_words_tokens::offset,
+                ))
+                .load_iter::<(i64, String, i64), DefaultLoadingMode>(c)?;
+            for token in tokens {
+                let (place, token, number) = token?;
+                hear(place, &token, usize::try_from(number).unwrap_or(usize::MAX));
+            }
+            c.batch_execute("DROP TABLE temp.post_words_tokens")
+        }
+        Conn::Mysql(c) => {
+            let mut last = i64::MIN;
+            loop {
+                let some: Vec<(i64, String)> = post_words::table
+                    .filter(post_words::place.gt(last))
+                    .order(post_words::place)
+                    .limit(READ_AT_ONCE)
+                    .load(c)?;
+                let Some((newest, _)) = some.last() else {
+                    return Ok(());
+                };
+                last = *newest;
+                for (place, words) in &some {
+                    for (number, token) in words.split_terminator(' ').enumerate() {
+                        hear(*place, token, number);
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -16,7 +16,7 @@ pub use batch::Batch;
 pub use errors::{
     ErrorClass, class_of_message, error_class, is_missing_table, is_too_many_connections,
 };
-pub use full_text::{Phrase, SearchQuery, delete_words, insert_words};
+pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }

@@ -1,0 +1,4 @@
+-- The words of drafts are kept apart from those of published posts, and passages that a
+-- post has twice are indexed once: every server indexes some posts anew until none is left.
+-- What is published is found by its words meanwhile.
+INSERT IGNORE INTO post_unindexed (post_id) SELECT post_id FROM post;

@@ -1,0 +1,2 @@
+-- The program of before spells the words of drafts as it did.
+INSERT OR IGNORE INTO post_unindexed (post_id) SELECT post_id FROM post;

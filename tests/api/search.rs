@@ -1,0 +1,257 @@
+//! What the search's index holds of a post, and what a search may ask for.
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use inkpot::core::db::{Conn, dialect};
+use inkpot::posts::actions::check;
+use inkpot::posts::search::words_of;
+use inkpot::posts::storage::check as stored;
+use serde_json::json;
+
+use crate::harness::{Client, TestApp, on_both_databases};
+
+on_both_databases![
+    a_text_that_repeats_itself_is_indexed_once,
+    a_query_of_more_words_is_refused_by_name,
+    a_draft_is_in_nobody_elses_index,
+    drafts_that_were_indexed_as_before_are_indexed_anew,
+    what_was_kept_does_not_outlive_the_indexing,
+];
+
+async fn count(reader: &Client<'_>, query: &str) -> i64 {
+    let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+    let page = reader.get(&format!("/post/?q={query}")).await.expect(200);
+    page["pagination"]["count"].as_i64().unwrap()
+}
+
+async fn count_drafts(reader: &Client<'_>, query: &str) -> i64 {
+    let path = format!("/post/?status=draft&q={query}");
+    let page = reader.get(&path).await.expect(200);
+    page["pagination"]["count"].as_i64().unwrap()
+}
+
+/// The index: every place and token, in no order.
+fn index(app: &TestApp) -> Vec<(i64, String)> {
+    app.database.with(|conn| {
+        let mut tokens = Vec::new();
+        let mut hear = |place, token: &str, _| tokens.push((place, token.to_owned()));
+        dialect::read_words(conn, &mut hear).unwrap();
+        tokens
+    })
+}
+
+/// What a post costs whoever searches is bounded by what it says, not by how long it is.
+async fn a_text_that_repeats_itself_is_indexed_once(app: TestApp) {
+    let ann = app.user("ann").await;
+    for text in ["中", "ab ", "日本語", "one two three four five "] {
+        let content = text.repeat((1 << 20) / text.len());
+        ann.publish("long", &content).await;
+    }
+    let tokens = index(&app).len();
+    assert!(tokens < 4 * 4 * 64, "{tokens}");
+    let reader = app.anonymous();
+    assert_eq!(count(&reader, &"中".repeat(65)).await, 1);
+    assert_eq!(
+        count(&reader, &format!("\"{}\"", "ab ".repeat(64))).await,
+        1
+    );
+    assert_eq!(count(&reader, &"本語日".repeat(21)).await, 1);
+    assert_eq!(count(&reader, "\"five one two\"").await, 1);
+    assert_eq!(count(&reader, "\"five two\"").await, 0);
+}
+
+async fn a_query_of_more_words_is_refused_by_name(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("x", &"中".repeat(100)).await;
+    let words = |count: usize| {
+        let words: Vec<String> = (0..count).map(|n| format!("w{n}+")).collect();
+        words.concat()
+    };
+    let phrases = |count: usize| {
+        let phrases: Vec<String> = (0..count).map(|n| format!("%22{n}+x%22")).collect();
+        phrases.concat()
+    };
+    let chinese = |count: usize| "%E4%B8%AD".repeat(count);
+    for (query, is_taken) in [
+        (words(64), true),
+        (words(65), false),
+        (words(64).repeat(3), true),
+        (phrases(32), true),
+        (phrases(33), false),
+        (chinese(65), true),
+        (chinese(66), false),
+    ] {
+        for way in ["page=1", "before="] {
+            let answer = app
+                .anonymous()
+                .get(&format!("/post/?{way}&q={query}"))
+                .await;
+            if is_taken {
+                answer.expect(200);
+            } else {
+                answer.expect(400);
+                let problem = answer.problem("query_invalid");
+                let detail = problem["detail"].as_str().unwrap();
+                assert!(detail.contains("parameter q has more than 64"), "{detail}");
+            }
+        }
+    }
+}
+
+async fn a_draft_is_in_nobody_elses_index(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let body = json!({ "title": "Sketch", "content": "hidden 草稿 words", "status": "draft" });
+    let made = ann.post("/post", body.clone()).await.expect(201);
+    let id = made["post_id"].as_i64().unwrap();
+    bob.post("/post", body).await.expect(201);
+    let found = async |published: i64, drafts: i64, others: i64| {
+        for query in [
+            "hidden",
+            "sket*",
+            "%22hidden+%E8%8D%89%22",
+            "%E8%8D%89%E7%A8%BF",
+        ] {
+            assert_eq!(count_drafts(&ann, query).await, drafts, "{query}");
+            assert_eq!(count_drafts(&bob, query).await, others, "{query}");
+        }
+        for query in ["hidden", "sket*", "\"hidden 草\"", "草稿"] {
+            assert_eq!(count(&bob, query).await, published, "{query}");
+        }
+    };
+    found(0, 1, 1).await;
+    // A search of what is published reads no word of theirs, and neither of each other's.
+    for (place, token) in index(&app) {
+        let author = if place == id {
+            ann.user_id
+        } else {
+            bob.user_id
+        };
+        assert!(token.starts_with(&format!("d{author}")), "{place} {token}");
+    }
+    let path = format!("/post/{id}");
+    ann.patch(&path, json!({ "status": "published" }))
+        .await
+        .expect(200);
+    found(1, 0, 1).await;
+    ann.patch(&path, json!({ "content": "hidden 草稿 words, more" }))
+        .await
+        .expect(200);
+    found(1, 0, 1).await;
+    ann.patch(&path, json!({ "status": "draft" }))
+        .await
+        .expect(200);
+    found(0, 1, 1).await;
+    ann.patch(&path, json!({ "content": "another" }))
+        .await
+        .expect(200);
+    assert_eq!(count_drafts(&ann, "hidden").await, 0);
+    assert_eq!(count_drafts(&ann, "another").await, 1);
+}
+
+async fn drafts_that_were_indexed_as_before_are_indexed_anew(app: TestApp) {
+    let ann = app.user("ann").await;
+    let body = json!({ "title": "Sketch", "content": "hidden words", "status": "draft" });
+    ann.post("/post", body).await.expect(201);
+    ann.publish("Public", "shown words").await;
+    app.database.with(|conn| {
+        dialect::delete_words(conn, &[1]).unwrap();
+        dialect::insert_words(conn, 1, &words_of("Sketch", "hidden words")).unwrap();
+        stored::unindex_all(conn).unwrap();
+    });
+    // What was published is found all the time, and no draft ever is.
+    assert_eq!(count(&ann, "words").await, 1);
+    assert_eq!(count_drafts(&ann, "words").await, 0);
+    let db = app.state.db.clone();
+    let indexing = std::thread::spawn(move || check::index_pending(&db, &|_| {}).unwrap());
+    assert_eq!(indexing.join().unwrap(), 2);
+    assert_eq!(count(&ann, "words").await, 1);
+    assert_eq!(count_drafts(&ann, "words").await, 1);
+}
+
+async fn what_was_kept_does_not_outlive_the_indexing(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("x", "sought").await;
+    app.database.with(|conn| {
+        conn.batch_execute("DELETE FROM post_words").unwrap();
+        stored::unindex_all(conn).unwrap();
+    });
+    assert_eq!(count(&ann, "sought").await, 0);
+    let posts = app.state.posts.clone().into_inner();
+    let indexing = std::thread::spawn(move || check::index_and_announce(&posts, &|_| {}));
+    assert_eq!(indexing.join().unwrap().unwrap(), 1);
+    assert_eq!(count(&ann, "sought").await, 1);
+    // With nothing to do nothing is said: what is kept stays.
+    let before = app.state.db.units();
+    let posts = app.state.posts.clone().into_inner();
+    let indexing = std::thread::spawn(move || check::index_and_announce(&posts, &|_| {}));
+    assert_eq!(indexing.join().unwrap().unwrap(), 0);
+    assert_eq!(count(&ann, "sought").await, 1);
+    assert_eq!(app.state.db.units(), before);
+}
+
+#[derive(QueryableByName)]
+struct Number {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
+}
+
+/// What the other program of this machine is told when the command line has mended.
+#[test]
+fn a_repair_is_told_to_servers_through_the_database() {
+    use crate::harness::{Backend, TestDatabase};
+    for backend in [Backend::Sqlite, Backend::Mysql] {
+        let Some(database) = TestDatabase::create(backend) else {
+            continue;
+        };
+        let system = actix_web::rt::System::new();
+        system.block_on(async {
+            let app = TestApp::start(database.shared(), &[]).await;
+            app.user("ann").await.publish("x", "y").await;
+            let settings = app.state.settings.clone().into_inner();
+            let db = app.state.db.clone();
+            let told = async || {
+                let cache = &app.state.accounts.session_cache;
+                let changes = inkpot::accounts::actions::catch_up(&db, cache)
+                    .await
+                    .unwrap();
+                changes.contains(&inkpot::accounts::types::Revocation::Anything)
+            };
+            told().await;
+            let run = |repair| {
+                let settings = settings.clone();
+                std::thread::spawn(move || {
+                    let mut out = Vec::new();
+                    inkpot::cli::check::run(repair, &settings, &mut out)
+                        .map(|()| String::from_utf8(out).unwrap())
+                })
+                .join()
+                .unwrap()
+            };
+            let right = "the counts, the tags and the search are right\n";
+            assert_eq!(run(false).as_deref(), Ok(right));
+            assert!(!told().await);
+            database.with(|conn| conn.batch_execute("DELETE FROM post_words").unwrap());
+            assert!(run(false).unwrap_err().contains("1 differences"));
+            assert!(!told().await);
+            assert_eq!(
+                run(true)
+                    .as_deref()
+                    .map(|said| said.contains("1 differences were mended")),
+                Ok(true)
+            );
+            assert!(told().await);
+            assert_eq!(run(false).as_deref(), Ok(right));
+            let words: i64 = database.with(|conn| {
+                let sql = "SELECT COUNT(*) AS number FROM post_words";
+                match conn {
+                    Conn::Sqlite(c) => diesel::sql_query(sql).get_result::<Number>(c),
+                    Conn::Mysql(c) => diesel::sql_query(sql).get_result::<Number>(c),
+                }
+                .unwrap()
+                .number
+            });
+            assert_eq!(words, 1);
+        });
+    }
+}
