@@ -1,5 +1,6 @@
 //! `inkpot check`: do the counts, the tags and the search agree with the posts?
 
+use std::cell::Cell;
 use std::io::Write;
 
 use crate::accounts::actions::announce_anything;
@@ -12,19 +13,24 @@ use crate::server;
 
 /// Differences of a kind that are told one by one.
 const TOLD: usize = 20;
+/// Posts or rows that are read from one line of progress to the next.
+const READ_BETWEEN: i64 = 10_000;
 
 /// Checks and says what it found; with `repair` mends it. An error, one line, also
 /// when there are differences that stay.
 pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
     let db = server::open_database(settings)?;
+    let told = Cell::new((Subject::Counts, 0));
     let read = |subject, read: i64| {
-        // A number that all pieces meet.
-        if read % 10_000 == 0 {
-            match subject {
-                Subject::Counts => tracing::info!(read, "comparing counts with posts"),
-                Subject::Tags => tracing::info!(read, "comparing tags with posts"),
-                Subject::Words => tracing::info!(read, "comparing the search with posts"),
-            }
+        let (last, before) = told.get();
+        if read < before + READ_BETWEEN && last == subject {
+            return;
+        }
+        told.set((subject, read));
+        match subject {
+            Subject::Counts => tracing::info!(read, "comparing counts with posts"),
+            Subject::Tags => tracing::info!(read, "comparing tags with posts"),
+            Subject::Words => tracing::info!(read, "comparing the search with posts"),
         }
     };
     let report = check::check(&db, &read).map_err(|e| failed(&e))?;

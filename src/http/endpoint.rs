@@ -7,6 +7,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Value, json};
+use url::form_urlencoded;
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::header::Header;
@@ -68,7 +69,7 @@ impl Endpoint {
         operation: Operation,
         handler: H,
     ) -> Self {
-        let operation = H::describe(operation);
+        let operation = H::describe(operation).refuses(&[Code::QueryInvalid]);
         // The middleware refuses what a foreign page wants changed.
         let operation = if method == Method::GET {
             operation
@@ -107,16 +108,19 @@ impl Endpoint {
     pub fn register(self, config: &mut ServiceConfig) {
         let paths = vec![self.path.to_owned(), format!("{}/", self.path)];
         let allow = self.allow();
-        let handlers: Vec<(Method, AnyHandler)> = (self.operations.into_iter())
-            .map(|(method, _, handler)| (method, handler))
+        let handlers: Vec<(Method, Vec<String>, AnyHandler)> = (self.operations.into_iter())
+            .map(|(method, operation, handler)| (method, operation.query_parameters(), handler))
             .collect();
         let answer = move |Whole(request, payload): Whole| -> Answering {
             let asked = match *request.method() {
                 Method::HEAD => Method::GET,
                 ref method => method.clone(),
             };
-            match handlers.iter().find(|(method, _)| *method == asked) {
-                Some((_, handler)) => handler(request, payload),
+            match handlers.iter().find(|(method, ..)| *method == asked) {
+                Some((_, known, handler)) => match check_query(request.query_string(), known) {
+                    Ok(()) => handler(request, payload),
+                    Err(error) => Box::pin(ready(Err(error))),
+                },
                 None => Box::pin(ready(options_or_refuse(&request, &allow))),
             }
         };
@@ -142,6 +146,32 @@ impl Endpoint {
         schemas
     }
 }
+
+/// Refuses parameters that the operation does not know, or that are there twice: what a
+/// slip in a name asks for would not be done, and nobody would see.
+fn check_query(query: &str, known: &[String]) -> Result<(), Error> {
+    if query.is_empty() {
+        return Ok(());
+    }
+    let mut seen: Vec<&String> = Vec::new();
+    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        let Some(known) = known.iter().find(|known| **known == name) else {
+            let shown = name.chars().filter(|c| !c.is_control());
+            let name: String = shown.take(NAME_SHOWN).collect();
+            let detail = format!("The parameter {name} is not known here.");
+            return Err(Error::with_detail(Code::QueryInvalid, detail));
+        };
+        if seen.contains(&known) {
+            let detail = format!("The parameter {known} is there twice.");
+            return Err(Error::with_detail(Code::QueryInvalid, detail));
+        }
+        seen.push(known);
+    }
+    Ok(())
+}
+
+/// Characters of a name that an error repeats.
+const NAME_SHOWN: usize = 64;
 
 fn options_or_refuse(request: &HttpRequest, allow: &str) -> Result<HttpResponse, Error> {
     if *request.method() == Method::OPTIONS {
@@ -382,6 +412,13 @@ impl Operation {
                 .build(),
         );
         self
+    }
+
+    /// The names of the parameters of its query string.
+    fn query_parameters(&self) -> Vec<String> {
+        let of_query = |parameter: &&Parameter| parameter.parameter_in == ParameterIn::Query;
+        let parameters = self.parameters.iter().filter(of_query);
+        parameters.map(|parameter| parameter.name.clone()).collect()
     }
 
     /// Refuses with these codes, beside those that its other properties bring.

@@ -16,7 +16,7 @@ const DEFAULT_SIZE: u32 = 20;
 const MAX_SIZE: u32 = 100;
 
 impl PageRequest {
-    /// Reads a query string; of a repeated parameter the first counts. Absent, unparsable
+    /// Reads a query string. Absent, unparsable
     /// or less than 1 becomes page 1 and size 20; a larger size becomes 100. The answer
     /// says which were used.
     pub fn of_query(query: &str) -> Self {
@@ -30,7 +30,8 @@ impl PageRequest {
     }
 }
 
-/// The value of a parameter of a query string; the first of several.
+/// The value of a parameter of a query string. None is there twice: the endpoint refuses
+/// that.
 pub fn query_value(query: &str, name: &str) -> Option<String> {
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(key, _)| key == name)

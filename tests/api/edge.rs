@@ -10,6 +10,7 @@ on_both_databases![
     unknown_paths_are_told,
     other_methods_are_told_what_is_allowed,
     every_path_has_both_slashes_head_and_options,
+    every_route_refuses_parameters_that_it_does_not_know,
     a_panic_is_a_problem_without_its_text,
     a_sane_request_id_is_kept,
     answers_are_compressed_as_asked,
@@ -114,6 +115,45 @@ async fn every_path_has_both_slashes_head_and_options(app: TestApp) {
         assert_eq!(head.status, plain.status, "{path}");
         assert_eq!(head.header("etag"), plain.header("etag"), "{path}");
     }
+}
+
+async fn every_route_refuses_parameters_that_it_does_not_know(app: TestApp) {
+    let mut routes = 0;
+    for endpoint in inkpot::routes::endpoints() {
+        let path = endpoint
+            .path()
+            .replace("{id}", "1")
+            .replace("{code}", "internal");
+        for method in endpoint.methods() {
+            for (query, named) in [
+                ("nonsense=1", "nonsense"),
+                ("%00", "parameter  is"),
+                ("page_=", "page_"),
+            ] {
+                let uri = format!("{path}?{query}");
+                let answer = app.anonymous().request(method.clone(), &uri);
+                let answer = app.send(answer).await;
+                answer.expect(400);
+                let problem = answer.problem("query_invalid");
+                let detail = problem["detail"].as_str().unwrap();
+                assert!(detail.contains(named), "{method} {uri}: {detail}");
+                routes += 1;
+            }
+        }
+    }
+    assert!(routes > 90, "{routes}");
+    // Before a token is asked for, and whatever is kept.
+    let ann = app.user("ann").await;
+    let path = format!("/post/{}", ann.publish("x", "y").await);
+    ann.get(&path).await.expect(200);
+    ann.get(&format!("{path}?x=1"))
+        .await
+        .problem("query_invalid");
+    ann.get(&format!("{path}?")).await.expect(200);
+    ann.get("/post/?&").await.expect(200);
+    // What is not read is not judged.
+    let options = ann.request(Method::OPTIONS, &format!("{path}?x=1"));
+    app.send(options).await.expect_empty(204);
 }
 
 async fn a_panic_is_a_problem_without_its_text(app: TestApp) {

@@ -293,8 +293,8 @@ async fn links_keep_the_filters(app: TestApp) {
         ann.post("/post", body).await.expect(201);
     }
     for start in [
-        "/post/?size=3&tag=web+dev&q=%22some+words%22&author=1&ignored=x",
-        "/post/?before=&size=3&tag=web+dev&q=%22some+words%22&author=1&ignored=x",
+        "/post/?size=3&tag=web+dev&q=%22some+words%22&author=1",
+        "/post/?before=&size=3&tag=web+dev&q=%22some+words%22&author=1",
     ] {
         let mut path = start.to_owned();
         let mut seen = Vec::new();
@@ -310,7 +310,6 @@ async fn links_keep_the_filters(app: TestApp) {
                     link.contains("author=1&tag=web+dev&q=%22some+words%22"),
                     "{link}"
                 );
-                assert!(!link.contains("ignored"), "{link}");
             }
             let next = links
                 .split(", ")
@@ -340,6 +339,15 @@ async fn parameters_that_cannot_be_read_are_refused(app: TestApp) {
         ("before=x", "before"),
         ("before=-1", "before"),
         ("before=1.5", "before"),
+        ("tags=rust", "tags"),
+        ("sort=", "sort"),
+        ("limit=5", "limit"),
+        ("tag=a&tag=b", "tag is there twice"),
+        ("tag=a&t%61g=", "tag is there twice"),
+        ("page=1&page=1", "page is there twice"),
+        ("size=1&page=1&size=2", "size is there twice"),
+        ("Page=1", "Page"),
+        ("x", "x"),
     ] {
         let answer = app.anonymous().get(&format!("/post/?{query}")).await;
         answer.expect(400);

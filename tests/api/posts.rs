@@ -139,11 +139,10 @@ async fn pages_fall_back_to_what_makes_sense(app: TestApp) {
         ("?page=1&size=101", 1, 100),
         ("?size=99999999999999999999", 1, 100),
         ("?page=2&size=100", 2, 100),
-        ("?page=2&page=3", 2, 20),
         ("?page=%32", 2, 20),
         ("?page=+2", 1, 20),
         ("?page=%FF&size=%00", 1, 20),
-        ("?&&==&page", 1, 20),
+        ("?&&&page", 1, 20),
         ("?page=9223372036854775807", i64::MAX, 20),
         ("?page=9223372036854775808", i64::MAX, 20),
     ] {

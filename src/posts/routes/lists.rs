@@ -104,8 +104,7 @@ pub fn take_author_and_tag(operation: Operation) -> Operation {
         )
 }
 
-/// The published posts by an author, with a tag, or both; of a repeated parameter the
-/// first counts, and an empty one is none.
+/// The published posts by an author, with a tag, or both; an empty parameter is none.
 pub fn author_and_tag(query: &str) -> Result<Filter, Error> {
     let author = given(query, "author")
         .map(|text| parse_id(&text).ok_or_else(|| invalid("author", &NO_ID)))
@@ -160,8 +159,7 @@ const TOO_LONG: Fault = Fault(
 const NO_CURSOR: Fault = Fault(Code::QueryInvalid, "is not the next of an earlier answer");
 
 impl ListRequest {
-    /// Reads a query string; of a repeated parameter the first counts. `drafts_of`: the
-    /// user who asks for their drafts.
+    /// Reads a query string. `drafts_of`: the user who asks for their drafts.
     pub fn of_query(query: &str, drafts_of: Option<i64>) -> Result<Self, Error> {
         let mut filter = Filter {
             drafts_of,

@@ -78,10 +78,21 @@ impl CacheKey {
         let rest = path.strip_prefix("/post")?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if let Some(id) = rest.strip_prefix('/') {
+            if !query.is_empty() {
+                return None;
+            }
             return Some((Self::Post(parse_id(id)?), "/post/{id}"));
         }
-        let is_plain = |pair: &str| pair.starts_with("page=") || pair.starts_with("size=");
-        if !rest.is_empty() || !(query.is_empty() || query.split('&').all(is_plain)) {
+        let (mut pages, mut sizes) = (0, 0);
+        let mut is_plain = |pair: &str| {
+            pages += u32::from(pair.starts_with("page="));
+            sizes += u32::from(pair.starts_with("size="));
+            pair.starts_with("page=") || pair.starts_with("size=")
+        };
+        if !rest.is_empty() || !(query.is_empty() || query.split('&').all(&mut is_plain)) {
+            return None;
+        }
+        if pages > 1 || sizes > 1 {
             return None;
         }
         Some((Self::Page(PageRequest::of_query(query)), "/post"))
@@ -198,7 +209,9 @@ mod tests {
         for (path, query, expected) in [
             ("/post/1", "", post(1)),
             ("/post/1/", "", post(1)),
-            ("/post/9223372036854775807", "x=y", post(i64::MAX)),
+            ("/post/9223372036854775807", "", post(i64::MAX)),
+            ("/post/1", "x=y", None),
+            ("/post/", "page=1&size=2&page=1", None),
             ("/post", "", page(1, 20)),
             ("/post/", "", page(1, 20)),
             ("/post/", "page=3&size=7", page(3, 7)),
