@@ -96,11 +96,7 @@ fn tell_some(
 /// Mends what was found, and tells servers through the database, which they follow, that
 /// what they kept may be wrong.
 fn mend(db: &Db, report: &Report) -> Result<(), DbError> {
-    let indexed = |posts: usize| {
-        if posts.is_multiple_of(1024) {
-            tracing::info!(posts, "indexing posts");
-        }
-    };
+    let indexed = |posts: usize| tracing::info!(posts, "indexing posts");
     let mended = check::repair(db, report, &indexed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

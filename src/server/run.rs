@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -16,20 +17,23 @@ use crate::presence::actions::refresh_names::refresh_names;
 use crate::presence::messages::Change;
 use crate::state::AppState;
 
-/// Indexes posts from before there was a search, beside the requests.
+/// How long indexing rests after it failed.
+const INDEXING_PAUSE: Duration = Duration::from_secs(30);
+
+/// Indexes posts that are not, or not as this version does it, beside the requests. It goes
+/// on after a failure: an update may mark every post, and a database may be away meanwhile.
 fn index_pending(app: &AppState) {
-    let done = check::index_and_announce(&app.posts, &|done| {
-        if done % 1024 == 0 {
-            tracing::info!(done, "indexing posts for the search");
+    let hear = |done| tracing::info!(done, "indexing posts for the search");
+    loop {
+        match check::index_and_announce(&app.posts, &hear) {
+            Ok(0) => return,
+            Ok(done) => return tracing::info!(done, "indexed posts for the search"),
+            Err(error) => tracing::warn!(
+                error = %Chain(&error), place = %error.place(),
+                "cannot index posts for the search; goes on with it in half a minute"
+            ),
         }
-    });
-    match done {
-        Ok(0) => {}
-        Ok(done) => tracing::info!(done, "indexed posts for the search"),
-        Err(error) => tracing::warn!(
-            error = %Chain(&error), place = %error.place(),
-            "cannot index posts for the search; the next start goes on with it"
-        ),
+        std::thread::sleep(INDEXING_PAUSE);
     }
 }
 

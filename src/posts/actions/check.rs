@@ -9,8 +9,9 @@ use crate::posts::storage::counts::Block;
 
 /// Rows that are mended in one transaction, and posts that are marked.
 const AT_ONCE: usize = 100;
-/// Posts that are indexed before responses are made anew.
-const ANNOUNCED: usize = 1024;
+/// Posts that are indexed from one line of progress to the next, and before responses are
+/// made anew.
+const INDEXED_BETWEEN: usize = 1024;
 
 /// What a check found.
 #[derive(Debug)]
@@ -70,9 +71,10 @@ pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), 
 }
 
 /// Indexes all posts that are to be, on a thread that may block; gives how many. `progress`
-/// hears how many were done. Responses that are kept are for the caller to invalidate.
+/// hears how many were done, now and then. Responses that are kept are for the caller to
+/// invalidate.
 pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
-    let mut done = 0;
+    let (mut done, mut told) = (0, 0);
     loop {
         let mut pending = db.read_blocking(&check::load_pending)?;
         pending.prepare();
@@ -80,20 +82,19 @@ pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError
             0 => return Ok(done),
             some => done += some,
         }
-        progress(done);
+        if done >= told + INDEXED_BETWEEN {
+            told = done;
+            progress(done);
+        }
     }
 }
 
 /// [`index_pending`] in a server: says now and then, and at the end, that anything may have
 /// changed, so that no response is kept from before a post was found.
 pub fn index_and_announce(posts: &Posts, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
-    let announced = std::cell::Cell::new(0);
     let hear = |done: usize| {
         progress(done);
-        if done >= announced.get() + ANNOUNCED {
-            announced.set(done);
-            posts.bus.publish(&AnythingChanged {});
-        }
+        posts.bus.publish(&AnythingChanged {});
     };
     let done = index_pending(&posts.db, &hear);
     // After a failure too: some may have been indexed.
