@@ -2,7 +2,7 @@
 //!
 //! An action has its transaction inside, and publishes its events before it returns, on
 //! the thread that committed. What can happen is an enum; why it could not happen is a
-//! [`DbError`](crate::core::db::DbError). Those that take a connection are part of another
+//! [`DbError`]. Those that take a connection are part of another
 //! room's unit of work.
 
 pub mod check;
