@@ -238,11 +238,12 @@ impl Connection {
 fn announced(head: &[u8]) -> u64 {
     match head {
         [_, second, rest @ ..] => match (second & 0x7f, rest) {
-            (126, [a, b, ..]) => u16::from_be_bytes([*a, *b]).into(),
-            (127, [a, b, c, d, e, f, g, h, ..]) => {
-                u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h])
-            }
-            (126 | 127, _) => 0,
+            (126, rest) => rest
+                .first_chunk()
+                .map_or(0, |length| u16::from_be_bytes(*length).into()),
+            (127, rest) => rest
+                .first_chunk()
+                .map_or(0, |length| u64::from_be_bytes(*length)),
             (length, _) => length.into(),
         },
         _ => 0,

@@ -53,9 +53,7 @@ fn fill(conn: &mut Conn, version: usize, posts: i64) {
         "INSERT INTO content (post_id, body) SELECT n, 'some words' FROM {numbers}"
     ));
     if version >= 3 {
-        script.push(
-            "INSERT INTO post_unindexed (post_id) SELECT post_id FROM post".to_owned(),
-        );
+        script.push("INSERT INTO post_unindexed (post_id) SELECT post_id FROM post".to_owned());
         for list in ["a", "u1"] {
             for (level, shift) in [(0, 8), (1, 14)] {
                 script.push(format!(

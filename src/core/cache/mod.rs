@@ -129,7 +129,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// Says whether others than this process write, or write unheard. What was read before
     /// such a change does not hold after it: of the two ways to tell what is old, the other
     /// one counts then. Once it was said that they do not, it is to be said again within
-    /// [`ALONE`] each time.
+    /// a second each time.
     pub fn others_write(&self, do_they: bool) {
         if !do_they {
             if !self.alone.is_fresh(ALONE) {

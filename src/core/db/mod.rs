@@ -3,10 +3,10 @@
 //! Both run a closure on the blocking pool with one connection, so that no
 //! connection is ever held across an `.await`. A write is one transaction.
 //!
-//! - [`bulkhead`]: reads, searches, writes and housekeeping have connections of their own,
+//! - `bulkhead`: reads, searches, writes and housekeeping have connections of their own,
 //!   and a bounded queue before them.
 //! - [`deadline`]: all database work of a request has one.
-//! - [`breaker`]: while the database is away, requests are refused at once.
+//! - `breaker`: while the database is away, requests are refused at once.
 //! - [`dialect`]: what differs between the databases, with the table of their errors.
 
 mod breaker;

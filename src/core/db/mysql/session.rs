@@ -43,9 +43,8 @@ impl Server {
         };
         if number < least {
             return Err(format!(
-                "the server is {name} {}, which is too old; use MySQL 8.0 or MariaDB 10.6 or \
-                 later",
-                version
+                "the server is {name} {version}, which is too old; use MySQL 8.0 or MariaDB \
+                 10.6 or later"
             ));
         }
         Ok(server)
