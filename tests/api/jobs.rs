@@ -9,6 +9,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use diesel::result::Error::RollbackTransaction;
 use futures_util::future::join_all;
+use inkpot::accounts::jobs::delete_user::DeleteUser;
 use inkpot::accounts::jobs::recover::Recover;
 use inkpot::accounts::jobs::send_code::{MailCode, SmsCode};
 use inkpot::accounts::jobs::send_notice::MailNotice;
@@ -62,7 +63,8 @@ fn performing(
 }
 
 /// All kinds of the product.
-const KINDS: [JobKind; 5] = [
+const KINDS: [JobKind; 6] = [
+    DeleteUser::KIND,
     Recover::KIND,
     MailCode::KIND,
     SmsCode::KIND,
@@ -579,6 +581,7 @@ fn the_kinds_of_the_product_are_kept() {
         (kind.name, kind.queue.name(), seconds, kind.is_periodic)
     });
     let expected = [
+        ("delete_user", "work", 600, false),
         ("recover", "work", 30, false),
         ("mail_code", "mail", 90, false),
         ("sms_code", "sms", 30, false),

@@ -84,6 +84,13 @@ fn lists() -> Vec<(String, Filter, Part)> {
 
 /// The statements that `work` sends, with their values in them.
 fn statements(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
+    let mut queries = all_statements(conn, work);
+    queries.retain(|query| query.starts_with("SELECT"));
+    queries
+}
+
+/// Those that are no queries as well. A batch is one of them.
+pub fn all_statements(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
     let sent = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&sent);
     conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
@@ -94,9 +101,7 @@ fn statements(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
     work(conn);
     conn.set_instrumentation(|_: InstrumentationEvent<'_>| {});
     let sent = sent.lock().unwrap().clone();
-    let mut queries: Vec<String> = sent.iter().map(|text| filled(text)).collect();
-    queries.retain(|query| query.starts_with("SELECT"));
-    queries
+    sent.iter().map(|text| filled(text)).collect()
 }
 
 /// Puts the values of a statement, told behind it, in the places of its `?`.
@@ -142,7 +147,7 @@ struct MysqlStep {
 }
 
 /// What is wrong with the plan of a query; nothing, as it should be.
-fn faults(conn: &mut Conn, sql: &str) -> Vec<String> {
+pub fn faults(conn: &mut Conn, sql: &str) -> Vec<String> {
     match conn {
         Conn::Sqlite(conn) => {
             let steps: Vec<SqliteStep> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}"))
@@ -159,9 +164,10 @@ fn faults(conn: &mut Conn, sql: &str) -> Vec<String> {
                 .collect()
         }
         Conn::Mysql(conn) => {
-            let steps: Vec<MysqlStep> = diesel::sql_query(format!("EXPLAIN {sql}"))
-                .load(conn)
-                .unwrap();
+            let steps: Vec<MysqlStep> =
+                diesel::sql_query(format!("EXPLAIN FORMAT=TRADITIONAL {sql}"))
+                    .load(conn)
+                    .unwrap();
             // The matches of a full-text search have no order of their own: they are
             // sorted, and they only.
             let is_search = steps
@@ -202,7 +208,7 @@ struct Counter {
 
 /// Rows that this connection has read so far, as MySQL counts them. What is planned may
 /// look well and still read half of the table.
-fn rows_read(conn: &mut Conn) -> i64 {
+pub fn rows_read(conn: &mut Conn) -> i64 {
     counted(conn, "Handler_read%")
 }
 
@@ -330,7 +336,7 @@ fn a_worker_reads_only_the_jobs_that_it_takes(backend: Backend) {
 }
 
 /// Inserts jobs of one lane in this state, doubling them.
-fn insert_jobs(conn: &mut Conn, number: i64, state_and_due: &str) {
+pub fn insert_jobs(conn: &mut Conn, number: i64, state_and_due: &str) {
     const COLUMNS: &str = "kind, lane, state, due, attempts, payload, created";
     let one = format!("'mail_notice', 'mail', {state_and_due}, 0, '{{}}', '2026-01-01 00:00:00'");
     conn.batch_execute(&format!("INSERT INTO job ({COLUMNS}) VALUES ({one})"))
@@ -392,7 +398,7 @@ fn way(conn: &mut Conn, sql: &str) -> String {
             step.detail
         }
         Conn::Mysql(conn) => {
-            let step: MysqlStep = diesel::sql_query(format!("EXPLAIN {sql}"))
+            let step: MysqlStep = diesel::sql_query(format!("EXPLAIN FORMAT=TRADITIONAL {sql}"))
                 .get_result(conn)
                 .unwrap();
             let told = |text: Option<String>| text.unwrap_or_default();

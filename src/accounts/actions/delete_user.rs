@@ -6,10 +6,12 @@ use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
 use super::confirm::{Confirmation, confirm};
+use super::deletion;
 use super::find::find_active_user;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
+use crate::accounts::jobs::delete_user::enqueue_deletion;
 use crate::accounts::jobs::send_notice::Notice;
 use crate::accounts::notifications;
 use crate::accounts::password::Password;
@@ -20,7 +22,6 @@ use crate::core::db::{Conn, dialect};
 use crate::core::rate_limits::LimitExceeded;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
-use crate::posts;
 
 /// What came of deleting a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +69,9 @@ pub async fn delete_own_user(
 }
 
 /// Deletes a user and all that is theirs; they are told by mail.
+///
+/// When this returns the user is gone, and nobody finds a post of theirs. Of somebody who has
+/// much, a job deletes the rest ([`deletion`]).
 pub async fn delete_user(
     directory: &Directory,
     user_id: i64,
@@ -104,10 +108,11 @@ fn delete(
     if !users::may_be_taken_away(conn, &user)? {
         return Ok(Deletion::LastAdmin);
     }
-    users::deactivate(conn, user_id)?;
-    posts::actions::of_author::delete_all_of(conn, user_id)?;
-    if !users::delete_user(conn, user_id)? {
-        return Ok(Deletion::NotFound);
+    if deletion::delete_some(conn, user_id)?.is_all {
+        users::delete_user(conn, user_id)?;
+    } else {
+        users::empty(conn, user_id, now)?;
+        enqueue_deletion(conn, user_id, now)?;
     }
     let entry = NewAuditEntry::new(Action::Deleted, user_id, actor);
     audit::insert(conn, entry, client, now)?;

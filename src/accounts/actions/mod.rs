@@ -9,6 +9,7 @@ mod change_password;
 mod change_profile;
 mod confirm;
 mod delete_user;
+pub mod deletion;
 mod end_session;
 mod export;
 mod find;

@@ -1,6 +1,7 @@
 //! Jobs of the room, one file each: a handler and the payload of its kind. What a payload
 //! keeps has no code in it, and is blanked when the job is done.
 
+pub mod delete_user;
 mod delivery;
 pub mod recover;
 pub mod send_code;
@@ -10,10 +11,12 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 
+use self::delete_user::DeleteUser;
 use self::recover::Recover;
 use self::send_code::{MailCode, SmsCode};
 use self::send_notice::MailNotice;
 use super::Accounts;
+use super::actions::deletion;
 use super::storage::{codes, sessions};
 use crate::jobs::JobNotifier;
 use crate::jobs::handler::Registry;
@@ -21,8 +24,13 @@ use crate::maintenance::ExpiredRows;
 use crate::notify::Notifier;
 
 /// Spent codes, ended sessions and what tells of their ends, which every process reads
-/// within seconds.
-pub const EXPIRED_ROWS: [ExpiredRows; 3] = [
+/// within seconds; and what is left of deleted users whose job was given up or is gone.
+pub const EXPIRED_ROWS: [ExpiredRows; 4] = [
+    ExpiredRows {
+        table: "user",
+        kept: TimeDelta::zero(),
+        delete: |conn, _, _| deletion::delete_forgotten(conn),
+    },
     ExpiredRows {
         table: "code",
         kept: TimeDelta::zero(),
@@ -48,6 +56,9 @@ pub fn register(
     job_notifier: &JobNotifier,
 ) -> Registry {
     registry
+        .with(DeleteUser {
+            directory: accounts.directory.clone(),
+        })
         .with(Recover {
             accounts: Arc::clone(accounts),
             job_notifier: job_notifier.clone(),

@@ -219,6 +219,19 @@ pub fn end_all(
     Ok(ended)
 }
 
+/// Deletes some sessions of a user who is gone; gives how many.
+pub fn delete_some_of(conn: &mut Conn, user_id: i64, limit: i64) -> QueryResult<usize> {
+    let ids: Vec<i64> = session::table
+        .filter(session::user_id.eq(user_id))
+        .limit(limit)
+        .select(session::session_id)
+        .load(conn)?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    diesel::delete(session::table.filter(session::session_id.eq_any(ids))).execute(conn)
+}
+
 /// The user of an event's row that is about anything.
 const ANYTHING: i64 = NOBODY;
 

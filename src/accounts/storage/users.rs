@@ -7,7 +7,8 @@ use diesel::prelude::*;
 
 use crate::accounts::codes::Purpose;
 use crate::accounts::types::{
-    ADMIN, Account, AdminChange, Administered, Identifier, NewUser, Part, ProfileChange, User,
+    ADMIN, Account, AdminChange, Administered, DELETED, Identifier, NewUser, Part, ProfileChange,
+    User,
 };
 use crate::core::db::schema::{installation, user};
 use crate::core::db::{Conn, DbError, dialect};
@@ -66,6 +67,7 @@ pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
 
 /// The user whom somebody who logs in names.
 pub fn find_by_account(conn: &mut Conn, account: &Account) -> QueryResult<Option<User>> {
+    // What is left of a deleted user has no identifiers.
     let query = user::table.select(User::as_select());
     match account {
         Account::Email(key) => query.filter(user::email_key.eq(key)).first(conn),
@@ -98,6 +100,7 @@ pub fn names_of(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<HashMap<i64, S
 pub fn find_user(conn: &mut Conn, user_id: i64) -> QueryResult<Option<User>> {
     user::table
         .find(user_id)
+        .filter(user::role.ne(DELETED))
         .select(User::as_select())
         .first(conn)
         .optional()
@@ -298,12 +301,56 @@ pub fn may_be_taken_away(conn: &mut Conn, held: &User) -> QueryResult<bool> {
     Ok(another.is_some())
 }
 
-/// Deactivates a user, whose row the transaction holds: they can publish nothing more.
-pub fn deactivate(conn: &mut Conn, user_id: i64) -> QueryResult<()> {
+/// Makes of a user's row, which the transaction holds, one without a person: it stays as
+/// long as there are posts that refer to it, and nobody is shown it. Their identifiers are
+/// free for others.
+pub fn empty(conn: &mut Conn, user_id: i64, now: NaiveDateTime) -> QueryResult<()> {
     diesel::update(user::table.find(user_id))
-        .set(user::is_active.eq(false))
+        .set((
+            (
+                user::email.eq(""),
+                // Unique, and in the grammar of none of the identifiers.
+                user::email_key.eq(format!("#{user_id}")),
+                user::name.eq(""),
+                user::username.eq(None::<String>),
+                user::username_key.eq(None::<String>),
+                user::mobile.eq(None::<String>),
+                user::mobile_key.eq(None::<String>),
+                user::password.eq(""),
+            ),
+            (
+                user::role.eq(DELETED),
+                user::is_active.eq(false),
+                user::email_verified.eq(false),
+                user::mobile_verified.eq(false),
+                user::updated.eq(now),
+            ),
+        ))
         .execute(conn)
         .map(drop)
+}
+
+/// Holds what is left of a deleted user until the transaction ends; false when there is
+/// nothing, or the user is not deleted.
+pub fn lock_deleted(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
+    if !dialect::lock_user(conn, user_id)? {
+        return Ok(false);
+    }
+    let role: Option<String> = user::table
+        .find(user_id)
+        .select(user::role)
+        .first(conn)
+        .optional()?;
+    Ok(role.as_deref() == Some(DELETED))
+}
+
+/// A deleted user of whom something is left.
+pub fn find_deleted(conn: &mut Conn) -> QueryResult<Option<i64>> {
+    user::table
+        .filter(user::role.eq(DELETED))
+        .select(user::user_id)
+        .first(conn)
+        .optional()
 }
 
 /// Deletes a user's row, and with it what refers to it, sessions and codes among it; of
@@ -333,7 +380,7 @@ pub fn load_page(
         format!("%{escaped}%")
     });
     let matching = || {
-        let mut query = user::table.into_boxed();
+        let mut query = user::table.filter(user::role.ne(DELETED)).into_boxed();
         if let Some(pattern) = &pattern {
             query = query.filter(
                 lower(user::name)

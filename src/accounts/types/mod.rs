@@ -11,6 +11,6 @@ pub use identifiers::{Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, Usernam
 pub use session::{OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
 pub use user::{
-    ADMIN, AdminChange, Administered, Change, Identifier, NOBODY, NewAccount, NewUser, Part,
-    ProfileChange, PublicUser, User,
+    ADMIN, AdminChange, Administered, Change, DELETED, Identifier, NOBODY, NewAccount, NewUser,
+    Part, ProfileChange, PublicUser, User,
 };

@@ -35,6 +35,10 @@ pub const NOBODY: i64 = 0;
 /// The role that may do everything; any other may not.
 pub const ADMIN: &str = "admin";
 
+/// The role of what is left of a user who was deleted, while their posts are being deleted:
+/// a row without a person, which refers to nobody and which nobody is shown.
+pub const DELETED: &str = "deleted";
+
 impl User {
     pub fn is_admin(&self) -> bool {
         self.role == ADMIN

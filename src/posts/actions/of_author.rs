@@ -4,13 +4,19 @@ use diesel::result::QueryResult;
 
 use crate::core::db::Conn;
 use crate::posts::list::List;
-use crate::posts::storage::{counts, lists, posts};
+use crate::posts::storage::{counts, idempotency, lists, posts};
 use crate::posts::stored::StoredPost;
 
-/// Deletes all posts of an author, whose row the transaction holds. Whoever calls
-/// publishes afterwards that anything may have changed.
-pub fn delete_all_of(conn: &mut Conn, author_id: i64) -> QueryResult<()> {
-    posts::delete_posts_of(conn, author_id)
+/// Deletes some posts of an author, whose row the transaction holds, at most `limit`; gives
+/// how many. Whoever calls sees that the author is marked as deleted, or publishes afterwards
+/// that anything may have changed.
+pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<usize> {
+    posts::delete_some_of(conn, author_id, limit)
+}
+
+/// The same for the keys of their requests to publish.
+pub fn delete_some_keys_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<usize> {
+    idempotency::delete_some_of(conn, author_id, limit)
 }
 
 /// How many posts an author has published.

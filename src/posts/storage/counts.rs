@@ -73,15 +73,17 @@ pub struct Start {
 }
 
 /// How many posts the list has, and where its post number `offset` (from 0, newest
-/// first) is; `None` past the end. Exact in a snapshot.
-pub fn find_start(conn: &mut Conn, list: &List, offset: i64) -> QueryResult<(i64, Option<Start>)> {
-    let key = list.key();
-    let large: Vec<(i64, i64)> = post_count::table
-        .filter(post_count::list.eq(&key))
-        .filter(post_count::level.eq(1))
-        .order((post_count::block.desc(), post_count::slot.desc()))
-        .select((post_count::block, post_count::posts))
-        .load(conn)?;
+/// first) is; `None` past the end. Exact in a snapshot. Posts of the authors `but` count as
+/// not there: of a list of all what is kept of theirs is subtracted, other lists that are
+/// counted here have none of them.
+pub fn find_start(
+    conn: &mut Conn,
+    list: &List,
+    but: &[i64],
+    offset: i64,
+) -> QueryResult<(i64, Option<Start>)> {
+    let but = if *list == List::All { but } else { &[] };
+    let large = load_blocks(conn, list, but, (1, 0, i64::MAX))?;
     let count = large.iter().map(|(_, posts)| posts).sum();
     if offset >= count {
         return Ok((count, None));
@@ -100,19 +102,42 @@ pub fn find_start(conn: &mut Conn, list: &List, offset: i64) -> QueryResult<(i64
         return Ok((count, None));
     };
     let first = block << (LARGE - SMALL);
-    let small: Vec<(i64, i64)> = post_count::table
-        .filter(post_count::list.eq(&key))
-        .filter(post_count::level.eq(0))
-        .filter(post_count::block.ge(first))
-        .filter(post_count::block.lt(first + (1 << (LARGE - SMALL))))
-        .order((post_count::block.desc(), post_count::slot.desc()))
-        .select((post_count::block, post_count::posts))
-        .load(conn)?;
+    let end = first + (1 << (LARGE - SMALL));
+    let small = load_blocks(conn, list, but, (0, first, end))?;
     let start = descend(&small, offset).map(|(block, skip)| Start {
         below: (block + 1) << SMALL,
         skip,
     });
     Ok((count, start))
+}
+
+/// Blocks of one level of a list, from one up to before another, the highest first, a row
+/// for each slot; and those of the authors `but` with a minus.
+fn load_blocks(
+    conn: &mut Conn,
+    list: &List,
+    but: &[i64],
+    (level, first, end): (i32, i64, i64),
+) -> QueryResult<Vec<(i64, i64)>> {
+    let mut load = |list: &List| -> QueryResult<Vec<(i64, i64)>> {
+        post_count::table
+            .filter(post_count::list.eq(list.key()))
+            .filter(post_count::level.eq(level))
+            .filter(post_count::block.ge(first))
+            .filter(post_count::block.lt(end))
+            .order((post_count::block.desc(), post_count::slot.desc()))
+            .select((post_count::block, post_count::posts))
+            .load(conn)
+    };
+    let mut blocks = load(list)?;
+    for author in but {
+        let theirs = load(&List::Author(*author))?;
+        blocks.extend(theirs.into_iter().map(|(block, posts)| (block, -posts)));
+    }
+    if !but.is_empty() {
+        blocks.sort_by_key(|(block, _)| std::cmp::Reverse(*block));
+    }
+    Ok(blocks)
 }
 
 /// How many posts the list has.

@@ -134,6 +134,24 @@ pub fn release(conn: &mut Conn, user_id: i64, key: &IdempotencyKey) -> QueryResu
         .map(drop)
 }
 
+/// Deletes some keys of a user who is gone; gives how many.
+pub fn delete_some_of(conn: &mut Conn, user_id: i64, limit: i64) -> QueryResult<usize> {
+    let keys: Vec<String> = idempotency::table
+        .filter(idempotency::user_id.eq(user_id))
+        .limit(limit)
+        .select(idempotency::idempotency_key)
+        .load(conn)?;
+    if keys.is_empty() {
+        return Ok(0);
+    }
+    diesel::delete(
+        idempotency::table
+            .filter(idempotency::user_id.eq(user_id))
+            .filter(idempotency::idempotency_key.eq_any(keys)),
+    )
+    .execute(conn)
+}
+
 /// Deletes some keys that are no longer kept; gives how many.
 pub fn delete_expired(conn: &mut Conn, now: NaiveDateTime, limit: i64) -> QueryResult<usize> {
     let oldest: Vec<NaiveDateTime> = idempotency::table

@@ -8,24 +8,41 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::counts::{self, Start};
 use super::posts::summary_columns;
+use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{Phrase, SearchQuery};
 use crate::core::db::schema::{content, post, post_tag, user};
 use crate::core::page::PageRequest;
-use crate::posts::list::{Filter, ListedPosts, Part};
+use crate::posts::list::{Filter, List, ListedPosts, Part};
 use crate::posts::search::Query;
 use crate::posts::stored::{PostSummary, StoredPost};
 use crate::posts::types::Tag;
 
+/// Authors who were deleted and whose posts are being deleted: no list has those. Mostly none.
+fn load_deleted_authors(conn: &mut Conn) -> QueryResult<Vec<i64>> {
+    user::table
+        .filter(user::role.eq(DELETED))
+        .select(user::user_id)
+        .load(conn)
+}
+
+/// Whether a list can have no posts, whatever is stored.
+fn is_empty(filter: &Filter, deleted: &[i64]) -> bool {
+    let is_deleted = |author| deleted.contains(&author);
+    filter.is_impossible() || filter.only_author().is_some_and(is_deleted)
+}
+
 /// Reads a part of a list. Call it in a snapshot: its queries belong together.
 pub fn load(conn: &mut Conn, filter: &Filter, part: Part) -> QueryResult<ListedPosts> {
+    let deleted = load_deleted_authors(conn)?;
     match part {
-        Part::Page(request) => load_page(conn, filter, request),
+        Part::Page(request) => load_page(conn, filter, &deleted, request),
         Part::Below { position, size } => {
             let below = position.unwrap_or(i64::MAX);
             let size = i64::from(size);
             // One more than shown tells whether there is more.
-            let mut summaries = load_some(conn, filter, Start { below, skip: 0 }, size + 1)?;
+            let start = Start { below, skip: 0 };
+            let mut summaries = load_some(conn, filter, &deleted, start, size + 1)?;
             let has_more = i64::try_from(summaries.len()).is_ok_and(|found| found > size);
             if has_more {
                 summaries.pop();
@@ -56,8 +73,12 @@ pub fn load_beginnings(
     size: u32,
     characters: i64,
 ) -> QueryResult<Vec<StoredPost>> {
-    let below = i64::MAX;
-    let summaries = load_some(conn, filter, Start { below, skip: 0 }, i64::from(size))?;
+    let deleted = load_deleted_authors(conn)?;
+    let start = Start {
+        below: i64::MAX,
+        skip: 0,
+    };
+    let summaries = load_some(conn, filter, &deleted, start, i64::from(size))?;
     let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
     let mut texts: HashMap<i64, String> = content::table
         .filter(content::post_id.eq_any(&ids))
@@ -79,7 +100,7 @@ pub fn load_beginnings(
 const AT_ONCE: i64 = 16;
 
 /// Posts of an author with their texts, drafts or published ones, oldest first, a few
-/// at a time: those after the position `after`.
+/// at a time: those after the position `after`. None when the author was deleted.
 pub fn load_after(
     conn: &mut Conn,
     author_id: i64,
@@ -110,19 +131,27 @@ pub fn load_after(
         .filter(post::author_id.eq(author_id))
         .filter(post::published.eq(published))
         .filter(post::place.between(first, last))
+        .filter(user::role.ne(DELETED))
         .order(post::place)
         .select((summary_columns!(), content::body))
         .load(conn)
 }
 
-fn load_page(conn: &mut Conn, filter: &Filter, request: PageRequest) -> QueryResult<ListedPosts> {
+fn load_page(
+    conn: &mut Conn,
+    filter: &Filter,
+    deleted: &[i64],
+    request: PageRequest,
+) -> QueryResult<ListedPosts> {
     let offset = request.offset();
-    let (count, start) = if filter.is_impossible() {
+    // How many posts of an author have a tag is not kept.
+    let is_counted = |list: &List| deleted.is_empty() || !matches!(list, List::Tag(_));
+    let (count, start) = if is_empty(filter, deleted) {
         (0, None)
-    } else if let Some(list) = filter.counted() {
-        counts::find_start(conn, &list, offset)?
+    } else if let Some(list) = filter.counted().filter(is_counted) {
+        counts::find_start(conn, &list, deleted, offset)?
     } else {
-        let count = count_matches(conn, filter)?;
+        let count = count_matches(conn, filter, deleted)?;
         let below = i64::MAX;
         let start = (offset < count).then_some(Start {
             below,
@@ -132,7 +161,7 @@ fn load_page(conn: &mut Conn, filter: &Filter, request: PageRequest) -> QueryRes
     };
     let size = i64::from(request.size);
     let summaries = match start {
-        Some(start) => load_some(conn, filter, start, size)?,
+        Some(start) => load_some(conn, filter, deleted, start, size)?,
         None => Vec::new(),
     };
     let next = summaries
@@ -148,9 +177,11 @@ fn load_page(conn: &mut Conn, filter: &Filter, request: PageRequest) -> QueryRes
 
 /// How many posts a filter takes whose posts are not counted: the matches themselves
 /// are, along their index.
-fn count_matches(conn: &mut Conn, filter: &Filter) -> QueryResult<i64> {
+fn count_matches(conn: &mut Conn, filter: &Filter, deleted: &[i64]) -> QueryResult<i64> {
     if let Some(query) = &filter.words {
-        return SearchTerms::of(query, filter).with(filter).count(conn);
+        return SearchTerms::of(query, filter)
+            .with(filter, deleted)
+            .count(conn);
     }
     let mut query = post_tag::table
         .filter(post_tag::published.eq(filter.published()))
@@ -160,6 +191,9 @@ fn count_matches(conn: &mut Conn, filter: &Filter) -> QueryResult<i64> {
     }
     if let Some(tag) = &filter.tag {
         query = query.filter(post_tag::tag.eq(&tag.0));
+    }
+    if !deleted.is_empty() {
+        query = query.filter(post_tag::author_id.ne_all(deleted));
     }
     query.count().get_result(conn)
 }
@@ -184,13 +218,14 @@ impl SearchTerms {
         }
     }
 
-    fn with<'a>(&'a self, filter: &'a Filter) -> SearchQuery<'a> {
+    fn with<'a>(&'a self, filter: &'a Filter, deleted: &'a [i64]) -> SearchQuery<'a> {
         SearchQuery {
             fts5: &self.fts5,
             mysql: &self.mysql,
             phrases: &self.phrases,
             published: filter.published(),
             author: filter.only_author(),
+            but_authors: deleted,
             tag: filter.tag.as_ref().map(|tag| tag.0.as_str()),
         }
     }
@@ -199,24 +234,25 @@ impl SearchTerms {
 fn load_some(
     conn: &mut Conn,
     filter: &Filter,
+    deleted: &[i64],
     start: Start,
     limit: i64,
 ) -> QueryResult<Vec<PostSummary>> {
-    if filter.is_impossible() {
+    if is_empty(filter, deleted) {
         return Ok(Vec::new());
     }
     if let Some(query) = &filter.words {
         let terms = SearchTerms::of(query, filter);
         let ids = terms
-            .with(filter)
+            .with(filter, deleted)
             .load_ids(conn, start.below, start.skip, limit)?;
         return load_summaries(conn, &ids);
     }
     if let Some(tag) = &filter.tag {
-        let ids = load_tagged(conn, filter, tag, start, limit)?;
+        let ids = load_tagged(conn, (filter, deleted), tag, start, limit)?;
         return load_summaries(conn, &ids);
     }
-    load_between(conn, filter, start, limit)
+    load_between(conn, filter, deleted, start, limit)
 }
 
 /// Places that are looked through at once, when one knows where to begin. The first has
@@ -256,6 +292,7 @@ fn in_windows<T>(
 fn load_between(
     conn: &mut Conn,
     filter: &Filter,
+    deleted: &[i64],
     start: Start,
     limit: i64,
 ) -> QueryResult<Vec<PostSummary>> {
@@ -267,6 +304,9 @@ fn load_between(
             .into_boxed();
         if let Some(author) = filter.only_author() {
             positions = positions.filter(post::author_id.eq(author));
+        }
+        if !deleted.is_empty() {
+            positions = positions.filter(post::author_id.ne_all(deleted));
         }
         positions
             .order(post::place.desc())
@@ -286,6 +326,9 @@ fn load_between(
     if let Some(author) = filter.only_author() {
         shown = shown.filter(post::author_id.eq(author));
     }
+    if !deleted.is_empty() {
+        shown = shown.filter(post::author_id.ne_all(deleted));
+    }
     shown
         .order(post::place.desc())
         .select(summary_columns!())
@@ -294,7 +337,7 @@ fn load_between(
 
 fn load_tagged(
     conn: &mut Conn,
-    filter: &Filter,
+    (filter, deleted): (&Filter, &[i64]),
     tag: &Tag,
     start: Start,
     limit: i64,
@@ -308,6 +351,9 @@ fn load_tagged(
             .into_boxed();
         if let Some(author) = filter.only_author() {
             query = query.filter(post_tag::author_id.eq(author));
+        }
+        if !deleted.is_empty() {
+            query = query.filter(post_tag::author_id.ne_all(deleted));
         }
         query
             .order(post_tag::place.desc())

@@ -8,6 +8,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::counts::Additions;
+use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{content, post, user};
@@ -152,7 +153,8 @@ fn enlist(post: &PostSummary, batch: &mut Batch) {
     additions.write(batch);
 }
 
-/// Holds a post against change until the transaction ends; `None` when there is none.
+/// Holds a post against change until the transaction ends; `None` when there is none, or
+/// its author was deleted.
 pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost>> {
     if !dialect::lock_post(conn, post_id)? {
         return Ok(None);
@@ -246,55 +248,59 @@ pub fn delete_post(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
     batch.run(conn)
 }
 
-/// Posts that are deleted in one go with their author.
-const SOME: i64 = 500;
-
-/// Deletes all posts of an author, whose row the transaction holds.
-pub fn delete_posts_of(conn: &mut Conn, author_id: i64) -> QueryResult<()> {
-    loop {
-        let rows = dialect::lock_posts_of(conn, author_id, SOME)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
-        diesel::delete(post::table.filter(post::post_id.eq_any(&ids))).execute(conn)?;
-        let positions: Vec<i64> = rows.iter().map(|row| row.2).collect();
-        dialect::delete_words(conn, &positions)?;
-        let mut batch = Batch::new(conn);
-        let mut additions = Additions::default();
-        for (_, published, position, tags) in &rows {
-            let tags: Vec<&str> = split_tags(tags).collect();
-            batch.delete_tags(&tags, *published, *position);
-            for list in List::that_count(*published, author_id, tags.into_iter()) {
-                additions.add(&list, *position, -1);
-            }
-        }
-        additions.write(&mut batch);
-        batch.run(conn)?;
+/// Deletes some posts of an author, whose row the transaction holds; gives how many.
+pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<usize> {
+    let rows = dialect::lock_posts_of(conn, author_id, limit)?;
+    if rows.is_empty() {
+        return Ok(0);
     }
+    let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+    diesel::delete(post::table.filter(post::post_id.eq_any(&ids))).execute(conn)?;
+    let positions: Vec<i64> = rows.iter().map(|row| row.2).collect();
+    dialect::delete_words(conn, &positions)?;
+    let mut batch = Batch::new(conn);
+    let mut additions = Additions::default();
+    for (_, published, position, tags) in &rows {
+        let tags: Vec<&str> = split_tags(tags).collect();
+        batch.delete_tags(&tags, *published, *position);
+        for list in List::that_count(*published, author_id, tags.into_iter()) {
+            additions.add(&list, *position, -1);
+        }
+    }
+    additions.write(&mut batch);
+    batch.run(conn)?;
+    Ok(rows.len())
 }
 
-/// A post with its text, draft or not.
+/// A post with its text, draft or not; `None` when its author was deleted.
 pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost>> {
     post::table
         .inner_join(content::table)
         .left_join(user::table)
         .filter(post::post_id.eq(post_id))
+        .filter(user::role.ne(DELETED))
         .select((summary_columns!(), content::body))
         .first(conn)
         .optional()
 }
 
-/// Makes what tags and the search find of a post anew. `prepared`: the post as it was, and
+/// Makes what tags and the search find of a post anew. Also of one whose author was deleted:
+/// until it is deleted too, all that belongs to it agrees. `prepared`: the post as it was, and
 /// its words, which hold if it has not changed since.
 pub fn index_again(
     conn: &mut Conn,
     post_id: i64,
     prepared: Option<&(StoredPost, String)>,
 ) -> QueryResult<()> {
-    let Some(post) = lock_post(conn, post_id)? else {
+    if !dialect::lock_post(conn, post_id)? {
         return Ok(());
-    };
+    }
+    let post: StoredPost = post::table
+        .inner_join(content::table)
+        .left_join(user::table)
+        .filter(post::post_id.eq(post_id))
+        .select((summary_columns!(), content::body))
+        .first(conn)?;
     let words = match prepared {
         Some((as_it_was, words)) if *as_it_was == post => Cow::Borrowed(words.as_str()),
         _ => Cow::Owned(words_of(&post)),

@@ -101,6 +101,8 @@ pub struct SearchQuery<'a> {
     pub phrases: &'a [Phrase],
     pub published: bool,
     pub author: Option<i64>,
+    /// Whose posts are not found; mostly nobody's.
+    pub but_authors: &'a [i64],
     pub tag: Option<&'a str>,
 }
 
@@ -135,6 +137,9 @@ impl SearchQuery<'_> {
         if let Some(author) = self.author {
             // Writing to a String cannot fail.
             let _ = write!(sql, " AND p.author_id = {author}");
+        }
+        for author in self.but_authors {
+            let _ = write!(sql, " AND p.author_id <> {author}");
         }
         if let Some(tag) = self.tag {
             let _ = write!(

@@ -118,10 +118,13 @@ pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<bool> {
 /// Id, whether it is published, place and tags of a post.
 pub type PostRow = (i64, bool, i64, String);
 
-/// Some of an author's posts; their rows are locked until the transaction ends.
+/// Some of an author's posts; their rows are locked until the transaction ends. In the order
+/// of the author's index: without one, MySQL reads the whole table, and waits for whoever
+/// holds a row of it, when the author has many of the posts.
 pub fn lock_posts_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<Vec<PostRow>> {
     let rows = post::table
         .filter(post::author_id.eq(author_id))
+        .order((post::published, post::place))
         .limit(limit)
         .select((post::post_id, post::published, post::place, post::tags));
     match conn {
