@@ -108,7 +108,7 @@ impl AppState {
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
         let limits = Data::new(RateLimits::new(is_limited, &clock, redis, secret)?);
-        let cpu_pool = CpuPool::start(processors())?;
+        let cpu_pool = CpuPool::start(processors(), clock.clone(), is_limited)?;
         let public_url =
             (settings.public_url.clone()).unwrap_or_else(|| PublicUrl::of_address(address));
         let directory = Directory {
@@ -258,11 +258,12 @@ pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
     let (bus, _) = Bus::new(Subscribers::default(), false, false);
     let clock = Clock::system();
     compare_clocks(&db, &clock)?;
+    let cpu_pool = CpuPool::start(1, clock.clone(), true)?;
     Ok(Directory {
         db,
+        hasher: Hasher::new(cpu_pool, settings.bcrypt_cost),
         clock,
         bus,
-        hasher: Hasher::new(CpuPool::start(1)?, settings.bcrypt_cost),
     })
 }
 

@@ -1,9 +1,10 @@
 //! Password hashing on the CPU pool: bcrypt takes a processor for a quarter of a second at
-//! cost 12.
+//! cost 12. Whoever asks says for whom it is ([`Requester`]), so that nobody waits for what
+//! another asks for again and again.
 
 use super::failure::Failure;
 use super::password::Password;
-use crate::core::cpu_pool::{CpuPool, PoolError};
+use crate::core::cpu_pool::{CpuPool, PoolError, Requester};
 
 /// Hashes and compares passwords. Cloning is cheap.
 #[derive(Clone)]
@@ -39,10 +40,10 @@ impl Hasher {
     }
 
     /// Hashes a new password.
-    pub async fn hash(&self, password: Password) -> Result<String, Failure> {
+    pub async fn hash(&self, who: &Requester, password: Password) -> Result<String, Failure> {
         let cost = self.cost;
         self.pool
-            .run(move || password.hash(cost))
+            .run(who, move || password.hash(cost))
             .await?
             .map_err(|e| Failure::fault(e))
     }
@@ -50,17 +51,20 @@ impl Hasher {
     /// Whether the hash is that of `password`.
     pub async fn verify(
         &self,
+        who: &Requester,
         password: Password,
         password_hash: String,
     ) -> Result<bool, PoolError> {
-        self.pool.run(move || password.verify(&password_hash)).await
+        let verify = move || password.verify(&password_hash);
+        self.pool.run(who, verify).await
     }
 
     /// Runs other costly work about passwords on the same threads.
     pub async fn run<T: Send + 'static>(
         &self,
+        who: &Requester,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PoolError> {
-        self.pool.run(work).await
+        self.pool.run(who, work).await
     }
 }

@@ -16,10 +16,11 @@ use utoipa::openapi::schema::{
     SchemaType, Type,
 };
 
+use super::client_address;
 use super::endpoint::Operation;
 use super::handler::{self, Extract};
 use super::json::{Members, Scalar};
-use crate::core::cpu_pool::CpuPool;
+use crate::core::cpu_pool::{CpuPool, Requester};
 use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
 
@@ -378,8 +379,9 @@ impl<T: Document> Extract for Body<T> {
         };
         if T::IS_COSTLY {
             let settings = settings.clone();
+            let requester = Requester::at(client_address::of_request(request)?.0);
             return handler::part::<CpuPool>(request)?
-                .run(move || read(&bytes, &settings))
+                .run(&requester, move || read(&bytes, &settings))
                 .await?
                 .map(Self);
         }

@@ -2,6 +2,7 @@
 //! request id, panics, errors as problems, revalidation, compression, CORS, the
 //! log line.
 
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -140,6 +141,20 @@ struct Visit {
     method: Method,
     asking: Asking,
     is_chunked: bool,
+    is_ended: Cell<bool>,
+}
+
+/// What the log says of a request whose client went before it was answered, as other
+/// servers do.
+const CLIENT_CLOSED_REQUEST: u64 = 499;
+
+/// Without an answer only when the request is dropped, since its client has gone.
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if !self.is_ended.get() {
+            self.log("-", CLIENT_CLOSED_REQUEST, None);
+        }
+    }
 }
 
 impl Visit {
@@ -156,6 +171,7 @@ impl Visit {
             method: request.method().clone(),
             asking: Asking::of(request.method(), headers),
             is_chunked: headers.contains_key(header::TRANSFER_ENCODING),
+            is_ended: Cell::new(false),
         }
     }
 
@@ -257,12 +273,18 @@ impl Visit {
         if let Ok(value) = HeaderValue::from_str(&self.id.0) {
             headers.insert(HeaderName::from_static(request_id::HEADER), value);
         }
+        let status = u64::from(response.status().as_u16());
+        self.log(route.map_or("-", endpoint::canonical), status, user);
+        self.is_ended.set(true);
+    }
+
+    fn log(&self, route: &str, status: u64, user: Option<i64>) {
         // Never the path itself: what stands in it is the client's, perhaps a secret.
         tracing::info!(
             target: "inkpot::request",
             method = self.method.as_str(),
-            route = route.map_or("-", endpoint::canonical),
-            status = u64::from(response.status().as_u16()),
+            route,
+            status,
             duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
             request_id = self.id.0,
             user_id = user,

@@ -256,12 +256,13 @@ fn of_posts() -> Vec<(&'static str, Work)> {
             let before = store::lock_post(conn, post.post_id).unwrap().unwrap();
             let mut after = before.clone();
             after.summary.position = store::take_position(conn, &after.summary).unwrap();
-            store::update_post(conn, &before.summary, &after, true).unwrap();
-            store::index_again(conn, post.post_id).unwrap();
+            store::update_post(conn, &before, &after, Some("aay")).unwrap();
+            store::index_again(conn, post.post_id, None).unwrap();
             store::delete_post(conn, &after.summary).unwrap();
         }),
         case("index", move |conn| {
-            assert_eq!(check::index_some(conn).unwrap(), 16);
+            let pending = check::load_pending(conn).unwrap();
+            assert_eq!(check::index_some(conn, &pending).unwrap(), 16);
         }),
     ]
 }

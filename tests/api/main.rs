@@ -21,6 +21,7 @@ mod counts;
 mod crash;
 mod delivery;
 mod edge;
+mod fairness;
 mod feeds;
 mod house;
 mod idempotency;

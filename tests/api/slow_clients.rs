@@ -6,6 +6,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
+use crate::harness::PASSWORD;
 use crate::harness::process::{Process, inkpot};
 use crate::process::register;
 
@@ -119,4 +120,25 @@ fn answers_that_nobody_reads_share_their_bytes() {
         "{each} KiB for each of {READERS} who do not read"
     );
     drop(readers);
+}
+
+#[test]
+fn who_leaves_before_the_answer_is_in_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    // A hash takes a while here, and the connection is closed before that.
+    let server = Process::start(inkpot(directory.path()).env("INKPOT_BCRYPT_COST", "12"));
+    register(&server, "ann");
+    let body = json!({ "account": "ann@example.org", "password": PASSWORD }).to_string();
+    let request = format!(
+        "POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    server.connect().write_all(request.as_bytes()).unwrap();
+    assert_eq!(server.call("GET", "/livez", "", "").0, 200);
+    server.signal("TERM");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    let left = log.lines().filter(|line| line.contains("499")).count();
+    assert_eq!(left, 1, "{log}");
 }

@@ -10,8 +10,9 @@ use crate::accounts::failure::Failure;
 use crate::accounts::notifications;
 use crate::accounts::password::{Fault, Password};
 use crate::accounts::storage::{audit, sessions, users};
-use crate::accounts::types::{Action, Actor, NewAuditEntry, User};
+use crate::accounts::types::{Account, Action, Actor, NewAuditEntry, User};
 use crate::accounts::{Accounts, Directory};
+use crate::core::cpu_pool::Requester;
 use crate::core::db::dialect;
 use crate::core::rate_limits::LimitExceeded;
 use crate::jobs::events::JobWritten;
@@ -47,11 +48,12 @@ pub async fn change_password(
         Confirmation::Wrong => return Ok(PasswordChanged::WrongPassword),
         Confirmation::RateLimited(limited) => return Ok(PasswordChanged::RateLimited(limited)),
     }
-    let new = match choose(directory, &user, new).await? {
+    let requester = Requester::about(address, Account::of(&user.email).key());
+    let new = match choose(directory, &requester, &user, new).await? {
         Ok(new) => new,
         Err(fault) => return Ok(PasswordChanged::Unfit(fault)),
     };
-    let password_hash = directory.hasher.hash(new).await?;
+    let password_hash = directory.hasher.hash(&requester, new).await?;
     let now = directory.clock.now();
     let is_done = directory
         .write(
@@ -85,6 +87,7 @@ pub async fn change_password(
 /// Judges a new password by the user's own data, on the threads for costly work.
 pub(super) async fn choose(
     directory: &Directory,
+    requester: &Requester,
     user: &User,
     new: String,
 ) -> Result<Result<Password, Fault>, Failure> {
@@ -92,7 +95,9 @@ pub(super) async fn choose(
     let username = user.username.clone().unwrap_or_default();
     let chosen = directory
         .hasher
-        .run(move || Password::choose(&new, &[&email, &name, &username]))
+        .run(requester, move || {
+            Password::choose(&new, &[&email, &name, &username])
+        })
         .await?;
     Ok(chosen)
 }
@@ -112,7 +117,8 @@ pub async fn set_password(
     (actor, client): (Actor, ClientInfo),
     language: Language,
 ) -> Result<PasswordSet, Failure> {
-    let password_hash = directory.hasher.hash(new).await?;
+    let operator = Requester::operator();
+    let password_hash = directory.hasher.hash(&operator, new).await?;
     let now = directory.clock.now();
     let done = directory
         .write(

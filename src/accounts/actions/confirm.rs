@@ -9,6 +9,7 @@ use crate::accounts::limits;
 use crate::accounts::password::Password;
 use crate::accounts::storage::audit;
 use crate::accounts::types::{Account, Action, NewAuditEntry, User};
+use crate::core::cpu_pool::Requester;
 use crate::core::rate_limits::{Decision, LimitExceeded};
 
 /// What came of asking for the current password.
@@ -34,7 +35,9 @@ pub(super) async fn confirm(
     }
     let directory = &accounts.directory;
     let password_hash = user.password_hash.clone();
-    if directory.hasher.verify(password, password_hash).await? {
+    let requester = Requester::about(address, account.key());
+    let verified = (directory.hasher).verify(&requester, password, password_hash);
+    if verified.await? {
         accounts.limits.succeeded(limit, &account).await;
         return Ok(Confirmation::Right);
     }

@@ -11,6 +11,7 @@ use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, OpenSession, User};
 use crate::accounts::{Accounts, Directory, limits};
+use crate::core::cpu_pool::Requester;
 use crate::core::rate_limits::{Decision, LimitExceeded};
 
 /// What came of a login.
@@ -30,6 +31,7 @@ pub async fn log_in(
     (client, address): (ClientInfo, IpAddr),
 ) -> Result<LogIn, Failure> {
     let directory = &accounts.directory;
+    let requester = Requester::about(address, account.key());
     if let Some(limited) = limit(accounts, &account, &client, address).await? {
         return Ok(LogIn::RateLimited(limited));
     }
@@ -45,13 +47,13 @@ pub async fn log_in(
     };
     let is_right = directory
         .hasher
-        .verify(password.clone(), password_hash)
+        .verify(&requester, password.clone(), password_hash)
         .await?;
     let found_id = found.as_ref().map(|user| user.user_id);
     let opened = match found.filter(|user| is_right && user.is_active) {
         Some(mut user) => {
             if needs_rehash(&user.password_hash, directory.hasher.cost()) {
-                user.password_hash = rehash(directory, &user, password).await?;
+                user.password_hash = rehash(directory, &requester, &user, password).await?;
             }
             open(accounts, user, remembered, client.clone()).await?
         }
@@ -132,9 +134,14 @@ async fn open(
 
 /// Brings a password hash to the present cost, now that the password is at hand; gives
 /// the new one.
-async fn rehash(directory: &Directory, user: &User, password: Password) -> Result<String, Failure> {
+async fn rehash(
+    directory: &Directory,
+    requester: &Requester,
+    user: &User,
+    password: Password,
+) -> Result<String, Failure> {
     let (user_id, old) = (user.user_id, user.password_hash.clone());
-    let new = directory.hasher.hash(password).await?;
+    let new = directory.hasher.hash(requester, password).await?;
     let written = new.clone();
     directory
         .db

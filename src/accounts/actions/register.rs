@@ -1,5 +1,6 @@
 //! Registration, and accounts that the operator creates.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::NaiveDateTime;
@@ -14,6 +15,7 @@ use crate::accounts::types::{
     Action, Actor, AdminChange, Administered, Identifier, NewAccount, NewAuditEntry, NewUser, User,
 };
 use crate::accounts::{Accounts, Directory};
+use crate::core::cpu_pool::Requester;
 use crate::core::db::DbError;
 
 /// What came of a registration.
@@ -27,10 +29,11 @@ pub enum Registered {
 pub async fn register(
     accounts: &Accounts,
     new: NewAccount,
-    client: ClientInfo,
+    (client, address): (ClientInfo, IpAddr),
 ) -> Result<Registered, Failure> {
     let now = accounts.directory.clock.now();
-    let new = hashed(&accounts.directory, new, now).await?;
+    let requester = Requester::about(address, &new.email.key);
+    let new = hashed(&accounts.directory, &requester, new, now).await?;
     let nonce = new_nonce().map_err(|why| Failure::fault(why))?;
     let (keys, times) = (
         Arc::clone(&accounts.refresh_keys),
@@ -68,7 +71,7 @@ pub async fn create_user(
     (actor, client): (Actor, ClientInfo),
 ) -> Result<Created, Failure> {
     let now = directory.clock.now();
-    let new = hashed(directory, new, now).await?;
+    let new = hashed(directory, &Requester::operator(), new, now).await?;
     let promotion = AdminChange {
         is_admin: Some(true),
         ..AdminChange::default()
@@ -97,6 +100,7 @@ pub async fn create_user(
 /// The row of a new account; its password is hashed.
 async fn hashed(
     directory: &Directory,
+    requester: &Requester,
     new: NewAccount,
     now: NaiveDateTime,
 ) -> Result<NewUser, Failure> {
@@ -105,7 +109,7 @@ async fn hashed(
         name: new.name,
         username: new.username,
         mobile: new.mobile,
-        password_hash: directory.hasher.hash(new.password).await?,
+        password_hash: directory.hasher.hash(requester, new.password).await?,
         now,
     })
 }

@@ -18,6 +18,7 @@ use crate::accounts::password::Fault;
 use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, User};
 use crate::accounts::{Accounts, Directory};
+use crate::core::cpu_pool::Requester;
 use crate::core::db::{Conn, dialect};
 use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::jobs::events::JobWritten;
@@ -68,11 +69,12 @@ pub async fn reset_password(
     else {
         return Ok(PasswordReset::WrongCode);
     };
-    let new = match choose(&accounts.directory, &user, new).await? {
+    let requester = Requester::about(address, account.key());
+    let new = match choose(&accounts.directory, &requester, &user, new).await? {
         Ok(new) => new,
         Err(fault) => return Ok(PasswordReset::Unfit(fault)),
     };
-    let password_hash = accounts.directory.hasher.hash(new).await?;
+    let password_hash = accounts.directory.hasher.hash(&requester, new).await?;
     let (user_id, now) = (user.user_id, accounts.directory.clock.now());
     let is_done = accounts
         .directory

@@ -83,12 +83,12 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 async fn register(
-    _: RateLimited<limits::Registration>,
+    from: RateLimited<limits::Registration>,
     body: Body<Registration>,
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
-    match actions::register(&app, body.0.0, client).await? {
+    match actions::register(&app, body.0.0, (client, from.address)).await? {
         Registered::LoggedIn(logged_in) => {
             let location = format!("/user/{}", logged_in.user.user_id);
             let mut answer = token_answer(StatusCode::CREATED, *logged_in, false)?;

@@ -141,6 +141,13 @@ pub enum Account {
 }
 
 impl Account {
+    /// The identifier's canonical form, in which no two kinds have one alike.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Email(key) | Self::Username(key) | Self::Mobile(key) => key,
+        }
+    }
+
     /// A text that is none of the three cannot be an account, and is looked up as
     /// a username that nobody can have, so that it costs the same.
     pub fn of(text: &str) -> Self {

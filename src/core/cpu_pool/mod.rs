@@ -1,0 +1,238 @@
+//! Threads for what takes the processor for long, such as hashing passwords.
+//!
+//! Fewer than the machine has processors, with a fair and bounded queue ([`queue`]): a flood
+//! of such work slows itself, never reads, and not the work of others. What does not fit, or
+//! has waited too long, is told to come back; what nobody waits for any more is not done.
+
+pub mod queue;
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+
+use self::queue::{Bounds, FairQueue, Ticket};
+use super::clock::Clock;
+use super::rate_limits::subscriber;
+
+/// For whom work is done. Those who ask for much wait for themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requester {
+    address: Option<IpAddr>,
+    subject: Option<String>,
+}
+
+impl Requester {
+    /// A client at an address, of which a /64 of IPv6 is one.
+    pub fn at(address: IpAddr) -> Self {
+        Self {
+            address: Some(subscriber(address)),
+            subject: None,
+        }
+    }
+
+    /// The same, about somebody's account. Name it as it was named: what nobody has is
+    /// treated like what somebody has.
+    pub fn about(address: IpAddr, subject: &str) -> Self {
+        Self {
+            subject: Some(subject.to_owned()),
+            ..Self::at(address)
+        }
+    }
+
+    /// The operator, whom no bound is about but that of all.
+    pub fn operator() -> Self {
+        Self::default()
+    }
+}
+
+/// Why work was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolError {
+    /// Too much is waiting already, or it waited too long.
+    Overloaded,
+    /// The work panicked, or the threads are gone.
+    Lost(&'static str),
+}
+
+/// What becomes of a job that leaves the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Done,
+    Refused,
+}
+
+type Job = Box<dyn FnOnce(Fate) + Send>;
+
+/// Hands out work to its threads. Cloning is cheap; the threads end with the last clone.
+#[derive(Clone)]
+pub struct CpuPool {
+    shared: Arc<Shared>,
+    threads: usize,
+    /// Closes the queue when the last clone goes.
+    _open: Arc<Open>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// Something is in the queue, or it is closed.
+    changed: Condvar,
+    clock: Clock,
+    done: AtomicU64,
+}
+
+struct State {
+    queue: FairQueue<Job>,
+    is_closed: bool,
+}
+
+struct Open(Arc<Shared>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.lock().is_closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Shared {
+    /// A poisoned lock has nothing half done behind it: no work is done under it.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CpuPool {
+    /// Starts the threads: half as many as there are processors, at least one. `is_limited`:
+    /// whether addresses and subjects have few places each. The error is one line.
+    pub fn start(processors: usize, clock: Clock, is_limited: bool) -> Result<Self, String> {
+        let threads = (processors / 2).max(1);
+        let places = queue::WAITING * threads;
+        let bounds = if is_limited {
+            Bounds::of(places)
+        } else {
+            Bounds::for_anybody(places)
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: FairQueue::new(bounds),
+                is_closed: false,
+            }),
+            changed: Condvar::new(),
+            clock,
+            done: AtomicU64::new(0),
+        });
+        for n in 0..threads {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new()
+                .name(format!("bcrypt-{n}"))
+                .spawn(move || work(&shared))
+                .map_err(|e| format!("cannot start a thread: {e}"))?;
+        }
+        Ok(Self {
+            _open: Arc::new(Open(Arc::clone(&shared))),
+            shared,
+            threads,
+        })
+    }
+
+    /// How much work was done, which is what a test counts that says "the same work".
+    pub fn done(&self) -> u64 {
+        self.shared.done.load(Ordering::Relaxed)
+    }
+
+    /// How much work waits for a thread.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().queue.len()
+    }
+
+    /// How much work is done at once.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Runs work on the threads, when it is its turn. Work whose future is dropped before
+    /// leaves the queue at once.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        requester: &Requester,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PoolError> {
+        let (answer, result) = oneshot::channel();
+        let shared = Arc::clone(&self.shared);
+        let job: Job = Box::new(move |fate| {
+            if fate == Fate::Refused {
+                // Nobody may wait any more; the same below.
+                let _ = answer.send(Err(PoolError::Overloaded));
+                return;
+            }
+            if answer.is_closed() {
+                return;
+            }
+            let value = work();
+            shared.done.fetch_add(1, Ordering::Relaxed);
+            let _ = answer.send(Ok(value));
+        });
+        let _place = self.enqueue(requester, job)?;
+        result
+            .await
+            .map_err(|_| PoolError::Lost("costly work panicked"))?
+    }
+
+    fn enqueue(&self, requester: &Requester, job: Job) -> Result<Place<'_>, PoolError> {
+        let now = self.shared.clock.steady();
+        let pushed = self.shared.lock().queue.push(requester, job, now);
+        let (ticket, displaced) = pushed.map_err(|_| PoolError::Overloaded)?;
+        self.shared.changed.notify_one();
+        if let Some(displaced) = displaced {
+            displaced(Fate::Refused);
+        }
+        Ok(Place {
+            shared: &self.shared,
+            ticket,
+        })
+    }
+}
+
+/// A place in the queue, which is given up when this is dropped.
+struct Place<'a> {
+    shared: &'a Shared,
+    ticket: Ticket,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let left = self.shared.lock().queue.remove(&self.ticket);
+        // Not under the lock: what the work holds may be large.
+        drop(left);
+    }
+}
+
+fn work(shared: &Shared) {
+    loop {
+        let mut state = shared.lock();
+        let (next, late) = loop {
+            let taken = state.queue.pop(shared.clock.steady());
+            if taken.0.is_some() || !taken.1.is_empty() {
+                break taken;
+            }
+            if state.is_closed {
+                return;
+            }
+            state = (shared.changed.wait(state)).unwrap_or_else(PoisonError::into_inner);
+        };
+        drop(state);
+        for job in late {
+            job(Fate::Refused);
+        }
+        if let Some(job) = next {
+            // Work that panics takes its own answer with it and nothing else.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(Fate::Done)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
