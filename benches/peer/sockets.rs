@@ -98,6 +98,8 @@ fn tokens(options: &Sockets) -> Outcome<Vec<(i64, String)>> {
         Lifetimes {
             plain: lifetime,
             remembered: lifetime,
+            longest: lifetime,
+            token: lifetime,
         },
     );
     let opened = conn.transaction(|conn: &mut Conn| {

@@ -127,9 +127,14 @@ pub enum UserAction {
 pub enum KeysAction {
     /// List the keys and what they are used for.
     List,
-    /// Make a new key, which signs in two seconds; the former ones verify until
-    /// their tokens are gone.
-    Rotate,
+    /// Make a new key, which is published at once and signs after INKPOT_KEY_LEAD; the
+    /// former ones verify until their tokens are gone.
+    Rotate {
+        /// Sign with it in two seconds: others who keep the public keys refuse its tokens
+        /// until they look again.
+        #[arg(long)]
+        now: bool,
+    },
     /// Sign no longer with a key; it verifies until its tokens are gone.
     Retire {
         /// Which one, as listed.

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use chrono::TimeDelta;
+
 use super::args::KeysAction;
 use crate::accounts::actions::keys;
 use crate::accounts::tokens::{KeyInfo, Tokens};
@@ -20,7 +22,14 @@ pub fn run(action: &KeysAction, settings: &Settings, out: &mut impl Write) -> Re
         Tokens::new(&secrets, settings.token_ttl, Clock::system())?.signing_with(settings.jwt_alg);
     let lines = match action {
         KeysAction::List => list(&db, &tokens)?,
-        KeysAction::Rotate => rotate(&db, &tokens)?,
+        KeysAction::Rotate { now } => {
+            let lead = if *now {
+                keys::SHORTEST_LEAD
+            } else {
+                TimeDelta::seconds(settings.key_lead.into())
+            };
+            rotate(&db, &tokens, lead)?
+        }
         KeysAction::Retire { kid } => {
             keys::retire(&db, &tokens, kid).map_err(|why| why.to_string())?;
             vec![format!("retired {kid}")]
@@ -59,8 +68,8 @@ fn list(db: &Db, tokens: &Tokens) -> Result<Vec<String>, String> {
     Ok(keys::list(db, tokens)?.iter().map(line).collect())
 }
 
-fn rotate(db: &Db, tokens: &Tokens) -> Result<Vec<String>, String> {
-    let done = keys::rotate(db, tokens)?;
+fn rotate(db: &Db, tokens: &Tokens, lead: TimeDelta) -> Result<Vec<String>, String> {
+    let done = keys::rotate(db, tokens, lead)?;
     let mut lines = vec![format!(
         "made {} {}, signs from {}",
         done.kid,

@@ -142,6 +142,16 @@ async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String>
                 "{}\t{}\t{state}\t{}\t{username}\t{}",
                 user.user_id, user.role, user.email, user.name
             );
+            // A terminal acts on control characters, which names of earlier versions may have.
+            let line: String = (line.chars())
+                .map(|c| {
+                    if c.is_control() && c != '\t' {
+                        '\u{fffd}'
+                    } else {
+                        c
+                    }
+                })
+                .collect();
             say(out, &line)?;
         }
         offset += AT_ONCE;

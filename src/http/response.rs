@@ -1,5 +1,7 @@
 //! Responses of success: JSON, ETag and Cache-Control.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
@@ -16,17 +18,17 @@ pub enum CacheControl {
     NoStore,
     /// Public reads: anyone, asking whether it is still true at each use.
     NoCache,
-    /// Public keys: anyone, for a second.
-    OneSecond,
+    /// Public keys: anyone, for so many seconds.
+    PublicFor(u32),
 }
 
 impl CacheControl {
     /// The value of the header (RFC 9111 §5.2.2).
-    pub fn value(self) -> &'static str {
+    pub fn value(self) -> Cow<'static, str> {
         match self {
-            Self::NoStore => "no-store",
-            Self::NoCache => "no-cache",
-            Self::OneSecond => "public, max-age=1",
+            Self::NoStore => "no-store".into(),
+            Self::NoCache => "no-cache".into(),
+            Self::PublicFor(seconds) => format!("public, max-age={seconds}").into(),
         }
     }
 }
@@ -59,7 +61,7 @@ pub fn json<T: Serialize>(
 pub fn builder(status: StatusCode, cache_control: CacheControl) -> HttpResponseBuilder {
     let mut response = HttpResponseBuilder::new(status);
     response.insert_header((header::CONTENT_TYPE, "application/json"));
-    response.insert_header((header::CACHE_CONTROL, cache_control.value()));
+    response.insert_header((header::CACHE_CONTROL, cache_control.value().as_ref()));
     response
 }
 
@@ -76,7 +78,7 @@ pub fn cacheable(body: Vec<u8>, content_type: &str, link: Option<&str>) -> Resul
         etag: header(&etag_of(&body))?,
         body,
         content_type: header(content_type)?,
-        cache_control: HeaderValue::from_static(CacheControl::NoCache.value()),
+        cache_control: header(&CacheControl::NoCache.value())?,
         link: link.map(header).transpose()?,
     })
 }

@@ -29,7 +29,7 @@ async fn users_are_listed_searched_and_paged(app: TestApp) {
     for n in 0..25 {
         app.user(&format!("user{n:02}")).await;
     }
-    let body = json!({ "email": "percent@example.org", "name": "100% Sure_!", "password": PASSWORD,
+    let body = json!({ "email": "percent@example.org", "name": "100% Sure_! Ärger Жук", "password": PASSWORD,
                        "username": "Percent-Man" });
     app.anonymous().post("/user/reg", body).await.expect(201);
     let answer = root.get("/user/?page=2&size=10").await;
@@ -59,6 +59,10 @@ async fn users_are_listed_searched_and_paged(app: TestApp) {
         ("e_!", 1),
         ("nobody", 0),
         ("'%20OR%201=1", 0),
+        // Letters of any script, whatever their case.
+        ("%C3%A4rger", 1),
+        ("%C3%84RGER", 1),
+        ("%D0%96%D0%A3%D0%9A", 1),
         ("", 27),
     ] {
         let page = root.get(&format!("/user?q={words}")).await.expect(200);

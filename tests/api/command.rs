@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use diesel::prelude::*;
-use inkpot::core::db::schema::audit;
+use inkpot::core::db::schema::{audit, user};
 use serde_json::{Value, json};
 
 use crate::harness::jobs;
@@ -79,6 +79,19 @@ fn a_fresh_installation_gets_its_first_admin() {
         assert_eq!(server.call("GET", "/user/", &bearer, "").0, 200);
         let (_, out, _) = user(database, &["list"], "");
         assert_eq!(out, "1\tadmin\tactive\troot@example.org\tthe-root\tRoot\n");
+        // A name that an earlier version took.
+        database.with(|conn| {
+            let escapes = user::name.eq("Ro\u{1b}[31m\not");
+            diesel::update(user::table)
+                .set(escapes)
+                .execute(conn)
+                .unwrap();
+        });
+        let (_, out, _) = user(database, &["list"], "");
+        assert_eq!(
+            out,
+            "1\tadmin\tactive\troot@example.org\tthe-root\tRo\u{fffd}[31m\u{fffd}ot\n"
+        );
     });
 }
 
@@ -210,6 +223,17 @@ fn mistakes_are_refused_in_a_line() {
                 &["create", "--email", "a@example.org", "--name", " "],
                 PASSWORD,
                 "--name needs",
+            ),
+            (
+                &[
+                    "create",
+                    "--email",
+                    "a@example.org",
+                    "--name",
+                    "A\u{1b}[31mnn",
+                ],
+                PASSWORD,
+                "--name holds a control character",
             ),
             (
                 &[

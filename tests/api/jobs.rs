@@ -840,6 +840,9 @@ fn the_operator_manages_jobs(backend: Backend) {
 
     let (_, line) = said(&database, &["jobs", "purge", "--older-than-days", "1"]);
     assert_eq!(line, "deleted 0 done jobs\n");
+    let days = u32::MAX.to_string();
+    let (is_done, line) = said(&database, &["jobs", "purge", "--older-than-days", &days]);
+    assert!(is_done && line == "deleted 0 done jobs\n", "{line}");
     let (_, line) = said(&database, &["jobs", "purge"]);
     assert_eq!(line, "deleted 1 done jobs\n");
     settle(ids[1], Disposition::Dead("for good".to_owned()));

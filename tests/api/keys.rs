@@ -21,6 +21,7 @@ use crate::tokens::{Parts, b64, hs256, parts, refused, with_token};
 
 on_both_databases![
     every_algorithm_signs_and_verifies,
+    a_new_key_is_published_long_before_it_signs,
     tokens_outlive_the_rotation_of_their_key,
     another_process_learns_a_key_before_it_signs,
     several_that_start_at_once_share_the_first_key,
@@ -69,8 +70,12 @@ fn blocking<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 fn rotate(app: &TestApp) -> Rotated {
+    rotate_after(app, keys::SHORTEST_LEAD)
+}
+
+fn rotate_after(app: &TestApp, lead: Duration) -> Rotated {
     let state = &app.state;
-    blocking(|| keys::rotate(&state.db, &state.accounts.tokens).unwrap())
+    blocking(|| keys::rotate(&state.db, &state.accounts.tokens, lead).unwrap())
 }
 
 fn retire(app: &TestApp, kid: &str) -> Result<(), String> {
@@ -123,6 +128,36 @@ async fn every_algorithm_signs_and_verifies(app: TestApp) {
         refused(&app, &cut, alg).await;
         refused(&app, &format!("{}.{}.", pieces[0], pieces[1]), alg).await;
     }
+}
+
+async fn a_new_key_is_published_long_before_it_signs(app: TestApp) {
+    app.user("ann").await;
+    for (flags, lead, kept) in [
+        (&["--jwt-alg", "EdDSA"][..], 600, 300),
+        (&["--jwt-alg", "ES256", "--key-lead", "1d"], 86_400, 43_200),
+        (&["--jwt-alg", "ES256", "--key-lead", "2"], 2, 1),
+    ] {
+        let app = TestApp::start(app.database.shared(), flags).await;
+        app.clock.advance(keys::SHORTEST_LEAD);
+        let setting = app.state.settings.key_lead;
+        assert_eq!(setting, lead);
+        let old = kid(&login(&app).await);
+        let Rotated { kid: new, .. } = rotate_after(&app, Duration::seconds(setting.into()));
+        catch_up(&app).await;
+        let answer = app.anonymous().get("/.well-known/jwks.json").await;
+        let age = format!("public, max-age={kept}");
+        assert_eq!(answer.header("cache-control"), age);
+        let published = answer.expect(200).to_string();
+        assert!(published.contains(&new) && published.contains(&old));
+        app.clock
+            .advance(Duration::seconds(setting.into()) - Duration::microseconds(1));
+        assert_eq!(kid(&login(&app).await), old);
+        app.clock.advance(Duration::microseconds(1));
+        assert_eq!(kid(&login(&app).await), new);
+    }
+    // Where none is published, the first one may sign soon.
+    let answer = app.anonymous().get("/.well-known/jwks.json").await;
+    assert_eq!(answer.header("cache-control"), "public, max-age=1");
 }
 
 async fn tokens_outlive_the_rotation_of_their_key(app: TestApp) {
@@ -534,7 +569,7 @@ async fn what_is_published_is_public(app: TestApp) {
     ] {
         app = restarted(app, alg).await;
         let answer = app.anonymous().get("/.well-known/jwks.json").await;
-        assert_eq!(answer.header("cache-control"), "public, max-age=1");
+        assert_eq!(answer.header("cache-control"), "public, max-age=300");
         let set = answer.expect(200);
         let keys = set["keys"].as_array().unwrap();
         let own = kid(&login(&app).await);
@@ -662,7 +697,7 @@ fn processes_take_over_a_new_key(backend: Backend, alg: &str) {
 
     let mut tokens = vec![login_at(&one), login_at(&two)];
     assert_eq!(kid(&tokens[0]), kid(&tokens[1]));
-    let made = command_line(&database, alg, &["rotate"]).unwrap();
+    let made = command_line(&database, alg, &["rotate", "--now"]).unwrap();
     let words: Vec<&str> = made.split_whitespace().collect();
     let (new, activates) = (words[1], words[5]);
     assert_eq!(made, format!("made {new} {alg}, signs from {activates}\n"));
@@ -721,6 +756,12 @@ fn the_command_line_tells_keys_and_no_secrets() {
         assert_eq!(lines[0], first.trim_end());
         assert!(lines[1].starts_with(&format!("{stored} HS256 next, signs from 2")));
         assert!(lines[1].contains(", created 2"), "{second}");
+        let activates = DateTime::parse_from_rfc3339(made.split_whitespace().nth(5).unwrap());
+        let lead = activates.unwrap().to_utc() - Utc::now();
+        assert!(
+            lead > Duration::minutes(9) && lead <= Duration::minutes(10),
+            "{made}"
+        );
         let retired = command_line(&database, "HS256", &["retire", stored]).unwrap();
         assert_eq!(retired, format!("retired {stored}\n"));
         assert!(list().contains(" HS256 verifies until 2"));

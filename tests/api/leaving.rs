@@ -221,6 +221,9 @@ async fn an_author_of_many_posts_is_gone_at_once(app: TestApp) {
     assert_eq!(users["users"].as_array().unwrap().len(), 2);
     let audit = root.get("/audit?user=1").await.expect(200);
     assert_eq!(audit["audit"][0]["action"], Action::Deleted.name());
+    for entry in audit["audit"].as_array().unwrap() {
+        assert_eq!(entry["ip"], "", "{entry}");
+    }
 
     // Who takes the address is somebody else.
     let again = app.user("ann").await;

@@ -99,6 +99,15 @@ fn fill(conn: &mut Conn) {
         &format!("1 + n % 3, {key}, '', 0, '', '', {NOW}"),
         USERS,
     );
+    for (user, number) in [("1", 3000), ("n", USERS)] {
+        rows(
+            conn,
+            "audit",
+            "at, user_id, action, ip, request_id, detail",
+            &format!("{NOW}, {user}, 'logged_in', '192.0.2.1', '', ''"),
+            number,
+        );
+    }
     insert_jobs(conn, USERS, "'done', NULL");
     insert_jobs(conn, 3000, "'dead', NULL");
     insert_jobs(conn, 3000, "'waiting', '2026-01-01 00:00:00'");
@@ -180,6 +189,8 @@ fn of_sessions() -> Vec<(&'static str, Work)> {
     let lifetimes = || Lifetimes {
         plain: chrono::TimeDelta::days(1),
         remembered: chrono::TimeDelta::days(1),
+        longest: chrono::TimeDelta::days(1),
+        token: chrono::TimeDelta::days(1),
     };
     vec![
         case("refresh", move |conn| {
@@ -327,7 +338,7 @@ fn what_locks_goes_along_an_index(backend: Backend) {
         Conn::Sqlite(_) => "ANALYZE",
         Conn::Mysql(_) => {
             "ANALYZE TABLE post, post_tag, post_count, post_words, content, user, session, \
-             session_event, code, job, idempotency, post_unindexed"
+             session_event, code, job, idempotency, post_unindexed, audit"
         }
     };
     conn.batch_execute(analyze).unwrap();

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 on_both_databases![
     a_refresh_gives_a_new_pair,
     a_remembered_session_lasts_two_weeks_from_its_last_refresh,
+    no_refresh_makes_a_session_last_longer_than_it_may,
     a_used_token_gets_the_same_successor_until_that_was_used,
     a_used_token_that_comes_back_ends_the_session,
     a_token_of_two_generations_ago_ends_it_at_once,
@@ -93,6 +94,31 @@ async fn a_remembered_session_lasts_two_weeks_from_its_last_refresh(app: TestApp
     refresh(&app, &third["refresh_token"])
         .await
         .problem("invalid_token");
+}
+
+async fn no_refresh_makes_a_session_last_longer_than_it_may(app: TestApp) {
+    let flags = ["--session-max", "2h", "--token-ttl", "1h"];
+    let app = TestApp::start(app.database, &flags).await;
+    app.user("ann").await;
+    let body = json!({ "account": "ann@example.org", "password": PASSWORD, "remembered": true });
+    let mut pair = app.anonymous().post("/user/login", body).await.expect(200);
+    let refresh = async |pair: &Value| {
+        let body = json!({ "refresh_token": pair["refresh_token"] });
+        app.anonymous().post("/user/refresh", body).await
+    };
+    for _ in 0..2 {
+        app.clock.advance(chrono::TimeDelta::minutes(30));
+        pair = refresh(&pair).await.expect(200);
+    }
+    // A token of an hour fits no more, nor when it is asked for again.
+    app.clock.advance(chrono::TimeDelta::seconds(1));
+    refresh(&pair).await.problem("invalid_token");
+    let last = app.client_of(&pair);
+    app.clock.advance(chrono::TimeDelta::minutes(59));
+    last.get("/user/me").await.expect(200);
+    // Half a minute beyond its end a token may be taken.
+    app.clock.advance(chrono::TimeDelta::minutes(2));
+    last.get("/user/me").await.problem("invalid_token");
 }
 
 async fn a_used_token_gets_the_same_successor_until_that_was_used(app: TestApp) {

@@ -115,7 +115,12 @@ fn delete(
         enqueue_deletion(conn, user_id, now)?;
     }
     let entry = NewAuditEntry::new(Action::Deleted, user_id, actor);
-    audit::insert(conn, entry, client, now)?;
+    let mut client = client.clone();
+    if actor == Actor::User(user_id) {
+        // As of all that is kept of them.
+        client.ip.clear();
+    }
+    audit::insert(conn, entry, &client, now)?;
     let whom = (user_id, user.email.as_str());
     notifications::enqueue_notice(conn, Notice::AccountDeleted, whom, language, now)?;
     sessions::announce(conn, Revocation::User(user_id), now)?;

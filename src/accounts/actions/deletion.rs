@@ -8,12 +8,14 @@
 
 use diesel::result::QueryResult;
 
-use crate::accounts::storage::{sessions, users};
+use crate::accounts::storage::{audit, sessions, users};
 use crate::core::db::Conn;
 use crate::posts::actions::of_author;
 
 /// Rows of each kind that one transaction deletes.
 pub const PIECE: usize = 200;
+/// Entries of the audit that lose their address in one: a column of small rows.
+const ADDRESSES: usize = 1000;
 
 /// What one piece was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +27,18 @@ pub struct Piece {
 }
 
 /// Deletes some of what a user has whose row the transaction holds: posts, keys of requests
-/// and sessions, all of which may be many.
+/// and sessions, all of which may be many; and takes the addresses off the audit of them.
 pub fn delete_some(conn: &mut Conn, user_id: i64) -> QueryResult<Piece> {
     let limit = i64::try_from(PIECE).unwrap_or(i64::MAX);
     let posts = of_author::delete_some_of(conn, user_id, limit)?;
     let keys = of_author::delete_some_keys_of(conn, user_id, limit)?;
     let sessions = sessions::delete_some_of(conn, user_id, limit)?;
+    let limit = i64::try_from(ADDRESSES).unwrap_or(i64::MAX);
+    let addresses = audit::forget_some_addresses_of(conn, user_id, limit)?;
+    let is_all = [posts, keys, sessions].iter().all(|some| *some < PIECE);
     Ok(Piece {
         posts,
-        is_all: [posts, keys, sessions].iter().all(|some| *some < PIECE),
+        is_all: is_all && addresses < ADDRESSES,
     })
 }
 

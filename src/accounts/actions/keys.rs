@@ -14,9 +14,9 @@ use crate::core::db::{Conn, Db, DbError, dialect};
 use crate::core::settings::{JwtAlg, MAX_TOKEN_TTL};
 use crate::core::telemetry::chain::Chain;
 
-/// How long before it signs a key is told: every process reads the table twice in
-/// that time, and what verifiers keep of the public keys has ended.
-const LEAD: Duration = Duration::seconds(2);
+/// How long before it signs a key is told at least: every process reads the table twice in
+/// that time. Enough for a first key, of which no verifier has kept anything.
+pub const SHORTEST_LEAD: Duration = Duration::seconds(2);
 
 /// A new key of the algorithm that tokens are signed with.
 fn generate(tokens: &Tokens) -> Result<NewKey, String> {
@@ -90,7 +90,7 @@ fn first(
             return Ok(rows);
         }
         let now = clock.now();
-        signing_keys::insert(conn, &new, now, now + LEAD)?;
+        signing_keys::insert(conn, &new, now, now + SHORTEST_LEAD)?;
         signing_keys::load_all(conn)
     })
 }
@@ -106,10 +106,11 @@ pub struct Rotated {
     pub deleted: usize,
 }
 
-/// Makes a new key of the algorithm, which takes over from the former ones when all
-/// processes know it. Deletes keys whose tokens are gone, and encrypts what is left
+/// Makes a new key of the algorithm, which takes over from the former ones after `lead`: when
+/// all processes know it, and verifiers who keep the public keys. Deletes keys whose tokens are gone, and encrypts what is left
 /// under the first secret, so that the others may leave the list.
-pub fn rotate(db: &Db, tokens: &Tokens) -> Result<Rotated, String> {
+pub fn rotate(db: &Db, tokens: &Tokens, lead: Duration) -> Result<Rotated, String> {
+    let lead = lead.max(SHORTEST_LEAD);
     let new = generate(tokens)?;
     let rows = db
         .read_blocking(&signing_keys::load_all)
@@ -130,11 +131,11 @@ pub fn rotate(db: &Db, tokens: &Tokens) -> Result<Rotated, String> {
         for (kid, old, new) in sealed_again.iter().flatten() {
             signing_keys::reseal(conn, kid, old, new)?;
         }
-        signing_keys::retire_all(conn, new.alg, now + LEAD)?;
-        signing_keys::insert(conn, &new, now, now + LEAD)?;
+        signing_keys::retire_all(conn, new.alg, now + lead)?;
+        signing_keys::insert(conn, &new, now, now + lead)?;
         Ok(Rotated {
             kid: new.kid.clone(),
-            activates: now + LEAD,
+            activates: now + lead,
             deleted,
         })
     })

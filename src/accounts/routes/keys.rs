@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::Accounts;
 use crate::accounts::tokens::{KeyInfo, Use};
+use crate::core::settings::Settings;
 use crate::error::Error;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, CacheControl};
@@ -20,8 +21,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             Operation::new("getKeys", "service", "The public keys that verify tokens")
                 .description(
                     "A JWK set (RFC 7517) of the keys whose tokens are taken now or will be. Empty when tokens are \
-                     signed with a secret. A new key is in it for two seconds before it signs; look again when a \
-                     token names a `kid` that you do not know, and take only the algorithm that the key has.",
+                     signed with a secret. A new key is in it for ten minutes (a setting) before it signs, and `Cache-Control` \
+                     lets the set be kept for half of that; look again when a token names a `kid` that you do not know, and take only the algorithm that the key has.",
                 )
                 .answers::<JsonWebKeys>(
                     StatusCode::OK,
@@ -81,12 +82,20 @@ impl JsonWebKey {
     }
 }
 
-async fn keys(app: Data<Accounts>) -> Result<HttpResponse, Error> {
+async fn keys(app: Data<Accounts>, settings: Data<Settings>) -> Result<HttpResponse, Error> {
     let keys = app.tokens.list();
-    let rendered = response::render(&JsonWebKeys {
-        keys: keys.into_iter().filter_map(JsonWebKey::of).collect(),
-    })?;
-    Ok(response::builder(StatusCode::OK, CacheControl::OneSecond)
-        .insert_header((header::ETAG, rendered.etag))
-        .body(rendered.body))
+    let keys: Vec<_> = keys.into_iter().filter_map(JsonWebKey::of).collect();
+    // Kept for half of the time in which a new key is published and does not sign, a set has it
+    // when it does. None is kept where there is no key: the first one signs soon.
+    let kept = if keys.is_empty() {
+        1
+    } else {
+        settings.key_lead / 2
+    };
+    let rendered = response::render(&JsonWebKeys { keys })?;
+    Ok(
+        response::builder(StatusCode::OK, CacheControl::PublicFor(kept))
+            .insert_header((header::ETAG, rendered.etag))
+            .body(rendered.body),
+    )
 }

@@ -1,4 +1,4 @@
-//! The audit as it is kept: rows that stay, and log lines. Neither has an address, a
+//! The audit as it is kept: rows that stay, and log lines. Neither has a mail address, a
 //! password or a token in it.
 
 use chrono::NaiveDateTime;
@@ -54,6 +54,24 @@ pub fn insert(
         );
     }
     Ok(())
+}
+
+/// Takes the addresses off some entries of a user who is deleted; gives off how many.
+pub fn forget_some_addresses_of(conn: &mut Conn, user_id: i64, limit: i64) -> QueryResult<usize> {
+    let ids: Vec<i64> = audit::table
+        .filter(audit::user_id.eq(user_id))
+        .filter(audit::ip.ne(""))
+        .order(audit::audit_id)
+        .limit(limit)
+        .select(audit::audit_id)
+        .load(conn)?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
+    diesel::update(audit::table.filter(audit::audit_id.eq_any(&ids)))
+        .set(audit::ip.eq(""))
+        .execute(conn)?;
+    Ok(ids.len())
 }
 
 /// `limit` entries after the first `offset`, newest first, of one user or of all, and

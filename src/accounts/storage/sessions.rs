@@ -28,7 +28,8 @@ pub fn open(
     client: &ClientInfo,
     (now, lifetimes): (NaiveDateTime, Lifetimes),
 ) -> QueryResult<OpenSession> {
-    let expires = now + lifetimes.of(remembered);
+    // Settings that leave no time for a token are refused.
+    let expires = lifetimes.end(remembered, now, now).unwrap_or(now);
     diesel::insert_into(session::table)
         .values((
             session::user_id.eq(user_id),
@@ -84,6 +85,9 @@ pub fn refresh(
         if !keys.is_genuine(&token, &row.nonce) || token.generation > row.generation {
             return Ok(Refreshed::Unknown);
         }
+        let Some(expires) = lifetimes.end(row.remembered, row.created, now) else {
+            return Ok(Refreshed::Unknown);
+        };
         let opened = |refresh_token, expires| OpenSession {
             session_id: row.session_id,
             remembered: row.remembered,
@@ -92,7 +96,6 @@ pub fn refresh(
         };
         if token.generation == row.generation {
             let next = keys.make(row.session_id, row.generation + 1, &row.nonce);
-            let expires = now + lifetimes.of(row.remembered);
             let is_ours = diesel::update(
                 session::table
                     .find(row.session_id)

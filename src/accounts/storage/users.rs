@@ -383,7 +383,7 @@ pub fn load_page(
         let mut query = user::table.filter(user::role.ne(DELETED)).into_boxed();
         if let Some(pattern) = &pattern {
             query = query.filter(
-                lower(user::name)
+                dialect::lower(user::name)
                     .like(pattern.clone())
                     .escape('!')
                     .or(user::email_key.like(pattern.clone()).escape('!'))
@@ -404,8 +404,6 @@ pub fn load_page(
         .load(conn)?;
     Ok((users, count))
 }
-
-diesel::define_sql_function! { fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text; }
 
 /// Replaces a password hash that was made with another cost, unless it has changed since.
 pub fn replace_password_hash(

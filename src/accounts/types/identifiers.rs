@@ -121,6 +121,9 @@ pub struct Name(pub String);
 impl Name {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let text = text.trim();
+        if text.chars().any(char::is_control) {
+            return Err(Fault(Code::ControlCharacter, "holds a control character"));
+        }
         match text.chars().count() {
             0 => Err(Fault(
                 Code::NameEmpty,

@@ -135,6 +135,7 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
         format!("./{text}")
     };
     let mut conn = SqliteConnection::establish(&plain)?;
+    dialect::fold_all_letters(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
     // One statement each: a batch ends silently at the first busy answer, and
     // waiting must be on before anything needs it.
     for pragma in [

@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use chrono::NaiveDateTime;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
@@ -24,7 +25,8 @@ use public_url::PublicUrl;
 const MAX_CONTENT_LIMIT: u64 = 15 * 1024 * 1024;
 
 /// Seconds; no session lasts longer without a refresh.
-const YEAR: u32 = 31_536_000;
+const DAY: u32 = 86_400;
+const YEAR: u32 = 365 * DAY;
 
 /// No token lives longer, whatever the setting.
 pub const MAX_TOKEN_TTL: u32 = 86_400;
@@ -95,15 +97,28 @@ pub enum Switch {
 pub struct Lifetimes {
     pub plain: chrono::Duration,
     pub remembered: chrono::Duration,
+    /// From the login on, however often it is refreshed.
+    pub longest: chrono::Duration,
+    /// Of a token, which ends with its session at the latest.
+    pub token: chrono::Duration,
 }
 
 impl Lifetimes {
-    pub fn of(&self, remembered: bool) -> chrono::Duration {
-        if remembered {
+    /// When a session ends that was opened at `created`, is used now and not again; `None`
+    /// when what is left of it is too short for another token.
+    pub fn end(
+        &self,
+        remembered: bool,
+        created: NaiveDateTime,
+        now: NaiveDateTime,
+    ) -> Option<NaiveDateTime> {
+        let end = created + self.longest;
+        let unused = if remembered {
             self.remembered
         } else {
             self.plain
-        }
+        };
+        (now + self.token <= end).then(|| (now + unused).min(end))
     }
 }
 
@@ -172,6 +187,11 @@ pub struct Settings {
     )]
     pub jwt_alg: JwtAlg,
 
+    /// How long a new key is published before it signs: seconds, or a number with s, m, h or d
+    #[arg(long, env = "INKPOT_KEY_LEAD", global = true, value_name = "TIME", default_value_t = 600,
+          value_parser = seconds(2, DAY))]
+    pub key_lead: u32,
+
     /// How long a token lives: seconds, or a number with s, m, h or d
     #[arg(long, env = "INKPOT_TOKEN_TTL", global = true, value_name = "TIME", default_value_t = 3600,
           value_parser = seconds(60, MAX_TOKEN_TTL))]
@@ -187,6 +207,12 @@ pub struct Settings {
     #[arg(long, env = "INKPOT_REMEMBER_TTL", global = true, value_name = "TIME", default_value_t = 1_209_600,
           value_parser = seconds(60, YEAR))]
     pub remember_ttl: u32,
+
+    /// How long a session lasts from its login, however often it is refreshed: seconds, or a
+    /// number with s, m, h or d
+    #[arg(long, env = "INKPOT_SESSION_MAX", global = true, value_name = "TIME", default_value_t = YEAR,
+          value_parser = seconds(60, 10 * YEAR))]
+    pub session_max: u32,
 
     /// Work factor of bcrypt, 4 to 31; each step doubles the time of a login
     #[arg(long, env = "INKPOT_BCRYPT_COST", global = true, value_name = "COST", default_value_t = 12,
@@ -359,6 +385,7 @@ impl Settings {
         for (name, ttl) in [
             ("INKPOT_SESSION_TTL", self.session_ttl),
             ("INKPOT_REMEMBER_TTL", self.remember_ttl),
+            ("INKPOT_SESSION_MAX", self.session_max),
         ] {
             if ttl < self.token_ttl {
                 return Err(format!(
@@ -396,6 +423,8 @@ impl Settings {
         Lifetimes {
             plain: chrono::Duration::seconds(i64::from(self.session_ttl)),
             remembered: chrono::Duration::seconds(i64::from(self.remember_ttl)),
+            longest: chrono::Duration::seconds(i64::from(self.session_max)),
+            token: chrono::Duration::seconds(i64::from(self.token_ttl)),
         }
     }
 
@@ -434,7 +463,25 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// Refuses secrets that can be guessed: an HS256 key has at least as many bits as
+/// What is in secrets that stand in manuals and are copied from there.
+const EXAMPLES: [&str; 14] = [
+    "your-256-bit-secret",
+    "your-384-bit-secret",
+    "your-512-bit-secret",
+    "your_secret",
+    "your-secret",
+    "your_jwt_secret",
+    "your-jwt-secret",
+    "changeme",
+    "change-me",
+    "change_me",
+    "change this",
+    "replace-me",
+    "replace_me",
+    "django-insecure",
+];
+
+/// Refuses secrets that can be guessed: those of manuals, those that repeat themselves; and an HS256 key has at least as many bits as
 /// its hash (RFC 7518 §3.2), and one that repeats a few characters has not.
 pub fn check_secret(secret: &[u8]) -> Result<(), String> {
     if secret.len() < 32 {
@@ -443,12 +490,26 @@ pub fn check_secret(secret: &[u8]) -> Result<(), String> {
             secret.len()
         ));
     }
+    let made = "make one with: openssl rand -base64 48";
+    let small = String::from_utf8_lossy(secret).to_lowercase();
+    if let Some(word) = EXAMPLES.iter().find(|word| small.contains(*word)) {
+        return Err(format!(
+            "the secret is an example, it has {word:?} in it; {made}"
+        ));
+    }
+    // A key that is told in a few bytes: a text again and again, or a row of letters.
+    let half = secret.len() / 2;
+    let repeats = |period: usize| secret.iter().zip(&secret[period..]).all(|(a, b)| a == b);
+    let steps = secret.windows(2).filter(|two| two[0].abs_diff(two[1]) <= 1);
+    if (1..=half).any(repeats) || steps.count() > secret.len() * 2 / 3 {
+        return Err(format!("the secret repeats itself; {made}"));
+    }
     let mut seen = [false; 256];
     for byte in secret {
         seen[usize::from(*byte)] = true;
     }
     if seen.iter().filter(|s| **s).count() < 10 {
-        return Err("the secret is too uniform; make one with: openssl rand -base64 48".to_owned());
+        return Err(format!("the secret is too uniform; {made}"));
     }
     Ok(())
 }

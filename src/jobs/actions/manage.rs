@@ -64,7 +64,10 @@ pub async fn retry_dead(jobs: &Jobs) -> Result<usize, DbError> {
 
 /// Deletes the jobs of a status that ended longer ago than `age`; gives how many.
 pub async fn purge(jobs: &Jobs, status: JobStatus, age: TimeDelta) -> Result<usize, DbError> {
-    let before = jobs.clock.now() - age;
+    // Nothing is older than time itself.
+    let Some(before) = jobs.clock.now().checked_sub_signed(age) else {
+        return Ok(0);
+    };
     let mut deleted = 0;
     loop {
         let some = jobs

@@ -74,6 +74,8 @@ fn insert_one(conn: &mut Conn, n: usize) -> QueryResult<Person> {
     let lifetimes = Lifetimes {
         plain: LIFETIME,
         remembered: LIFETIME,
+        longest: LIFETIME,
+        token: LIFETIME,
     };
     let opened = sessions::open(
         conn,

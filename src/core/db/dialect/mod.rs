@@ -22,6 +22,17 @@ pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
 
+diesel::define_sql_function! {
+    /// A text in lower case, letters of all scripts.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// Has `lower` on SQLite do what it does on MySQL: SQLite's own leaves all letters beyond
+/// ASCII as they are.
+pub fn fold_all_letters(conn: &mut SqliteConnection) -> QueryResult<()> {
+    lower_utils::register_impl(conn, |text: String| text.to_lowercase())
+}
+
 /// The id that this connection's last `INSERT` was given. (`RETURNING` exists on
 /// SQLite and MariaDB, not on MySQL.)
 pub fn last_insert(conn: &mut Conn) -> QueryResult<i64> {
