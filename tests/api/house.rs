@@ -124,24 +124,41 @@ fn module_of(file: &str) -> String {
     }
 }
 
+/// How a path of this crate begins, but for those that begin with a module below.
+const STARTS: [&str; 3] = ["crate::", "super::", "self::"];
+
 /// The paths that a file uses, from `crate` on, without its tests.
 fn paths(file: &str, text: &str) -> BTreeSet<String> {
     let module = module_of(file);
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    // Tests stand at the end; a file of tests is named anywhere.
+    let text = text
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or_default();
     let code: String = text
         .lines()
         .map(|line| line.split("//").next().unwrap_or_default())
         .collect::<Vec<_>>()
         .join("\n");
     let mut found = BTreeSet::new();
-    for start in ["crate::", "super::", "self::"] {
+    for start in STARTS {
         for (at, _) in code.match_indices(start) {
             let is_inside = code[..at]
                 .chars()
                 .next_back()
                 .is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':' || c == '$');
-            if !is_inside {
+            // A place that may see something, as in `pub(in crate::core)`, is no import.
+            if !is_inside && !code[..at].ends_with("(in ") {
                 spread(&code[at..], &module, &mut found);
+            }
+        }
+    }
+    // The rest of what is imported is a module below this one, or another crate's.
+    for start in ["use ", "pub use "] {
+        for (at, _) in code.match_indices(&format!("\n{start}")) {
+            let path = &code[at + 1 + start.len()..];
+            if !STARTS.iter().any(|start| path.starts_with(start)) {
+                spread(path, &module, &mut found);
             }
         }
     }
@@ -303,6 +320,16 @@ fn trees_of_imports_are_taken_apart() {
         assert!(found.contains(path), "{path} in {found:?}");
     }
     assert_eq!(found.len(), 6, "{found:?}");
+}
+
+#[test]
+fn what_stands_below_tests_that_are_a_file_and_modules_below_are_seen() {
+    let text = "mod b;\n#[cfg(test)]\nmod tests;\nmod c;\n\nuse b::D;\npub use c::{E, F};\nuse crate::g;\n\
+                pub(in crate::h) fn i() {}\n\
+                #[cfg(test)]\nmod tests {\n    use crate::no;\n}\n";
+    let found = paths("a/mod.rs", text);
+    let expected = ["a::b::D", "a::c::E", "a::c::F", "g"];
+    assert_eq!(found, expected.map(str::to_owned).into());
 }
 
 #[test]

@@ -22,9 +22,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 pub use self::event::{Event, Message, Report};
-pub use self::subscribers::Subscribers;
 use self::wire::{Head, Kind};
 use super::freshness::Freshness;
+
+/// Who acts on what, put together before there is a bus.
+pub type Subscribers = subscribers::Subscribers<Bus>;
 
 /// How long nothing may come back by the transport before it counts as away.
 const SILENCE: Duration = Duration::from_millis(800);

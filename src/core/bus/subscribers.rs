@@ -4,21 +4,29 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Bus;
 use super::event::{Event, Message, Report};
 
 /// The subscribers of a process. Each is called on the thread that publishes, in the order
-/// in which they subscribed.
-#[derive(Default)]
-pub struct Subscribers {
+/// in which they subscribed, with the bus `B` where it may have to answer.
+pub struct Subscribers<B> {
     topics: HashMap<&'static str, Topic>,
-    messages: HashMap<&'static str, OnMessage>,
-    reports: Vec<OnReport>,
+    messages: HashMap<&'static str, OnMessage<B>>,
+    reports: Vec<OnReport<B>>,
 }
 
 type OnEvent = Box<dyn Fn(&dyn Any) + Send + Sync>;
-type OnMessage = Box<dyn Fn(&Bus, &str, &[u8]) + Send + Sync>;
-type OnReport = Box<dyn Fn(&Bus, Report<'_>) + Send + Sync>;
+type OnMessage<B> = Box<dyn Fn(&B, &str, &[u8]) + Send + Sync>;
+type OnReport<B> = Box<dyn Fn(&B, Report<'_>) + Send + Sync>;
+
+impl<B> Default for Subscribers<B> {
+    fn default() -> Self {
+        Self {
+            topics: HashMap::new(),
+            messages: HashMap::new(),
+            reports: Vec::new(),
+        }
+    }
+}
 
 /// All that want events of one type.
 struct Topic {
@@ -32,7 +40,7 @@ fn read<E: Event>(text: &[u8]) -> Option<Box<dyn Any>> {
     Some(Box::new(event))
 }
 
-impl Subscribers {
+impl<B> Subscribers<B> {
     /// Has `subscriber` act on events, of this process and of others.
     pub fn on<S, E>(&mut self, subscriber: &Arc<S>, act: impl Fn(&S, &E) + Send + Sync + 'static)
     where
@@ -56,13 +64,13 @@ impl Subscribers {
     pub fn on_message<S, M>(
         &mut self,
         subscriber: &Arc<S>,
-        act: impl Fn(&S, &Bus, &str, M) + Send + Sync + 'static,
+        act: impl Fn(&S, &B, &str, M) + Send + Sync + 'static,
     ) where
         S: Send + Sync + 'static,
         M: Message,
     {
         let subscriber = Arc::clone(subscriber);
-        let receive = move |bus: &Bus, from: &str, text: &[u8]| {
+        let receive = move |bus: &B, from: &str, text: &[u8]| {
             if let Ok(message) = serde_json::from_slice(text) {
                 act(&subscriber, bus, from, message);
             }
@@ -74,7 +82,7 @@ impl Subscribers {
     pub fn on_report<S>(
         &mut self,
         subscriber: &Arc<S>,
-        act: impl Fn(&S, &Bus, Report<'_>) + Send + Sync + 'static,
+        act: impl Fn(&S, &B, Report<'_>) + Send + Sync + 'static,
     ) where
         S: Send + Sync + 'static,
     {
@@ -97,13 +105,13 @@ impl Subscribers {
         }
     }
 
-    pub(super) fn receive_message(&self, bus: &Bus, from: &str, name: &str, text: &[u8]) {
+    pub(super) fn receive_message(&self, bus: &B, from: &str, name: &str, text: &[u8]) {
         if let Some(receive) = self.messages.get(name) {
             receive(bus, from, text);
         }
     }
 
-    pub(super) fn report(&self, bus: &Bus, report: Report<'_>) {
+    pub(super) fn report(&self, bus: &B, report: Report<'_>) {
         for act in &self.reports {
             act(bus, report);
         }

@@ -11,7 +11,8 @@ use diesel::result::{ConnectionError, ConnectionResult, QueryResult};
 use diesel::{Connection, SqliteConnection};
 
 use super::breaker::Breaker;
-use super::dialect::{self, ErrorClass};
+use super::dialect::errors::{ErrorClass, error_class, is_too_many_connections};
+use super::dialect::letters::fold_all_letters;
 use super::mysql::MysqlConnection;
 
 /// How long SQLite waits for the lock of another process before a statement fails.
@@ -96,7 +97,9 @@ pub use multi::Conn;
 
 /// The derive's public names stay in here: only the enum leaves.
 mod multi {
-    use super::{MysqlConnection, SqliteConnection};
+    use diesel::SqliteConnection;
+
+    use crate::core::db::mysql::MysqlConnection;
 
     /// A connection to either database. What differs between them is in
     /// [`dialect`](crate::core::db::dialect), nowhere else.
@@ -135,7 +138,7 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
         format!("./{text}")
     };
     let mut conn = SqliteConnection::establish(&plain)?;
-    dialect::fold_all_letters(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    fold_all_letters(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
     // One statement each: a batch ends silently at the first busy answer, and
     // waiting must be on before anything needs it.
     for pragma in [
@@ -157,7 +160,7 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
 fn retry_while_locked(mut run: impl FnMut() -> QueryResult<()>) -> QueryResult<()> {
     for _ in 0..WAL_ATTEMPTS {
         match run() {
-            Err(error) if dialect::error_class(&error) == ErrorClass::LockTimeout => {
+            Err(error) if error_class(&error) == ErrorClass::LockTimeout => {
                 std::thread::sleep(WAL_RETRY_PAUSE);
             }
             done => return done,
@@ -210,7 +213,7 @@ impl r2d2::ManageConnection for ConnectionManager {
             }
             Err(error) => {
                 // With one connection too many, those that there are work.
-                if !dialect::is_too_many_connections(&error.to_string()) {
+                if !is_too_many_connections(&error.to_string()) {
                     self.breaker.failed(&error.to_string());
                 }
                 Err(error)

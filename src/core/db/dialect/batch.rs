@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use diesel::connection::SimpleConnection;
 use diesel::result::QueryResult;
 
-use crate::core::db::Conn;
+use crate::core::db::connection::Conn;
 
 /// Slots that a block's count is spread over on MySQL: with fewer, publishers queue
 /// behind each other's commits; with more, readers add up more rows.

@@ -2,7 +2,8 @@
 
 use diesel::result::{DatabaseErrorKind, Error};
 
-use crate::core::db::mysql::TIMED_OUT;
+/// The text of the error when no answer came in time.
+pub(in crate::core::db) const TIMED_OUT: &str = "no answer from the database within its deadline";
 
 /// What the caller can do about an error of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::batch::Batch;
-use crate::core::db::Conn;
+use crate::core::db::connection::Conn;
 
 diesel::table! {
     /// On MySQL.

@@ -6,32 +6,21 @@ use diesel::prelude::*;
 use diesel::result::QueryResult;
 
 mod batch;
-mod errors;
+pub(super) mod errors;
 mod full_text;
+pub(super) mod letters;
 mod migration_lock;
 
 use super::connection::Conn;
 use super::schema::{idempotency, job, post, post_unindexed, user};
 pub use batch::Batch;
-pub use errors::{
-    ErrorClass, class_of_message, error_class, is_missing_table, is_too_many_connections,
-};
+pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
+pub use letters::lower;
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
-
-diesel::define_sql_function! {
-    /// A text in lower case, letters of all scripts.
-    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
-}
-
-/// Has `lower` on SQLite do what it does on MySQL: SQLite's own leaves all letters beyond
-/// ASCII as they are.
-pub fn fold_all_letters(conn: &mut SqliteConnection) -> QueryResult<()> {
-    lower_utils::register_impl(conn, |text: String| text.to_lowercase())
-}
 
 /// The id that this connection's last `INSERT` was given. (`RETURNING` exists on
 /// SQLite and MariaDB, not on MySQL.)

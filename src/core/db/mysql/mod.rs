@@ -32,14 +32,13 @@ use mysql_async::Opts;
 use self::options::options;
 use self::session::SessionError;
 use super::connection::Role;
-use super::{deadline, dialect};
+use super::deadline;
+use super::dialect::errors::{TIMED_OUT, class_of_message};
 
 /// How long connecting may take, TLS and authentication included.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// A statement of a migration takes as long as it takes.
 const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
-/// The text of the error when no answer came in time.
-pub(super) const TIMED_OUT: &str = "no answer from the database within its deadline";
 
 type Row = <AsyncMysqlConnection as AsyncConnectionCore>::Row<'static, 'static>;
 
@@ -340,7 +339,7 @@ fn is_temporary(error: &mysql_async::Error) -> bool {
     match error {
         mysql_async::Error::Io(mysql_async::IoError::Tls(_)) => false,
         mysql_async::Error::Io(_) => true,
-        mysql_async::Error::Server(error) => dialect::class_of_message(&error.message).is_some(),
+        mysql_async::Error::Server(error) => class_of_message(&error.message).is_some(),
         _ => false,
     }
 }
