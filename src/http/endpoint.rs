@@ -1,6 +1,7 @@
 //! The route table: each endpoint is its handlers and its description at once, so
 //! that `openapi.yaml`, the `Allow` header and the router cannot disagree.
 
+use std::borrow::Cow;
 use std::future::ready;
 
 use actix_web::http::{Method, StatusCode};
@@ -192,7 +193,7 @@ pub struct Operation {
     id: &'static str,
     summary: &'static str,
     tag: &'static str,
-    description: &'static str,
+    description: Cow<'static, str>,
     needs_token: bool,
     may_have_token: bool,
     parameters: Vec<Parameter>,
@@ -228,7 +229,7 @@ impl Operation {
             id,
             summary,
             tag,
-            description: "",
+            description: Cow::Borrowed(""),
             needs_token: false,
             may_have_token: false,
             parameters: Vec::new(),
@@ -244,8 +245,8 @@ impl Operation {
         }
     }
 
-    pub fn description(mut self, text: &'static str) -> Self {
-        self.description = text;
+    pub fn description(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.description = text.into();
         self
     }
 
@@ -443,7 +444,7 @@ impl Operation {
             .summary(Some(self.summary))
             .tag(self.tag);
         if !self.description.is_empty() {
-            operation = operation.description(Some(self.description));
+            operation = operation.description(Some(self.description.as_ref()));
         }
         if self.needs_token {
             operation = operation

@@ -45,6 +45,11 @@ macro_rules! languages {
             /// All of them; the first is for whoever asks for none of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// Its name in English.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)* }
+            }
+
             /// Its primary subtag (RFC 5646 §2.2.1): in HTML's `lang`, in what is kept,
             /// and the folder of its templates.
             pub fn tag(self) -> &'static str {
@@ -58,7 +63,8 @@ macro_rules! languages {
     };
 }
 
-// To add a language: a line here, and a folder with its templates.
+// To add a language: a line here, and a folder with its templates. A test names what does not
+// fit a text message.
 languages! {
     English "en" "%Y-%m-%d at %H:%M UTC";
     // In simplified characters.
@@ -101,6 +107,17 @@ impl Language {
         })
     }
 
+    /// All of them for people, as in "English or Chinese".
+    pub fn names() -> String {
+        let names: Vec<&str> = Self::ALL.iter().map(|language| language.name()).collect();
+        match names.split_last() {
+            Some((last, first)) if !first.is_empty() => {
+                format!("{} or {last}", first.join(", "))
+            }
+            _ => names.concat(),
+        }
+    }
+
     /// The one of that tag; the first for any other.
     pub fn named(tag: &str) -> Self {
         (Self::ALL.iter().copied())
@@ -122,5 +139,15 @@ mod tests {
             assert_eq!(serde_json::from_str::<Language>(&json).unwrap(), language);
         }
         assert_eq!(Language::named("tlh"), Language::English);
+    }
+
+    #[test]
+    fn the_readme_names_them() {
+        let readme = include_str!("../../README.md");
+        let says = format!(
+            "in the language of `Accept-Language` ({})",
+            Language::names()
+        );
+        assert!(readme.contains(&says), "README.md does not say {says:?}");
     }
 }

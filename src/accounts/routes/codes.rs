@@ -26,11 +26,12 @@ pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/user/me/verify/send").post(
             operation("sendVerification", "A code is on its way")
-                .description(
-                    "Six digits by mail or SMS, in the language of `Accept-Language` (English or \
-                     Chinese). They can be used for ten minutes, tried five times and replace those \
-                     that were sent before; an address or a number gets one a minute.",
-                )
+                .description(format!(
+                    "Six digits by mail or SMS, in the language of `Accept-Language` ({}). They can \
+                     be used for ten minutes, tried five times and replace those that were sent \
+                     before; an address or a number gets one a minute.",
+                    Language::names()
+                ))
                 .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example())
                 .refuses(&[Code::AlreadyVerified, Code::NoMobile]),
             send,
