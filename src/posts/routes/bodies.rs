@@ -88,7 +88,7 @@ impl Document for PostChange {
     }
 
     fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
-        for name in ["title", "content", "status", "tags"] {
+        for Field { name, .. } in Self::FIELDS {
             if input.is_null(name) {
                 input.fault(name, Code::FieldNotClearable, "cannot be null");
             }
