@@ -32,6 +32,7 @@ use crate::harness::{Backend, PASSWORD, SECRET, TestApp, TestDatabase, on_both_d
 
 on_both_databases![
     a_job_is_done_once_it_is_committed_and_never_when_it_was_rolled_back,
+    a_worker_does_these_kinds_and_no_others,
     a_job_waits_for_its_time,
     a_key_is_taken_once_while_its_job_is_unfinished,
     a_transient_failure_is_tried_again_later,
@@ -588,6 +589,14 @@ fn the_kinds_of_the_product_are_kept() {
         ("mail_notice", "mail", 90, false),
         ("sweep", "work", 600, true),
     ];
+    assert_eq!(found, expected);
+}
+
+async fn a_worker_does_these_kinds_and_no_others(app: TestApp) {
+    let worker = app.state.worker(app.state.notifier().unwrap());
+    let mut expected = KINDS.map(|kind| kind.name);
+    expected.sort_unstable();
+    let found: Vec<&str> = worker.kinds().iter().map(|kind| kind.name).collect();
     assert_eq!(found, expected);
 }
 

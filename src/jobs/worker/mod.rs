@@ -23,7 +23,9 @@ use crate::jobs::handler::Registry;
 use crate::jobs::lease::{HEARTBEAT, LEASE, POLL};
 use crate::jobs::notifier::JobNotifier;
 use crate::jobs::storage::queue;
-use crate::jobs::types::{ClaimedJob, Disposition, Failure, Job, JobStatus, Queue, Settled};
+use crate::jobs::types::{
+    ClaimedJob, Disposition, Failure, Job, JobKind, JobStatus, Queue, Settled,
+};
 
 /// How long jobs that are under way get to end when the worker stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -64,9 +66,14 @@ impl Worker {
         }
     }
 
+    /// The kinds of jobs that it does.
+    pub fn kinds(&self) -> Vec<JobKind> {
+        self.registry.kinds()
+    }
+
     /// Makes sure that there is a job of each periodic kind that it knows. Blocks.
     pub fn enqueue_periodic(&self) -> Result<(), DbError> {
-        actions::enqueue_periodic(&self.db, &self.registry.kinds(), self.clock.now())
+        actions::enqueue_periodic(&self.db, &self.kinds(), self.clock.now())
     }
 
     /// Works until `stop`; then takes no more, lets what is under way end, and gives
