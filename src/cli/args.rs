@@ -39,7 +39,7 @@ pub enum Command {
     /// Do jobs only: any number of workers, on any machine, beside any number of
     /// servers.
     Worker,
-    /// Look at jobs, have them tried again, delete old ones.
+    /// Look at jobs, try them again, delete old ones.
     Jobs {
         #[command(subcommand)]
         action: JobsAction,
@@ -49,7 +49,7 @@ pub enum Command {
         #[command(subcommand)]
         action: MigrateAction,
     },
-    /// Manage users; a running server need not be stopped.
+    /// Manage users; the server may run meanwhile.
     User {
         #[command(subcommand)]
         action: UserAction,
@@ -59,9 +59,9 @@ pub enum Command {
         #[command(subcommand)]
         action: KeysAction,
     },
-    /// Check that counts of posts and what the search finds agree with the posts.
+    /// Compare the kept counts of posts and the index of the search with the posts.
     Check {
-        /// Mend what does not agree, beside running servers.
+        /// Mend what does not agree; servers may run meanwhile.
         #[arg(long)]
         repair: bool,
     },
@@ -84,7 +84,7 @@ pub enum MigrateAction {
 /// number or id.
 #[derive(Debug, Clone, Subcommand)]
 pub enum UserAction {
-    /// Make a user; the password is asked for, or read from standard input.
+    /// Make a user; asks for the password, or reads it from standard input.
     Create {
         /// E-mail address.
         #[arg(long)]
@@ -114,8 +114,8 @@ pub enum UserAction {
         /// E-mail address, username, mobile number or id.
         account: String,
     },
-    /// Give a user a new password and end their sessions; it is asked for, or read
-    /// from standard input.
+    /// Give a user a new password and end their sessions; asks for the password, or
+    /// reads it from standard input.
     SetPassword {
         /// E-mail address, username, mobile number or id.
         account: String,
@@ -135,7 +135,7 @@ pub enum KeysAction {
         #[arg(long)]
         now: bool,
     },
-    /// Sign no longer with a key; it verifies until its tokens are gone.
+    /// Stop signing with a key; it verifies until its tokens are gone.
     Retire {
         /// Which one, as listed.
         #[arg(allow_hyphen_values = true)]
@@ -155,13 +155,13 @@ pub enum JobsAction {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
     },
-    /// Have a job tried again that is dead or waits; without an id all that are dead.
+    /// Try a job again that is dead or waits; without an id, all dead jobs.
     Retry {
         /// Which one, as listed.
         job_id: Option<i64>,
     },
-    /// Delete jobs that have ended. Those that are done are deleted after a week
-    /// anyway, dead ones after 90 days.
+    /// Delete jobs that have ended. Done jobs go by themselves after a week, dead ones
+    /// after 90 days.
     Purge {
         /// Of this state.
         #[arg(long, default_value = "done")]

@@ -132,7 +132,7 @@ pub struct Settings {
           value_parser = optional(DatabaseUrl::parse))]
     database_url: Option<Given<DatabaseUrl>>,
 
-    /// Redis that several processes share their limits through:
+    /// Redis through which several processes hear of changes and share their limits:
     /// redis://user:password@host:port/0, or rediss://… for TLS; while it is away, each
     /// process goes by itself
     /// [default: none]
@@ -151,8 +151,8 @@ pub struct Settings {
     )]
     pub listen: SocketAddr,
 
-    /// Where the world reaches the server, for the links in feeds: http or https, host,
-    /// port, perhaps a path
+    /// Where the world reaches the server, for the links in feeds and mails: http or
+    /// https, host, port, perhaps a path
     /// [default: http:// and the address it listens on]
     #[arg(long, env = "INKPOT_PUBLIC_URL", global = true, value_name = "URL", hide_env_values = true,
           value_parser = PublicUrl::parse)]
@@ -168,8 +168,8 @@ pub struct Settings {
     )]
     pub data_dir: PathBuf,
 
-    /// Secret that signs tokens and encrypts their keys, at least 32 bytes; several
-    /// separated by commas: the first is used, all are understood. Must be given with
+    /// Secret that signs tokens and encrypts their keys, at least 32 bytes. Of several,
+    /// separated by commas, the first is used and all are understood. Must be given with
     /// MySQL
     /// [default: made on the first run, kept in the data directory]
     #[arg(long, env = "INKPOT_JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true,
@@ -250,8 +250,8 @@ pub struct Settings {
           value_parser = optional(SmsToken::parse))]
     sms_token: Option<Given<SmsToken>>,
 
-    /// PEM file of further authorities that the servers for mails and text messages and
-    /// Redis may be certified by
+    /// PEM file of further certificate authorities, for the servers of mails and text
+    /// messages and for Redis
     #[arg(long, env = "INKPOT_CA_FILE", global = true, value_name = "PATH",
           value_parser = optional(|path| Authorities::load(path.as_ref())))]
     ca_file: Option<Given<Authorities>>,
@@ -263,13 +263,13 @@ pub struct Settings {
     pub cors_origins: Vec<String>,
 
     /// Proxies in front of the server, as addresses or networks (10.0.0.0/8), separated
-    /// by commas: whom they name in Forwarded or X-Forwarded-For is the client
+    /// by commas: the client is whom they name in Forwarded or X-Forwarded-For
     /// [default: none; the client is who connects]
     #[arg(long, env = "INKPOT_TRUSTED_PROXIES", global = true, value_name = "NETWORKS",
           value_delimiter = ',', value_parser = trusted_proxies::network)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// The one header in which those proxies name the client: the other ones are passed on
+    /// The one header in which those proxies name the client; they pass the other ones on
     /// as the client forged them
     /// [default: Forwarded and X-Forwarded-For; where the two differ, neither counts]
     #[arg(
