@@ -39,9 +39,7 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
         .execute(conn)?;
     dialect::insert_words(conn, id, ready.words)?;
     let mut batch = Batch::new(conn);
-    batch.push(&format!(
-        "UPDATE post SET place = {id} WHERE post_id = {id}"
-    ));
+    batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
     let author = format!("u{}", ready.author_id);
     let rows = [
         (("a".to_owned(), 0, id >> 8), 1),
