@@ -28,14 +28,14 @@ struct Held {
 impl Held {
     /// Begins `count` of them, each on a connection of its own.
     async fn begin(db: &Db, count: usize, is_write: bool) -> Self {
-        let (begin, begun) = channel();
+        let (tell, begun) = channel();
         let mut end = Vec::new();
         for _ in 0..count {
             let (ending, ended) = channel::<()>();
             let ended = std::sync::Mutex::new(ended);
-            let begin = begin.clone();
+            let tell = tell.clone();
             let hold = move |_: &mut Conn| {
-                begin.send(()).unwrap();
+                tell.send(()).unwrap();
                 // An error is the end as well.
                 let _ = ended.lock().unwrap().recv();
                 Ok(())

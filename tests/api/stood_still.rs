@@ -24,9 +24,9 @@ fn start(database: &TestDatabase, redis: Option<&Redis>) -> Process {
     Process::start(&mut command)
 }
 
-fn json_of(answer: (u16, String), status: u16) -> Value {
-    assert_eq!(answer.0, status, "{}", answer.1);
-    serde_json::from_str(&answer.1).unwrap_or_default()
+fn json_of((answered, body): (u16, String), status: u16) -> Value {
+    assert_eq!(answered, status, "{body}");
+    serde_json::from_str(&body).unwrap_or_default()
 }
 
 /// The status and body that `process`, which is stopped, gives as soon as it goes on.
