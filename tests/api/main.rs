@@ -34,6 +34,7 @@ mod leaving;
 mod limits;
 mod lists;
 mod locks;
+mod lost_commit;
 mod migrations;
 mod model;
 mod outage;

@@ -1,15 +1,14 @@
 //! The database goes away and comes back: every request is answered, nothing
 //! acknowledged is lost, no restart is needed.
 
-use actix_web::http::Method;
 use diesel::connection::SimpleConnection;
 use inkpot::accounts::actions;
 use inkpot::core::db::dialect;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::process::{Process, inkpot, output};
 use crate::harness::proxy::{Cut, Proxy};
-use crate::harness::{Answer, Backend, Client, PASSWORD, SECRET, TestApp, TestDatabase};
+use crate::harness::{Answer, Backend, SECRET, TestApp, TestDatabase};
 
 /// The database's URL by way of a proxy.
 fn by_proxy(database: &TestDatabase) -> (url::Url, Proxy) {
@@ -23,7 +22,7 @@ fn by_proxy(database: &TestDatabase) -> (url::Url, Proxy) {
 }
 
 /// A service whose way to the database can fail, and gives up after a second.
-async fn through_a_proxy() -> Option<(TestApp, Proxy)> {
+pub async fn through_a_proxy() -> Option<(TestApp, Proxy)> {
     let database = TestDatabase::create(Backend::Mysql)?;
     let (url, proxy) = by_proxy(&database);
     let app = TestApp::start(database, &["--database-url", url.as_str()]).await;
@@ -31,7 +30,7 @@ async fn through_a_proxy() -> Option<(TestApp, Proxy)> {
 }
 
 #[track_caller]
-fn unavailable(answer: &Answer) {
+pub fn unavailable(answer: &Answer) {
     answer.expect(503);
     answer.problem("unavailable");
     assert!(!answer.header("retry-after").is_empty());
@@ -39,7 +38,7 @@ fn unavailable(answer: &Answer) {
 
 /// The return of the database is noticed by whoever asks for readiness: it tries, whatever
 /// the breaker says.
-async fn until_back(app: &TestApp) {
+pub async fn until_back(app: &TestApp) {
     app.anonymous().get("/readyz").await.expect(200);
 }
 
@@ -166,70 +165,6 @@ async fn a_database_that_is_away_is_not_asked_by_everybody() {
     proxy.open();
     until_back(&app).await;
     anonymous.get("/post/1").await.expect(404);
-}
-
-/// One of each write route, and who does it. It changes what the next one needs not.
-const WRITES: [(&str, &str); 8] = [
-    ("POST", "/user/reg"),
-    ("POST", "/user/login"),
-    ("PATCH", "/user/me"),
-    ("PUT", "/user/me/password"),
-    ("POST", "/post"),
-    ("PATCH", "/post/{id}"),
-    ("DELETE", "/post/{id}"),
-    ("POST", "/user/logout"),
-];
-
-async fn write(client: &Client<'_>, (method, path): (&str, &str), id: i64) -> Answer {
-    let email = format!("new{id}@example.org");
-    let body = match path {
-        "/user/reg" => json!({ "email": email, "name": "new", "password": PASSWORD }),
-        "/user/login" => json!({ "account": "ann@example.org", "password": PASSWORD }),
-        "/user/me" => json!({ "name": format!("Ann {id}") }),
-        "/user/me/password" => {
-            json!({ "current_password": PASSWORD, "new_password": "another rare secret 7" })
-        }
-        "/post" => json!({ "title": "t", "content": "c" }),
-        "/post/{id}" if method == "PATCH" => json!({ "title": format!("other {id}") }),
-        "/user/logout" => json!({}),
-        _ => Value::Null,
-    };
-    let method = Method::from_bytes(method.as_bytes()).unwrap();
-    let path = path.replace("{id}", &id.to_string());
-    client.call(method, &path, body).await
-}
-
-/// Nobody knows whether it happened, and the client is told to look: never 500, never a
-/// success, never done twice.
-#[actix_web::test]
-async fn a_lost_commit_is_told_on_every_write_route() {
-    for cut in [Cut::Before, Cut::After] {
-        for route in WRITES {
-            let Some((app, proxy)) = through_a_proxy().await else {
-                return;
-            };
-            let ann = app.user("ann").await;
-            let id = ann.publish("first", "text").await;
-            // Its packet begins with 3, the command for a query.
-            proxy.cut_at("\u{3}COMMIT", cut);
-            let answer = write(&ann, route, id).await;
-            assert!(!proxy.is_set(), "{route:?} commits");
-            assert_eq!(answer.status, 503, "{route:?} {cut:?}: {}", answer.text());
-            unavailable(&answer);
-            until_back(&app).await;
-            let published = app.anonymous().get("/post/").await.expect(200);
-            let titles: Vec<&str> = (published["posts"].as_array().unwrap().iter())
-                .map(|post| post["post_title"].as_str().unwrap())
-                .collect();
-            let expected: &[&str] = match (route, cut) {
-                (("POST", "/post"), Cut::After) => &["t", "first"],
-                (("PATCH", "/post/{id}"), Cut::After) => &["other 1"],
-                (("DELETE", "/post/{id}"), Cut::After) => &[],
-                _ => &["first"],
-            };
-            assert_eq!(titles, expected, "{route:?} {cut:?}");
-        }
-    }
 }
 
 /// Kept answers are served while the database is away, until they are too old; what is

@@ -769,3 +769,44 @@ fn no_path_of_this_machine_is_in_an_answer() {
         assert!(!body.contains(dir.path().to_str().unwrap()), "{body}");
     }
 }
+
+/// All of them make the schema and the first keys, and none exits.
+fn four_first_starts_at_once(backend: Backend) {
+    let Some(database) = TestDatabase::create_empty(backend, false) else {
+        return;
+    };
+    let servers: Vec<Process> = std::thread::scope(|scope| {
+        let starting: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    Process::start(
+                        inkpot(database.directory.path())
+                            .env("DATABASE_URL", database.url())
+                            .env("INKPOT_JWT_SECRET", SECRET)
+                            .env("INKPOT_JWT_ALG", "EdDSA"),
+                    )
+                })
+            })
+            .collect();
+        starting
+            .into_iter()
+            .map(|start| start.join().unwrap())
+            .collect()
+    });
+    let token = register(&servers[0], "ann");
+    for server in &servers {
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        assert_eq!(server.call("GET", "/readyz", "", "").0, 200);
+        assert_eq!(server.call("GET", "/user/me", &headers, "").0, 200);
+    }
+}
+
+#[test]
+fn four_first_starts_at_once_on_sqlite() {
+    four_first_starts_at_once(Backend::Sqlite);
+}
+
+#[test]
+fn four_first_starts_at_once_on_mysql() {
+    four_first_starts_at_once(Backend::Mysql);
+}
