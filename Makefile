@@ -97,6 +97,11 @@ SOAK_SECONDS ?= 600
 soak: deps ## random use against models, with kills; SOAK_SECONDS each, INKPOT_TEST_SEED, ARGS='posts::' for one
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --test api model::$(ARGS)
 
+.PHONY: test-cluster
+test-cluster: deps ## two servers at two nodes of a Galera cluster that takes writes at every node
+	@tests/install-deps cluster
+	tests/private-galera -- $(CARGO) test --locked --test api cluster:: -- --ignored
+
 .PHONY: soak-upgrades
 soak-upgrades: deps ## upgrade a million posts from every earlier version, with kills
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_POSTS=1000000 $(CARGO) test --locked --test api upgrades::
