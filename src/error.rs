@@ -75,6 +75,7 @@ codes! {
     PreconditionFailed "precondition_failed" Some(412), "Precondition failed", "The post has changed since the state that If-Match names. Read it again and decide.";
     BodyTooLarge "body_too_large" Some(413), "Body too large", "The body is larger than this route takes.";
     ContentTooLarge "content_too_large" Some(413), "Content too large", "The content of the post is longer than this server keeps.";
+    UriTooLong "uri_too_long" Some(414), "URL too long", "The URL is longer than the server reads: path and query have at most 65,534 bytes.";
     UnsupportedMediaType "unsupported_media_type" Some(415), "Unsupported media type", "Bodies are JSON in UTF-8: send Content-Type: application/json, without a Content-Encoding.";
     ValidationFailed "validation_failed" Some(422), "Validation failed", "The body is JSON, but fields of it do not fit. The list errors names each of them.";
     IdempotencyKeyReused "idempotency_key_reused" Some(422), "Idempotency key reused", "The Idempotency-Key was used for another body within the last 24 hours.";
@@ -202,7 +203,7 @@ pub struct Problem<'a> {
     /// What the server's log calls this request.
     #[schema(example = "01JD3ZK6W0Q7V4T8N5XH2B9CRM")]
     pub request_id: &'a str,
-    /// Every field that does not fit; with 422 only.
+    /// Every field that does not fit (422), or whose value another has (409).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     pub errors: &'a [FieldError],

@@ -11,8 +11,7 @@ use crate::accounts::client_info::ClientInfo;
 use crate::accounts::failure::Failure;
 use crate::accounts::password::{Fault, Password};
 use crate::accounts::types::{
-    Account, Actor, AdminChange, Administered, Email, Identifier, Mobile, Name, NewAccount, User,
-    Username,
+    Account, Actor, AdminChange, Administered, Email, Mobile, Name, NewAccount, User, Username,
 };
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
@@ -115,13 +114,9 @@ async fn create(
             out,
             &format!("created user {} with the role {}", user.user_id, user.role),
         ),
-        Created::Taken(identifier) => {
-            let code = match identifier {
-                Identifier::Email => Code::EmailTaken,
-                Identifier::Username => Code::UsernameTaken,
-                Identifier::Mobile => Code::MobileTaken,
-            };
-            Err(code.row().explanation.to_owned())
+        Created::Taken(identifiers) => {
+            let all = identifiers.iter().map(|one| one.taken().row().explanation);
+            Err(all.collect::<Vec<_>>().join(" "))
         }
     }
 }

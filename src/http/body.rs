@@ -18,6 +18,7 @@ use utoipa::openapi::schema::{
 
 use super::client_address;
 use super::endpoint::Operation;
+use super::expectation::Expectation;
 use super::handler::{self, Extract};
 use super::json::{Members, Scalar};
 use crate::core::cpu_pool::{CpuPool, Requester};
@@ -132,7 +133,8 @@ pub trait Document: Sized + Send + 'static {
     /// on the threads for costly work then, where it cannot hold up other requests.
     const IS_COSTLY: bool = false;
 
-    /// Whether no body at all, without a media type, is the same as `{}`.
+    /// Whether no body is the same as `{}`: one of no bytes, whatever its media type, or
+    /// `null`, which is what some clients make of nothing.
     const MAY_BE_ABSENT: bool = false;
 
     /// Takes the fields out of `input`, reporting there what does not fit; `None`
@@ -358,8 +360,18 @@ impl Input {
     }
 }
 
+/// U+FEFF in UTF-8, which some editors and shells put before a text. A parser may pass it
+/// over (RFC 8259 §8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Reads `bytes` as `T`.
 pub fn read<T: Document>(bytes: &[u8], settings: &Settings) -> Result<T, Error> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let bytes = if T::MAY_BE_ABSENT && matches!(bytes.trim_ascii(), b"null") {
+        b"{}"
+    } else {
+        bytes
+    };
     let mut input = Input::new(Members::parse(bytes)?, T::FIELDS);
     let value = T::read(&mut input, settings);
     input.finish(value)
@@ -371,12 +383,18 @@ pub struct Body<T>(pub T);
 impl<T: Document> Extract for Body<T> {
     async fn extract(request: &HttpRequest, payload: &mut Payload) -> Result<Self, Error> {
         let settings = handler::part::<Settings>(request)?;
-        let bytes = if T::MAY_BE_ABSENT && is_absent(request) {
-            BytesMut::from("{}")
-        } else {
+        let may_be_absent = T::MAY_BE_ABSENT && !announces_bytes(request);
+        if !may_be_absent {
             check_media_type(request)?;
-            collect(request, payload.take(), T::limit(settings)).await?
-        };
+        }
+        let mut bytes = collect(request, payload.take(), T::limit(settings)).await?;
+        if may_be_absent {
+            if bytes.is_empty() {
+                bytes = BytesMut::from("{}");
+            } else {
+                check_media_type(request)?;
+            }
+        }
         if T::IS_COSTLY {
             let settings = settings.clone();
             let requester = Requester::at(client_address::of_request(request)?.0);
@@ -409,12 +427,10 @@ fn check_media_type(req: &HttpRequest) -> Result<(), Error> {
     }
 }
 
-fn is_absent(req: &HttpRequest) -> bool {
-    let headers = req.headers();
-    let length = headers.get(header::CONTENT_LENGTH);
-    !headers.contains_key(header::CONTENT_TYPE)
-        && !headers.contains_key(header::TRANSFER_ENCODING)
-        && length.is_none_or(|length| length == "0")
+/// Whether the head says that there is a body of one byte at least.
+fn announces_bytes(req: &HttpRequest) -> bool {
+    let length = req.headers().get(header::CONTENT_LENGTH);
+    length.is_some_and(|length| length != "0")
 }
 
 /// Marks a request whose body was read to its end.
@@ -435,6 +451,9 @@ async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Resul
     };
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
+    }
+    if let Some(expectation) = req.conn_data::<Expectation>() {
+        expectation.wants_body();
     }
     let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
     let begun = Instant::now();

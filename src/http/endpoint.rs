@@ -197,7 +197,8 @@ pub struct Operation {
     needs_token: bool,
     may_have_token: bool,
     parameters: Vec<Parameter>,
-    body: Option<&'static str>,
+    /// The schema of its body, and whether there must be one.
+    body: Option<(&'static str, bool)>,
     status: StatusCode,
     answer: Answer,
     headers: Vec<(&'static str, &'static str)>,
@@ -281,7 +282,7 @@ impl Operation {
 
     /// Takes a body.
     pub fn body<T: Document>(mut self) -> Self {
-        self.body = Some(T::NAME);
+        self.body = Some((T::NAME, !T::MAY_BE_ABSENT));
         self.codes.extend([
             Code::MalformedJson,
             Code::MalformedRequest,
@@ -461,13 +462,17 @@ impl Operation {
         for parameter in &self.parameters {
             operation = operation.parameter(parameter.clone());
         }
-        if let Some(name) = self.body {
+        if let Some((name, is_required)) = self.body {
             let content = ContentBuilder::new()
                 .schema(Some(Ref::from_schema_name(name)))
                 .build();
             operation = operation.request_body(Some(
                 RequestBodyBuilder::new()
-                    .required(Some(Required::True))
+                    .required(Some(if is_required {
+                        Required::True
+                    } else {
+                        Required::False
+                    }))
                     .content("application/json", content)
                     .build(),
             ));

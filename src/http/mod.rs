@@ -6,6 +6,8 @@ pub mod cached_response;
 pub mod client_address;
 pub mod cors;
 pub mod endpoint;
+pub mod expectation;
+pub mod first_line;
 pub mod handler;
 pub mod if_match;
 mod json;

@@ -19,6 +19,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
+use super::expectation::{CONTINUE, Expectation};
+use super::first_line::{FirstLine, URL_MAX};
 use super::request_id::{self, RequestId};
 use crate::core::clock::Clock;
 use crate::error::{Code, Error};
@@ -118,12 +120,17 @@ pub struct Wire {
     last_reads: LastReads,
     /// `None` before the last reads have begun.
     rest: Option<Rest>,
+    expectation: Expectation,
+    /// Whether [`CONTINUE`] was taken from the layer and is not yet written.
+    owes_continue: bool,
+    first_line: FirstLine,
     /// The end of what was written since the connection was asked for.
     tail: Vec<u8>,
     /// Whether the head of an upgrade is written.
     is_upgraded: bool,
-    /// A problem that takes a bare head's place, as far as it is not yet written.
-    problem: Vec<u8>,
+    /// What goes out before anything else: a problem that takes a bare head's place, or
+    /// [`CONTINUE`], as far as it is not yet written.
+    own: Vec<u8>,
     /// For how long a write may be stalled.
     patience: Duration,
     /// Ends when the write that is stalled now has been so for too long.
@@ -143,9 +150,12 @@ impl Wire {
             takeover: Takeover::default(),
             last_reads: LastReads::default(),
             rest: None,
+            expectation: Expectation::default(),
+            owes_continue: false,
+            first_line: FirstLine::default(),
             tail: Vec::new(),
             is_upgraded: false,
-            problem: Vec::new(),
+            own: Vec::new(),
         }
     }
 
@@ -157,6 +167,26 @@ impl Wire {
     /// What bounds the last reads of this connection.
     pub fn last_reads(&self) -> LastReads {
         self.last_reads.clone()
+    }
+
+    /// What holds back `100 Continue` on this connection.
+    pub fn expectation(&self) -> Expectation {
+        self.expectation.clone()
+    }
+
+    /// Whether these bytes of the layer are a [`CONTINUE`] that is to wait.
+    fn holds_back(&mut self, bytes: &[u8]) -> bool {
+        let is_held = self.expectation.is_unmet() && bytes.starts_with(CONTINUE);
+        self.owes_continue |= is_held;
+        is_held
+    }
+
+    /// Sends the [`CONTINUE`] that was held back, once the body is wanted.
+    fn pay_continue(&mut self) {
+        if self.owes_continue && !self.expectation.is_unmet() {
+            self.owes_continue = false;
+            self.own.extend_from_slice(CONTINUE);
+        }
     }
 
     /// How many bytes may still be read; `None` when there is no bound.
@@ -174,17 +204,17 @@ impl Wire {
         Some(rest.bytes)
     }
 
-    fn poll_problem(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.problem.is_empty() {
+    fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.own.is_empty() {
             let Some(stream) = &mut self.stream else {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             };
-            let written = Pin::new(stream).poll_write(cx, &self.problem);
+            let written = Pin::new(stream).poll_write(cx, &self.own);
             let written = ready!(self.poll_patience(cx, written))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.problem.drain(..written);
+            self.own.drain(..written);
         }
         Poll::Ready(Ok(()))
     }
@@ -248,9 +278,10 @@ fn bare_head(bytes: &[u8]) -> Option<(usize, u16)> {
     is_bare.then_some((from + at, status))
 }
 
-/// The whole answer that is sent instead.
-fn problem(status: u16) -> Vec<u8> {
+/// The whole answer that is sent instead; `line` is how long the request's first one is.
+fn problem(status: u16, line: usize) -> Vec<u8> {
     let error = Error::new(match status {
+        400 | 431 if line > URL_MAX => Code::UriTooLong,
         408 => Code::RequestTimeout,
         431 => Code::HeadersTooLarge,
         500.. => Code::Internal,
@@ -293,6 +324,7 @@ impl AsyncRead for Wire {
         };
         let before = buffer.filled().len();
         ready!(Pin::new(stream).poll_read(cx, buffer))?;
+        self.first_line.read(&buffer.filled()[before..]);
         if let Some(rest) = &mut self.rest {
             rest.bytes = rest.bytes.saturating_sub(buffer.filled().len() - before);
         }
@@ -306,11 +338,21 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_problem(cx))?;
+        ready!(self.poll_own(cx))?;
+        if self.holds_back(bytes) {
+            return Poll::Ready(Ok(CONTINUE.len()));
+        }
         match bare_head(bytes) {
-            None => self.poll_stream(cx, bytes),
+            None => {
+                if bytes != CONTINUE {
+                    self.first_line = FirstLine::default();
+                    // Of a request that was answered without its body.
+                    self.owes_continue = false;
+                }
+                self.poll_stream(cx, bytes)
+            }
             Some((0, status)) => {
-                self.problem = problem(status);
+                self.own = problem(status, self.first_line.length);
                 // Taken; goes out with the flush that follows every write.
                 Poll::Ready(Ok(bytes.len()))
             }
@@ -319,7 +361,9 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_problem(cx))?;
+        // The layer flushes whenever a handler has been asked, also with nothing to write.
+        self.pay_continue();
+        ready!(self.poll_own(cx))?;
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(()));
         };
@@ -335,7 +379,7 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_problem(cx))?;
+        ready!(self.poll_own(cx))?;
         match &mut self.stream {
             Some(stream) => Pin::new(stream).poll_shutdown(cx),
             None => Poll::Ready(Ok(())),

@@ -1,9 +1,11 @@
 //! From settings to a server or a worker that is ready to run.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
-use actix_http::HttpService;
+use actix_http::{HttpService, Request};
 use actix_server::{Server, ServerHandle};
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
@@ -21,6 +23,7 @@ use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
 use crate::core::settings::Settings;
 use crate::core::telemetry::chain::Chain;
+use crate::http::expectation::Expectation;
 use crate::http::middleware;
 use crate::http::transport::Wire;
 use crate::jobs::worker::Worker;
@@ -290,7 +293,14 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
                 .on_connect_ext(|wire: &Wire, data| {
                     data.insert(wire.takeover());
                     data.insert(wire.last_reads());
+                    data.insert(wire.expectation());
                 })
+                .expect(fn_service(|request: Request| {
+                    if let Some(expectation) = request.conn_data::<Expectation>() {
+                        expectation.begin();
+                    }
+                    ready(Ok::<_, Infallible>(request))
+                }))
                 .h1(map_config(service, |()| AppConfig::default()));
             fn_service(|stream: TcpStream| async move {
                 // Answers are written whole; waiting for more would delay them.

@@ -108,6 +108,21 @@ async fn every_identifier_is_unique_in_its_canonical_form(app: TestApp) {
     let answer = register("bob@example.org", "bob-smith", "00 31 (6) 1234-5678").await;
     answer.expect(409);
     answer.problem("mobile_taken");
+    // All at once, by pointer.
+    let answer = register("Ann@example.org", "ANN-smith", "+31612345678").await;
+    answer.expect(409);
+    let errors = answer.problem("email_taken")["errors"].clone();
+    let error = |field: &str| {
+        json!({ "pointer": format!("/{field}"), "code": format!("{field}_taken"),
+                "detail": "is taken" })
+    };
+    assert_eq!(
+        errors,
+        json!([error("email"), error("username"), error("mobile")])
+    );
+    let answer = register("bob@example.org", "ann-smith", "+31612345678").await;
+    let errors = answer.problem("username_taken")["errors"].clone();
+    assert_eq!(errors, json!([error("username"), error("mobile")]));
     register("bob@example.org", "bob-smith", "+31612345679")
         .await
         .expect(201);

@@ -96,6 +96,7 @@ fn every_problem_code_is_raised_somewhere() {
         "method_not_allowed",
         "malformed_request",
         "headers_too_large",
+        "uri_too_long",
         "request_timeout",
     ]);
     let table: BTreeSet<&str> = inkpot::error::TABLE

@@ -292,6 +292,14 @@ async fn identifiers_of_others_cannot_be_taken(app: TestApp) {
         answer.problem(code);
         assert_eq!(json_of(&ann.get("/user/me").await)["name"], "ann");
     }
+    // What one has oneself is no conflict, and all that others have is named.
+    let body = json!({ "email": "ann@example.org", "username": "bob-smith",
+                       "mobile": "+31612345678", "current_password": PASSWORD });
+    let problem = ann.patch("/user/me", body).await.problem("username_taken");
+    let pointers: Vec<&str> = (problem["errors"].as_array().unwrap().iter())
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(pointers, ["/username", "/mobile"]);
 }
 
 async fn a_hundred_who_take_one_username_are_one(app: TestApp) {

@@ -709,7 +709,9 @@ fn whatever_bytes_come_one_problem_goes_back() {
         ("hello\r\n\r\n".to_owned(), 400, "malformed_request"),
         ("GET / HTTP/9.9\r\n\r\n".to_owned(), 400, "malformed_request"),
         ("\u{16}\u{3}\u{1}\u{2}\r\n\r\n".to_owned(), 400, "malformed_request"),
-        (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), 431, "headers_too_large"),
+        (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), 414, "uri_too_long"),
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", &long[..66_000]), 414, "uri_too_long"),
+        (format!("GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &long[..60_000]), 404, "not_found"),
         (format!("GET / HTTP/1.1\r\nHost: x\r\nX: {long}\r\n\r\n"), 431, "headers_too_large"),
         ("POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n".to_owned(), 400, "malformed_request"),
         ("POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n".to_owned(), 400, "malformed_request"),
@@ -727,6 +729,73 @@ fn whatever_bytes_come_one_problem_goes_back() {
         assert!(head.to_lowercase().contains("x-request-id: "), "{start:?}: {head}");
     }
     assert_eq!(server.call("GET", "/livez", "", "").0, 200);
+}
+
+#[test]
+fn a_client_is_asked_for_its_body_when_it_is_wanted() {
+    let dir = directory();
+    let server = Process::start(&mut inkpot(dir.path()));
+    let token = register(&server, "ann");
+    let asked = "HTTP/1.1 100 Continue\r\n\r\n";
+    let body = "{\"title\": \"x\", \"content\": \"y\"}";
+    let head = |path: &str, framing: &str, more: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n{framing}\r\n{more}\r\n"
+        )
+    };
+    let json = "Content-Type: application/json\r\n";
+    let bearer = format!("{json}Authorization: Bearer {token}\r\n");
+    let until = |stream: &mut std::net::TcpStream, ends: &dyn Fn(&str) -> bool| {
+        let mut answered = Vec::new();
+        while !ends(&String::from_utf8_lossy(&answered)) {
+            let mut more = [0; 4096];
+            let length = stream.read(&mut more).unwrap();
+            assert!(length > 0, "{}", String::from_utf8_lossy(&answered));
+            answered.extend_from_slice(&more[..length]);
+        }
+        String::from_utf8_lossy(&answered).into_owned()
+    };
+    // Who is refused by the head is not asked, and the connection ends.
+    let refused = |head: &str, status: &str| {
+        let mut stream = server.connect();
+        stream.write_all(head.as_bytes()).unwrap();
+        let answer = until(&mut stream, &|text: &str| text.ends_with('}'));
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(answer.contains("connection: close"), "{answer}");
+    };
+    let length = format!("Content-Length: {}", body.len());
+    let text = bearer.replace("application/json", "text/plain");
+    for framing in [length.as_str(), "Transfer-Encoding: chunked"] {
+        for (path, more, status) in [
+            ("/post", json, "401"),
+            ("/post", text.as_str(), "415"),
+            ("/nothing", bearer.as_str(), "404"),
+            ("/user/me", bearer.as_str(), "405"),
+        ] {
+            refused(&head(path, framing, more), status);
+        }
+    }
+    refused(&head("/post", "Content-Length: 999999999", &bearer), "413");
+    // Others are asked once, whether they wait for it or not, and also on a connection
+    // that is kept.
+    let mut stream = server.connect();
+    let is_published = |text: &str| text.contains("HTTP/1.1 201 ") && text.ends_with("}}");
+    for _ in 0..3 {
+        let head = head("/post", &length, &bearer);
+        stream.write_all(head.as_bytes()).unwrap();
+        let first = until(&mut stream, &|text: &str| text.len() >= asked.len());
+        assert_eq!(first, asked);
+        stream.write_all(body.as_bytes()).unwrap();
+        let answer = until(&mut stream, &is_published);
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    }
+    let whole = head("/post", &length, &bearer) + body;
+    stream.write_all(whole.as_bytes()).unwrap();
+    let answer = until(&mut stream, &is_published);
+    assert_eq!(answer.matches(asked).count(), 1, "{answer}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ on_both_databases![
     a_remembered_session_lasts_two_weeks_from_its_last_refresh,
     no_refresh_makes_a_session_last_longer_than_it_may,
     a_used_token_gets_the_same_successor_until_that_was_used,
+    no_body_is_no_body_however_it_is_said,
     a_used_token_that_comes_back_ends_the_session,
     a_token_of_two_generations_ago_ends_it_at_once,
     a_page_that_asks_without_a_cookie_is_told_that_there_is_no_token,
@@ -167,6 +168,34 @@ async fn a_page_that_asks_without_a_cookie_is_told_that_there_is_no_token(app: T
         answer.problem("token_missing");
         let challenge = answer.header("www-authenticate");
         assert_eq!(challenge, "Bearer realm=\"inkpot\"");
+    }
+}
+
+async fn no_body_is_no_body_however_it_is_said(app: TestApp) {
+    for (path, code) in [("/user/refresh", "token_missing"), ("/user/logout", "")] {
+        for media_type in [
+            "",
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "text/plain; charset=UTF-8",
+        ] {
+            for (is_null, body) in [(false, ""), (true, "null"), (true, "\u{feff} null\n")] {
+                let mut request = app.anonymous().request(Method::POST, path);
+                if !media_type.is_empty() {
+                    request = request.insert_header(("Content-Type", media_type));
+                }
+                let length = body.len().to_string();
+                request = request.insert_header(("Content-Length", length));
+                let answer = app.send(request.set_payload(body)).await;
+                if is_null && media_type != "application/json" {
+                    answer.problem("unsupported_media_type");
+                } else if code.is_empty() {
+                    answer.expect_empty(204);
+                } else {
+                    answer.problem(code);
+                }
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ on_both_databases![
     a_login_names_exactly_one_account,
     each_rule_of_a_post_has_its_code,
     bodies_that_are_not_json_say_where,
+    a_byte_order_mark_is_passed_over,
     bodies_that_are_no_object_are_told,
     names_are_taken_as_they_are,
     a_field_given_twice_is_refused,
@@ -198,6 +199,21 @@ async fn bodies_that_are_not_json_say_where(app: TestApp) {
             "{detail} for {}",
             String::from_utf8_lossy(body)
         );
+    }
+}
+
+async fn a_byte_order_mark_is_passed_over(app: TestApp) {
+    app.user("ann").await;
+    let login = json!({ "account": "ann@example.org", "password": PASSWORD });
+    let answer = raw(&app, "/user/login", format!("\u{feff}{login}")).await;
+    answer.expect(200);
+    // One, and before everything else.
+    for body in [
+        format!("\u{feff}\u{feff}{login}"),
+        format!(" \u{feff}{login}"),
+    ] {
+        let answer = raw(&app, "/user/login", body).await;
+        answer.problem("malformed_json");
     }
 }
 

@@ -17,7 +17,7 @@ use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{
-    Action, Identifier, NewAuditEntry, Part, ProfileChange, Revocation, User,
+    Account, Action, Change, Identifier, NewAuditEntry, Part, ProfileChange, Revocation, User,
 };
 use crate::core::db::{Conn, dialect};
 use crate::core::rate_limits::{Decision, LimitExceeded};
@@ -33,8 +33,8 @@ pub enum ProfileChanged {
     /// A new address or number needs the password.
     PasswordMissing,
     WrongPassword,
-    /// Another user has this identifier.
-    Taken(Identifier),
+    /// Other users have these identifiers, one at least.
+    Taken(Vec<Identifier>),
     RateLimited(LimitExceeded),
 }
 
@@ -66,6 +66,7 @@ pub async fn change_profile(
     }
     let now = directory.clock.now();
     let is_renamed = change.name.is_some();
+    let wanted = identifiers_of(&change);
     let done = directory
         .write_shown(
             move |conn| {
@@ -94,7 +95,9 @@ pub async fn change_profile(
         Ok(Written::Done { after, .. }) => Ok(ProfileChanged::Done(after)),
         Ok(Written::NotFound) => Ok(ProfileChanged::NotFound),
         Ok(Written::PasswordMissing) => Ok(ProfileChanged::PasswordMissing),
-        Err(error) => taken(error).map(ProfileChanged::Taken),
+        Err(error) => taken(directory, error, (wanted, Some(user_id)))
+            .await
+            .map(ProfileChanged::Taken),
     }
 }
 
@@ -167,6 +170,18 @@ fn write(
         before: Box::new(before),
         after: Box::new(after),
     })
+}
+
+fn identifiers_of(change: &ProfileChange) -> Vec<Account> {
+    let username = match &change.username {
+        Change::Set(username) => Some(username),
+        Change::Keep | Change::Clear => None,
+    };
+    let mobile = match &change.mobile {
+        Change::Set(mobile) => Some(mobile),
+        Change::Keep | Change::Clear => None,
+    };
+    Account::all_of(change.email.as_ref(), username, mobile)
 }
 
 fn needs_password(user: &User, change: &ProfileChange) -> bool {

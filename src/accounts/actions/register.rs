@@ -12,7 +12,8 @@ use crate::accounts::failure::Failure;
 use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{
-    Action, Actor, AdminChange, Administered, Identifier, NewAccount, NewAuditEntry, NewUser, User,
+    Account, Action, Actor, AdminChange, Administered, Identifier, NewAccount, NewAuditEntry,
+    NewUser, User,
 };
 use crate::accounts::{Accounts, Directory};
 use crate::core::cpu_pool::Requester;
@@ -21,8 +22,8 @@ use crate::core::db::DbError;
 /// What came of a registration.
 pub enum Registered {
     LoggedIn(Box<LoggedIn>),
-    /// Another user has this identifier.
-    Taken(Identifier),
+    /// Other users have these identifiers, one at least.
+    Taken(Vec<Identifier>),
 }
 
 /// Makes an account for somebody, and logs them in.
@@ -32,6 +33,7 @@ pub async fn register(
     (client, address): (ClientInfo, IpAddr),
 ) -> Result<Registered, Failure> {
     let now = accounts.directory.clock.now();
+    let wanted = identifiers_of(&new);
     let requester = Requester::about(address, &new.email.key);
     let new = hashed(&accounts.directory, &requester, new, now).await?;
     let nonce = new_nonce().map_err(|why| Failure::fault(why))?;
@@ -52,15 +54,17 @@ pub async fn register(
         .await;
     match done {
         Ok((user, session)) => LoggedIn::new(accounts, user, session).map(Registered::LoggedIn),
-        Err(error) => taken(error).map(Registered::Taken),
+        Err(error) => taken(&accounts.directory, error, (wanted, None))
+            .await
+            .map(Registered::Taken),
     }
 }
 
 /// What came of making an account for somebody else.
 pub enum Created {
     Done(Box<User>),
-    /// Another user has this identifier.
-    Taken(Identifier),
+    /// Other users have these identifiers, one at least.
+    Taken(Vec<Identifier>),
 }
 
 /// Makes an account for somebody else, who may be an admin; nobody is logged in.
@@ -71,6 +75,7 @@ pub async fn create_user(
     (actor, client): (Actor, ClientInfo),
 ) -> Result<Created, Failure> {
     let now = directory.clock.now();
+    let wanted = identifiers_of(&new);
     let new = hashed(directory, &Requester::operator(), new, now).await?;
     let promotion = AdminChange {
         is_admin: Some(true),
@@ -93,7 +98,9 @@ pub async fn create_user(
         .await;
     match done {
         Ok(user) => Ok(Created::Done(Box::new(user))),
-        Err(error) => taken(error).map(Created::Taken),
+        Err(error) => taken(directory, error, (wanted, None))
+            .await
+            .map(Created::Taken),
     }
 }
 
@@ -114,7 +121,28 @@ async fn hashed(
     })
 }
 
-/// The identifier whose unique index refused a write; other errors are failures.
-pub(super) fn taken(error: DbError) -> Result<Identifier, Failure> {
-    users::taken(&error).ok_or(Failure::Database(error))
+fn identifiers_of(new: &NewAccount) -> Vec<Account> {
+    Account::all_of(Some(&new.email), new.username.as_ref(), new.mobile.as_ref())
+}
+
+/// The identifiers of others for which a unique index refused a write: the one that it was
+/// about, and whatever else of `wanted` is taken, so that nobody has to find out one by one.
+/// Other errors are failures. `own`: the user who may have them.
+pub(super) async fn taken(
+    directory: &Directory,
+    error: DbError,
+    (wanted, own): (Vec<Account>, Option<i64>),
+) -> Result<Vec<Identifier>, Failure> {
+    let Some(first) = users::taken(&error) else {
+        return Err(Failure::Database(error));
+    };
+    let read = directory
+        .db
+        .read(move |conn| users::taken_of(conn, &wanted, own));
+    let mut all = read.await?;
+    // It may be free again by now; the refusal was right all the same.
+    if !all.contains(&first) {
+        all.insert(0, first);
+    }
+    Ok(all)
 }

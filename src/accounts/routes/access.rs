@@ -97,7 +97,7 @@ async fn register(
             answer.headers_mut().insert(header::LOCATION, location);
             Ok(answer)
         }
-        Registered::Taken(identifier) => Err(taken(identifier)),
+        Registered::Taken(identifiers) => Err(taken(&identifiers)),
     }
 }
 

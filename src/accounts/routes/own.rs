@@ -144,7 +144,7 @@ async fn change(
         ProfileChanged::NotFound => Err(gone()),
         ProfileChanged::PasswordMissing => Err(no_password()),
         ProfileChanged::WrongPassword => Err(Error::new(Code::WrongPassword)),
-        ProfileChanged::Taken(identifier) => Err(taken(identifier)),
+        ProfileChanged::Taken(identifiers) => Err(taken(&identifiers)),
         ProfileChanged::RateLimited(limited) => Err(limited.into()),
     }
 }

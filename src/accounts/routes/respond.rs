@@ -26,13 +26,17 @@ impl From<Failure> for Error {
     }
 }
 
-/// The refusal of an identifier that another user has.
-pub fn taken(identifier: Identifier) -> Error {
-    Error::new(match identifier {
-        Identifier::Email => Code::EmailTaken,
-        Identifier::Username => Code::UsernameTaken,
-        Identifier::Mobile => Code::MobileTaken,
-    })
+/// The refusal of identifiers that other users have: the code of the first, and an error
+/// for each.
+pub fn taken(identifiers: &[Identifier]) -> Error {
+    let fault = |identifier: &Identifier| {
+        FieldError::new(identifier.field(), identifier.taken(), "is taken")
+    };
+    let code = identifiers.first().map_or(Code::Internal, |i| i.taken());
+    Error {
+        fields: identifiers.iter().map(fault).collect(),
+        ..Error::new(code)
+    }
 }
 
 /// The refusal of a new password that breaks a rule.

@@ -25,6 +25,26 @@ pub fn taken(error: &DbError) -> Option<Identifier> {
     }
 }
 
+/// Which of these identifiers users other than `own` have, in the order that they are given.
+pub fn taken_of(
+    conn: &mut Conn,
+    wanted: &[Account],
+    own: Option<i64>,
+) -> QueryResult<Vec<Identifier>> {
+    let mut taken = Vec::new();
+    for account in wanted {
+        let owner = find_by_account(conn, account)?;
+        if owner.is_some_and(|owner| Some(owner.user_id) != own) {
+            taken.push(match account {
+                Account::Email(_) => Identifier::Email,
+                Account::Username(_) => Identifier::Username,
+                Account::Mobile(_) => Identifier::Mobile,
+            });
+        }
+    }
+    Ok(taken)
+}
+
 /// Inserts and gives the row back; the unique indexes are the check.
 pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
     // Whole: no field is left out unnoticed.

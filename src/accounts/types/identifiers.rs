@@ -151,6 +151,20 @@ impl Account {
         }
     }
 
+    /// One for each identifier that is there.
+    pub fn all_of(
+        email: Option<&Email>,
+        username: Option<&Username>,
+        mobile: Option<&Mobile>,
+    ) -> Vec<Self> {
+        let all = [
+            email.map(|email| Self::Email(email.key.clone())),
+            username.map(|username| Self::Username(username.key.clone())),
+            mobile.map(|mobile| Self::Mobile(mobile.key.clone())),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
     /// A text that is none of the three cannot be an account, and is looked up as
     /// a username that nobody can have, so that it costs the same.
     pub fn of(text: &str) -> Self {

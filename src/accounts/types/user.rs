@@ -8,6 +8,7 @@ pub use crate::http::body::Change;
 use super::identifiers::{Email, Mobile, Name, Username};
 use crate::accounts::password::Password;
 use crate::core::db::schema::user;
+use crate::error::Code;
 
 /// A user's row, without the canonical columns, which only queries need.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
@@ -110,6 +111,26 @@ pub enum Identifier {
     Email,
     Username,
     Mobile,
+}
+
+impl Identifier {
+    /// The field of a body that has it.
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Username => "username",
+            Self::Mobile => "mobile",
+        }
+    }
+
+    /// The refusal of one that another user has.
+    pub fn taken(self) -> Code {
+        match self {
+            Self::Email => Code::EmailTaken,
+            Self::Username => Code::UsernameTaken,
+            Self::Mobile => Code::MobileTaken,
+        }
+    }
 }
 
 /// What came of an admin's change.
