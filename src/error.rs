@@ -184,7 +184,7 @@ impl FieldError {
 /// `application/problem+json` (RFC 9457) as this service fills it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem<'a> {
-    /// Where the code is explained, relative to the server.
+    /// Where the code is explained, relative to the server's host.
     #[serde(rename = "type")]
     #[schema(example = "/problems/validation_failed", format = "uri-reference")]
     pub kind: String,
@@ -314,11 +314,12 @@ impl Error {
         }
     }
 
-    /// Renders the body for the request that `request_id` names.
-    pub fn body(&self, request_id: &str) -> Vec<u8> {
+    /// Renders the body for the request that `request_id` names. `base`: the path under
+    /// which the world reaches this server.
+    pub fn body(&self, request_id: &str, base: &str) -> Vec<u8> {
         let row = self.code.row();
         serde_json::to_vec(&Problem {
-            kind: format!("/problems/{}", row.name),
+            kind: format!("{base}/problems/{}", row.name),
             title: row.title,
             status: self.code.status().as_u16(),
             detail: &self.detail,
@@ -330,8 +331,9 @@ impl Error {
         .unwrap_or_default()
     }
 
-    /// The answer for the request that `request_id` names.
-    pub fn respond(&self, request_id: &str) -> HttpResponse {
+    /// The answer for the request that `request_id` names; `base` as for
+    /// [`body`](Self::body).
+    pub fn respond(&self, request_id: &str, base: &str) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.code.status());
         response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
@@ -363,7 +365,7 @@ impl Error {
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
-        response.body(self.body(request_id))
+        response.body(self.body(request_id, base))
     }
 }
 
@@ -383,7 +385,7 @@ impl ResponseError for Error {
     /// The edge renders errors with their request id; this is what is left for one
     /// that never reaches it.
     fn error_response(&self) -> HttpResponse {
-        self.respond("")
+        self.respond("", "")
     }
 }
 

@@ -19,9 +19,10 @@ mean, and `GET` of a problem's `type` explains it. Every path answers `HEAD` (wh
 and is the same resource with a trailing slash. Answers carry `X-Request-Id` and are compressed (br, zstd, gzip) by \
 `Accept-Encoding`.";
 
-/// Renders the description in both forms.
-pub fn render() -> Result<Rendered, String> {
-    let description = describe();
+/// Renders the description in both forms. `base`: the path under which the world reaches
+/// this server.
+pub fn render(base: &str) -> Result<Rendered, String> {
+    let description = describe(base);
     Ok(Rendered {
         yaml: description.to_yaml().map_err(|e| e.to_string())?,
         json: description.to_pretty_json().map_err(|e| e.to_string())?,
@@ -29,7 +30,7 @@ pub fn render() -> Result<Rendered, String> {
 }
 
 /// Describes every endpoint of the route table.
-pub fn describe() -> OpenApi {
+pub fn describe(base: &str) -> OpenApi {
     let mut paths = Paths::new();
     let mut named = vec![
         (Problem::name().into_owned(), Problem::schema()),
@@ -74,7 +75,7 @@ pub fn describe() -> OpenApi {
                 .build(),
         )
         .servers(Some([ServerBuilder::new()
-            .url("/")
+            .url(if base.is_empty() { "/" } else { base })
             .description(Some("The server that this description came from."))
             .build()]))
         .tags(Some([

@@ -146,6 +146,7 @@ impl AppState {
             bus: Arc::clone(&bus),
             redis: redis_health.clone(),
         });
+        let description = Data::new(openapi::render(settings.base_path())?);
         let settings = Data::new(settings);
         let looked_up = Arc::clone(&response_cache);
         let middleware = Data::new(middleware::Shared {
@@ -171,7 +172,7 @@ impl AppState {
             jobs,
             presence: Data::from(presence),
             health,
-            description: Data::new(openapi::render()?),
+            description,
             middleware,
             public_url,
         })

@@ -15,7 +15,7 @@ use crate::openapi;
 
 /// Prints the API's description as YAML.
 pub fn openapi(out: &mut impl Write) -> Result<(), String> {
-    out.write_all(openapi::render()?.yaml.as_bytes())
+    out.write_all(openapi::render("")?.yaml.as_bytes())
         .map_err(|e| e.to_string())
 }
 

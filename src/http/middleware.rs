@@ -12,7 +12,7 @@ use actix_http::ConnectionType;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
@@ -192,7 +192,7 @@ impl Visit {
         let shared = self.shared.as_ref()?;
         let origin = cors::foreign_page(&self.method, request.headers(), &shared.settings)?;
         shared.log_refused_origin(origin);
-        let mut response = Error::new(Code::OriginRefused).respond(&self.id.0);
+        let mut response = Error::new(Code::OriginRefused).respond(&self.id.0, self.base());
         self.end_reading(request.request(), &mut response);
         self.end(None, None, &mut response);
         Some(response)
@@ -218,7 +218,7 @@ impl Visit {
             return response;
         };
         let (answer, cause) = match error.as_error::<Error>() {
-            Some(ours) => (ours.respond(&self.id.0), ours.cause.clone()),
+            Some(ours) => (ours.respond(&self.id.0, self.base()), ours.cause.clone()),
             None => {
                 let is_fault = response.status().is_server_error();
                 let cause = is_fault.then(|| {
@@ -228,7 +228,7 @@ impl Visit {
                     })
                 });
                 (
-                    Error::new(code_for(response.status())).respond(&self.id.0),
+                    Error::new(code_for(response.status())).respond(&self.id.0, self.base()),
                     cause,
                 )
             }
@@ -245,10 +245,17 @@ impl Visit {
         answer
     }
 
+    /// The path under which the world reaches this server.
+    fn base(&self) -> &str {
+        let settings = self.shared.as_ref().map(|shared| &shared.settings);
+        settings.map_or("", |settings| settings.base_path())
+    }
+
     /// The headers that every answer has, and the log line.
     fn end(&self, route: Option<&str>, user: Option<i64>, response: &mut HttpResponse) {
         sliced_body::slice(response);
         let headers = response.headers_mut();
+        links_under(self.base(), headers);
         if let Some(shared) = &self.shared {
             cors::apply(&shared.settings, &self.method, &self.asking, headers);
             if shared
@@ -296,6 +303,30 @@ impl Visit {
     fn end_without_request(&self, mut response: HttpResponse) -> actix_web::Error {
         self.end(None, None, &mut response);
         InternalError::from_response("a handler panicked", response).into()
+    }
+}
+
+/// Puts the path under which the world reaches this server before the paths of `Location`
+/// and `Link`: a proxy takes it off requests, and gives answers back as they are.
+fn links_under(base: &str, headers: &mut HeaderMap) {
+    if base.is_empty() {
+        return;
+    }
+    let under = |value: &HeaderValue, of_root: &str| {
+        let text = value.to_str().ok()?;
+        let moved = match of_root {
+            "/" if text.starts_with('/') => format!("{base}{text}"),
+            // No URL has a `<` in it.
+            "</" => text.replace("</", &format!("<{base}/")),
+            _ => return None,
+        };
+        HeaderValue::from_str(&moved).ok()
+    };
+    for (name, of_root) in [(header::LOCATION, "/"), (header::LINK, "</")] {
+        let moved = headers.get(&name).and_then(|value| under(value, of_root));
+        if let Some(moved) = moved {
+            headers.insert(name, moved);
+        }
     }
 }
 

@@ -116,6 +116,8 @@ struct Rest {
 pub struct Wire {
     /// `None` when it was taken over.
     stream: Option<TcpStream>,
+    /// Before the paths of problems.
+    base: Arc<str>,
     takeover: Takeover,
     last_reads: LastReads,
     /// `None` before the last reads have begun.
@@ -138,12 +140,14 @@ pub struct Wire {
 }
 
 impl Wire {
-    pub fn new(stream: TcpStream) -> Self {
-        Self::with_patience(stream, STALL)
+    /// `base`: the path under which the world reaches this server.
+    pub fn new(stream: TcpStream, base: Arc<str>) -> Self {
+        Self::with_patience(stream, base, STALL)
     }
 
-    fn with_patience(stream: TcpStream, patience: Duration) -> Self {
+    fn with_patience(stream: TcpStream, base: Arc<str>, patience: Duration) -> Self {
         Self {
+            base,
             patience,
             stalled: None,
             stream: Some(stream),
@@ -279,7 +283,7 @@ fn bare_head(bytes: &[u8]) -> Option<(usize, u16)> {
 }
 
 /// The whole answer that is sent instead; `line` is how long the request's first one is.
-fn problem(status: u16, line: usize) -> Vec<u8> {
+fn problem(status: u16, line: usize, base: &str) -> Vec<u8> {
     let error = Error::new(match status {
         400 | 431 if line > URL_MAX => Code::UriTooLong,
         408 => Code::RequestTimeout,
@@ -288,7 +292,7 @@ fn problem(status: u16, line: usize) -> Vec<u8> {
         _ => Code::MalformedRequest,
     });
     let id = RequestId::new().0;
-    let body = error.body(&id);
+    let body = error.body(&id, base);
     let status = error.code.status();
     tracing::info!(
         target: "inkpot::request",
@@ -352,7 +356,7 @@ impl AsyncWrite for Wire {
                 self.poll_stream(cx, bytes)
             }
             Some((0, status)) => {
-                self.own = problem(status, self.first_line.length);
+                self.own = problem(status, self.first_line.length, &self.base);
                 // Taken; goes out with the flush that follows every write.
                 Poll::Ready(Ok(bytes.len()))
             }
@@ -421,7 +425,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let client = TcpStream::connect(address).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        (Wire::with_patience(server, patience), client)
+        (Wire::with_patience(server, "".into(), patience), client)
     }
 
     #[tokio::test]

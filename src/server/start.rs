@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_http::{HttpService, Request};
@@ -302,11 +303,12 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
                     ready(Ok::<_, Infallible>(request))
                 }))
                 .h1(map_config(service, |()| AppConfig::default()));
-            fn_service(|stream: TcpStream| async move {
+            let base: Arc<str> = shared.settings.base_path().into();
+            fn_service(move |stream: TcpStream| {
                 // Answers are written whole; waiting for more would delay them.
                 let _ = stream.set_nodelay(true);
                 let peer = stream.peer_addr().ok();
-                Ok((Wire::new(stream), peer))
+                ready(Ok((Wire::new(stream, Arc::clone(&base)), peer)))
             })
             .and_then(http)
         })?

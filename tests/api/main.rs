@@ -44,6 +44,7 @@ mod passwords;
 mod phrases;
 mod plans;
 mod posts;
+mod prefix;
 mod presence;
 mod presence_ends;
 mod presence_hub;

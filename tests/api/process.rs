@@ -609,7 +609,7 @@ fn the_description_is_printed() {
     let printed = output(inkpot(dir.path()).arg("openapi"));
     assert_eq!(
         String::from_utf8(printed.stdout).unwrap(),
-        inkpot::openapi::render().unwrap().yaml
+        inkpot::openapi::render("").unwrap().yaml
     );
 }
 

@@ -151,7 +151,7 @@ pub struct Settings {
     )]
     pub listen: SocketAddr,
 
-    /// Where the world reaches the server, for the links in feeds and mails: http or
+    /// Where the world reaches the server, for the links in feeds, mails and answers: http or
     /// https, host, port, perhaps a path
     /// [default: http:// and the address it listens on]
     #[arg(long, env = "INKPOT_PUBLIC_URL", global = true, value_name = "URL", hide_env_values = true,
@@ -343,6 +343,11 @@ impl Settings {
             .clone()
             .and_then(|url| url.0)
             .unwrap_or_else(|| DatabaseUrl::Sqlite(self.data_dir.join("inkpot.db")))
+    }
+
+    /// The path under which the world reaches the server, without a trailing slash.
+    pub fn base_path(&self) -> &str {
+        self.public_url.as_ref().map_or("", PublicUrl::path)
     }
 
     /// The Redis that processes share.

@@ -63,6 +63,13 @@ impl PublicUrl {
         format!("{}{path}", self.base)
     }
 
+    /// Its path, without a trailing slash: empty where the server has a host to itself.
+    pub fn path(&self) -> &str {
+        let from = self.base.find("://").map_or(0, |at| at + "://".len());
+        let slash = self.base[from..].find('/');
+        slash.map_or("", |at| &self.base[from + at..])
+    }
+
     /// Host, and port where it is not the scheme's own.
     pub fn authority(&self) -> &str {
         &self.authority
@@ -110,6 +117,19 @@ mod tests {
             let url = PublicUrl::parse(text).unwrap();
             assert_eq!(url.join("/post/1"), post, "{text}");
             assert_eq!(url.authority(), authority, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_base_may_have_a_path() {
+        for (text, path) in [
+            ("https://blog.example.org", ""),
+            ("https://blog.example.org/", ""),
+            ("http://[::1]:8080", ""),
+            ("https://example.org/blog", "/blog"),
+            ("http://example.org:81/a/blog/", "/a/blog"),
+        ] {
+            assert_eq!(PublicUrl::parse(text).unwrap().path(), path, "{text}");
         }
     }
 

@@ -13,7 +13,7 @@ use super::Answer;
 
 /// The description as JSON.
 pub static DESCRIPTION: LazyLock<Value> =
-    LazyLock::new(|| serde_json::from_str(&inkpot::openapi::render().unwrap().json).unwrap());
+    LazyLock::new(|| serde_json::from_str(&inkpot::openapi::render("").unwrap().json).unwrap());
 
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Validator>>> = LazyLock::new(Mutex::default);
 
