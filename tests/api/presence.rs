@@ -144,7 +144,7 @@ async fn a_token_may_be_in_a_header_or_among_the_subprotocols() {
         (&[][..], 401, "token_missing"),
         (&[("Authorization", "Bearer x.y.z")], 401, "invalid_token"),
         (
-            &[("Sec-WebSocket-Protocol", "inkpot.v1, bearer.x.y.z")],
+            &[("Sec-WebSocket-Protocol", "other, bearer.x.y.z")],
             401,
             "invalid_token",
         ),

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::harness::PASSWORD;
 use crate::harness::process::{Process, inkpot};
+use crate::harness::serving::Serving;
 use crate::harness::socket::Socket;
 use crate::presence::{open, serving};
 use crate::process::register;
@@ -131,6 +132,45 @@ async fn a_socket_ends_when_its_token_expires() {
         .await;
     others.say("still here").await;
     others.close().await;
+}
+
+#[actix_web::test]
+async fn a_page_whose_token_has_ended_is_told_so() {
+    let serving = serving(&[]).await;
+    let app = &serving.app;
+    let ann = app.user("ann").await;
+    let mut anns = open(&serving, &ann).await;
+    let page = |token: &str| {
+        [(
+            "Sec-WebSocket-Protocol",
+            format!("inkpot.v1, bearer.{token}"),
+        )]
+    };
+    let told = async |headers: &[(&'static str, String)]| {
+        let mut socket = Socket::with(&serving.address, headers).await.unwrap();
+        assert_eq!(socket.protocol.as_deref(), Some("inkpot.v1"));
+        socket.close_code().await
+    };
+    // Logged out, expired, and none at all.
+    let ben = app.user("ben").await;
+    let ended = Serving::token(&ben).to_owned();
+    ben.post("/user/logout", json!({})).await.expect_empty(204);
+    for token in [ended.as_str(), "x.y.z", "undefined", ""] {
+        assert_eq!(told(&page(token)).await, ENDED, "{token}");
+    }
+    let mut by_header = page("").to_vec();
+    by_header[0].1 = "inkpot.v1".to_owned();
+    by_header.push(("Authorization", "Bearer x.y.z".to_owned()));
+    assert_eq!(told(&by_header).await, ENDED);
+    // Nobody has joined by that, and a foreign page learns nothing.
+    assert_eq!(app.state.presence.sockets(), 1);
+    let mut foreign = page("x.y.z").to_vec();
+    foreign.push(("Origin", "https://evil.example".to_owned()));
+    assert!(Socket::with(&serving.address, &foreign).await.is_err());
+    app.clock.advance(TimeDelta::hours(2));
+    assert_eq!(told(&page(Serving::token(&ann))).await, ENDED);
+    app.state.presence.revalidate_all();
+    assert_eq!(anns.close_code().await, ENDED);
 }
 
 #[actix_web::test]

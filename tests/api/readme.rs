@@ -62,7 +62,8 @@ fn the_tour_works_as_it_is_written() {
     }
 }
 
-/// What a page does with it: it sees itself, and the end of its session.
+/// What a page does with it: it sees itself, and the end of its session, also when it comes
+/// back with the token that has ended.
 const PAGE: &str = r#"
 const token = process.argv[2]
 const shown = []
@@ -72,8 +73,11 @@ connect(token, (total, online) => {
     const headers = { "Authorization": "Bearer " + token, "Content-Type": "application/json" }
     fetch("http://127.0.0.1:8080/user/logout", { method: "POST", headers, body: "{}" })
   } else {
-    console.log(JSON.stringify(shown))
-    process.exit(0)
+    connect(token, (total, online) => {
+      shown.push([total, ...online])
+      console.log(JSON.stringify(shown))
+      process.exit(0)
+    })
   }
 })
 "#;
@@ -103,7 +107,7 @@ fn a_page_sees_who_is_online_as_it_is_written() {
     let page = format!("{script}{PAGE}").replace("127.0.0.1:8080", &server.address);
     let input = serde_json::json!({ "page": page, "token": answer["token"] });
     if let Some(shown) = python::run(NODE, &input) {
-        assert_eq!(shown.unwrap(), serde_json::json!([[1, "Ann"], [0]]));
+        assert_eq!(shown.unwrap(), serde_json::json!([[1, "Ann"], [0], [0]]));
     }
 }
 

@@ -106,6 +106,18 @@ pub async fn serve(
     connection.close(end.frame(), has_closed, within).await;
 }
 
+/// Closes a socket, as soon as its connection is `taken` over, whose token has ended.
+pub async fn refuse(taken: oneshot::Receiver<TcpStream>, hub: Arc<Hub>) {
+    let Ok(Ok(stream)) = timeout(CLOSE_TIMEOUT, taken).await else {
+        return;
+    };
+    let _open = hub.opened();
+    let frame = End::TokenEnded.frame();
+    Connection::new(stream)
+        .close(frame, false, CLOSE_TIMEOUT)
+        .await;
+}
+
 /// What never comes back but with an end.
 enum Never {}
 

@@ -2,6 +2,8 @@
 
 mod upgrade;
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
@@ -22,8 +24,8 @@ use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::handler::{self, Extract};
 use crate::http::response::{self, CacheControl};
 use crate::presence::actions::join::{Joined, join};
-use crate::presence::actions::serve::{Owner, serve};
-use crate::presence::hub::{Hub, Registration};
+use crate::presence::actions::serve::{Owner, refuse, serve};
+use crate::presence::hub::{CLOSE_TIMEOUT, Hub, Registration};
 use crate::presence::membership::Online;
 
 const TAG: &str = "presence";
@@ -41,7 +43,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                      much has changed. The token is in a header or, from a page, among the \
                      subprotocols: `new WebSocket(url, [\"inkpot.v1\", \"bearer.\" + token])`. \
                      A server that should hear other processes and does not adds `\"partial\": true`. \
-                     Close codes: 4401 the token ended, 1001 the server stops or hears nothing, 1013 too \
+                     Close codes: 4401 the token ended (a handshake that offers `inkpot.v1` \
+                     is accepted with such a token, for a page cannot see a 401), 1001 the server stops or hears nothing, 1013 too \
                      slow a reader, 1002, 1007, 1008 and 1009 what the client sent.",
                 )
                 .database()
@@ -94,9 +97,11 @@ struct OnlineAnswer<'a> {
 
 /// Who calls, by a token in a header or, where a socket is asked for, among the
 /// subprotocols.
-struct Viewer {
-    owner: Owner,
-    wants_socket: bool,
+enum Viewer {
+    Reader,
+    Socket(Owner),
+    /// Asks for a socket with a token that is bad or over, which this refusal says.
+    Ended(Error),
 }
 
 impl Extract for Viewer {
@@ -106,15 +111,21 @@ impl Extract for Viewer {
             .is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
         let offered = upgrade::offered_token(request).filter(|_| wants_socket);
         let accounts = handler::part::<Accounts>(request)?;
-        let (caller, expires) = identify_offered(request, accounts, offered).await?;
+        let identified = identify_offered(request, accounts, offered).await;
+        let (caller, expires) = match identified {
+            Err(error) if wants_socket && error.code == Code::InvalidToken => {
+                return Ok(Self::Ended(error));
+            }
+            identified => identified?,
+        };
+        if !wants_socket {
+            return Ok(Self::Reader);
+        }
         let subject = Subject {
             user_id: caller.user_id,
             session_id: caller.session_id,
         };
-        Ok(Self {
-            owner: Owner { subject, expires },
-            wants_socket,
-        })
+        Ok(Self::Socket(Owner { subject, expires }))
     }
 
     fn describe(operation: Operation) -> Operation {
@@ -129,8 +140,12 @@ async fn online(
     accounts: Data<Accounts>,
     hub: Data<Hub>,
 ) -> Result<HttpResponse, Error> {
-    if viewer.wants_socket {
-        return open_socket(viewer.owner, &request, &settings, (accounts, hub)).await;
+    match viewer {
+        Viewer::Reader => {}
+        Viewer::Socket(owner) => {
+            return open_socket(owner, &request, &settings, (accounts, hub)).await;
+        }
+        Viewer::Ended(error) => return close_at_once(error, &request, &settings, &hub),
     }
     hub.list(|total, online, is_partial| {
         let answer = OnlineAnswer {
@@ -152,12 +167,33 @@ async fn open_socket(
     let upgrade = Upgrade::of(request, settings)?;
     let address = subscriber(client_address::of_request(request)?.0);
     let joined = join(&hub, &accounts.directory, owner.subject, address).await?;
-    let registration = registered(joined)?;
+    let registration = match registered(joined) {
+        Err(error) if error.code == Code::InvalidToken => {
+            return close_at_once(error, request, settings, &hub);
+        }
+        registration => registration?,
+    };
     let within = registration.timeouts.send;
     let (accounts, hub) = (accounts.into_inner(), hub.into_inner());
     upgrade.answer(within, |taken| {
         serve(taken, registration, owner, accounts, hub)
     })
+}
+
+/// Opens a socket to close it: a page is told by the close code what it could not see of a
+/// refused handshake, and does not try again for ever. Others get the refusal.
+fn close_at_once(
+    refusal: Error,
+    request: &HttpRequest,
+    settings: &Settings,
+    hub: &Data<Hub>,
+) -> Result<HttpResponse, Error> {
+    let upgrade = Upgrade::of(request, settings).ok();
+    let Some(upgrade) = upgrade.filter(|upgrade| upgrade.is_ours) else {
+        return Err(refusal);
+    };
+    let hub = Arc::clone(hub);
+    upgrade.answer(CLOSE_TIMEOUT, |taken| refuse(taken, hub))
 }
 
 fn registered(joined: Joined) -> Result<Registration, Error> {

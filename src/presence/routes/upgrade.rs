@@ -40,6 +40,9 @@ pub fn offered_token(request: &HttpRequest) -> Option<&str> {
 
 /// A request that may become a WebSocket.
 pub struct Upgrade<'a> {
+    /// Whether the client offers the subprotocol. A page does, and cannot see why a
+    /// handshake is refused.
+    pub is_ours: bool,
     response: ResponseBuilder,
     takeover: &'a Takeover,
 }
@@ -58,13 +61,18 @@ impl<'a> Upgrade<'a> {
         }
         let mut response = ws::handshake(request.head())
             .map_err(|error| Error::with_detail(Code::MalformedRequest, error.to_string()))?;
-        if protocols(request).any(|protocol| protocol == PROTOCOL) {
+        let is_ours = protocols(request).any(|protocol| protocol == PROTOCOL);
+        if is_ours {
             response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL));
         }
         let takeover = request
             .conn_data::<Takeover>()
             .ok_or_else(|| Error::internal("no connection to take over"))?;
-        Ok(Self { response, takeover })
+        Ok(Self {
+            is_ours,
+            response,
+            takeover,
+        })
     }
 
     /// The 101. Its connection goes to `serve`, which runs beside the requests, within a
