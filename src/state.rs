@@ -116,6 +116,7 @@ impl AppState {
             clock: clock.clone(),
             bus: Arc::clone(&bus),
             hasher: Hasher::new(cpu_pool.clone(), settings.bcrypt_cost),
+            messages: settings.message_limits(),
         };
         let accounts = Data::new(Accounts {
             decoy_hash: directory.hasher.decoy_hash()?.into(),
@@ -263,6 +264,7 @@ pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
     Ok(Directory {
         db,
         hasher: Hasher::new(cpu_pool, settings.bcrypt_cost),
+        messages: settings.message_limits(),
         clock,
         bus,
     })

@@ -69,6 +69,15 @@ impl CodeKeys {
         Ok(Self { keys })
     }
 
+    /// What an address or number is called where messages to it are counted: nobody without
+    /// the secret knows it again.
+    pub fn name_of_target(&self, target: &str) -> Option<String> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.keys.first()?).ok()?;
+        mac.update(b"message target");
+        mac.update(target.as_bytes());
+        Some(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    }
+
     /// The hash of a nonce's code, by the first key.
     pub fn hash(&self, bound: &Bound<'_>) -> Option<String> {
         let key = self.keys.first()?;
@@ -173,6 +182,9 @@ pub enum Issued {
         /// When the last one was issued.
         created: NaiveDateTime,
     },
+    /// Too many messages went to the target, for the account or in all; another can after
+    /// this time.
+    TooMany(TimeDelta),
 }
 
 /// A code that can still be used, for the job that sends it.

@@ -46,7 +46,7 @@ use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::core::rate_limits::RateLimits;
-use crate::core::settings::Lifetimes;
+use crate::core::settings::{Lifetimes, MessageLimits};
 use crate::posts::events::AnythingChanged;
 
 /// What the room works with.
@@ -70,6 +70,8 @@ pub struct Directory {
     pub clock: Clock,
     pub bus: Arc<Bus>,
     pub hasher: Hasher,
+    /// How many messages may be sent.
+    pub messages: MessageLimits,
 }
 
 impl Directory {

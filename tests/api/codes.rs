@@ -802,6 +802,7 @@ async fn a_code_survives_a_new_secret(app: TestApp) {
 
 async fn owners_are_told_of_what_happens_to_their_account(app: TestApp) {
     let ann = app.user("ann").await;
+    set_verified(&app, ann.user_id, (true, false));
     let told = |count: usize| {
         let sent = app.outbox();
         assert_eq!(sent.len(), count);
@@ -838,6 +839,7 @@ async fn owners_are_told_of_what_happens_to_their_account(app: TestApp) {
     assert_eq!(told(2).to, "ANN@example.org");
 
     // A refresh token that came back.
+    set_verified(&app, ann.user_id, (true, false));
     let body = json!({ "account": "anna@example.org", "password": NEW_PASSWORD });
     let login = app.anonymous().post("/user/login", body).await.expect(200);
     let refresh = json!({ "refresh_token": login["refresh_token"] });

@@ -9,6 +9,7 @@ use inkpot::accounts::codes::{CodeKeys, Purpose};
 use inkpot::accounts::notifications::{Channel, send_code};
 use inkpot::accounts::refresh::new_nonce;
 use inkpot::core::clock::Clock;
+use inkpot::core::settings::MessageLimits;
 use inkpot::jobs::JobStatus;
 use inkpot::jobs::storage::admin;
 use inkpot::notify::Language;
@@ -38,13 +39,18 @@ impl Place {
         sinks.switch(trouble);
         database.with(|conn| {
             let keys = CodeKeys::new(&people::secrets()).unwrap();
+            let limits = MessageLimits {
+                is_on: false,
+                mails_a_day: 1,
+                texts_a_day: 1,
+            };
             let enqueued: QueryResult<()> = conn.transaction(|conn| {
                 for n in 0..MESSAGES {
                     let user = people::insert_user(conn, n)?;
                     enqueue_mail(conn, user.user_id, &address(n))?;
                     let what = (&user, Purpose::VerifyMobile, Channel::Mobile);
                     let (nonce, now) = (new_nonce().unwrap(), Clock::system().now());
-                    send_code(conn, &keys, what, Language::English, &nonce, now)?;
+                    send_code(conn, (&keys, &limits), what, Language::English, &nonce, now)?;
                 }
                 Ok(())
             });

@@ -36,6 +36,7 @@ mod limits;
 mod lists;
 mod locks;
 mod lost_commit;
+mod messages;
 mod migrations;
 mod model;
 mod outage;

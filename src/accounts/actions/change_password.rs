@@ -54,7 +54,7 @@ pub async fn change_password(
         Err(fault) => return Ok(PasswordChanged::Unfit(fault)),
     };
     let password_hash = directory.hasher.hash(&requester, new).await?;
-    let now = directory.clock.now();
+    let (now, limits) = (directory.clock.now(), directory.messages);
     let is_done = directory
         .write(
             move |conn| {
@@ -65,7 +65,7 @@ pub async fn change_password(
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
                 let entry = NewAuditEntry::by_user(Action::PasswordChanged, user_id);
                 audit::insert(conn, entry, &client, now)?;
-                notifications::password_changed(conn, &user, language, now)?;
+                notifications::password_changed(conn, &limits, &user, language, now)?;
                 sessions::end_all(conn, user_id, Some(session_id), now)?;
                 Ok(true)
             },
@@ -119,7 +119,7 @@ pub async fn set_password(
 ) -> Result<PasswordSet, Failure> {
     let operator = Requester::operator();
     let password_hash = directory.hasher.hash(&operator, new).await?;
-    let now = directory.clock.now();
+    let (now, limits) = (directory.clock.now(), directory.messages);
     let done = directory
         .write(
             move |conn| {
@@ -131,7 +131,7 @@ pub async fn set_password(
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
                 let entry = NewAuditEntry::new(Action::PasswordChanged, user_id, actor);
                 audit::insert(conn, entry, &client, now)?;
-                notifications::password_changed(conn, &user, language, now)?;
+                notifications::password_changed(conn, &limits, &user, language, now)?;
                 sessions::end_all(conn, user_id, None, now)?;
                 Ok(PasswordSet::Done)
             },

@@ -21,6 +21,7 @@ use crate::accounts::types::{
 };
 use crate::core::db::{Conn, dialect};
 use crate::core::rate_limits::{Decision, LimitExceeded};
+use crate::core::settings::MessageLimits;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
@@ -65,13 +66,13 @@ pub async fn change_profile(
         return Ok(ProfileChanged::RateLimited(limited));
     }
     let now = directory.clock.now();
-    let is_renamed = change.name.is_some();
+    let (limits, is_renamed) = (directory.messages, change.name.is_some());
     let wanted = identifiers_of(&change);
     let done = directory
         .write_shown(
             move |conn| {
                 let whose = (user_id, is_confirmed);
-                write(conn, whose, &change, (&client, language), now)
+                write(conn, &limits, whose, &change, (&client, language), now)
             },
             move |done| match done {
                 Some(Written::Done { before, after }) => before.name != after.name,
@@ -135,6 +136,7 @@ enum Written {
 /// The transaction. What changes nothing leaves no trace.
 fn write(
     conn: &mut Conn,
+    limits: &MessageLimits,
     (user_id, is_confirmed): (i64, bool),
     change: &ProfileChange,
     (client, language): (&ClientInfo, Language),
@@ -155,7 +157,7 @@ fn write(
         .collect();
     let after = users::change_profile(conn, before.clone(), change, now)?;
     if !fields.is_empty() {
-        notifications::profile_changed(conn, (&before, &after), language, now)?;
+        notifications::profile_changed(conn, limits, (&before, &after), language, now)?;
         if before.name != after.name {
             sessions::announce(conn, Revocation::User(user_id), now)?;
         }

@@ -20,6 +20,7 @@ use crate::accounts::types::{Action, Actor, NewAuditEntry, Revocation};
 use crate::accounts::{Accounts, Directory};
 use crate::core::db::{Conn, dialect};
 use crate::core::rate_limits::LimitExceeded;
+use crate::core::settings::MessageLimits;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
@@ -78,10 +79,10 @@ pub async fn delete_user(
     (actor, client): (Actor, ClientInfo),
     language: Language,
 ) -> Result<Deletion, Failure> {
-    let now = directory.clock.now();
+    let (now, limits) = (directory.clock.now(), directory.messages);
     let done = directory
         .write_shown(
-            move |conn| delete(conn, user_id, (actor, &client), language, now),
+            move |conn| delete(conn, &limits, user_id, (actor, &client), language, now),
             |done| done.is_none_or(|done| *done == Deletion::Done),
             move |bus, done| {
                 if *done == Deletion::Done {
@@ -96,6 +97,7 @@ pub async fn delete_user(
 
 fn delete(
     conn: &mut Conn,
+    limits: &MessageLimits,
     user_id: i64,
     (actor, client): (Actor, &ClientInfo),
     language: Language,
@@ -121,8 +123,7 @@ fn delete(
         client.ip.clear();
     }
     audit::insert(conn, entry, &client, now)?;
-    let whom = (user_id, user.email.as_str());
-    notifications::enqueue_notice(conn, Notice::AccountDeleted, whom, language, now)?;
+    notifications::tell(conn, limits, Notice::AccountDeleted, &user, language, now)?;
     sessions::announce(conn, Revocation::User(user_id), now)?;
     Ok(Deletion::Done)
 }

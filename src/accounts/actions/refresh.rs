@@ -31,6 +31,7 @@ pub async fn refresh(
     language: Language,
 ) -> Result<Refresh, Failure> {
     let now = accounts.directory.clock.now();
+    let limits = accounts.directory.messages;
     let (keys, times) = (
         Arc::clone(&accounts.refresh_keys),
         (now, accounts.lifetimes),
@@ -40,22 +41,17 @@ pub async fn refresh(
         .write(
             move |conn| {
                 let outcome = sessions::refresh(conn, &keys, &token, &client, times)?;
-                if let Refreshed::Reused { user_id, email, .. } = &outcome {
-                    let entry = NewAuditEntry::by_user(Action::RefreshReused, *user_id);
+                if let Refreshed::Reused { owner, .. } = &outcome {
+                    let entry = NewAuditEntry::by_user(Action::RefreshReused, owner.user_id);
                     audit::insert(conn, entry, &client, now)?;
-                    let whom = (*user_id, email.as_str());
-                    notifications::enqueue_notice(conn, Notice::SessionEnded, whom, language, now)?;
+                    let notice = Notice::SessionEnded;
+                    notifications::tell(conn, &limits, notice, owner, language, now)?;
                 }
                 Ok(outcome)
             },
             |bus, outcome| {
-                if let Refreshed::Reused {
-                    user_id,
-                    session_id,
-                    ..
-                } = outcome
-                {
-                    bus.publish(&SessionEnded::one(*user_id, *session_id));
+                if let Refreshed::Reused { owner, session_id } = outcome {
+                    bus.publish(&SessionEnded::one(owner.user_id, *session_id));
                     bus.publish(&JobWritten {});
                 }
             },

@@ -76,6 +76,7 @@ pub async fn reset_password(
     };
     let password_hash = accounts.directory.hasher.hash(&requester, new).await?;
     let (user_id, now) = (user.user_id, accounts.directory.clock.now());
+    let limits = accounts.directory.messages;
     let is_done = accounts
         .directory
         .write(
@@ -98,7 +99,7 @@ pub async fn reset_password(
                 users::set_password_hash(conn, user_id, &password_hash, now)?;
                 let after = users::keep_what_is_proved(conn, &before, proved, now)?;
                 trace(conn, (&before, &after), &client, now)?;
-                notifications::password_changed(conn, &after, language, now)?;
+                notifications::password_changed(conn, &limits, &after, language, now)?;
                 sessions::end_all(conn, user_id, None, now)?;
                 Ok(true)
             },

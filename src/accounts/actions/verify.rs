@@ -33,6 +33,8 @@ pub enum CodeSent {
     AlreadyVerified,
     /// A code went there just now, and another can after this time.
     TooSoon(TimeDelta),
+    /// Too many went there, for the account or in all, and another can after this time.
+    TooMany(TimeDelta),
 }
 
 /// Has a code sent to an address or a number of the user's, which verifies it.
@@ -45,6 +47,7 @@ pub async fn send_code(
     let now = accounts.directory.clock.now();
     let nonce = new_nonce().map_err(|why| Failure::fault(why))?;
     let keys = Arc::clone(&accounts.code_keys);
+    let limits = accounts.directory.messages;
     let sent = accounts
         .directory
         .write(
@@ -61,10 +64,12 @@ pub async fn send_code(
                     return Ok(CodeSent::AlreadyVerified);
                 }
                 let what = (&user, purpose_of(channel), channel);
-                let issued = notifications::send_code(conn, &keys, what, language, &nonce, now)?;
+                let by = (&*keys, &limits);
+                let issued = notifications::send_code(conn, by, what, language, &nonce, now)?;
                 Ok(match issued {
                     Issued::New(_) => CodeSent::Done,
                     Issued::TooSoon { wait, .. } => CodeSent::TooSoon(wait),
+                    Issued::TooMany(wait) => CodeSent::TooMany(wait),
                 })
             },
             |bus, sent| {

@@ -17,7 +17,7 @@ use self::send_code::{MailCode, SmsCode};
 use self::send_notice::MailNotice;
 use super::Accounts;
 use super::actions::deletion;
-use super::storage::{codes, sessions};
+use super::storage::{codes, message_budget, sessions};
 use crate::jobs::JobNotifier;
 use crate::jobs::handler::Registry;
 use crate::maintenance::ExpiredRows;
@@ -25,7 +25,7 @@ use crate::notify::Notifier;
 
 /// Spent codes, ended sessions and what tells of their ends, which every process reads
 /// within seconds; and what is left of deleted users whose job was given up or is gone.
-pub const EXPIRED_ROWS: [ExpiredRows; 4] = [
+pub const EXPIRED_ROWS: [ExpiredRows; 5] = [
     ExpiredRows {
         table: "user",
         kept: TimeDelta::zero(),
@@ -45,6 +45,11 @@ pub const EXPIRED_ROWS: [ExpiredRows; 4] = [
         table: "session_event",
         kept: TimeDelta::days(1),
         delete: sessions::delete_events,
+    },
+    ExpiredRows {
+        table: "message_budget",
+        kept: TimeDelta::zero(),
+        delete: message_budget::delete_expired,
     },
 ];
 

@@ -64,6 +64,7 @@ impl JobHandler for Recover {
         }
         let nonce = new_nonce().map_err(Failure::Transient)?;
         let keys = Arc::clone(&self.accounts.code_keys);
+        let limits = self.accounts.directory.messages;
         let issued = self
             .accounts
             .directory
@@ -80,7 +81,8 @@ impl JobHandler for Recover {
                     Channel::Email
                 };
                 let what = (&user, Purpose::ResetPassword, channel);
-                notifications::send_code(conn, &keys, what, language, &nonce, now).map(Some)
+                let by = (&*keys, &limits);
+                notifications::send_code(conn, by, what, language, &nonce, now).map(Some)
             })
             .await?;
         self.job_notifier.notify();
@@ -88,6 +90,9 @@ impl JobHandler for Recover {
             // What was accepted is sent: a code from before it was asked for may be used up.
             Some(Issued::TooSoon { wait, created }) if created <= asked => {
                 Outcome::Reschedule(now + wait)
+            }
+            Some(Issued::TooMany(_)) => {
+                Outcome::NotNeeded("there were too many codes for the account, or in all")
             }
             _ => Outcome::Done,
         })

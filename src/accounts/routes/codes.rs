@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
+use chrono::TimeDelta;
 use serde_json::json;
 
 use super::code_bodies::{Forgotten, PasswordResetRequest, Verification, VerificationOrder};
@@ -29,7 +30,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .description(format!(
                     "Six digits by mail or SMS, in the language of `Accept-Language` ({}). They can \
                      be used for ten minutes, tried five times and replace those that were sent \
-                     before; an address or a number gets one a minute.",
+                     before; an address or a number gets one a minute, five in an hour and twenty in a \
+                     day.",
                     Language::names()
                 ))
                 .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example())
@@ -92,13 +94,22 @@ async fn send(
         CodeSent::NotFound => Err(Error::new(Code::InvalidToken)),
         CodeSent::NoMobile => Err(Error::new(Code::NoMobile)),
         CodeSent::AlreadyVerified => Err(Error::new(Code::AlreadyVerified)),
-        CodeSent::TooSoon(wait) => Err(Error {
-            retry_after: wait.to_std().ok(),
-            ..Error::with_detail(
-                Code::RateLimited,
-                "An address or a number gets one code a minute.",
-            )
-        }),
+        CodeSent::TooSoon(wait) => Err(limited(
+            wait,
+            "An address or a number gets one code a minute.",
+        )),
+        CodeSent::TooMany(wait) => Err(limited(
+            wait,
+            "There were too many codes: an address or a number gets five in an hour and twenty in a \
+             day, and all that is sent in a day is limited.",
+        )),
+    }
+}
+
+fn limited(wait: TimeDelta, detail: &'static str) -> Error {
+    Error {
+        retry_after: wait.to_std().ok(),
+        ..Error::with_detail(Code::RateLimited, detail)
     }
 }
 

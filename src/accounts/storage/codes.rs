@@ -14,8 +14,30 @@ use crate::accounts::types::NOBODY;
 use crate::core::db::schema::{code, user};
 use crate::core::db::{Conn, dialect};
 
-/// Issues a code for `target`, in place of an older one for the same purpose. `nonce`:
-/// 256 random bits.
+/// Why no code is issued for `target` yet: one was, just now. Holds the user's row, so that of
+/// a hundred at once one finds no such code.
+pub fn wait(
+    conn: &mut Conn,
+    (user_id, purpose, target): (i64, Purpose, &str),
+    now: NaiveDateTime,
+) -> QueryResult<Option<Issued>> {
+    dialect::lock_user(conn, user_id)?;
+    let newest: Option<NaiveDateTime> = code::table
+        .filter(code::user_id.eq(user_id))
+        .filter(code::purpose.eq(purpose.name()))
+        .filter(code::target.eq(target))
+        .select(code::created)
+        .first(conn)
+        .optional()?;
+    let recent = newest.filter(|created| *created + PAUSE > now);
+    Ok(recent.map(|created| Issued::TooSoon {
+        wait: created + PAUSE - now,
+        created,
+    }))
+}
+
+/// Issues a code for `target`, in place of an older one for the same purpose, when there is
+/// nothing to [`wait`] for. `nonce`: 256 random bits.
 pub fn issue(
     conn: &mut Conn,
     keys: &CodeKeys,
@@ -23,23 +45,12 @@ pub fn issue(
     nonce: &str,
     now: NaiveDateTime,
 ) -> QueryResult<Issued> {
-    // Of a hundred at once one finds no code from just now.
-    dialect::lock_user(conn, user_id)?;
     let same = || {
         code::table
             .filter(code::user_id.eq(user_id))
             .filter(code::purpose.eq(purpose.name()))
             .filter(code::target.eq(target))
     };
-    let newest: Option<NaiveDateTime> = same().select(code::created).first(conn).optional()?;
-    if let Some(created) = newest
-        && created + PAUSE > now
-    {
-        return Ok(Issued::TooSoon {
-            wait: created + PAUSE - now,
-            created,
-        });
-    }
     // Those that went elsewhere for the same purpose are worth nothing from now on.
     revoke(conn, user_id, &[purpose], now)?;
     let bound = Bound {

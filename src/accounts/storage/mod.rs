@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod codes;
+pub mod message_budget;
 pub mod sessions;
 pub mod signing_keys;
 pub mod users;

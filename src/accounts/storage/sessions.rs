@@ -136,9 +136,8 @@ pub fn refresh(
         }
         end(conn, row.user_id, row.session_id, now)?;
         return Ok(Refreshed::Reused {
-            user_id: row.user_id,
+            owner: Box::new(owner),
             session_id: row.session_id,
-            email: owner.email,
         });
     }
     // Twice in one moment another was faster and changed the token, which no two

@@ -2,12 +2,14 @@
 
 mod audit;
 mod identifiers;
+mod message;
 mod session;
 mod signing_key;
 mod user;
 
 pub use audit::{Action, Actor, AuditEntry, NewAuditEntry};
 pub use identifiers::{Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, Username};
+pub use message::{Cause, Channel, Counted};
 pub use session::{OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
 pub use user::{

@@ -41,11 +41,7 @@ pub enum Refreshed {
     /// No live session has, or had, this token.
     Unknown,
     /// The token was used before: the session was ended.
-    Reused {
-        user_id: i64,
-        session_id: i64,
-        email: String,
-    },
+    Reused { owner: Box<User>, session_id: i64 },
 }
 
 /// Whose a live session is.

@@ -168,6 +168,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    message_budget (bucket) {
+        bucket -> Text,
+        until -> Timestamp,
+        sent -> Integer,
+    }
+}
+
 diesel::joinable!(session -> user (user_id));
 diesel::joinable!(code -> user (user_id));
 diesel::joinable!(post -> user (author_id));

@@ -122,6 +122,17 @@ impl Lifetimes {
     }
 }
 
+/// How many messages may be sent, which cost money and patience.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageLimits {
+    /// Whether any of the limits holds, those of one target and one account included.
+    pub is_on: bool,
+    /// Of the whole installation.
+    pub mails_a_day: u32,
+    /// Of the whole installation.
+    pub texts_a_day: u32,
+}
+
 /// Every setting. `Debug` shows no secret.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -250,6 +261,16 @@ pub struct Settings {
           value_parser = optional(SmsToken::parse))]
     sms_token: Option<Given<SmsToken>>,
 
+    /// Mails that are sent in a day at most, whoever asks for them: codes and notices
+    #[arg(long, env = "INKPOT_MAILS_A_DAY", global = true, value_name = "N", default_value_t = 2000,
+          value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub mails_a_day: u32,
+
+    /// Text messages that are sent in a day at most, whoever asks for them
+    #[arg(long, env = "INKPOT_SMS_A_DAY", global = true, value_name = "N", default_value_t = 200,
+          value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub sms_a_day: u32,
+
     /// PEM file of further certificate authorities, for the servers of mails and text
     /// messages and for Redis
     #[arg(long, env = "INKPOT_CA_FILE", global = true, value_name = "PATH",
@@ -280,7 +301,7 @@ pub struct Settings {
     )]
     pub proxy_header: Option<ProxyHeader>,
 
-    /// Limits of tries by address and by account; off is for load tests
+    /// Limits of tries and of messages; off is for load tests
     #[arg(
         long,
         env = "INKPOT_RATE_LIMITS",
@@ -430,6 +451,15 @@ impl Settings {
             remembered: chrono::Duration::seconds(i64::from(self.remember_ttl)),
             longest: chrono::Duration::seconds(i64::from(self.session_max)),
             token: chrono::Duration::seconds(i64::from(self.token_ttl)),
+        }
+    }
+
+    /// How many messages may be sent.
+    pub fn message_limits(&self) -> MessageLimits {
+        MessageLimits {
+            is_on: self.rate_limits == Switch::On,
+            mails_a_day: self.mails_a_day,
+            texts_a_day: self.sms_a_day,
         }
     }
 

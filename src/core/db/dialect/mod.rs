@@ -12,7 +12,7 @@ pub(super) mod letters;
 mod migration_lock;
 
 use super::connection::Conn;
-use super::schema::{idempotency, job, post, post_unindexed, user};
+use super::schema::{idempotency, job, message_budget, post, post_unindexed, user};
 pub use batch::Batch;
 pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
@@ -192,6 +192,43 @@ pub fn lock_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     }
     .optional()?;
     Ok(found.is_some())
+}
+
+/// Locks the row of a bucket until the transaction ends, and makes it where there is none;
+/// gives until when it counts, and how many messages it has counted.
+pub fn lock_message_budget(
+    conn: &mut Conn,
+    bucket: &str,
+    now: NaiveDateTime,
+) -> QueryResult<(NaiveDateTime, i32)> {
+    let row = || {
+        message_budget::table
+            .find(bucket)
+            .select((message_budget::until, message_budget::sent))
+    };
+    let empty = (
+        message_budget::bucket.eq(bucket),
+        message_budget::until.eq(now),
+        message_budget::sent.eq(0),
+    );
+    match conn {
+        Conn::Sqlite(c) => {
+            diesel::insert_or_ignore_into(message_budget::table)
+                .values(empty)
+                .execute(c)?;
+            row().first(c)
+        }
+        Conn::Mysql(c) => {
+            if let Some(found) = row().for_update().first(c).optional()? {
+                return Ok(found);
+            }
+            // Of two who make it, the second waits here for the first.
+            diesel::insert_or_ignore_into(message_budget::table)
+                .values(empty)
+                .execute(c)?;
+            row().for_update().first(c)
+        }
+    }
 }
 
 /// Whether another transaction holds a lock on the row of this idempotency key.
