@@ -362,8 +362,9 @@ async fn redis_is_told_nothing_about_anybody_and_forgets_it() {
         one.anonymous().at("2001:db8::1").post(path, unfit()).await;
     }
     let keys = keys(&redis);
-    // Addresses at login, accounts, refusals, the registration, the other routes.
-    assert_eq!(keys.len(), 24 + 2 + 4 + 1 + 4);
+    // Addresses at login, accounts, refusals, the registration, the other routes for three
+    // networks each.
+    assert_eq!(keys.len(), 24 + 2 + 4 + 1 + 3 * 4);
     let mut connection = redis.connection();
     for key in &keys {
         let hash = key.strip_prefix("inkpot:").unwrap();

@@ -30,7 +30,7 @@ pub const KEPT_REFUSALS: u64 = 100_000;
 
 /// All buckets and refusals of a process.
 pub struct Local {
-    addresses: ByLimit<i64, Buckets<IpAddr>>,
+    addresses: ByLimit<(i64, u8), Buckets<IpAddr>>,
     subjects: ByLimit<&'static str, Subjects>,
     /// Subjects and pairs are kept as hashes, whose key nobody knows: eight bytes for
     /// each, whatever is sent as a subject, and none of it in memory.
@@ -41,6 +41,8 @@ pub struct Local {
 /// What is kept for one limit by subject.
 pub struct Subjects {
     buckets: Buckets<u64>,
+    /// What is left of [`SubjectLimit::PASSES`].
+    passes: Buckets<u64>,
     /// When a pair of subject and address was refused first.
     pub refusals: Cache<u64, Duration>,
 }
@@ -63,7 +65,7 @@ impl Local {
 
     /// The buckets of a limit.
     pub fn of_addresses(&self, limit: &Limit) -> Arc<Buckets<IpAddr>> {
-        self.addresses.get(limit.bucket_id(), || {
+        self.addresses.get((limit.bucket_id(), limit.prefix()), || {
             Buckets::new(limit.burst(), limit.every(), &self.clock)
         })
     }
@@ -72,6 +74,10 @@ impl Local {
     pub fn of_subjects(&self, limit: &SubjectLimit) -> Arc<Subjects> {
         self.subjects.get(limit.bucket_label(), || Subjects {
             buckets: Buckets::new(limit.burst(), limit.every(), &self.clock),
+            passes: {
+                let (burst, every) = SubjectLimit::PASSES;
+                Buckets::new(burst, every, &self.clock)
+            },
             refusals: Cache::builder()
                 .max_capacity(KEPT_REFUSALS)
                 .eviction_policy(EvictionPolicy::lru())
@@ -87,7 +93,11 @@ impl Local {
         subject: &impl Hash,
         address: IpAddr,
     ) -> Decision {
-        let Subjects { buckets, refusals } = &*self.of_subjects(limit);
+        let Subjects {
+            buckets,
+            passes,
+            refusals,
+        } = &*self.of_subjects(limit);
         let subject = self.hasher.hash_one(subject);
         // Its own wait is of no use here: others would have that token before.
         if buckets.take(subject).is_ok() {
@@ -110,13 +120,27 @@ impl Local {
             .filter(|age| *age <= limit.wait_ends());
         match age {
             Some(age) if age < limit.wait() => limited(limit.wait().saturating_sub(age)),
-            // Of several tries at once, the one that takes the refusal away.
-            Some(_) if refusals.remove(&hash).is_some() => Decision::Allowed,
-            _ => {
+            Some(_) => match passes.take(subject) {
+                Err(wait) => limited(wait),
+                // Of several tries at once, the one that takes the refusal away.
+                Ok(()) if refusals.remove(&hash).is_some() => Decision::Allowed,
+                Ok(()) => limited(limit.wait()),
+            },
+            None => {
                 refusals.insert(hash, now);
                 limited(limit.wait())
             }
         }
+    }
+
+    /// Takes a token from the subject's bucket, from wherever, without passes.
+    pub fn take_of_subject(
+        &self,
+        limit: &SubjectLimit,
+        subject: &impl Hash,
+    ) -> Result<(), Duration> {
+        let subject = self.hasher.hash_one(subject);
+        self.of_subjects(limit).buckets.take(subject)
     }
 
     /// Forgets the refusal of a pair.

@@ -12,12 +12,13 @@ mod local;
 mod shared;
 
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::decision::Pair;
 pub use self::decision::{Decision, LimitExceeded, Refused};
+use self::limit::network;
 pub use self::limit::{DeclaredLimit, Limit, SubjectLimit};
 use self::local::Local;
 use self::shared::Shared;
@@ -73,21 +74,19 @@ impl RateLimits {
         }
     }
 
-    /// Takes a token from the address's bucket of the limit.
+    /// Takes a token from the bucket that the limit has for the address, and from those of the
+    /// wider networks that it is in ([`Limit::networks`]).
     pub async fn check_address(&self, limit: &Limit, address: IpAddr) -> Result<(), LimitExceeded> {
-        if let Some(shared) = self.0.as_ref().and_then(|all| all.shared.as_ref())
-            && let Some(taken) = shared.take(limit, subscriber(address)).await
-        {
-            return taken.map_err(exceeded);
-        }
-        self.check_address_here(limit, address)
-    }
-
-    /// The same in this process alone.
-    pub fn check_address_here(&self, limit: &Limit, address: IpAddr) -> Result<(), LimitExceeded> {
         let Some(all) = &self.0 else { return Ok(()) };
-        let taken = all.local.take(limit, subscriber(address));
-        taken.map_err(exceeded)
+        for (limit, network) in limit.networks(address) {
+            let shared = match &all.shared {
+                Some(shared) => shared.take(&limit, network).await,
+                None => None,
+            };
+            let taken = shared.unwrap_or_else(|| all.local.take(&limit, network));
+            taken.map_err(exceeded)?;
+        }
+        Ok(())
     }
 
     /// Takes a token from the subject's bucket, for a try from `address`.
@@ -104,13 +103,28 @@ impl RateLimits {
         let Some(all) = &self.0 else {
             return Decision::Allowed;
         };
-        let address = subscriber(address);
+        let address = network(address, SITE);
         if let Some(shared) = &all.shared
             && let Some(decision) = shared.try_subject(limit, subject, address).await
         {
             return decision;
         }
         all.local.try_subject(limit, subject, address)
+    }
+
+    /// Takes a token from the subject's bucket, from wherever the try comes, without passes.
+    pub async fn take(
+        &self,
+        limit: &SubjectLimit,
+        subject: &impl Hash,
+    ) -> Result<(), LimitExceeded> {
+        let Some(all) = &self.0 else { return Ok(()) };
+        let shared = match &all.shared {
+            Some(shared) => shared.take_of_subject(limit, subject).await,
+            None => None,
+        };
+        let taken = shared.unwrap_or_else(|| all.local.take_of_subject(limit, subject));
+        taken.map_err(exceeded)
     }
 
     /// Waives a refusal: it did not happen.
@@ -137,13 +151,12 @@ impl RateLimits {
 /// What one subscriber has: an IPv4 address, or a /64 of IPv6 (RFC 6177), in which
 /// they can call from any address.
 pub fn subscriber(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
-            address.to_bits() & !u128::from(u64::MAX),
-        )),
-        address @ IpAddr::V4(_) => address,
-    }
+    network(address, SUBSCRIBER)
 }
+
+/// The network of a subscriber, and that of a site.
+const SUBSCRIBER: u8 = 64;
+const SITE: u8 = 48;
 
 #[cfg(test)]
 mod tests;

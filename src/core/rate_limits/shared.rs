@@ -74,7 +74,10 @@ impl Shared {
     /// Takes a token from the address's bucket of the limit; an error is how long it
     /// takes until there is one, and `None` that Redis is away.
     pub async fn take(&self, limit: &Limit, address: IpAddr) -> Option<Result<(), Duration>> {
-        let bucket = self.key(&address_bucket(limit, address))?;
+        let bucket = match limit.prefix() {
+            64 => self.key(&address_bucket(limit, address))?,
+            _ => self.key(&network_bucket(limit, address))?,
+        };
         self.run(&[bucket], (limit.burst(), limit.every()), &[])
             .await
     }
@@ -89,10 +92,17 @@ impl Shared {
     ) -> Option<Decision> {
         let bucket = self.key(&subject_bucket(limit, subject))?;
         let pair = self.key(&refusal(limit, subject, address))?;
-        let keys = [bucket, pair.clone()];
+        let passes = self.key(&passes(limit, subject))?;
+        let keys = [bucket, pair.clone(), passes];
         let rate = (limit.burst(), limit.every());
-        let waits = [limit.wait(), limit.wait_ends()];
-        let decision = match self.run(&keys, rate, &waits).await? {
+        let (burst, every) = SubjectLimit::PASSES;
+        let further = [
+            micros(limit.wait()),
+            micros(limit.wait_ends()),
+            burst.into(),
+            micros(every),
+        ];
+        let decision = match self.run(&keys, rate, &further).await? {
             Ok(()) => Decision::Allowed,
             Err(retry_after) => Decision::Limited(Refused {
                 retry_after,
@@ -100,6 +110,17 @@ impl Shared {
             }),
         };
         Some(decision)
+    }
+
+    /// Takes a token from the subject's bucket, as [`take`](Self::take) does from an address's.
+    pub async fn take_of_subject(
+        &self,
+        limit: &SubjectLimit,
+        subject: &impl Hash,
+    ) -> Option<Result<(), Duration>> {
+        let bucket = self.key(&subject_bucket(limit, subject))?;
+        self.run(&[bucket], (limit.burst(), limit.every()), &[])
+            .await
     }
 
     /// Fills the subject's bucket.
@@ -120,7 +141,7 @@ impl Shared {
         &self,
         keys: &[String],
         (burst, every): (u32, Duration),
-        waits: &[Duration],
+        further: &[u64],
     ) -> Option<Result<(), Duration>> {
         let mut call = self.script.prepare_invoke();
         for key in keys {
@@ -133,8 +154,8 @@ impl Shared {
             Some(now) => call.arg(now),
             None => call.arg(""),
         };
-        for wait in waits {
-            call.arg(micros(*wait));
+        for number in further {
+            call.arg(number);
         }
         let wait: u64 = self
             .redis
@@ -155,6 +176,16 @@ impl Shared {
 /// What the key of an address's bucket is a hash of.
 fn address_bucket(limit: &Limit, address: IpAddr) -> impl Hash {
     ("address", limit.bucket_id(), address)
+}
+
+/// What the key of a wider network's bucket is a hash of.
+fn network_bucket(limit: &Limit, network: IpAddr) -> impl Hash {
+    ("network", limit.prefix(), limit.bucket_id(), network)
+}
+
+/// What the key of a subject's passes is a hash of.
+fn passes(limit: &SubjectLimit, subject: &impl Hash) -> impl Hash {
+    ("passes", limit.bucket_label(), subject)
 }
 
 /// What the key of a subject's bucket is a hash of.

@@ -1,4 +1,4 @@
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use futures_util::FutureExt;
 
@@ -111,6 +111,41 @@ fn a_subscriber_is_an_ipv4_address_or_a_64_of_ipv6() {
 }
 
 #[test]
+fn a_site_of_ipv6_has_four_times_what_a_subscriber_has() {
+    let check = |limits: &RateLimits, text: &str| {
+        at_once(limits.check_address(&SLOW, parsed(text))).is_ok()
+    };
+    // From a thousand /64 of one /48, four of each /56.
+    let (limits, _) = limits();
+    let passed = (0..1000)
+        .filter(|n| check(&limits, &format!("2001:db8:1:{:x}::1", n * 64)))
+        .count();
+    assert_eq!(passed, 80);
+    assert!(check(&limits, "2001:db8:2::1"));
+    // And of one /56.
+    let passed = (0..200)
+        .filter(|n| check(&limits, &format!("2001:db8:3:{n:x}::1")))
+        .count();
+    assert_eq!(passed, 40);
+    assert!(check(&limits, "2001:db8:3:100::1"));
+}
+
+#[test]
+fn a_site_of_ipv6_waits_as_one_address() {
+    let (limits, clock) = limits();
+    hammer(&limits);
+    let tried = |n: u32| {
+        let from = parsed(&format!("2001:db8:1:{n:x}::1"));
+        let decision = at_once(limits.check_subject(&ACCOUNT, &OWNER, from));
+        matches!(decision, Decision::Allowed)
+    };
+    assert!((0..1000).all(|n| !tried(n)));
+    clock.advance(seconds(30));
+    hammer(&limits);
+    assert_eq!((0..1000).filter(|n| tried(*n)).count(), 1);
+}
+
+#[test]
 fn an_account_can_be_tried_ten_times_and_then_ten_times_a_minute() {
     let (limits, clock) = limits();
     for number in 0..10 {
@@ -145,7 +180,7 @@ fn an_owner_whose_account_is_hammered_waits_half_a_minute_at_most() {
 }
 
 #[test]
-fn an_attacker_gets_a_try_a_half_minute_from_each_address() {
+fn an_attacker_gets_passes_from_each_address_and_four_hundred_in_all() {
     let (limits, clock) = limits();
     let tries = || {
         (1000..1200)
@@ -160,7 +195,7 @@ fn an_attacker_gets_a_try_a_half_minute_from_each_address() {
         clock.advance(seconds(1));
         all += tries();
     }
-    assert!(all <= 20 + 4 * 200, "{all}");
+    assert!(all <= 20 + 400 + 1, "{all}");
     // An address that was never refused is not let through at once.
     assert_eq!(wait(&limits, 1), 30);
 }
