@@ -119,7 +119,6 @@ impl AppState {
             messages: settings.message_limits(),
         };
         let accounts = Data::new(Accounts {
-            decoy_hash: directory.hasher.decoy_hash()?.into(),
             directory,
             tokens: Tokens::new(secrets, settings.token_ttl, clock.clone())?
                 .signing_with(settings.jwt_alg),

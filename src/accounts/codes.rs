@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use hmac::{Hmac, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::core::db::schema::code;
 
@@ -169,6 +169,20 @@ impl CodeRow {
             nonce: &self.nonce,
         }
     }
+}
+
+/// What a code is made from, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// 256 random bits.
+    pub nonce: String,
+    /// The hash of what only whoever ordered it knows; empty where a token says who that is.
+    pub order_hash: String,
+}
+
+/// The hash by which a reset id is known again.
+pub fn order_hash(reset_id: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(reset_id.as_bytes()))
 }
 
 /// What came of issuing a code.

@@ -21,6 +21,26 @@ pub const ACCOUNT: SubjectLimit = SubjectLimit::new(
     (Duration::from_secs(30), Duration::from_secs(120)),
 );
 
+/// What may be tried at an account whose bucket is empty from addresses where somebody is
+/// logged in, its owner perhaps.
+pub const AT_HOME: SubjectLimit = SubjectLimit::new(
+    ("at home", "refusal at home"),
+    (10, Duration::from_secs(60)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
+/// What may be tried at one account with codes to recover it that whoever tries did not order
+/// (by no reset id, or another's), from all addresses together. What was ordered allows five
+/// tries of its own.
+pub const CODE_OF_OTHERS: SubjectLimit = SubjectLimit::new(
+    ("code of others", "refusal of a code of others"),
+    (60, Duration::from_secs(900)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
+/// The same for one address, at all accounts.
+pub const CODES_OF_OTHERS: Limit = Limit::new("codes of others", 4, 12, Duration::from_secs(300));
+
 /// What a user may ask for of addresses, numbers and usernames, whose refusal tells that
 /// somebody has them.
 pub const NEW_IDENTIFIER: SubjectLimit = SubjectLimit::new(
@@ -63,6 +83,7 @@ mod tests {
             (REGISTRATION, 1, 20, 30_000),
             (REFRESH, 2, 120, 500),
             (USE_OF_CODE, 3, 20, 15_000),
+            (CODES_OF_OTHERS, 4, 12, 300_000),
         ] {
             let found = (limit.bucket_id(), limit.burst(), limit.every());
             let expected = (bucket_id, burst, Duration::from_millis(pace));

@@ -52,8 +52,6 @@ use crate::posts::events::AnythingChanged;
 /// What the room works with.
 pub struct Accounts {
     pub directory: Directory,
-    /// What the password of an account that does not exist is compared with.
-    pub decoy_hash: Arc<str>,
     pub tokens: Tokens,
     pub refresh_keys: Arc<RefreshKeys>,
     pub code_keys: Arc<CodeKeys>,

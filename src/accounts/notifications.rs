@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
-use super::codes::{CodeKeys, Issued, Purpose};
+use super::codes::{CodeKeys, Issued, Order, Purpose};
 use super::jobs::send_code::{CodeToSend, MailCode, SmsCode};
 use super::jobs::send_notice::{MailNotice, Notice, NoticeToSend};
 use super::storage::{codes, message_budget};
@@ -24,7 +24,7 @@ pub fn send_code(
     (keys, limits): (&CodeKeys, &MessageLimits),
     (user, purpose, channel): (&User, Purpose, Channel),
     language: Language,
-    nonce: &str,
+    order: &Order,
     now: NaiveDateTime,
 ) -> QueryResult<Issued> {
     let target = match channel {
@@ -49,7 +49,7 @@ pub fn send_code(
         left_out(&counted);
         return Ok(Issued::TooMany(wait));
     }
-    let issued = codes::issue(conn, keys, whose, nonce, now)?;
+    let issued = codes::issue(conn, keys, whose, order, now)?;
     if let Issued::New(code_id) = issued {
         let what = CodeToSend { code_id, language };
         let mut job = match channel {

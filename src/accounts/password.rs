@@ -121,11 +121,21 @@ impl Password {
 
 /// Whether `password_hash` was made with another cost than `cost`.
 pub fn needs_rehash(password_hash: &str, cost: u32) -> bool {
+    cost_of(password_hash).is_some_and(|own| own != cost)
+}
+
+/// The cost that a hash was made with; `None` for a text that is no hash.
+pub fn cost_of(password_hash: &str) -> Option<u32> {
     let hash = password_hash
         .strip_prefix(LONG_PREFIX)
         .unwrap_or(password_hash);
-    hash.parse::<bcrypt::HashParts>()
-        .is_ok_and(|parts| parts.get_cost() != cost)
+    let parts: bcrypt::HashParts = hash.parse().ok()?;
+    Some(parts.get_cost())
+}
+
+/// The work of one hash with `cost`, and nothing else.
+pub fn work_for_nothing(cost: u32) {
+    std::hint::black_box(bcrypt::hash_with_salt("", cost, [0; 16]).is_ok());
 }
 
 /// In the estimator's lists of known passwords as a whole, whatever its case or

@@ -17,6 +17,7 @@ on_both_databases![
     any_identifier_logs_in_under_any_name_of_the_field,
     refusals_of_a_login_are_all_the_same,
     refused_logins_cost_the_same_work,
+    refused_logins_cost_the_same_whatever_the_record_costs,
     a_login_rehashes_a_record_of_another_cost,
     a_hash_made_elsewhere_logs_in,
     the_public_view_tells_no_secrets,
@@ -234,6 +235,29 @@ async fn refused_logins_cost_the_same_work(app: TestApp) {
             (1, 2),
             "{account}"
         );
+    }
+}
+
+async fn refused_logins_cost_the_same_whatever_the_record_costs(app: TestApp) {
+    let app = TestApp::start(app.database, &["--bcrypt-cost", "6"]).await;
+    for (name, cost) in [("cheap", 4), ("dear", 7)] {
+        let user = app.user(name).await;
+        set_record(&app, user.user_id, bcrypt::hash(PASSWORD, cost).unwrap());
+    }
+    app.user("usual").await;
+    let work = async |name: &str| {
+        let before = app.state.accounts.directory.hasher.rounds();
+        let account = format!("{name}@example.org");
+        let body = json!({ "account": account, "password": "not the password" });
+        app.anonymous().post("/user/login", body).await.expect(401);
+        app.state.accounts.directory.hasher.rounds() - before
+    };
+    for name in ["cheap", "usual", "nobody"] {
+        assert_eq!(work(name).await, 64, "{name}");
+    }
+    // One that costs more than new ones has all cost as much from then on.
+    for name in ["dear", "cheap", "usual", "nobody"] {
+        assert_eq!(work(name).await, 128, "{name}");
     }
 }
 

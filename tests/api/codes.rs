@@ -37,6 +37,8 @@ on_both_databases![
     a_refused_password_leaves_the_code_usable,
     a_deactivated_user_recovers_nothing,
     a_request_to_recover_that_was_accepted_is_answered,
+    whoever_did_not_order_a_code_does_not_use_it_up,
+    a_code_that_another_orders_takes_none_away,
     links_come_from_the_setting_and_never_from_the_request,
     messages_are_in_the_language_of_the_request,
     no_code_is_stored_or_shown,
@@ -74,11 +76,26 @@ async fn forgotten(app: &TestApp, account: &str) -> Option<Sent> {
     let before = app.outbox().len();
     let body = json!({ "account": account });
     let answer = app.anonymous().post(FORGOT, body).await;
-    assert_eq!(answer.expect(202), json!({ "status": "accepted" }));
+    assert_eq!(answer.expect(202)["status"], "accepted");
     app.work().await;
     let sent = app.outbox();
     assert!(sent.len() <= before + 1);
     sent.into_iter().nth(before)
+}
+
+/// The same for an account that there is; gives the id of the request and the code.
+async fn ordered_reset(app: &TestApp, account: &str) -> (Value, String) {
+    let body = json!({ "account": account });
+    let answer = app.anonymous().post(FORGOT, body).await.expect(202);
+    app.work().await;
+    let code = app.outbox().pop().unwrap().code();
+    (answer["reset_id"].clone(), code)
+}
+
+fn reset_ordered(account: &str, (reset_id, code): (&Value, &str)) -> Value {
+    let mut body = reset_of(account, code);
+    body["reset_id"] = reset_id.clone();
+    body
 }
 
 fn reset_of(account: &str, code: &str) -> Value {
@@ -528,7 +545,8 @@ async fn nobody_learns_whether_an_account_exists(app: TestApp) {
         let headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
         seen.push((
             answer.status,
-            answer.text(),
+            answer.expect(202)["reset_id"].as_str().unwrap().len(),
+            answer.text().len(),
             headers,
             app.state.db.units() - units,
         ));
@@ -687,6 +705,66 @@ async fn a_request_to_recover_that_was_accepted_is_answered(app: TestApp) {
     assert_eq!(sent.len(), before + 1);
     let reset = reset_of(address, &sent[before].code());
     app.anonymous().post(RESET, reset).await.expect_empty(204);
+}
+
+async fn whoever_did_not_order_a_code_does_not_use_it_up(app: TestApp) {
+    app.user("ann").await;
+    let address = "ann@example.org";
+    let (reset_id, code) = ordered_reset(&app, address).await;
+    let wrong = other_than(&code);
+    let anonymous = app.anonymous();
+    // Without an id, with none that was given, and with that of another account.
+    app.user("ben").await;
+    let (others, _) = ordered_reset(&app, "ben@example.org").await;
+    for id in [Value::Null, json!("x"), others] {
+        for _ in 0..5 {
+            let body = reset_ordered(address, (&id, &wrong));
+            anonymous.post(RESET, body).await.problem("wrong_code");
+        }
+    }
+    for _ in 0..4 {
+        let body = reset_ordered(address, (&reset_id, &wrong));
+        anonymous.post(RESET, body).await.problem("wrong_code");
+    }
+    let right = reset_ordered(address, (&reset_id, &code));
+    anonymous.post(RESET, right).await.expect_empty(204);
+    app.work().await;
+    // Five tries with the id are all that it has.
+    app.clock.advance(TimeDelta::minutes(1));
+    let (reset_id, code) = ordered_reset(&app, address).await;
+    for _ in 0..5 {
+        let body = reset_ordered(address, (&reset_id, &other_than(&code)));
+        anonymous.post(RESET, body).await.problem("wrong_code");
+    }
+    let right = reset_ordered(address, (&reset_id, &code));
+    anonymous.post(RESET, right).await.problem("wrong_code");
+    anonymous
+        .post(RESET, reset_of(address, &code))
+        .await
+        .problem("wrong_code");
+}
+
+async fn a_code_that_another_orders_takes_none_away(app: TestApp) {
+    app.user("ann").await;
+    let address = "ann@example.org";
+    let (reset_id, code) = ordered_reset(&app, address).await;
+    for _ in 0..5 {
+        app.clock.advance(TimeDelta::minutes(1));
+        let (others, _) = ordered_reset(&app, address).await;
+        assert_ne!(others, reset_id);
+    }
+    let right = reset_ordered(address, (&reset_id, &code));
+    let anonymous = app.anonymous();
+    anonymous.post(RESET, right).await.expect_empty(204);
+    app.work().await;
+    // With it all of them are over, and what another ordered serves whoever reads the mail.
+    app.clock.advance(TimeDelta::minutes(1));
+    let (_, code) = ordered_reset(&app, address).await;
+    anonymous
+        .post(RESET, reset_of(address, &code))
+        .await
+        .expect_empty(204);
+    app.work().await;
 }
 
 async fn links_come_from_the_setting_and_never_from_the_request(app: TestApp) {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use diesel::prelude::*;
-use inkpot::accounts::codes::{CodeKeys, Purpose};
+use inkpot::accounts::codes::{CodeKeys, Order, Purpose};
 use inkpot::accounts::notifications::{Channel, send_code};
 use inkpot::accounts::refresh::new_nonce;
 use inkpot::core::clock::Clock;
@@ -50,7 +50,11 @@ impl Place {
                     enqueue_mail(conn, user.user_id, &address(n))?;
                     let what = (&user, Purpose::VerifyMobile, Channel::Mobile);
                     let (nonce, now) = (new_nonce().unwrap(), Clock::system().now());
-                    send_code(conn, (&keys, &limits), what, Language::English, &nonce, now)?;
+                    let order = Order {
+                        nonce,
+                        order_hash: String::new(),
+                    };
+                    send_code(conn, (&keys, &limits), what, Language::English, &order, now)?;
                 }
                 Ok(())
             });

@@ -15,6 +15,8 @@ on_both_databases!(
     an_account_that_does_not_exist_is_limited_alike,
     a_success_resets_the_account,
     an_owner_with_a_live_session_is_never_held,
+    where_an_owner_is_logged_in_a_refusal_tells_nothing,
+    guesses_at_codes_of_others_are_held_and_who_ordered_one_is_not,
     an_address_has_a_hundred_and_twenty_refreshes,
     each_spelling_of_an_account_is_the_same_account,
     a_forged_address_changes_nothing,
@@ -301,6 +303,70 @@ async fn an_owner_with_a_live_session_is_never_held(app: TestApp) {
     login(&other, "ann@example.org", PASSWORD)
         .await
         .problem("rate_limited");
+}
+
+async fn where_an_owner_is_logged_in_a_refusal_tells_nothing(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let home = app.anonymous().at("192.0.2.1");
+    app.user("ann").await;
+    login(&home, "ann@example.org", PASSWORD).await.expect(200);
+    let mut seen = Vec::new();
+    for account in ["ann@example.org", "nobody@example.org"] {
+        // Until the account's bucket is empty.
+        hammer(&app, account).await;
+        for number in 0..14 {
+            let before = (
+                app.state.accounts.directory.hasher.rounds(),
+                app.state.db.units(),
+            );
+            let answer = login(&home, account, "wrong").await;
+            waits(&answer, "30");
+            let mut problem = answer.problem("rate_limited");
+            problem["request_id"] = json!(null);
+            let work = app.state.accounts.directory.hasher.rounds() - before.0;
+            let units = app.state.db.units() - before.1;
+            // Ten are judged; then it is nobody's home.
+            assert_eq!(work > 0, number < 10, "{account} {number}");
+            seen.push((number, problem, work, units));
+        }
+        app.clock.advance(Duration::minutes(5));
+    }
+    let (ann, nobody) = seen.split_at(14);
+    assert_eq!(ann, nobody);
+}
+
+async fn guesses_at_codes_of_others_are_held_and_who_ordered_one_is_not(app: TestApp) {
+    let app = limited(app, &[]).await;
+    app.user("ann").await;
+    let body = json!({ "account": "ann@example.org" });
+    let owner = app.anonymous().at("198.51.100.7");
+    let ordered = owner.post("/user/password/forgot", body).await.expect(202);
+    app.work().await;
+    let code = app.outbox().pop().unwrap().code();
+    let wrong = if code == "123456" { "654321" } else { "123456" };
+    let mut reset = json!({ "account": "ann@example.org", "code": wrong, "new_password": "another horse, another staple" });
+    // One address, then many; the account's own bucket fills up in between.
+    let mut judged = 0;
+    for number in 0..400 {
+        let from = if number < 100 { 1 } else { number };
+        let guesser = app
+            .anonymous()
+            .at(&format!("203.0.{}.{}", from / 200, from % 200));
+        let answer = guesser.post("/user/password/reset", reset.clone()).await;
+        judged += usize::from(answer.status.as_u16() == 403);
+        if number == 99 {
+            assert!(judged <= 12, "{judged}");
+        }
+        app.clock.advance(Duration::seconds(1));
+    }
+    assert!(judged <= 61, "{judged}");
+    reset["reset_id"] = ordered["reset_id"].clone();
+    reset["code"] = json!(code);
+    owner
+        .post("/user/password/reset", reset)
+        .await
+        .expect_empty(204);
+    app.work().await;
 }
 
 async fn an_address_has_a_hundred_and_twenty_refreshes(app: TestApp) {

@@ -7,7 +7,7 @@
 use diesel::connection::{Connection, SimpleConnection, TransactionManager};
 use inkpot::accounts::actions::deletion;
 use inkpot::accounts::client_info::ClientInfo;
-use inkpot::accounts::codes::{CodeKeys, Purpose};
+use inkpot::accounts::codes::{CodeKeys, Order, Purpose};
 use inkpot::accounts::refresh::{RefreshKeys, RefreshToken};
 use inkpot::accounts::storage::{audit, codes, sessions, users};
 use inkpot::accounts::types::{
@@ -214,15 +214,15 @@ fn of_sessions() -> Vec<(&'static str, Work)> {
         case("codes", move |conn| {
             let keys = CodeKeys::new(&secret()).unwrap();
             let whose = (3, Purpose::ResetPassword, "other");
-            codes::issue(conn, &keys, whose, "nonce", now).unwrap();
-            codes::try_code(
-                conn,
-                &keys,
-                (Some(3), Purpose::ResetPassword),
-                "123456",
-                now,
-            )
-            .unwrap();
+            let order = Order {
+                nonce: "nonce".to_owned(),
+                order_hash: "order".to_owned(),
+            };
+            codes::wait(conn, whose, now).unwrap();
+            codes::issue(conn, &keys, whose, &order, now).unwrap();
+            let whose = (Some(3), Purpose::ResetPassword);
+            codes::try_code(conn, &keys, whose, "order", "123456", now).unwrap();
+            codes::try_any_code(conn, &keys, whose, "123456", now).unwrap();
             codes::consume(conn, 3, now).unwrap();
             codes::revoke(
                 conn,

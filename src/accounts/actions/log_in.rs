@@ -12,7 +12,7 @@ use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, OpenSession, User};
 use crate::accounts::{Accounts, Directory, limits};
 use crate::core::cpu_pool::Requester;
-use crate::core::rate_limits::{Decision, LimitExceeded};
+use crate::core::rate_limits::{Decision, LimitExceeded, Refused};
 
 /// What came of a login.
 pub enum LogIn {
@@ -32,22 +32,23 @@ pub async fn log_in(
 ) -> Result<LogIn, Failure> {
     let directory = &accounts.directory;
     let requester = Requester::about(address, account.key());
-    if let Some(limited) = limit(accounts, &account, &client, address).await? {
-        return Ok(LogIn::RateLimited(limited));
-    }
+    let held = match limit(accounts, &account, &client, address).await? {
+        Limited::Refused(limited) => return Ok(LogIn::RateLimited(limited)),
+        Limited::Judged { refused, is_owner } => Some((refused, is_owner)),
+        Limited::Not => None,
+    };
     let named = account.clone();
     let found = directory
         .db
         .read(move |conn| users::find_by_account(conn, &named))
         .await?;
+    let is_let_in = held.as_ref().is_none_or(|(_, is_owner)| *is_owner);
+    let record = found.as_ref().filter(|_| is_let_in);
+    let record = record.map(|user| user.password_hash.clone());
     // One comparison for everybody, whether there is such an account or not.
-    let password_hash = match &found {
-        Some(user) => user.password_hash.clone(),
-        None => accounts.decoy_hash.to_string(),
-    };
     let is_right = directory
         .hasher
-        .verify(&requester, password.clone(), password_hash)
+        .verify_alike(&requester, password.clone(), record)
         .await?;
     let found_id = found.as_ref().map(|user| user.user_id);
     let opened = match found.filter(|user| is_right && user.is_active) {
@@ -66,39 +67,62 @@ pub async fn log_in(
             .db
             .write(move |conn| audit::insert(conn, entry, &client, now))
             .await?;
-        return Ok(LogIn::Refused);
+        return Ok(match held {
+            Some((refused, _)) => LogIn::RateLimited(refused.into()),
+            None => LogIn::Refused,
+        });
     };
+    if let Some((refused, _)) = &held {
+        accounts.limits.waive(refused).await;
+    }
     accounts.limits.succeeded(&limits::ACCOUNT, &account).await;
     LoggedIn::new(accounts, user, session).map(LogIn::LoggedIn)
 }
 
+/// What the limits say to a login.
+enum Limited {
+    Not,
+    Refused(LimitExceeded),
+    /// The password is compared all the same, and a wrong one is refused as this says: somebody
+    /// is logged in from there, perhaps the owner, whose password alone opens anything.
+    Judged {
+        refused: Refused,
+        is_owner: bool,
+    },
+}
+
 /// The refusal of an account at which too much is tried. An address with a live session
-/// of the owner is never refused.
+/// of the owner gets in with the right password. What others see there, work and answer, is
+/// what they see of any account, existing or not.
 async fn limit(
     accounts: &Accounts,
     account: &Account,
     client: &ClientInfo,
     address: IpAddr,
-) -> Result<Option<LimitExceeded>, Failure> {
+) -> Result<Limited, Failure> {
     let tried = accounts
         .limits
         .check_subject(&limits::ACCOUNT, account, address);
     let Decision::Limited(refused) = tried.await else {
-        return Ok(None);
+        return Ok(Limited::Not);
     };
     let now = accounts.directory.clock.now();
     let (named, ip) = (account.clone(), client.ip.clone());
-    // Asked for accounts that do not exist as well: the refusal tells nothing.
-    let is_owner_here = accounts
+    let live = accounts
         .directory
         .db
-        .read(move |conn| sessions::is_live_at(conn, &named, &ip, now))
+        .read(move |conn| sessions::live_at(conn, &named, &ip, now))
         .await?;
-    if !is_owner_here {
-        return Ok(Some(refused.into()));
+    if !live.anybodys {
+        return Ok(Limited::Refused(refused.into()));
     }
-    accounts.limits.waive(&refused).await;
-    Ok(None)
+    match accounts.limits.take(&limits::AT_HOME, account).await {
+        Ok(()) => Ok(Limited::Judged {
+            refused,
+            is_owner: live.owners,
+        }),
+        Err(_) => Ok(Limited::Refused(refused.into())),
+    }
 }
 
 /// Opens a session for a user whose password was right; `None` when the password

@@ -39,5 +39,5 @@ pub use log_out::{WhoLogsOut, log_out};
 pub use logged_in::LoggedIn;
 pub use refresh::{Refresh, refresh};
 pub use register::{Created, Registered, create_user, register};
-pub use reset_password::{PasswordReset, request_reset, reset_password};
+pub use reset_password::{GivenCode, PasswordReset, request_reset, reset_password};
 pub use verify::{CodeSent, Verified, send_code, verify};

@@ -8,13 +8,14 @@ use diesel::result::QueryResult;
 
 use super::change_password::choose;
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::codes::{CodeRow, Purpose};
+use crate::accounts::codes::{CodeRow, Purpose, order_hash};
 use crate::accounts::events::SessionEnded;
 use crate::accounts::failure::Failure;
 use crate::accounts::jobs::recover;
 use crate::accounts::limits;
 use crate::accounts::notifications;
 use crate::accounts::password::Fault;
+use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::{audit, codes, sessions, users};
 use crate::accounts::types::{Account, Action, NewAuditEntry, User};
 use crate::accounts::{Accounts, Directory};
@@ -24,21 +25,23 @@ use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
 
-/// Has a code sent to whoever the account is, if anybody. Looks nobody up: a job does, so
-/// that there is nothing to see or to time here.
+/// Has a code sent to whoever the account is, if anybody, and gives the id that goes back with
+/// it. Looks nobody up: a job does, so that there is nothing to see or to time here.
 pub async fn request_reset(
     directory: &Directory,
     account: Account,
     language: Language,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let now = directory.clock.now();
+    let reset_id = new_nonce().map_err(|why| Failure::fault(why))?;
+    let order_hash = order_hash(&reset_id);
     directory
         .write(
-            move |conn| recover::enqueue_recovery(conn, &account, language, now),
+            move |conn| recover::enqueue_recovery(conn, &account, &order_hash, language, now),
             |bus, ()| bus.publish(&JobWritten {}),
         )
         .await?;
-    Ok(())
+    Ok(reset_id)
 }
 
 /// What came of a reset.
@@ -51,22 +54,32 @@ pub enum PasswordReset {
     RateLimited(LimitExceeded),
 }
 
+/// A code to recover an account, as somebody gives it.
+pub struct GivenCode {
+    pub account: Account,
+    pub code: String,
+    /// What the request for it was answered with.
+    pub reset_id: Option<String>,
+}
+
 /// Gives the account a new password for a code, and ends all its sessions.
 pub async fn reset_password(
     accounts: &Accounts,
-    (account, code): (Account, String),
+    given: GivenCode,
     new: String,
     (client, address): (ClientInfo, IpAddr),
     language: Language,
 ) -> Result<PasswordReset, Failure> {
-    let tried = accounts
-        .limits
-        .check_subject(&limits::ACCOUNT, &account, address);
-    if let Decision::Limited(refused) = tried.await {
-        return Ok(PasswordReset::RateLimited(refused.into()));
+    let account = given.account.clone();
+    let order_hash = find_order(accounts, &given).await?;
+    // Who ordered a code has the tries of that; others are held by their address and the account.
+    if order_hash.is_none()
+        && let Some(limited) = limit(accounts, &account, address).await
+    {
+        return Ok(PasswordReset::RateLimited(limited));
     }
-    let Some((user, code)) = try_code(accounts, account.clone(), code, client.clone()).await?
-    else {
+    let tried = try_code(accounts, given, order_hash, client.clone());
+    let Some((user, code)) = tried.await? else {
         return Ok(PasswordReset::WrongCode);
     };
     let requester = Requester::about(address, account.key());
@@ -147,16 +160,53 @@ fn trace(
     codes::revoke(conn, before.user_id, &over, now)
 }
 
+/// The hash of the reset id, if it is that of a code of the account which can still be used.
+async fn find_order(accounts: &Accounts, given: &GivenCode) -> Result<Option<String>, Failure> {
+    let Some(reset_id) = &given.reset_id else {
+        return Ok(None);
+    };
+    let (account, order_hash) = (given.account.clone(), order_hash(reset_id));
+    let now = accounts.directory.clock.now();
+    let found = accounts
+        .directory
+        .db
+        .read(move |conn| {
+            let found_id = users::find_by_account(conn, &account)?.map(|user| user.user_id);
+            let whose = (found_id, Purpose::ResetPassword);
+            let is_ordered = codes::is_ordered(conn, whose, &order_hash, now)?;
+            Ok(is_ordered.then(|| order_hash.clone()))
+        })
+        .await?;
+    Ok(found)
+}
+
+/// The refusal of somebody who tries codes that they did not order.
+async fn limit(accounts: &Accounts, account: &Account, address: IpAddr) -> Option<LimitExceeded> {
+    let limits = &accounts.limits;
+    if let Err(limited) = limits
+        .check_address(&limits::CODES_OF_OTHERS, address)
+        .await
+    {
+        return Some(limited);
+    }
+    let tried = limits.check_subject(&limits::ACCOUNT, account, address);
+    if let Decision::Limited(refused) = tried.await {
+        return Some(refused.into());
+    }
+    limits.take(&limits::CODE_OF_OTHERS, account).await.err()
+}
+
 /// Whose the code is, and its row, if it is right. The same work for every refusal, and
 /// the same row of the audit.
 async fn try_code(
     accounts: &Accounts,
-    account: Account,
-    code: String,
+    given: GivenCode,
+    order_hash: Option<String>,
     client: ClientInfo,
 ) -> Result<Option<(User, CodeRow)>, Failure> {
     let now = accounts.directory.clock.now();
     let keys = Arc::clone(&accounts.code_keys);
+    let GivenCode { account, code, .. } = given;
     let found = accounts
         .directory
         .db
@@ -164,7 +214,10 @@ async fn try_code(
             let found = users::find_by_account(conn, &account)?;
             let found_id = found.as_ref().map(|user| user.user_id);
             let whose = (found_id, Purpose::ResetPassword);
-            let tried = codes::try_code(conn, &keys, whose, &code, now)?;
+            let tried = match &order_hash {
+                Some(order) => codes::try_code(conn, &keys, whose, order, &code, now)?,
+                None => codes::try_any_code(conn, &keys, whose, &code, now)?,
+            };
             let owner = found.filter(|user| user.is_active);
             if let (Some(user), Some(row)) = (owner, tried) {
                 return Ok(Some((user, row)));

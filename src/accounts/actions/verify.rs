@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::accounts::Accounts;
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::codes::{Issued, Purpose};
+use crate::accounts::codes::{Issued, Order, Purpose};
 use crate::accounts::failure::Failure;
 use crate::accounts::notifications::{self, Channel};
 use crate::accounts::refresh::new_nonce;
@@ -45,7 +45,10 @@ pub async fn send_code(
     language: Language,
 ) -> Result<CodeSent, Failure> {
     let now = accounts.directory.clock.now();
-    let nonce = new_nonce().map_err(|why| Failure::fault(why))?;
+    let order = Order {
+        nonce: new_nonce().map_err(|why| Failure::fault(why))?,
+        order_hash: String::new(),
+    };
     let keys = Arc::clone(&accounts.code_keys);
     let limits = accounts.directory.messages;
     let sent = accounts
@@ -65,7 +68,7 @@ pub async fn send_code(
                 }
                 let what = (&user, purpose_of(channel), channel);
                 let by = (&*keys, &limits);
-                let issued = notifications::send_code(conn, by, what, language, &nonce, now)?;
+                let issued = notifications::send_code(conn, by, what, language, &order, now)?;
                 Ok(match issued {
                     Issued::New(_) => CodeSent::Done,
                     Issued::TooSoon { wait, .. } => CodeSent::TooSoon(wait),
@@ -105,7 +108,7 @@ pub async fn verify(
         .write(move |conn| {
             let purpose = purpose_of(channel);
             let whose = (Some(user_id), purpose);
-            let tried = codes::try_code(conn, &keys, whose, &code, now)?;
+            let tried = codes::try_code(conn, &keys, whose, "", &code, now)?;
             let mut user = None;
             if let Some(row) = tried
                 && codes::consume(conn, row.code_id, now)?

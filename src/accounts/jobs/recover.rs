@@ -8,7 +8,7 @@ use diesel::result::QueryResult;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Accounts;
-use crate::accounts::codes::{Issued, LIFETIME, Purpose};
+use crate::accounts::codes::{Issued, LIFETIME, Order, Purpose};
 use crate::accounts::notifications::{self, Channel};
 use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::users;
@@ -30,18 +30,23 @@ pub struct Recover {
 pub struct Recovery {
     account: Account,
     language: Language,
+    /// Of the reset id that whoever asked was given; empty in jobs of older versions.
+    #[serde(default)]
+    order_hash: String,
 }
 
 /// Has a code sent to whoever the account is, if anybody: the same work for all.
 pub fn enqueue_recovery(
     conn: &mut Conn,
     account: &Account,
+    order_hash: &str,
     language: Language,
     now: NaiveDateTime,
 ) -> QueryResult<()> {
     let recovery = Recovery {
         account: account.clone(),
         language,
+        order_hash: order_hash.to_owned(),
     };
     actions::enqueue(conn, &NewJob::of::<Recover>(&recovery, now)?, now).map(drop)
 }
@@ -57,12 +62,19 @@ impl JobHandler for Recover {
     type Payload = Recovery;
 
     async fn run(&self, job: Job, recovery: Recovery) -> Result<Outcome, Failure> {
-        let Recovery { account, language } = recovery;
+        let Recovery {
+            account,
+            language,
+            order_hash,
+        } = recovery;
         let (now, asked) = (self.accounts.directory.clock.now(), job.created);
         if job.created + LIFETIME <= now {
             return Ok(Outcome::NotNeeded("whoever asked waits no more"));
         }
-        let nonce = new_nonce().map_err(Failure::Transient)?;
+        let order = Order {
+            nonce: new_nonce().map_err(Failure::Transient)?,
+            order_hash,
+        };
         let keys = Arc::clone(&self.accounts.code_keys);
         let limits = self.accounts.directory.messages;
         let issued = self
@@ -82,7 +94,7 @@ impl JobHandler for Recover {
                 };
                 let what = (&user, Purpose::ResetPassword, channel);
                 let by = (&*keys, &limits);
-                notifications::send_code(conn, by, what, language, &nonce, now).map(Some)
+                notifications::send_code(conn, by, what, language, &order, now).map(Some)
             })
             .await?;
         self.job_notifier.notify();

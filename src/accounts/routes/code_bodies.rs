@@ -117,6 +117,7 @@ impl Document for Forgotten {
 pub struct PasswordResetRequest {
     pub account: Account,
     pub code: String,
+    pub reset_id: Option<String>,
     /// Judged once more when the user's own data are known.
     pub new_password: String,
 }
@@ -127,6 +128,13 @@ impl Document for PasswordResetRequest {
     const FIELDS: &'static [Field] = &[
         WHOSE,
         CODE,
+        Field {
+            name: "reset_id",
+            required: false,
+            kind: ACCOUNT,
+            description: "From the answer to the request for the code.",
+            example: "r2bW0Yz5o9c1v9m6nq7k3H4yT0sUe8Xf2LgBdRjPwQk",
+        },
         Field {
             name: "new_password",
             required: true,
@@ -139,6 +147,7 @@ impl Document for PasswordResetRequest {
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let account = input.parse("account", |text| Ok(Account::of(text)));
         let code = input.parse("code", code);
+        let reset_id = input.text("reset_id", &[]);
         // What can be said without knowing anybody is said before the code is tried.
         let new_password = input.parse("new_password", |text| {
             Password::choose(text, &[]).map(|_| text.to_owned())
@@ -146,6 +155,7 @@ impl Document for PasswordResetRequest {
         Some(Self {
             account: account?,
             code: code?,
+            reset_id,
             new_password: new_password?,
         })
     }

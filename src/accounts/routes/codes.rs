@@ -8,9 +8,12 @@ use serde_json::json;
 
 use super::code_bodies::{Forgotten, PasswordResetRequest, Verification, VerificationOrder};
 use super::respond::{TAG, nothing, unfit};
-use super::views::{Accepted, AcceptedAnswer, OwnUserAnswer, accepted_example, userinfo_example};
+use super::views::{
+    Accepted, AcceptedAnswer, OwnUserAnswer, ResetOrderedAnswer, accepted_example,
+    reset_ordered_example, userinfo_example,
+};
 use crate::accounts::Accounts;
-use crate::accounts::actions::{self, CodeSent, PasswordReset, Verified};
+use crate::accounts::actions::{self, CodeSent, GivenCode, PasswordReset, Verified};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::Caller;
 use crate::accounts::limits;
@@ -54,9 +57,10 @@ pub fn endpoints() -> Vec<Endpoint> {
                     "The answer is the same for accounts that do not exist. The code is sent to what is \
                      verified: by SMS when that is the mobile number alone, or both and the account is \
                      named by the number, and by mail otherwise. An account that has nothing verified \
-                     recovers by mail.",
+                     recovers by mail. Send `reset_id` along with the code: who does has five tries of \
+                     their own, which nobody else can use up.",
                 )
-                .answers::<AcceptedAnswer>(StatusCode::ACCEPTED, accepted_example()),
+                .answers::<ResetOrderedAnswer>(StatusCode::ACCEPTED, reset_ordered_example()),
             forgot,
         ),
         Endpoint::new("/user/password/reset").post(
@@ -64,7 +68,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .description(
                     "All sessions of the account end; log in with the new password. The e-mail address \
                      that the code was sent to is verified by it, and a mobile number that is not is \
-                     taken off the account. Every code that does not fit is refused alike, whether the \
+                     taken off the account. A code is taken without its `reset_id` too, but who tries those is limited by \
+                     address and account. Every code that does not fit is refused alike, whether the \
                      account exists or not.",
                 )
                 .answers_nothing()
@@ -138,8 +143,12 @@ async fn forgot(
     language: Language,
     app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
-    actions::request_reset(&app.directory, body.0.account, language).await?;
-    accepted()
+    let reset_id = actions::request_reset(&app.directory, body.0.account, language).await?;
+    let answer = ResetOrderedAnswer {
+        status: Accepted::Accepted,
+        reset_id,
+    };
+    response::json(StatusCode::ACCEPTED, CacheControl::NoStore, &answer)
 }
 
 async fn reset(
@@ -152,10 +161,16 @@ async fn reset(
     let PasswordResetRequest {
         account,
         code,
+        reset_id,
         new_password,
     } = body.0;
-    let (who, whence) = ((account, code), (client, from.address));
-    match actions::reset_password(&app, who, new_password, whence, language).await? {
+    let given = GivenCode {
+        account,
+        code,
+        reset_id,
+    };
+    let whence = (client, from.address);
+    match actions::reset_password(&app, given, new_password, whence, language).await? {
         PasswordReset::Done => Ok(nothing()),
         PasswordReset::WrongCode => Err(Error::new(Code::WrongCode)),
         PasswordReset::Unfit(fault) => Err(unfit(fault)),

@@ -286,6 +286,19 @@ pub struct AcceptedAnswer {
     pub status: Accepted,
 }
 
+/// A code will be sent if there is such an account.
+#[derive(Serialize, ToSchema)]
+pub struct ResetOrderedAnswer {
+    pub status: Accepted,
+    /// Send it along with the code.
+    #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
+    pub reset_id: String,
+}
+
+pub fn reset_ordered_example() -> serde_json::Value {
+    json!({ "status": "accepted", "reset_id": "r2bW0Yz5o9c1v9m6nq7k3H4yT0sUe8Xf2LgBdRjPwQk" })
+}
+
 /// The one state of what was accepted.
 #[derive(Serialize, ToSchema)]
 pub enum Accepted {

@@ -1,6 +1,6 @@
 //! Verification codes as they are kept: issued, tried, consumed, revoked. A row stays
-//! until it has expired, used or not, and there is one for each user, purpose and target. Of
-//! those for one purpose the newest alone is good: a new code replaces the old.
+//! until it has expired, used or not, and there is one for each user, purpose, target and order.
+//! Of those for one purpose the newest target's alone are good: a new code replaces the old.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::accounts::codes::{
-    Bound, CodeKeys, CodeRow, Issued, LIFETIME, PAUSE, Purpose, Sendable, TRIES,
+    Bound, CodeKeys, CodeRow, Issued, LIFETIME, Order, PAUSE, Purpose, Sendable, TRIES,
 };
 use crate::accounts::types::NOBODY;
 use crate::core::db::schema::{code, user};
@@ -26,6 +26,7 @@ pub fn wait(
         .filter(code::user_id.eq(user_id))
         .filter(code::purpose.eq(purpose.name()))
         .filter(code::target.eq(target))
+        .order(code::created.desc())
         .select(code::created)
         .first(conn)
         .optional()?;
@@ -36,23 +37,35 @@ pub fn wait(
     }))
 }
 
-/// Issues a code for `target`, in place of an older one for the same purpose, when there is
-/// nothing to [`wait`] for. `nonce`: 256 random bits.
+/// Issues a code for `target`, when there is nothing to [`wait`] for, in place of older ones for
+/// the same purpose, but for those that others ordered to the same target: nobody takes a code
+/// to recover from whoever waits for it by ordering another.
 pub fn issue(
     conn: &mut Conn,
     keys: &CodeKeys,
     (user_id, purpose, target): (i64, Purpose, &str),
-    nonce: &str,
+    order: &Order,
     now: NaiveDateTime,
 ) -> QueryResult<Issued> {
-    let same = || {
+    let Order { nonce, order_hash } = order;
+    let of_purpose = || {
         code::table
             .filter(code::user_id.eq(user_id))
             .filter(code::purpose.eq(purpose.name()))
+    };
+    let same = || {
+        of_purpose()
             .filter(code::target.eq(target))
+            .filter(code::order_hash.eq(order_hash))
     };
     // Those that went elsewhere for the same purpose are worth nothing from now on.
-    revoke(conn, user_id, &[purpose], now)?;
+    diesel::update(
+        of_purpose()
+            .filter(code::target.ne(target))
+            .filter(code::used.is_null()),
+    )
+    .set(code::used.eq(Some(now)))
+    .execute(conn)?;
     let bound = Bound {
         user_id,
         purpose: purpose.name(),
@@ -68,6 +81,7 @@ pub fn issue(
             code::purpose.eq(purpose.name()),
             code::target.eq(target),
             code::nonce.eq(nonce),
+            code::order_hash.eq(order_hash),
             code::code_hash.eq(code_hash),
             code::tries.eq(0),
             code::created.eq(now),
@@ -103,13 +117,34 @@ pub fn find_sendable(
     }))
 }
 
-/// Counts a try and then compares; gives the id of the code if it was right. It is the
-/// same work for a user who has no code, and where there is no user. Commit it whatever
-/// comes out.
+/// Whether a code that can still be used was ordered by whoever knows what this is the hash of.
+pub fn is_ordered(
+    conn: &mut Conn,
+    (user_id, purpose): (Option<i64>, Purpose),
+    order_hash: &str,
+    now: NaiveDateTime,
+) -> QueryResult<bool> {
+    let found: Option<i64> = code::table
+        .filter(code::user_id.eq(user_id.unwrap_or(NOBODY)))
+        .filter(code::purpose.eq(purpose.name()))
+        .filter(code::order_hash.eq(order_hash))
+        .filter(code::used.is_null())
+        .filter(code::tries.lt(TRIES))
+        .filter(code::expires.gt(now))
+        .select(code::code_id)
+        .first(conn)
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// Compares with the code that whoever tries ordered, a try that is counted before; gives the
+/// code if it was right. It is the same work for a user who has no code, and where there is
+/// no user. Commit it whatever comes out.
 pub fn try_code(
     conn: &mut Conn,
     keys: &CodeKeys,
     (user_id, purpose): (Option<i64>, Purpose),
+    order_hash: &str,
     text: &str,
     now: NaiveDateTime,
 ) -> QueryResult<Option<CodeRow>> {
@@ -118,6 +153,7 @@ pub fn try_code(
         code::table
             .filter(code::user_id.eq(user_id))
             .filter(code::purpose.eq(purpose.name()))
+            .filter(code::order_hash.eq(order_hash))
     };
     // The row is held from here on: those who try at once come one after the other.
     let counted = diesel::update(
@@ -131,7 +167,45 @@ pub fn try_code(
     // The newest, which is the only one that may be unused.
     let newest = own().order(code::code_id.desc());
     let found = newest.select(CodeRow::as_select()).first(conn).optional()?;
-    let row = found.unwrap_or_else(|| CodeRow {
+    let row = found.unwrap_or_else(|| nobodys(user_id, purpose, now));
+    let is_right = keys.matches(&row.bound(), text, &row.code_hash);
+    Ok((is_right && counted == 1).then_some(row))
+}
+
+/// Compares with all codes of the user, whoever ordered them, and counts at none of them: whoever
+/// did not order a code does not use up the tries of who did. The limits of the caller are all
+/// that holds who guesses.
+pub fn try_any_code(
+    conn: &mut Conn,
+    keys: &CodeKeys,
+    (user_id, purpose): (Option<i64>, Purpose),
+    text: &str,
+    now: NaiveDateTime,
+) -> QueryResult<Option<CodeRow>> {
+    let user_id = user_id.unwrap_or(NOBODY);
+    let mut rows: Vec<CodeRow> = code::table
+        .filter(code::user_id.eq(user_id))
+        .filter(code::purpose.eq(purpose.name()))
+        .filter(code::used.is_null())
+        .filter(code::tries.lt(TRIES))
+        .filter(code::expires.gt(now))
+        .order(code::code_id.desc())
+        .limit(AT_ONCE)
+        .select(CodeRow::as_select())
+        .load(conn)?;
+    if rows.is_empty() {
+        rows.push(nobodys(user_id, purpose, now));
+    }
+    let right = |row: &CodeRow| keys.matches(&row.bound(), text, &row.code_hash);
+    Ok(rows.into_iter().find(right))
+}
+
+/// Codes of one purpose that can be used at once: more are not issued in their lifetime.
+const AT_ONCE: i64 = 10;
+
+/// A code that no text is.
+fn nobodys(user_id: i64, purpose: Purpose, now: NaiveDateTime) -> CodeRow {
+    CodeRow {
         code_id: 0,
         user_id,
         purpose: purpose.name().to_owned(),
@@ -142,9 +216,7 @@ pub fn try_code(
         created: now,
         expires: now,
         used: None,
-    });
-    let is_right = keys.matches(&row.bound(), text, &row.code_hash);
-    Ok((is_right && counted == 1).then_some(row))
+    }
 }
 
 /// Consumes a code; false when another was faster.

@@ -269,22 +269,38 @@ pub fn load_live(conn: &mut Conn, user_id: i64, now: NaiveDateTime) -> QueryResu
         .load(conn)
 }
 
-/// Whether whoever the account names has a live session that was last used from
-/// this address.
-pub fn is_live_at(
+/// Whose live sessions were last used from an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveAt {
+    /// One of whoever an account names.
+    pub owners: bool,
+    /// One of anybody.
+    pub anybodys: bool,
+}
+
+/// Whose live sessions were last used from this address, as whoever the account names sees it.
+pub fn live_at(
     conn: &mut Conn,
     account: &Account,
     ip: &str,
     now: NaiveDateTime,
-) -> QueryResult<bool> {
+) -> QueryResult<LiveAt> {
     let owner = find_by_account(conn, account)?.map_or(NOBODY, |user| user.user_id);
-    let live: i64 = session::table
+    let live = || {
+        session::table
+            .filter(session::ip.eq(ip))
+            .filter(session::expires.gt(now))
+            .select(session::session_id)
+    };
+    let owners: Option<i64> = live()
         .filter(session::user_id.eq(owner))
-        .filter(session::ip.eq(ip))
-        .filter(session::expires.gt(now))
-        .count()
-        .get_result(conn)?;
-    Ok(live > 0)
+        .first(conn)
+        .optional()?;
+    let anybodys: Option<i64> = live().first(conn).optional()?;
+    Ok(LiveAt {
+        owners: owners.is_some(),
+        anybodys: anybodys.is_some(),
+    })
 }
 
 /// Whose a session is and what they may do; `None` when it has ended or its user

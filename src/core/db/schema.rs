@@ -165,6 +165,7 @@ diesel::table! {
         created -> Timestamp,
         expires -> Timestamp,
         used -> Nullable<Timestamp>,
+        order_hash -> Text,
     }
 }
 

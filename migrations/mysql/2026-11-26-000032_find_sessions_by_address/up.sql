@@ -1,0 +1,9 @@
+-- Whether anybody is logged in from an address is asked along an index.
+SET @inkpot_sql = IF(
+    EXISTS(SELECT 1 FROM information_schema.statistics
+           WHERE table_schema = DATABASE() AND table_name = 'session' AND index_name = 'session_ip'),
+    'DO 0',
+    'ALTER TABLE session ADD KEY session_ip (ip, expires)');
+PREPARE inkpot_statement FROM @inkpot_sql;
+EXECUTE inkpot_statement;
+DEALLOCATE PREPARE inkpot_statement;
