@@ -11,7 +11,8 @@
 //! - [`page`]: which page of a list is asked for.
 //! - [`precondition`]: the states that a write is meant for.
 //! - [`process_lock`]: whether other processes serve the same embedded database.
-//! - [`telemetry`]: the log.
+//! - [`telemetry`]: the log. [`text`]: what a person sees of a text; [`mail_address`]: what
+//!   mail can go to.
 
 pub mod bus;
 pub mod cache;
@@ -21,6 +22,7 @@ pub mod compression;
 pub mod cpu_pool;
 pub mod db;
 pub mod freshness;
+pub mod mail_address;
 pub mod page;
 pub mod precondition;
 pub mod process_lock;
@@ -29,4 +31,5 @@ pub mod redis;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;
+pub mod text;
 pub mod tls_roots;

@@ -253,6 +253,28 @@ impl Input {
         }
     }
 
+    /// The same for what is copied from elsewhere: line ends around it are no part of it.
+    pub fn parse_pasted<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let text = self.text(name, &['\r', '\n', '\t'])?;
+        let text = text.trim();
+        let parsed = if text.chars().any(char::is_control) {
+            Err(Fault(Code::ControlCharacter, "holds a control character"))
+        } else {
+            parse(text)
+        };
+        match parsed {
+            Ok(value) => Some(value),
+            Err(Fault(code, detail)) => {
+                self.fault(name, code, detail);
+                None
+            }
+        }
+    }
+
     /// Takes a list of texts without control characters and parses each; equal ones
     /// are one. Every item that does not fit is reported by its place.
     pub fn parse_all<T: PartialEq>(
@@ -311,6 +333,19 @@ impl Input {
             return Change::Clear;
         }
         self.parse(name, parse).map_or(Change::Keep, Change::Set)
+    }
+
+    /// The same for what is copied from elsewhere ([`parse_pasted`](Self::parse_pasted)).
+    pub fn change_pasted<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Change<T> {
+        if self.is_null(name) {
+            return Change::Clear;
+        }
+        self.parse_pasted(name, parse)
+            .map_or(Change::Keep, Change::Set)
     }
 
     /// Whether the body has the field as null.

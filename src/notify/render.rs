@@ -7,6 +7,7 @@
 use std::time::SystemTime;
 
 use chrono::NaiveDateTime;
+use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 
@@ -154,11 +155,16 @@ impl RenderedMail {
         // The address itself is not told: this gets into logs.
         let to = messages::address(to)
             .ok_or_else(|| Failure::Permanent("no mail can go to such an address".to_owned()))?;
+        // The library reads addresses out of its headers by rules that some do not fit.
+        let sender = from.mailbox().email.clone();
+        let envelope = Envelope::new(Some(sender), vec![to.clone()])
+            .map_err(|e| Failure::Permanent(format!("no mail can be sent: {e}")))?;
         let key = origin.key();
         let auto_submitted = HeaderName::new_from_ascii_str("Auto-Submitted");
         lettre::Message::builder()
             .from(from.mailbox().clone())
             .to(Mailbox::new(None, to))
+            .envelope(envelope)
             .subject(self.subject)
             .date(date(origin.created))
             .message_id(Some(format!("<{key}@{}>", from.domain())))

@@ -4,6 +4,7 @@ use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
 
+use crate::core::text::{is_blank, is_direction_override};
 use crate::error::Code;
 use crate::http::body::Fault;
 
@@ -20,17 +21,29 @@ pub struct Title(pub String);
 
 impl Title {
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        if text.trim().is_empty() {
+        if is_blank(text) {
             return Err(Fault(
                 Code::TitleEmpty,
                 "needs at least one visible character",
             ));
         }
+        refuse_overrides(text)?;
         if text.chars().count() > TITLE_MAX {
             return Err(Fault(Code::TitleTooLong, "has at most 256 characters"));
         }
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Refuses what turns the direction of what stands after it.
+fn refuse_overrides(text: &str) -> Result<(), Fault> {
+    if text.chars().any(is_direction_override) {
+        return Err(Fault(
+            Code::ControlCharacter,
+            "holds a character that turns the direction of text (U+202D or U+202E)",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether everybody sees a post.
@@ -61,12 +74,13 @@ impl Tag {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         // Lower case of some letters is decomposed: composed afterwards.
         let tag: String = text.trim().to_lowercase().nfc().collect();
-        if tag.is_empty() {
+        if is_blank(&tag) {
             return Err(Fault(
                 Code::TagEmpty,
                 "needs at least one visible character",
             ));
         }
+        refuse_overrides(&tag)?;
         if tag.chars().count() > TAG_MAX {
             return Err(Fault(Code::TagTooLong, "has at most 32 characters"));
         }

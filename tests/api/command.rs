@@ -163,6 +163,12 @@ fn what_the_operator_does_leaves_the_traces_of_what_an_admin_does() {
         let ann = ["create", "--email", "ann@example.org", "--name", "Ann"];
         assert_eq!(user(database, &ann, PASSWORD).0, 0);
         assert_eq!(user(database, &["deactivate", "2"], "").0, 0);
+        database.with(|conn| {
+            diesel::update(user::table.find(2_i64))
+                .set(user::email_verified.eq(true))
+                .execute(conn)
+                .unwrap();
+        });
         let new = "another horse, another staple";
         // Of a user who is not active as well.
         assert_eq!(user(database, &["set-password", "2"], new).0, 0);

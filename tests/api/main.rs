@@ -26,6 +26,7 @@ mod fairness;
 mod feeds;
 mod house;
 mod idempotency;
+mod identity;
 mod job_crash;
 mod job_pause;
 mod job_trouble;

@@ -28,7 +28,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             Operation::new("register", TAG, "The new user, logged in")
                 .description(
                     "Identifiers are unique in their canonical form: e-mail addresses trimmed, \
-                     NFKC and lower-cased, usernames lower-cased, mobile numbers in E.164.",
+                     NFKC and lower-cased with the domain as IDNA makes it, usernames lower-cased, mobile \
+                     numbers in E.164.",
                 )
                 .database()
                 .answers::<TokenAnswer>(StatusCode::CREATED, token_example())

@@ -61,10 +61,10 @@ impl Document for Registration {
             .filter_map(|name| input.peek(name))
             .collect();
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
-        let email = input.parse("email", Email::parse);
+        let email = input.parse_pasted("email", Email::parse);
         let name = input.parse("name", Name::parse);
         let username = input.parse("username", Username::parse);
-        let mobile = input.parse("mobile", Mobile::parse);
+        let mobile = input.parse_pasted("mobile", Mobile::parse);
         let password = input.parse("password", |text| Password::choose(text, &own));
         Some(Self(NewAccount {
             email: email?,
@@ -148,7 +148,7 @@ impl Document for Login {
             .filter(|name| input.has(name))
             .collect();
         let account = match given.as_slice() {
-            [name] => input.parse(name, |text| Ok(Account::of(text))),
+            [name] => input.parse_pasted(name, |text| Ok(Account::of(text))),
             [] => {
                 input.fault("account", Code::FieldMissing, "is required");
                 None

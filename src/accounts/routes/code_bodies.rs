@@ -7,6 +7,7 @@ use crate::accounts::notifications::Channel;
 use crate::accounts::password::Password;
 use crate::accounts::types::Account;
 use crate::core::settings::Settings;
+use crate::core::text::is_invisible;
 use crate::error::Code;
 use crate::http::body::{Document, Fault, Field, Input, Kind};
 
@@ -52,10 +53,11 @@ fn channel(text: &str) -> Result<Channel, Fault> {
     }
 }
 
-/// Six digits, as they come out of a message: white space around them and the wide
+/// Six digits, as they come out of a message: what stands around and between them and the wide
 /// digits of some keyboards are no mistakes.
 fn code(text: &str) -> Result<String, Fault> {
-    let code: String = text.trim().nfkc().collect();
+    let is_digit = |c: &char| !is_invisible(*c) && !matches!(c, '-' | '\u{2010}'..='\u{2015}');
+    let code: String = text.nfkc().filter(is_digit).collect();
     if code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()) {
         Ok(code)
     } else {
@@ -90,7 +92,7 @@ impl Document for Verification {
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let channel = input.parse("channel", channel);
-        let code = input.parse("code", code);
+        let code = input.parse_pasted("code", code);
         Some(Self {
             channel: channel?,
             code: code?,
@@ -108,7 +110,7 @@ impl Document for Forgotten {
     const FIELDS: &'static [Field] = &[WHOSE];
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
-        let account = input.parse("account", |text| Ok(Account::of(text)));
+        let account = input.parse_pasted("account", |text| Ok(Account::of(text)));
         Some(Self { account: account? })
     }
 }
@@ -145,8 +147,8 @@ impl Document for PasswordResetRequest {
     ];
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
-        let account = input.parse("account", |text| Ok(Account::of(text)));
-        let code = input.parse("code", code);
+        let account = input.parse_pasted("account", |text| Ok(Account::of(text)));
+        let code = input.parse_pasted("code", code);
         let reset_id = input.text("reset_id", &[]);
         // What can be said without knowing anybody is said before the code is tried.
         let new_password = input.parse("new_password", |text| {

@@ -55,7 +55,22 @@ pub fn needed<T>(
     name: &'static str,
     parse: impl FnOnce(&str) -> Result<T, Fault>,
 ) -> Option<T> {
-    match input.change(name, parse) {
+    let change = input.change(name, parse);
+    not_cleared(input, name, change)
+}
+
+/// The same for what is copied from elsewhere.
+pub fn needed_pasted<T>(
+    input: &mut Input,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<T, Fault>,
+) -> Option<T> {
+    let change = input.change_pasted(name, parse);
+    not_cleared(input, name, change)
+}
+
+fn not_cleared<T>(input: &mut Input, name: &'static str, change: Change<T>) -> Option<T> {
+    match change {
         Change::Set(value) => Some(value),
         Change::Keep => None,
         Change::Clear => {

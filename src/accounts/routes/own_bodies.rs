@@ -1,6 +1,6 @@
 //! The bodies of what users do with their own account.
 
-use super::fields::{EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME, needed};
+use super::fields::{EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME, needed, needed_pasted};
 use crate::accounts::password::Password;
 use crate::accounts::types::{Email, Mobile, Name, ProfileChange, Username};
 use crate::core::settings::Settings;
@@ -59,13 +59,13 @@ impl Document for ProfilePatch {
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
         let name = needed(input, "name", Name::parse);
-        let email = needed(input, "email", Email::parse);
+        let email = needed_pasted(input, "email", Email::parse);
         Some(Self {
             change: ProfileChange {
                 name,
                 email,
                 username: input.change("username", Username::parse),
-                mobile: input.change("mobile", Mobile::parse),
+                mobile: input.change_pasted("mobile", Mobile::parse),
             },
             current_password: input.parse("current_password", |text| Ok(Password::attempt(text))),
         })

@@ -17,11 +17,11 @@ pub struct UserInfo {
     user_id: i64,
     name: String,
     /// As written at registration.
-    #[schema(format = Email)]
+    #[schema(format = "idn-email")]
     email: String,
     #[schema(required = true)]
     username: Option<String>,
-    /// As written at registration.
+    /// In E.164.
     #[schema(required = true)]
     mobile: Option<String>,
     role: Role,
@@ -50,6 +50,8 @@ impl From<User> for UserInfo {
         } else {
             Role::User
         };
+        // Earlier versions kept it as it was written.
+        let number = user.number();
         // Whole: no column is left out unnoticed.
         let User {
             user_id,
@@ -70,7 +72,7 @@ impl From<User> for UserInfo {
             name,
             email,
             username,
-            mobile,
+            mobile: number.or(mobile),
             role,
             email_verified,
             mobile_verified,

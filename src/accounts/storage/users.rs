@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 
 use crate::accounts::codes::Purpose;
 use crate::accounts::types::{
-    ADMIN, Account, AdminChange, Administered, DELETED, Identifier, NewUser, Part, ProfileChange,
-    User,
+    ADMIN, Account, AdminChange, Administered, DELETED, Identifier, NOBODY, NewUser, Part,
+    ProfileChange, User, former_keys,
 };
 use crate::core::db::schema::{installation, user};
 use crate::core::db::{Conn, DbError, dialect};
@@ -56,6 +57,10 @@ pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
         password_hash,
         now,
     } = new;
+    refuse_former(conn, &Account::Email(email.key.clone()), NOBODY)?;
+    if let Some(mobile) = mobile {
+        refuse_former(conn, &Account::Mobile(mobile.key.clone()), NOBODY)?;
+    }
     diesel::insert_into(user::table)
         .values((
             (
@@ -64,7 +69,7 @@ pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
                 user::name.eq(&name.0),
                 user::username.eq(username.as_ref().map(|u| &u.text)),
                 user::username_key.eq(username.as_ref().map(|u| &u.key)),
-                user::mobile.eq(mobile.as_ref().map(|m| &m.text)),
+                user::mobile.eq(mobile.as_ref().map(|m| &m.key)),
                 user::mobile_key.eq(mobile.as_ref().map(|m| &m.key)),
                 user::password.eq(password_hash),
             ),
@@ -85,16 +90,62 @@ pub fn insert_user(conn: &mut Conn, new: &NewUser) -> QueryResult<User> {
         .first(conn)
 }
 
-/// The user whom somebody who logs in names.
+/// The user whom somebody who logs in names, by the key or by what earlier versions made of the
+/// same.
 pub fn find_by_account(conn: &mut Conn, account: &Account) -> QueryResult<Option<User>> {
+    let mut keys = former_keys(account);
+    keys.push(account.key().to_owned());
     // What is left of a deleted user has no identifiers.
-    let query = user::table.select(User::as_select());
-    match account {
-        Account::Email(key) => query.filter(user::email_key.eq(key)).first(conn),
-        Account::Username(key) => query.filter(user::username_key.eq(key)).first(conn),
-        Account::Mobile(key) => query.filter(user::mobile_key.eq(key)).first(conn),
+    let found: Vec<(Option<String>, User)> = match account {
+        Account::Email(_) => user::table
+            .filter(user::email_key.eq_any(&keys))
+            .select((user::email_key.nullable(), User::as_select()))
+            .load(conn)?,
+        Account::Username(_) => user::table
+            .filter(user::username_key.eq_any(&keys))
+            .select((user::username_key, User::as_select()))
+            .load(conn)?,
+        Account::Mobile(_) => user::table
+            .filter(user::mobile_key.eq_any(&keys))
+            .select((user::mobile_key, User::as_select()))
+            .load(conn)?,
+    };
+    let is_exact = |(key, _): &(Option<String>, User)| key.as_deref() == Some(account.key());
+    let exact = found.iter().position(is_exact).unwrap_or(0);
+    Ok(found.into_iter().nth(exact).map(|(_, user)| user))
+}
+
+/// Refuses an identifier that another user has under a key of earlier versions, which the
+/// unique index does not know, as that would.
+fn refuse_former(conn: &mut Conn, account: &Account, user_id: i64) -> QueryResult<()> {
+    let former = former_keys(account);
+    let (taken, index): (Option<i64>, _) = match account {
+        Account::Email(_) => {
+            let rows = user::table.filter(user::email_key.eq_any(former));
+            let others = rows.filter(user::user_id.ne(user_id));
+            (
+                others.select(user::user_id).first(conn).optional()?,
+                "email_key",
+            )
+        }
+        Account::Mobile(_) => {
+            let rows = user::table.filter(user::mobile_key.eq_any(former));
+            let others = rows.filter(user::user_id.ne(user_id));
+            (
+                others.select(user::user_id).first(conn).optional()?,
+                "mobile_key",
+            )
+        }
+        Account::Username(_) => return Ok(()),
+    };
+    if taken.is_none() {
+        return Ok(());
     }
-    .optional()
+    let message = format!("UNIQUE constraint failed: user.{index}");
+    Err(Error::DatabaseError(
+        DatabaseErrorKind::UniqueViolation,
+        Box::new(message),
+    ))
 }
 
 /// The user with this id, if active.
@@ -159,6 +210,7 @@ pub fn change_profile(
                 .set(user::name.eq(&name.0))
                 .execute(conn)?,
             Part::Email(email) => {
+                refuse_former(conn, &Account::Email(email.key.clone()), before.user_id)?;
                 diesel::update(row().filter(user::email_key.ne(&email.key)))
                     .set(user::email_verified.eq(false))
                     .execute(conn)?;
@@ -172,13 +224,19 @@ pub fn change_profile(
                     user::username_key.eq(username.map(|u| &u.key)),
                 ))
                 .execute(conn)?,
-            Part::Mobile(mobile) => diesel::update(row())
-                .set((
-                    user::mobile.eq(mobile.map(|m| &m.text)),
-                    user::mobile_key.eq(mobile.map(|m| &m.key)),
-                    user::mobile_verified.eq(false),
-                ))
-                .execute(conn)?,
+            Part::Mobile(mobile) => {
+                if let Some(mobile) = mobile {
+                    let account = Account::Mobile(mobile.key.clone());
+                    refuse_former(conn, &account, before.user_id)?;
+                }
+                diesel::update(row())
+                    .set((
+                        user::mobile.eq(mobile.map(|m| &m.key)),
+                        user::mobile_key.eq(mobile.map(|m| &m.key)),
+                        user::mobile_verified.eq(false),
+                    ))
+                    .execute(conn)?
+            }
         };
     }
     diesel::update(row())
@@ -197,7 +255,9 @@ pub fn set_verified(
 ) -> QueryResult<Option<User>> {
     let row = user::table.find(user_id).filter(user::is_active.eq(true));
     let changed = if purpose == Purpose::VerifyMobile {
-        diesel::update(row.filter(user::mobile_key.eq(target)))
+        let mut keys = former_keys(&Account::Mobile(target.to_owned()));
+        keys.push(target.to_owned());
+        diesel::update(row.filter(user::mobile_key.eq_any(keys)))
             .set((user::mobile_verified.eq(true), user::updated.eq(now)))
             .execute(conn)?
     } else {

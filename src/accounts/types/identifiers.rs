@@ -6,8 +6,11 @@
 //! most, and one person's username can never be another's address or number.
 
 use serde::{Deserialize, Serialize};
+use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::core::mail_address::{self, MailAddress};
+use crate::core::text::{is_blank, is_direction_override, is_invisible};
 use crate::error::Code;
 use crate::http::body::Fault;
 
@@ -19,30 +22,28 @@ pub const EMAIL_MAX: usize = 254;
 /// An e-mail address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
-    /// Trimmed, NFKC, the case kept.
+    /// Trimmed, NFKC, the case kept, quoted only where it must be.
     pub text: String,
-    /// Lower-cased as well.
+    /// Lower-cased as well, the domain in ASCII.
     pub key: String,
 }
 
 impl Email {
+    /// Takes what mail can go to ([`MailAddress`]).
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let text: String = text.trim().nfkc().collect::<String>().trim().to_owned();
-        let key: String = text.to_lowercase().nfkc().collect();
-        let options = email_address::Options::default()
-            .without_display_text()
-            .without_domain_literal()
-            .with_required_tld();
-        let fits = |text: &str| {
-            text.chars().count() <= EMAIL_MAX
-                && !text.chars().any(|c| c.is_control() || c.is_whitespace())
-                && email_address::EmailAddress::parse_with_options(text, options).is_ok()
+        let invalid = Fault(Code::EmailInvalid, "is not an e-mail address");
+        let Some(address) = MailAddress::parse(text) else {
+            return Err(invalid);
         };
-        if fits(&text) && fits(&key) {
-            Ok(Self { text, key })
-        } else {
-            Err(Fault(Code::EmailInvalid, "is not an e-mail address"))
+        let (key, text) = (
+            address.key(),
+            format!("{}@{}", address.local, address.domain),
+        );
+        // Lower case may be longer than what it is of.
+        if text.chars().count() > EMAIL_MAX || MailAddress::parse(&key).is_none() {
+            return Err(invalid);
         }
+        Ok(Self { text, key })
     }
 }
 
@@ -78,39 +79,101 @@ impl Username {
 /// A mobile number in international form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mobile {
-    /// Trimmed, as written.
-    pub text: String,
     /// E.164: `+` and 8 to 15 digits, the first not 0.
     pub key: String,
 }
 
+/// Characters of a number as it is pasted.
+const MOBILE_MAX: usize = 64;
+
 impl Mobile {
-    /// Takes spaces, hyphens, dots and parentheses between the digits, and `00` for
-    /// the `+`.
+    /// Takes what people write between the digits, `00` for the `+`, and the `(0)` that says
+    /// what is dialled within a country, which is no part of the number. A 0 after the country
+    /// code without parentheses is refused where it is none either: what is meant is not sure.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let text: String = text.trim().nfkc().collect();
-        let compact: String = text
-            .chars()
-            .filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')'))
-            .collect();
-        let digits = compact
-            .strip_prefix('+')
-            .or_else(|| compact.strip_prefix("00"))
-            .filter(|digits| {
-                (8..=15).contains(&digits.len())
-                    && digits.bytes().all(|b| b.is_ascii_digit())
-                    && !digits.starts_with('0')
-            });
-        match digits {
-            Some(digits) if text.chars().count() <= 32 => Ok(Self {
-                key: format!("+{digits}"),
-                text,
-            }),
-            _ => Err(Fault(
+        let Some(key) = Self::key_of(text) else {
+            return Err(Fault(
                 Code::MobileInvalid,
                 "needs the international form: + and 8 to 15 digits",
-            )),
+            ));
+        };
+        let (country, rest) = split_country(&key);
+        if rest.starts_with('0') && !KEEP_THE_ZERO.contains(&country) {
+            return Err(Fault(
+                Code::MobileInvalid,
+                "has a 0 after the country code, which is left out in the international form",
+            ));
         }
+        Ok(Self { key })
+    }
+
+    /// The same for numbers that earlier versions took: whatever has the form.
+    pub fn key_of(text: &str) -> Option<String> {
+        if text.chars().count() > MOBILE_MAX {
+            return None;
+        }
+        let text: String = text.nfkc().filter(|c| !is_between_digits(*c)).collect();
+        if text.matches('(').count() != text.matches(')').count() {
+            return None;
+        }
+        let text = text.trim_start_matches('(');
+        let digits = text.strip_prefix('+').or_else(|| text.strip_prefix("00"))?;
+        let mut digits = digits.to_owned();
+        if let Some((country, rest)) = digits.split_once("(0)") {
+            let country = country.replace(['(', ')'], "");
+            let without = country.clone() + rest;
+            if split_country(&without).0 == country {
+                digits = without;
+            }
+        }
+        let digits = digits.replace(['(', ')'], "");
+        let fits = (8..=15).contains(&digits.len())
+            && digits.bytes().all(|b| b.is_ascii_digit())
+            && !digits.starts_with('0');
+        fits.then(|| format!("+{digits}"))
+    }
+}
+
+/// What is written between digits, and what comes along when a number is copied.
+fn is_between_digits(c: char) -> bool {
+    matches!(c, '.' | '/' | '\u{2212}')
+        || is_invisible(c)
+        || get_general_category(c) == GeneralCategory::DashPunctuation
+}
+
+/// Countries whose numbers begin with a 0 that belongs to them (ITU-T E.164 national plans):
+/// Italy, San Marino, the Vatican, Côte d'Ivoire, Benin, Gabon, Congo.
+const KEEP_THE_ZERO: [&str; 7] = ["39", "378", "379", "225", "229", "241", "242"];
+
+/// Country codes of two digits (ITU-T E.164, annex to the Operational Bulletin); 1 and 7 are
+/// alone, and all others have three.
+const TWO_DIGITS: [&str; 43] = [
+    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
+    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
+    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95",
+];
+
+/// Country code and the rest of a number in E.164.
+fn split_country(key: &str) -> (&str, &str) {
+    let digits = key.trim_start_matches('+');
+    let length = match digits.get(..2) {
+        Some(two) if two.starts_with(['1', '7']) => 1,
+        Some(two) if TWO_DIGITS.contains(&two) || two == "98" => 2,
+        _ => 3,
+    };
+    digits.split_at_checked(length).unwrap_or((digits, ""))
+}
+
+/// The keys under which earlier versions kept what has this one now.
+pub fn former_keys(account: &Account) -> Vec<String> {
+    match account {
+        Account::Email(key) => mail_address::former_keys(key),
+        // The 0 of `(0)` was a digit of the number.
+        Account::Mobile(key) => {
+            let (country, rest) = split_country(key);
+            vec![format!("+{country}0{rest}")]
+        }
+        Account::Username(_) => Vec::new(),
     }
 }
 
@@ -124,12 +187,20 @@ impl Name {
         if text.chars().any(char::is_control) {
             return Err(Fault(Code::ControlCharacter, "holds a control character"));
         }
-        match text.chars().count() {
-            0 => Err(Fault(
+        if is_blank(text) {
+            return Err(Fault(
                 Code::NameEmpty,
                 "needs at least one visible character",
-            )),
-            1..=NAME_MAX => Ok(Self(text.to_owned())),
+            ));
+        }
+        if text.chars().any(is_direction_override) {
+            return Err(Fault(
+                Code::ControlCharacter,
+                "holds a character that turns the direction of text (U+202D or U+202E)",
+            ));
+        }
+        match text.chars().count() {
+            ..=NAME_MAX => Ok(Self(text.to_owned())),
             _ => Err(Fault(Code::NameTooLong, "has at most 64 characters")),
         }
     }
@@ -171,8 +242,8 @@ impl Account {
         if let Ok(email) = Email::parse(text) {
             return Self::Email(email.key);
         }
-        if let Ok(mobile) = Mobile::parse(text) {
-            return Self::Mobile(mobile.key);
+        if let Some(key) = Mobile::key_of(text) {
+            return Self::Mobile(key);
         }
         Self::Username(Username::parse(text.trim()).map_or(String::new(), |name| name.key))
     }
@@ -209,6 +280,8 @@ mod tests {
             "Ann <ann@example.org>",
             "ann@[127.0.0.1]",
             "\"a b\"@example.org",
+            "dan\u{3164}@example.org",
+            "ann@example.123",
             "ann@example.org\u{2028}x",
         ] {
             assert!(Email::parse(text).is_err(), "{text}");
@@ -223,6 +296,12 @@ mod tests {
             "0031612345678",
             "+31(6)12-34.56.78",
             "＋31612345678",
+            "+31\u{a0}6\u{a0}1234\u{2011}5678",
+            "\u{202d}+31 6 12345678\u{202c}",
+            "+31 6/12 34\u{2013}56−78",
+            "＋３１６１２３４５６７８",
+            "+31 (0)6 12345678",
+            "(+31)(0) 6 12345678\r\n",
         ] {
             assert_eq!(
                 Mobile::parse(text).ok().map(|m| m.key).as_deref(),
@@ -237,9 +316,49 @@ mod tests {
             "+1234567",
             "+1234567890123456",
             "+31a612345678",
+            "+31 06 12345678",
+            "+44 020 7946 0018",
+            "+31 6(0)12345678(0",
         ] {
             assert!(Mobile::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_zero_after_the_country_code_is_kept_where_it_belongs() {
+        for (text, key) in [
+            ("+39 06 698 1234", "+39066981234"),
+            ("+225 07 12 34 56 78", "+2250712345678"),
+            ("+44 (0)20 7946 0018", "+442079460018"),
+            ("+49 (0) 30 123456", "+4930123456"),
+            ("+1 (0)2 55501234", "+1255501234"),
+        ] {
+            let parsed = Mobile::parse(text).ok().map(|mobile| mobile.key);
+            assert_eq!(parsed.as_deref(), Some(key), "{text}");
+        }
+        // Whoever registered with it as it was taken then still logs in.
+        let named = Account::of("+44 020 7946 0018");
+        assert_eq!(named, Account::Mobile("+4402079460018".into()));
+        let named = Account::of("+44 (0)20 7946 0018");
+        assert_eq!(former_keys(&named), ["+4402079460018"]);
+    }
+
+    #[test]
+    fn names_that_nobody_sees_are_empty() {
+        for text in [
+            "",
+            " ",
+            "\u{200b}",
+            "\u{3164}",
+            "\u{2800}\u{ad}",
+            "\u{200e}\u{fe0f}",
+        ] {
+            let fault = Name::parse(text).err().map(|fault| fault.0);
+            assert_eq!(fault, Some(Code::NameEmpty), "{text:?}");
+        }
+        let turned = Name::parse("Ann\u{202e}nimda").err().map(|fault| fault.0);
+        assert_eq!(turned, Some(Code::ControlCharacter));
+        assert!(Name::parse("שרה\u{200f} כהן").is_ok());
     }
 
     #[test]

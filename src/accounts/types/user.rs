@@ -47,8 +47,7 @@ impl User {
 
     /// The mobile number in E.164.
     pub fn number(&self) -> Option<String> {
-        let mobile = self.mobile.as_deref().map(Mobile::parse)?;
-        mobile.ok().map(|mobile| mobile.key)
+        self.mobile.as_deref().and_then(Mobile::key_of)
     }
 
     fn has_verified_mobile(&self) -> bool {

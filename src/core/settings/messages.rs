@@ -9,6 +9,8 @@ use lettre::message::Mailbox;
 use percent_encoding::percent_decode_str;
 use url::{Host, SyntaxViolation, Url};
 
+use crate::core::mail_address::MailAddress;
+
 /// When mail is encrypted on its way to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tls {
@@ -139,14 +141,26 @@ pub fn strict(text: &str, allowed: &[SyntaxViolation]) -> Option<Url> {
     (!slips.get()).then_some(url)
 }
 
-/// An address that mail can go to, its domain in ASCII.
-pub fn address(text: &str) -> Option<Address> {
+/// The sender's address, its domain in ASCII; it may be one of this machine alone.
+fn sender(text: &str) -> Option<Address> {
     let (local, domain) = text.rsplit_once('@')?;
     if domain.is_ascii() {
         return Address::new(local, domain).ok();
     }
     let domain = Host::parse(domain).ok()?.to_string();
     Address::new(local, domain).ok()
+}
+
+/// An address that mail can go to, its domain in ASCII.
+pub fn address(text: &str) -> Option<Address> {
+    let MailAddress {
+        local,
+        ascii_domain,
+        ..
+    } = MailAddress::parse(text)?;
+    // Judged already, by the same rules as at registration: the library's own refuse some of
+    // what people have.
+    Some(Address::new_dangerous(local, ascii_domain))
 }
 
 /// Who mails are from.
@@ -165,7 +179,7 @@ impl MailFrom {
             Some(text) => text.rsplit_once('<').ok_or_else(wrong)?,
             None => ("", text),
         };
-        let bare = address(bare).ok_or_else(wrong)?;
+        let bare = sender(bare).ok_or_else(wrong)?;
         // Not every server takes others (RFC 6531), and every mail would be stuck.
         if !bare.user().is_ascii() {
             return Err("the sender's address must be ASCII before the @".to_owned());
