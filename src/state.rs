@@ -231,7 +231,10 @@ impl AppState {
             expired: [
                 jobs::actions::expired::EXPIRED_ROWS.as_slice(),
                 &accounts::jobs::EXPIRED_ROWS,
-                &[EXPIRED_KEYS],
+                &[
+                    EXPIRED_KEYS,
+                    accounts::jobs::expired_addresses(self.settings.audit_addresses()),
+                ],
             ]
             .concat(),
         };

@@ -9,7 +9,7 @@ use inkpot::accounts::jobs::delete_user::DeleteUser;
 use inkpot::accounts::types::{Action, DELETED};
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{
-    content, idempotency, post, post_tag, post_unindexed, session, user,
+    audit, content, idempotency, post, post_tag, post_unindexed, session, user,
 };
 use inkpot::jobs::handler::JobHandler;
 use inkpot::jobs::lease::LEASE;
@@ -26,6 +26,7 @@ on_both_databases![
     a_process_that_dies_between_two_pieces_is_followed,
     what_no_job_deletes_the_sweep_does,
     a_user_of_many_keys_and_sessions_leaves_none,
+    the_audit_forgets_addresses_in_time,
     nobody_is_deleted_by_a_job_who_was_not_before,
 ];
 
@@ -333,6 +334,71 @@ async fn what_no_job_deletes_the_sweep_does(app: TestApp) {
     assert!(on_thread(&app, deleted_users).is_empty());
     all_is_deleted(&app, 1).await;
     // It repeats itself.
+    app.leave_jobs();
+}
+
+async fn the_audit_forgets_addresses_in_time(app: TestApp) {
+    app.leave_jobs();
+    let app = TestApp::start(app.database, &["--audit-addresses", "1d"]).await;
+    let register = async |name: &str| {
+        let email = format!("{name}@example.org");
+        let body = json!({ "email": email, "name": name, "password": PASSWORD });
+        let home = app.anonymous().at("192.0.2.1");
+        home.post("/user/reg", body).await.expect(201);
+    };
+    let addresses = || -> Vec<String> {
+        on_thread(&app, |conn| {
+            let rows = audit::table.order(audit::audit_id);
+            rows.select(audit::ip).load(conn)
+        })
+    };
+    let state = app.state.clone();
+    std::thread::spawn(move || {
+        let worker = state.worker(state.notifier().unwrap());
+        worker.enqueue_periodic().unwrap();
+    })
+    .join()
+    .unwrap();
+    register("ann").await;
+    app.clock.advance(TimeDelta::hours(13));
+    register("bob").await;
+    app.work().await;
+    assert_eq!(addresses(), ["192.0.2.1", "192.0.2.1"]);
+    app.clock.advance(TimeDelta::hours(13));
+    register("cat").await;
+    app.work().await;
+    assert_eq!(addresses(), ["", "192.0.2.1", "192.0.2.1"]);
+    // It goes on where it was.
+    on_thread(&app, |conn| {
+        let rows = diesel::update(audit::table.find(1_i64));
+        rows.set(audit::ip.eq("not read again")).execute(conn)
+    });
+    app.clock.advance(TimeDelta::hours(13));
+    app.work().await;
+    assert_eq!(addresses(), ["not read again", "", "192.0.2.1"]);
+    // However many entries there are, in pieces.
+    on_thread(&app, |conn| {
+        let rows: Vec<_> = (0..2500)
+            .map(|_| {
+                (
+                    audit::at.eq(chrono::DateTime::UNIX_EPOCH.naive_utc()),
+                    audit::action.eq("logged_in"),
+                    audit::ip.eq("192.0.2.9"),
+                    audit::request_id.eq(""),
+                    audit::detail.eq(""),
+                )
+            })
+            .collect();
+        rows.iter().try_for_each(|row| {
+            diesel::insert_into(audit::table)
+                .values(*row)
+                .execute(conn)
+                .map(drop)
+        })
+    });
+    app.clock.advance(TimeDelta::hours(24));
+    app.work().await;
+    assert!(addresses().iter().skip(1).all(String::is_empty));
     app.leave_jobs();
 }
 

@@ -17,7 +17,7 @@ use self::send_code::{MailCode, SmsCode};
 use self::send_notice::MailNotice;
 use super::Accounts;
 use super::actions::deletion;
-use super::storage::{codes, message_budget, sessions};
+use super::storage::{audit, codes, message_budget, sessions};
 use crate::jobs::JobNotifier;
 use crate::jobs::handler::Registry;
 use crate::maintenance::ExpiredRows;
@@ -52,6 +52,15 @@ pub const EXPIRED_ROWS: [ExpiredRows; 5] = [
         delete: message_budget::delete_expired,
     },
 ];
+
+/// The addresses of the audit's entries, which are kept so long.
+pub fn expired_addresses(kept: TimeDelta) -> ExpiredRows {
+    ExpiredRows {
+        table: "audit",
+        kept,
+        delete: audit::forget_old_addresses,
+    }
+}
 
 /// Registers the handlers of the room. `job_notifier` is the worker's own.
 pub fn register(

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::types::{Action, AuditEntry, NewAuditEntry};
 use crate::core::db::Conn;
-use crate::core::db::schema::audit;
+use crate::core::db::schema::{audit, installation};
 
 /// Writes a row and a log line. Inside of the transaction of the action itself.
 pub fn insert(
@@ -72,6 +72,45 @@ pub fn forget_some_addresses_of(conn: &mut Conn, user_id: i64, limit: i64) -> Qu
         .set(audit::ip.eq(""))
         .execute(conn)?;
     Ok(ids.len())
+}
+
+/// Takes the addresses off the next entries that are from before a time, so many at most; gives
+/// how many were looked at. Goes on where it was last, along the ids, which are in the order of
+/// time but for what was written at once: no entry is read twice.
+pub fn forget_old_addresses(
+    conn: &mut Conn,
+    before: NaiveDateTime,
+    limit: i64,
+) -> QueryResult<usize> {
+    let from: i64 = installation::table
+        .select(installation::audit_forgotten)
+        .first(conn)?;
+    let next: Vec<(i64, NaiveDateTime)> = audit::table
+        .filter(audit::audit_id.gt(from))
+        .order(audit::audit_id)
+        .limit(limit)
+        .select((audit::audit_id, audit::at))
+        .load(conn)?;
+    let old: Vec<i64> = next
+        .into_iter()
+        .take_while(|(_, at)| *at < before)
+        .map(|(id, _)| id)
+        .collect();
+    let Some(last) = old.last() else {
+        return Ok(0);
+    };
+    diesel::update(
+        audit::table
+            .filter(audit::audit_id.gt(from))
+            .filter(audit::audit_id.le(*last))
+            .filter(audit::ip.ne("")),
+    )
+    .set(audit::ip.eq(""))
+    .execute(conn)?;
+    diesel::update(installation::table)
+        .set(installation::audit_forgotten.eq(*last))
+        .execute(conn)?;
+    Ok(old.len())
 }
 
 /// `limit` entries after the first `offset`, newest first, of one user or of all, and

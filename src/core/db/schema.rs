@@ -132,6 +132,7 @@ diesel::table! {
     installation (name) {
         name -> Text,
         admin_changes -> BigInt,
+        audit_forgotten -> BigInt,
     }
 }
 

@@ -225,6 +225,11 @@ pub struct Settings {
           value_parser = seconds(60, 10 * YEAR))]
     pub session_max: u32,
 
+    /// How long the audit keeps IP addresses: seconds, or a number with s, m, h or d
+    #[arg(long, env = "INKPOT_AUDIT_ADDRESSES", global = true, value_name = "TIME", default_value_t = YEAR,
+          value_parser = seconds(0, 10 * YEAR))]
+    pub audit_addresses: u32,
+
     /// Work factor of bcrypt, 4 to 31; each step doubles the time of a login
     #[arg(long, env = "INKPOT_BCRYPT_COST", global = true, value_name = "COST", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(4..=31))]
@@ -452,6 +457,11 @@ impl Settings {
             longest: chrono::Duration::seconds(i64::from(self.session_max)),
             token: chrono::Duration::seconds(i64::from(self.token_ttl)),
         }
+    }
+
+    /// How long the audit keeps addresses.
+    pub fn audit_addresses(&self) -> chrono::Duration {
+        chrono::Duration::seconds(i64::from(self.audit_addresses))
     }
 
     /// How many messages may be sent.
