@@ -1,5 +1,6 @@
 //! What admins do with all accounts, and the audit of it.
 
+use actix_web::http::Method;
 use diesel::prelude::*;
 use futures_util::future::{join, join_all};
 use inkpot::core::db::connection::{self, DatabaseUrl};
@@ -11,6 +12,7 @@ use crate::harness::{Backend, Client, PASSWORD, TestApp, on_both_databases};
 
 on_both_databases![
     users_are_listed_searched_and_paged,
+    what_a_list_of_the_administration_costs_is_bounded,
     a_user_is_deactivated_at_once,
     a_role_counts_from_the_next_request_on,
     the_last_active_admin_stays,
@@ -83,6 +85,38 @@ async fn users_are_listed_searched_and_paged(app: TestApp) {
         "{link}"
     );
     assert!(!page.to_string().contains("$2b$"));
+}
+
+async fn what_a_list_of_the_administration_costs_is_bounded(app: TestApp) {
+    let root = app.admin("root").await;
+    for path in ["/user/", "/audit/"] {
+        for (page, size) in [(1002, 100), (5002, 20), (i64::MAX, 1)] {
+            root.get(&format!("{path}?page={page}&size={size}"))
+                .await
+                .problem("query_invalid");
+        }
+        let last = root.get(&format!("{path}?page=1001&size=100")).await;
+        last.expect(200);
+    }
+    // The links say what was asked for, not how, and are not longer than it is worth.
+    let body = json!({ "email": "bob@bücher.example", "name": "Bob", "password": PASSWORD });
+    let request = app.anonymous().request(Method::POST, "/user/reg");
+    app.send(request.set_json(&body)).await.expect(201);
+    let answer = root.get("/user/?q=%20%20B%C3%9CCHER+").await;
+    assert_eq!(answer.expect(200)["pagination"]["count"], 1);
+    let link = answer.header("link");
+    assert!(
+        link.contains("</user/?page=1&size=20&q=b%C3%BCcher>;"),
+        "{link}"
+    );
+    let answer = root.get(&format!("/user/?q={}", "+x!".repeat(1000))).await;
+    answer.expect(200);
+    assert!(!answer.headers.contains_key("link"));
+    let answer = root
+        .get(&format!("/audit/?user={}", "x".repeat(3000)))
+        .await;
+    answer.expect(200);
+    assert!(answer.header("link").len() < 200);
 }
 
 async fn a_user_is_deactivated_at_once(app: TestApp) {

@@ -18,6 +18,7 @@ use crate::harness::{Answer, Backend, PASSWORD, TestApp, TestDatabase, on_both_d
 const PATIENCE: Duration = Duration::from_secs(30);
 
 on_both_databases![
+    a_hundred_sessions_are_listed,
     a_refresh_gives_a_new_pair,
     a_remembered_session_lasts_two_weeks_from_its_last_refresh,
     no_refresh_makes_a_session_last_longer_than_it_may,
@@ -823,4 +824,17 @@ fn two_processes_agree_within_a_second() {
             two.call("GET", "/user/me", &bearer, "").0 == 401
         });
     }
+}
+
+async fn a_hundred_sessions_are_listed(app: TestApp) {
+    app.user("ann").await;
+    let mut last = Value::Null;
+    for _ in 0..102 {
+        last = app.login("ann").await;
+    }
+    let answer = app.client_of(&last).get("/user/me/sessions").await;
+    let answer = answer.expect(200);
+    let sessions = answer["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 100);
+    assert_eq!(sessions[0]["current"], true);
 }

@@ -54,7 +54,7 @@ impl Export {
                 let Some(user) = users::find_active(conn, user_id)? else {
                     return Ok(None);
                 };
-                let sessions = sessions::load_live(conn, user_id, now)?;
+                let sessions = sessions::load_live(conn, user_id, None, now)?;
                 let codes = codes::load_of_user(conn, user_id)?;
                 Ok(Some((user, sessions, codes)))
             })

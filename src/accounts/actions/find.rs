@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::accounts::Directory;
 use crate::accounts::storage::{sessions, users};
 use crate::accounts::types::{Account, PublicUser, Session, User};
-use crate::core::db::{Db, DbError};
+use crate::core::db::{Bulkhead, Db, DbError};
 use crate::posts;
 
 /// The user with this id, if active.
@@ -72,17 +72,22 @@ pub async fn list_users(
     words: Option<String>,
     (offset, limit): (i64, i64),
 ) -> Result<(Vec<User>, i64), DbError> {
+    // It counts, and reads all names where there are words: not where others wait for it.
     directory
         .db
+        .reading_by(Bulkhead::Searches)
         .read(move |conn| users::load_page(conn, words.as_deref(), (offset, limit)))
         .await
 }
 
-/// The live sessions of a user, the last used first.
+/// Live sessions of a user that are listed: the last used.
+const LISTED: i64 = 100;
+
+/// The live sessions of a user, the last used first, a hundred at most.
 pub async fn list_sessions(directory: &Directory, user_id: i64) -> Result<Vec<Session>, DbError> {
     let now = directory.clock.now();
     directory
         .db
-        .read(move |conn| sessions::load_live(conn, user_id, now))
+        .read(move |conn| sessions::load_live(conn, user_id, Some(LISTED), now))
         .await
 }

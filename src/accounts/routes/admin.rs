@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::fields::{NAME, needed};
 use super::own;
-use super::respond::{TAG, nothing, page};
+use super::respond::{TAG, nothing, page, range};
 use super::views::{AdminUserAnswer, AuditAnswer, UsersAnswer, audit_example, userinfo_example};
 use crate::accounts::Accounts;
 use crate::accounts::actions::{self, Deletion};
@@ -62,7 +62,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .answers::<UsersAnswer>(
                     StatusCode::OK,
                     json!({ "users": [user], "pagination": pagination }),
-                ),
+                )
+                .refuses(&[Code::QueryInvalid]),
             list,
         ),
         Endpoint::new("/user/{id}")
@@ -91,7 +92,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .answers::<AuditAnswer>(
                     StatusCode::OK,
                     json!({ "audit": [audit_example()], "pagination": pagination }),
-                ),
+                )
+                .refuses(&[Code::QueryInvalid]),
             list_audit,
         ),
     ]
@@ -153,9 +155,11 @@ async fn list(
     req: HttpRequest,
     app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
-    let words = query_value(req.query_string(), "q").filter(|words| !words.is_empty());
+    let words = query_value(req.query_string(), "q")
+        .map(|words| words.trim().to_lowercase())
+        .filter(|words| !words.is_empty());
     let kept: Vec<_> = words.iter().map(|words| ("q", words.clone())).collect();
-    let (users, count) = actions::list_users(&app.directory, words, range(request)).await?;
+    let (users, count) = actions::list_users(&app.directory, words, range(request)?).await?;
     let pagination = Pagination::new(request, count);
     let link = pagination.link("/user/", &kept);
     let answer = UsersAnswer {
@@ -163,11 +167,6 @@ async fn list(
         pagination,
     };
     page(&answer, link)
-}
-
-/// Rows before a page, and on it.
-fn range(request: PageRequest) -> (i64, i64) {
-    (request.offset(), i64::from(request.size))
 }
 
 async fn change(
@@ -213,10 +212,13 @@ async fn list_audit(
 ) -> Result<HttpResponse, Error> {
     let user = query_value(req.query_string(), "user");
     // What is no id is nobody's.
-    let user_id = user.as_ref().map(|text| parse_id(text).unwrap_or(NOBODY));
-    let (entries, count) = actions::list_audit(&app.directory, user_id, range(request)).await?;
+    let user_id = user.map(|text| parse_id(&text).unwrap_or(NOBODY));
+    let (entries, count) = actions::list_audit(&app.directory, user_id, range(request)?).await?;
     let pagination = Pagination::new(request, count);
-    let kept: Vec<_> = user.map(|user| ("user", user)).into_iter().collect();
+    let kept: Vec<_> = user_id
+        .map(|user_id| ("user", user_id.to_string()))
+        .into_iter()
+        .collect();
     let link = pagination.link("/audit/", &kept);
     let answer = AuditAnswer {
         audit: entries.into_iter().map(Into::into).collect(),

@@ -78,7 +78,9 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new("/user/me/sessions")
             .get(
-                own("listSessions", "The caller's live sessions").answers::<SessionsAnswer>(
+                own("listSessions", "The caller's live sessions")
+                    .description("The last used first, a hundred at most.")
+                    .answers::<SessionsAnswer>(
                     StatusCode::OK,
                     json!({ "sessions": [session_example()] }),
                 ),

@@ -259,12 +259,18 @@ pub fn announce(conn: &mut Conn, revocation: Revocation, now: NaiveDateTime) -> 
     Ok(())
 }
 
-/// The live sessions of a user, the last used first.
-pub fn load_live(conn: &mut Conn, user_id: i64, now: NaiveDateTime) -> QueryResult<Vec<Session>> {
+/// The live sessions of a user, the last used first: all of them, or so many.
+pub fn load_live(
+    conn: &mut Conn,
+    user_id: i64,
+    limit: Option<i64>,
+    now: NaiveDateTime,
+) -> QueryResult<Vec<Session>> {
     session::table
         .filter(session::user_id.eq(user_id))
         .filter(session::expires.gt(now))
         .order((session::rotated.desc(), session::session_id.desc()))
+        .limit(limit.unwrap_or(i64::MAX))
         .select(Session::as_select())
         .load(conn)
 }

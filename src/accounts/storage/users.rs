@@ -467,6 +467,10 @@ pub fn load_page(
                     .like(pattern.clone())
                     .escape('!')
                     .or(user::email_key.like(pattern.clone()).escape('!'))
+                    // In the key a domain of other letters is in ASCII.
+                    .or(dialect::lower(user::email)
+                        .like(pattern.clone())
+                        .escape('!'))
                     .or(user::username_key
                         .assume_not_null()
                         .like(pattern.clone())
