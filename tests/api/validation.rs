@@ -181,7 +181,6 @@ async fn bodies_that_are_not_json_say_where(app: TestApp) {
         (b"{\"a\":NaN}", "line 1 column 6"),
         (b"{\"a\":1}{", "line 1 column 8"),
         (b"{\"a\":\"\xff\"}", "line 1 column 7"),
-        (b"\xef\xbb\xbf{}", "line 1 column 1"),
         (b"{\"a\":1e999}", "line 1 column 10"),
         (b"email=ann", "line 1 column 1"),
     ] {
