@@ -114,7 +114,9 @@ impl Hasher {
                 Some(own) => own..dearest,
                 None => dearest..dearest + 1,
             };
-            own.into_iter().for_each(|own| work.count(own));
+            if let Some(own) = own {
+                work.count(own);
+            }
             for step in further {
                 work.count(step);
                 password::work_for_nothing(step);
