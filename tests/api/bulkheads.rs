@@ -208,6 +208,58 @@ async fn rows_that_somebody_holds_stop_nobody_who_reads() {
     }
 }
 
+/// An `ALTER` that waits for somebody's open transaction has everybody wait behind it: what
+/// is kept is served, what does not read the table goes on, the rest is told to come back.
+#[actix_web::test]
+async fn a_table_that_is_about_to_be_altered_stops_only_who_reads_it_anew() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let app = TestApp::start(database, &[]).await;
+    let ann = app.user("ann").await;
+    let id = ann.publish("the title", "words").await;
+    let kept = format!("/post/{id}");
+    app.anonymous().get(&kept).await.expect(200);
+    let release = hold(&app.database, &["BEGIN", "SELECT * FROM post LIMIT 1"]);
+    let altering = {
+        let database = app.database.shared();
+        std::thread::spawn(move || {
+            database.with(|conn| {
+                conn.batch_execute("ALTER TABLE post ADD COLUMN another INT NULL")
+                    .unwrap();
+            });
+        })
+    };
+    let waiting = || {
+        app.database.with(|conn| {
+            select(
+                conn,
+                "SELECT COUNT(*) AS number FROM information_schema.processlist \
+                 WHERE db = DATABASE() AND info LIKE 'ALTER TABLE%' \
+                 AND state LIKE 'Waiting for table metadata lock%'",
+            )
+            .unwrap()
+        })
+    };
+    while waiting() == 0 {
+        std::thread::yield_now();
+    }
+    app.clock.advance(chrono::Duration::seconds(5));
+    let anonymous = app.anonymous();
+    let stale = anonymous.get(&kept).await;
+    assert_eq!(stale.status, 200, "{}", stale.text());
+    assert_eq!(stale.header("age"), "5");
+    let anew = anonymous.get("/post/999").await;
+    anew.expect(503);
+    anew.problem("unavailable");
+    anonymous.get("/readyz").await.expect(200);
+    ann.get("/user/me").await.expect(200);
+    release();
+    altering.join().unwrap();
+    anonymous.get("/post/999").await.expect(404);
+    ann.publish("after", "text").await;
+}
+
 fn kill(database: &TestDatabase, what: &str, id: u64) {
     let sql = format!("KILL {what} {id}");
     database.with(move |conn| conn.batch_execute(&sql).unwrap());
