@@ -12,6 +12,7 @@ ARGS ?=
 
 # Pinned, so that what was green stays green until somebody raises it.
 REDOCLY := @redocly/cli@2.77.0
+SPECTRAL := @stoplight/spectral-cli@6.16.3
 
 # $(call component,COMMAND,NAME): a plain word when a part of the toolchain is not installed.
 component = @$(CARGO) $(1) --version >/dev/null 2>&1 || { \
@@ -37,6 +38,7 @@ run: ## build and run the server; ARGS for its flags
 deps: ## install what the tests need (Debian, Ubuntu; elsewhere it is named)
 	@tests/install-deps
 	@tests/python-venv
+	@tests/node-modules
 
 .PHONY: test
 test: deps ## all tests, on SQLite, a private MariaDB (or that of INKPOT_TEST_MYSQL_URL), private Redis
@@ -73,10 +75,12 @@ openapi-check: target/openapi.yaml ## is openapi.yaml what the code says?
 		echo 'make $@: openapi.yaml is not what the code says; run `make openapi` and commit it' >&2; exit 1; }
 
 .PHONY: openapi-lint
-openapi-lint: ## lint openapi.yaml with Redocly (needs npx; skipped without it, except in CI)
+openapi-lint: ## lint openapi.yaml with Redocly and Spectral (needs npx; skipped without it, except in CI)
 	@if command -v npx >/dev/null; then \
 		echo 'npx $(REDOCLY) lint openapi.yaml'; \
 		REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --yes $(REDOCLY) lint openapi.yaml; \
+		echo 'npx $(SPECTRAL) lint openapi.yaml'; \
+		npx --yes $(SPECTRAL) lint --fail-severity hint openapi.yaml; \
 	elif [[ -n $${CI-} ]]; then \
 		echo 'make $@: npx is missing; install Node.js with npm' >&2; exit 1; \
 	else \

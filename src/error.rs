@@ -128,6 +128,13 @@ impl Code {
         self.row().name
     }
 
+    /// Whether its problem says by `WWW-Authenticate` what token would be needed.
+    pub fn has_challenge(self) -> bool {
+        // RFC 6750 §3.1: with 403 the token is good, and another would be needed.
+        self.status() == StatusCode::UNAUTHORIZED
+            || matches!(self, Self::AdminsOnly | Self::NotYourPost)
+    }
+
     /// The status of a problem with this code; 422 for codes of fields.
     pub fn status(self) -> StatusCode {
         self.row()
@@ -347,8 +354,7 @@ impl Error {
                 };
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }
-            // RFC 6750 §3.1: the token is good, and another would be needed.
-            StatusCode::FORBIDDEN if matches!(self.code, Code::AdminsOnly | Code::NotYourPost) => {
+            StatusCode::FORBIDDEN if self.code.has_challenge() => {
                 let challenge = "Bearer realm=\"inkpot\", error=\"insufficient_scope\"";
                 response.insert_header((header::WWW_AUTHENTICATE, challenge));
             }

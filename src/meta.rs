@@ -44,53 +44,84 @@ pub fn endpoints() -> Vec<Endpoint> {
         .build();
     vec![
         Endpoint::new("/livez").get(
-            Operation::new("getLiveness", TAG, "The process runs")
-                .answers::<LiveAnswer>(StatusCode::OK, json!({ "status": "ok" })),
+            Operation::new(
+                "getLiveness",
+                TAG,
+                "Ask whether the process runs",
+                "The process runs",
+            )
+            .description("Nothing is looked at: whoever gets an answer knows all there is to know.")
+            .answers::<LiveAnswer>(StatusCode::OK, json!({ "status": "ok" })),
             livez,
         ),
         Endpoint::new("/readyz").get(
-            Operation::new("getReadiness", TAG, "The service can do its work")
-                .description(
-                    "`degraded` is ready all the same: Redis is away, so this process hears others \
+            Operation::new(
+                "getReadiness",
+                TAG,
+                "Ask whether the service can do its work",
+                "The service can do its work",
+            )
+            .description(
+                "`degraded` is ready all the same: Redis is away, so this process hears others \
                      by the database only, and presence shows its own users.",
-                )
-                .answers::<ReadyAnswer>(
-                    StatusCode::OK,
-                    json!({ "status": "ok", "database": "ok", "migrations": "ok", "redis": "ok" }),
-                )
-                .refuses(&[Code::NotReady]),
+            )
+            .answers::<ReadyAnswer>(
+                StatusCode::OK,
+                json!({ "status": "ok", "database": "ok", "migrations": "ok", "redis": "ok" }),
+            )
+            .refuses(&[Code::NotReady]),
             readyz,
         ),
         Endpoint::new("/openapi.yaml").get(
-            Operation::new("getDescriptionAsYaml", TAG, "This description as YAML")
-                .answers_text("application/yaml")
-                .revalidates(),
+            Operation::new(
+                "getDescriptionAsYaml",
+                TAG,
+                "Read this description as YAML",
+                "This description as YAML",
+            )
+            .description("The same as the JSON.")
+            .answers_text("application/yaml")
+            .revalidates(),
             openapi_yaml,
         ),
         Endpoint::new("/openapi.json").get(
-            Operation::new("getDescriptionAsJson", TAG, "This description as JSON")
-                .answers_text("application/json")
-                .revalidates(),
+            Operation::new(
+                "getDescriptionAsJson",
+                TAG,
+                "Read this description as JSON",
+                "This description as JSON",
+            )
+            .description("OpenAPI 3.1, made from the routes that this server has.")
+            .answers_text("application/json")
+            .revalidates(),
             openapi_json,
         ),
         Endpoint::new("/problems/{code}").get(
-            Operation::new("getProblem", TAG, "What an error code means")
-                .parameter(
-                    "code",
-                    ParameterIn::Path,
-                    "The code.",
-                    name.into(),
-                    json!("validation_failed"),
-                )
-                .answers::<Explanation>(
-                    StatusCode::OK,
-                    json!({
-                        "code": "post_not_found", "title": "Post not found", "status": 404,
-                        "explanation": "No post has this id.",
-                    }),
-                )
-                .revalidates()
-                .refuses(&[Code::NotFound]),
+            Operation::new(
+                "getProblem",
+                TAG,
+                "Explain an error code",
+                "What an error code means",
+            )
+            .description(
+                "Where the `type` of a problem leads. The codes of fields are explained as well.",
+            )
+            .parameter(
+                "code",
+                ParameterIn::Path,
+                "The code.",
+                name.into(),
+                json!("validation_failed"),
+            )
+            .answers::<Explanation>(
+                StatusCode::OK,
+                json!({
+                    "code": "post_not_found", "title": "Post not found", "status": 404,
+                    "explanation": "No post has this id.",
+                }),
+            )
+            .revalidates()
+            .refuses(&[Code::NotFound]),
             problem,
         ),
     ]
@@ -98,41 +129,32 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 #[derive(Serialize, ToSchema)]
 struct LiveAnswer {
-    status: Ok,
+    status: HealthStatus,
 }
 
 #[derive(Serialize, ToSchema)]
 struct ReadyAnswer {
-    status: Readiness,
-    database: Ok,
-    migrations: Ok,
-    /// Only where `REDIS_URL` is set.
+    /// `ok` or `degraded`.
+    status: HealthStatus,
+    /// `ok`: without it the service is not ready.
+    database: HealthStatus,
+    /// `ok`: without them the service is not ready.
+    migrations: HealthStatus,
+    /// `ok` or `away`; only where `REDIS_URL` is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
-    redis: Option<Reach>,
+    redis: Option<HealthStatus>,
 }
 
-/// How well the service can do its work.
+/// How something is: one list for all, so that generated clients have one type.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Readiness {
+enum HealthStatus {
     Ok,
+    /// It works, but not as well as it could.
     Degraded,
-}
-
-/// Whether something outside can be reached.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Reach {
-    Ok,
+    /// It cannot be reached.
     Away,
-}
-
-/// The one state that is answered with 200.
-#[derive(Serialize, ToSchema)]
-enum Ok {
-    #[serde(rename = "ok")]
-    Ok,
 }
 
 /// A row of the table of error codes.
@@ -150,7 +172,9 @@ async fn livez() -> Result<HttpResponse, Error> {
     response::json(
         StatusCode::OK,
         CacheControl::NoStore,
-        &LiveAnswer { status: Ok::Ok },
+        &LiveAnswer {
+            status: HealthStatus::Ok,
+        },
     )
 }
 
@@ -175,16 +199,16 @@ async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
         .is_some_and(|redis| redis.is_away() || !health.bus.is_connected());
     let answer = ReadyAnswer {
         status: if is_degraded {
-            Readiness::Degraded
+            HealthStatus::Degraded
         } else {
-            Readiness::Ok
+            HealthStatus::Ok
         },
-        database: Ok::Ok,
-        migrations: Ok::Ok,
+        database: HealthStatus::Ok,
+        migrations: HealthStatus::Ok,
         redis: health.bus.has_transport().then_some(if is_degraded {
-            Reach::Away
+            HealthStatus::Away
         } else {
-            Reach::Ok
+            HealthStatus::Ok
         }),
     };
     response::json(StatusCode::OK, CacheControl::NoStore, &answer)

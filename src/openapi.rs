@@ -1,6 +1,6 @@
 //! The API's description (OpenAPI 3.1), made from the route table.
 
-use utoipa::openapi::info::{InfoBuilder, License};
+use utoipa::openapi::info::{ContactBuilder, InfoBuilder, License};
 use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::server::ServerBuilder;
@@ -16,7 +16,7 @@ const ABOUT: &str = "\
 A multi-user blog back end. Bodies are JSON in UTF-8; fields that a body does not take are refused. Every error is \
 `application/problem+json` (RFC 9457) with a `code` from one closed list; `x-codes` lists those that a status can \
 mean, and `GET` of a problem's `type` explains it. Every path answers `HEAD` (where it answers `GET`) and `OPTIONS`, \
-and is the same resource with a trailing slash. Answers carry `X-Request-Id` and are compressed (br, zstd, gzip) by \
+and is the same resource with a trailing slash. Answers carry `X-Request-Id`, that of the request if it is sane (at most 64 of `[A-Za-z0-9._-]`), and are compressed (br, zstd, gzip) by \
 `Accept-Encoding`.";
 
 /// Renders the description in both forms. `base`: the path under which the world reaches
@@ -68,6 +68,11 @@ pub fn describe(base: &str) -> OpenApi {
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
+                .contact(Some(
+                    ContactBuilder::new()
+                        .name(Some("The maintainers of Inkpot"))
+                        .build(),
+                ))
                 .title("Inkpot")
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(ABOUT))

@@ -10,14 +10,16 @@ use actix_web::http::header;
 use actix_web::web::BytesMut;
 use actix_web::{HttpMessage, HttpRequest};
 use futures_util::StreamExt;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, KnownFormat, Object, ObjectBuilder, Schema, SchemaFormat,
-    SchemaType, Type,
+    AdditionalProperties, ArrayBuilder, KnownFormat, ObjectBuilder, OneOfBuilder, RefBuilder,
+    Schema, SchemaFormat, SchemaType, Type,
 };
 
 use super::client_address;
-use super::endpoint::Operation;
+use super::endpoint::{NamedSchema, Operation};
 use super::expectation::Expectation;
 use super::handler::{self, Extract};
 use super::json::{Members, Scalar};
@@ -66,6 +68,11 @@ pub enum Kind {
         pattern: Option<&'static str>,
         format: Option<KnownFormat>,
     },
+    /// A text that is one of a few, by a schema that answers share.
+    Choice {
+        name: &'static str,
+        schema: fn() -> RefOr<Schema>,
+    },
     /// A list of texts, their lengths in characters.
     Texts {
         /// Items.
@@ -77,13 +84,13 @@ pub enum Kind {
 }
 
 impl Field {
-    /// Its schema; null is a spelling of absence where it may be absent.
-    pub fn schema(&self, required: bool) -> Schema {
+    /// Its schema; with `is_nullable` null is a spelling of absence.
+    pub fn schema(&self, is_nullable: bool) -> RefOr<Schema> {
         let types = |kind: Type| {
-            if required {
-                SchemaType::Type(kind)
-            } else {
+            if is_nullable {
                 SchemaType::Array(vec![kind, Type::Null])
+            } else {
+                SchemaType::Type(kind)
             }
         };
         let builder = ObjectBuilder::new().description(Some(self.description));
@@ -92,6 +99,17 @@ impl Field {
                 .schema_type(types(Type::Boolean))
                 .examples([self.example == "true"])
                 .into(),
+            Kind::Choice { name, .. } => {
+                let one = RefBuilder::new().ref_location_from_schema_name(*name);
+                if !is_nullable {
+                    return RefOr::Ref(one.description(Some(self.description)).build());
+                }
+                OneOfBuilder::new()
+                    .description(Some(self.description))
+                    .item(one.build())
+                    .item(ObjectBuilder::new().schema_type(Type::Null))
+                    .into()
+            }
             Kind::Text {
                 min,
                 max,
@@ -120,6 +138,23 @@ impl Field {
                 .into(),
         }
     }
+
+    /// The schema that it shares with answers.
+    pub fn shared_schema(&self) -> Option<NamedSchema> {
+        match &self.kind {
+            Kind::Choice { name, schema } => Some(((*name).to_owned(), schema())),
+            _ => None,
+        }
+    }
+
+    /// Its example as JSON.
+    fn example(&self) -> Value {
+        match &self.kind {
+            Kind::Boolean => json!(self.example == "true"),
+            Kind::Text { .. } | Kind::Choice { .. } => json!(self.example),
+            Kind::Texts { .. } => json!([self.example]),
+        }
+    }
 }
 
 /// A body that a route takes.
@@ -128,6 +163,9 @@ pub trait Document: Sized + Send + 'static {
     const NAME: &'static str;
     /// Every field that it may have.
     const FIELDS: &'static [Field];
+
+    /// Fields that may be absent, but not null: what they name cannot be taken away.
+    const NOT_NULL: &'static [&'static str] = &[];
 
     /// Whether checking it takes milliseconds, as judging a password does: it is done
     /// on the threads for costly work then, where it cannot hold up other requests.
@@ -148,21 +186,24 @@ pub trait Document: Sized + Send + 'static {
 
     /// Its schema, from [`FIELDS`](Self::FIELDS).
     fn schema() -> Schema {
-        Schema::Object(object_of(Self::FIELDS))
-    }
-}
-
-/// The schema of an object with exactly these fields.
-pub fn object_of(fields: &[Field]) -> Object {
-    let mut builder = ObjectBuilder::new()
-        .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-    for field in fields {
-        builder = builder.property(field.name, field.schema(field.required));
-        if field.required {
-            builder = builder.required(field.name);
+        let mut builder =
+            ObjectBuilder::new()
+                .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+        for field in Self::FIELDS {
+            let is_nullable = !field.required && !Self::NOT_NULL.contains(&field.name);
+            builder = builder.property(field.name, field.schema(is_nullable));
+            if field.required {
+                builder = builder.required(field.name);
+            }
         }
+        Schema::Object(builder.build())
     }
-    builder.build()
+
+    /// A body that it takes: with every field, where they go together.
+    fn example() -> Value {
+        let fields = Self::FIELDS.iter();
+        fields.map(|field| (field.name, field.example())).collect()
+    }
 }
 
 /// The fields of a body on their way to a [`Document`], and what was wrong.

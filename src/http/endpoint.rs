@@ -21,7 +21,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Paths, Ref, RefOr, Required, Schema, SecurityRequirement};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::body::Document;
+use super::body::{Document, Field};
 use super::handler::{self, Answering, AnyHandler, Handler, Whole};
 use crate::error::{Code, Error};
 
@@ -191,20 +191,31 @@ pub fn canonical(pattern: &str) -> &str {
 /// What one method of a path does, as clients read it.
 pub struct Operation {
     id: &'static str,
+    /// What it does, as a verb.
     summary: &'static str,
+    /// What has come of it when it succeeds.
+    outcome: &'static str,
     tag: &'static str,
     description: Cow<'static, str>,
     needs_token: bool,
     may_have_token: bool,
     parameters: Vec<Parameter>,
-    /// The schema of its body, and whether there must be one.
-    body: Option<(&'static str, bool)>,
+    body: Option<RequestBody>,
     status: StatusCode,
     answer: Answer,
     headers: Vec<(&'static str, &'static str)>,
     is_revalidated: bool,
+    /// The schema of what a WebSocket sends.
+    frames: Option<String>,
     codes: Vec<Code>,
     schemas: Box<dyn Fn() -> Vec<NamedSchema>>,
+}
+
+/// The body that a request has.
+struct RequestBody {
+    schema: &'static str,
+    is_required: bool,
+    example: Value,
 }
 
 /// The body of a success.
@@ -224,11 +235,18 @@ enum Answer {
 }
 
 impl Operation {
-    /// `id` is what generated clients call it.
-    pub fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
+    /// `id` is what generated clients call it; `summary` what it does, as a verb, and
+    /// `outcome` what has come of it when it succeeds.
+    pub fn new(
+        id: &'static str,
+        tag: &'static str,
+        summary: &'static str,
+        outcome: &'static str,
+    ) -> Self {
         Self {
             id,
             summary,
+            outcome,
             tag,
             description: Cow::Borrowed(""),
             needs_token: false,
@@ -241,6 +259,7 @@ impl Operation {
             },
             headers: Vec::new(),
             is_revalidated: false,
+            frames: None,
             codes: vec![Code::Internal],
             schemas: Box::new(Vec::new),
         }
@@ -282,7 +301,11 @@ impl Operation {
 
     /// Takes a body.
     pub fn body<T: Document>(mut self) -> Self {
-        self.body = Some((T::NAME, !T::MAY_BE_ABSENT));
+        self.body = Some(RequestBody {
+            schema: T::NAME,
+            is_required: !T::MAY_BE_ABSENT,
+            example: T::example(),
+        });
         self.codes.extend([
             Code::MalformedJson,
             Code::MalformedRequest,
@@ -291,7 +314,12 @@ impl Operation {
             Code::UnsupportedMediaType,
             Code::ValidationFailed,
         ]);
-        self.also(|| vec![(T::NAME.to_owned(), T::schema().into())])
+        self.also(|| {
+            let shared = T::FIELDS.iter().filter_map(Field::shared_schema);
+            shared
+                .chain([(T::NAME.to_owned(), T::schema().into())])
+                .collect()
+        })
     }
 
     /// Succeeds with `status` and a JSON body.
@@ -302,11 +330,14 @@ impl Operation {
             schema: T::name().into_owned(),
             example,
         };
-        self.also(|| {
-            let mut schemas = vec![(T::name().into_owned(), <T as PartialSchema>::schema())];
-            T::schemas(&mut schemas);
-            schemas
-        })
+        self.also(|| named_schemas::<T>())
+    }
+
+    /// Sends frames of this kind where the request is upgraded to a WebSocket, of which
+    /// `OpenAPI` has no notion.
+    pub fn sends_frames<T: ToSchema>(mut self) -> Self {
+        self.frames = Some(T::name().into_owned());
+        self.also(|| named_schemas::<T>())
     }
 
     /// The same JSON under a media type of its own; call it after [`answers`](Self::answers).
@@ -345,7 +376,12 @@ impl Operation {
     /// A read that can be revalidated.
     pub fn revalidates(mut self) -> Self {
         self.is_revalidated = true;
-        self.header("ETag", "Strong; differs for each Content-Encoding.")
+        self.text_header(
+            "If-None-Match",
+            "An ETag of an earlier answer: 304 without a body when it is still the state.",
+            "\"rB6nMz3q1cG0pXyJw9eT4A\"",
+        )
+        .header("ETag", "Strong; differs for each Content-Encoding.")
     }
 
     /// Takes `page` and `size`, and answers with a `Link` header.
@@ -385,6 +421,23 @@ impl Operation {
             ParameterIn::Path,
             "Which one.",
             schema.into(),
+            json!(example),
+        )
+    }
+
+    /// A header that a request may have.
+    pub fn text_header(
+        self,
+        name: &'static str,
+        description: &'static str,
+        example: &'static str,
+    ) -> Self {
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        self.parameter(
+            name,
+            ParameterIn::Header,
+            description,
+            text.into(),
             json!(example),
         )
     }
@@ -462,13 +515,14 @@ impl Operation {
         for parameter in &self.parameters {
             operation = operation.parameter(parameter.clone());
         }
-        if let Some((name, is_required)) = self.body {
+        if let Some(body) = &self.body {
             let content = ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name(name)))
+                .schema(Some(Ref::from_schema_name(body.schema)))
+                .example(Some(body.example.clone()))
                 .build();
             operation = operation.request_body(Some(
                 RequestBodyBuilder::new()
-                    .required(Some(if is_required {
+                    .required(Some(if body.is_required {
                         Required::True
                     } else {
                         Required::False
@@ -477,11 +531,19 @@ impl Operation {
                     .build(),
             ));
         }
+        if let Some(name) = &self.frames {
+            let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+            operation =
+                operation.extensions(Some(Extensions::builder().add("x-frames", schema).build()));
+        }
         operation = operation.response(self.status.as_str(), self.success());
         if self.is_revalidated {
             operation = operation.response(
                 "304",
-                ResponseBuilder::new().description("What If-None-Match names is still the state."),
+                with_request_id(
+                    ResponseBuilder::new()
+                        .description("What If-None-Match names is still the state."),
+                ),
             );
         }
         for status in self.refusal_statuses() {
@@ -491,7 +553,7 @@ impl Operation {
     }
 
     fn success(&self) -> ResponseBuilder {
-        let mut response = ResponseBuilder::new().description(self.summary);
+        let mut response = with_request_id(ResponseBuilder::new().description(self.outcome));
         response = match &self.answer {
             Answer::Json {
                 media_type,
@@ -519,9 +581,7 @@ impl Operation {
             ),
         };
         for (name, description) in &self.headers {
-            let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String).build());
-            header.description = Some((*description).to_owned());
-            response = response.header(*name, header);
+            response = response.header(*name, header(Type::String, description));
         }
         response
     }
@@ -552,7 +612,19 @@ impl Operation {
             "request_id": "01JD3ZK6W0Q7V4T8N5XH2B9CRM",
         });
         let titles: Vec<&str> = codes.iter().map(|code| code.row().title).collect();
-        ResponseBuilder::new()
+        let mut response = with_request_id(ResponseBuilder::new());
+        if codes.iter().any(|code| code.has_challenge()) {
+            let text = "What is missing, or wrong with the token that was sent (RFC 6750 §3).";
+            response = response.header("WWW-Authenticate", header(Type::String, text));
+        }
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            let text = "Seconds to wait before another try.";
+            response = response.header("Retry-After", header(Type::Integer, text));
+        }
+        response
             .description(titles.join(", or ") + ".")
             .content(
                 "application/problem+json",
@@ -565,4 +637,24 @@ impl Operation {
                 Extensions::builder().add("x-codes", json!(names)).build(),
             ))
     }
+}
+
+/// The schema of a type, and those that it names.
+fn named_schemas<T: ToSchema>() -> Vec<NamedSchema> {
+    let mut schemas = vec![(T::name().into_owned(), <T as PartialSchema>::schema())];
+    T::schemas(&mut schemas);
+    schemas
+}
+
+/// The description of a header of an answer.
+fn header(kind: Type, description: &str) -> Header {
+    let mut header = Header::new(ObjectBuilder::new().schema_type(kind).build());
+    header.description = Some(description.to_owned());
+    header
+}
+
+/// With the header that every answer has.
+fn with_request_id(response: ResponseBuilder) -> ResponseBuilder {
+    let text = "Names the request, as the log does: that of the request if it was sane.";
+    response.header("X-Request-Id", header(Type::String, text))
 }

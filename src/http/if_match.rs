@@ -52,6 +52,11 @@ impl Extract for IfMatch {
                 ObjectBuilder::new().schema_type(Type::String).into(),
                 json!("*"),
             )
+            .text_header(
+                "If-None-Match",
+                "ETags of the post: only if it is in none of these states any more.",
+                "\"rB6nMz3q1cG0pXyJw9eT4A\"",
+            )
             .refuses(&[Code::PreconditionFailed])
     }
 }

@@ -8,6 +8,7 @@ use actix_web::http::header::{ACCEPT_LANGUAGE, AcceptLanguage, from_comma_delimi
 
 use super::language::Language;
 use crate::error::Error;
+use crate::http::endpoint::Operation;
 use crate::http::handler::Extract;
 
 impl Extract for Language {
@@ -21,6 +22,14 @@ impl Extract for Language {
         let readable = lines.filter(|line| line.to_str().is_ok());
         let ranges = from_comma_delimited(readable).unwrap_or_default();
         ready(Ok(Self::of(&AcceptLanguage(ranges))))
+    }
+
+    fn describe(operation: Operation) -> Operation {
+        operation.text_header(
+            "Accept-Language",
+            "The language of what is sent by mail or SMS: English or Chinese (RFC 9110 §12.5.4).",
+            "zh-CN, en;q=0.5",
+        )
     }
 }
 

@@ -1,24 +1,40 @@
 //! The frames that sockets get: JSON, each serialized once for all of them.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::connection::{Frame, text_frame};
 use super::membership::{Delta, Online};
 
-#[derive(Serialize)]
+/// A frame of the live stream.
+#[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Body<'a> {
+#[schema(as = LiveFrame)]
+pub enum Body<'a> {
+    /// Who is online: the first frame, and later ones that begin anew.
     Snapshot {
+        #[schema(minimum = 0)]
         total: usize,
+        /// The newest 1,000.
+        #[schema(value_type = Vec<Online>)]
         online: Vec<&'a Online>,
+        /// Only there, and true, when other processes should be heard and are not.
         #[serde(skip_serializing_if = "is_false")]
+        #[schema(required = false)]
         partial: bool,
     },
+    /// Who has come and who has gone since the frame before.
     Change {
+        #[schema(minimum = 0)]
         total: usize,
+        #[schema(value_type = Vec<Online>)]
         online: &'a [Online],
+        /// The ids of users.
+        #[schema(value_type = Vec<i64>)]
         offline: &'a [i64],
+        /// Only there, and true, when other processes should be heard and are not.
         #[serde(skip_serializing_if = "is_false")]
+        #[schema(required = false)]
         partial: bool,
     },
 }

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::core::clock;
 
 /// Somebody who is online, as everybody sees them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OnlineView)]
 pub struct Online {
+    #[schema(minimum = 1)]
     pub user_id: i64,
     pub name: String,
     /// Since when without a break, as far as is known.
@@ -20,6 +23,7 @@ pub struct Online {
         serialize_with = "clock::serialize",
         deserialize_with = "clock::deserialize"
     )]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     pub since: NaiveDateTime,
 }
 

@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 use crate::harness::contract::DESCRIPTION;
 use crate::harness::{TestApp, on_both_databases};
 
-on_both_databases![bodies_are_read_as_described, the_description_is_served];
+on_both_databases![
+    bodies_are_read_as_described,
+    null_is_taken_where_it_is_described,
+    examples_of_bodies_are_read,
+    the_description_is_served,
+];
 
 #[test]
 fn the_file_is_what_the_code_says() {
@@ -139,6 +144,123 @@ fn operations() -> impl Iterator<Item = &'static Value> {
         .flat_map(|item| item.as_object().unwrap().values())
 }
 
+#[test]
+fn every_operation_says_what_it_does_and_what_comes_back() {
+    let verbs = [
+        "Ask", "Change", "Choose", "Delete", "End", "Explain", "Export", "List", "Log", "Make",
+        "Publish", "Read", "Refresh", "Register", "Send", "Verify",
+    ];
+    for operation in operations() {
+        let id = operation["operationId"].as_str().unwrap();
+        let summary = operation["summary"].as_str().unwrap();
+        assert!(
+            verbs.contains(&summary.split(' ').next().unwrap()),
+            "{summary}"
+        );
+        assert!(
+            !operation["description"].as_str().unwrap().is_empty(),
+            "{id}"
+        );
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            let headers = response["headers"].as_object().unwrap();
+            assert!(headers.contains_key("X-Request-Id"), "{id} {status}");
+            for (name, statuses) in [
+                ("WWW-Authenticate", &["401"][..]),
+                ("Retry-After", &["429", "503"]),
+            ] {
+                let is_said = headers.contains_key(name);
+                assert!(
+                    is_said || !statuses.contains(&status.as_str()),
+                    "{id} {status}"
+                );
+            }
+        }
+        let has = |name: &str| {
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            parameters.any(|parameter| parameter["name"] == name)
+        };
+        assert!(
+            has("If-None-Match") || operation["responses"].get("304").is_none(),
+            "{id}"
+        );
+    }
+    let frames = &DESCRIPTION["paths"]["/user/online"]["get"]["x-frames"]["$ref"];
+    assert_eq!(frames, "#/components/schemas/LiveFrame");
+    let frame = &DESCRIPTION["components"]["schemas"]["LiveFrame"]["oneOf"];
+    let kinds: Vec<&Value> = (frame.as_array().unwrap().iter())
+        .map(|kind| &kind["properties"]["type"]["enum"][0])
+        .collect();
+    assert_eq!(kinds, ["snapshot", "change"]);
+}
+
+/// A path, what is done there, and the schema and example of its body.
+fn bodies() -> Vec<(Method, String, &'static Value, &'static Value)> {
+    let mut bodies = Vec::new();
+    for (path, item) in DESCRIPTION["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let content = &operation["requestBody"]["content"]["application/json"];
+            if let Some(name) = content["schema"]["$ref"].as_str() {
+                let name = name.rsplit('/').next().unwrap();
+                let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+                let schema = &DESCRIPTION["components"]["schemas"][name];
+                bodies.push((
+                    method,
+                    path.replace("{id}", "1"),
+                    schema,
+                    &content["example"],
+                ));
+            }
+        }
+    }
+    bodies
+}
+
+/// Null is taken where the description says so, and nowhere else.
+async fn null_is_taken_where_it_is_described(app: TestApp) {
+    let ann = app.admin("ann").await;
+    let mut checked = 0;
+    for (method, path, schema, _) in bodies() {
+        for (name, field) in schema["properties"].as_object().unwrap() {
+            let is_described = field["type"]
+                .as_array()
+                .is_some_and(|kinds| kinds.contains(&json!("null")))
+                || (field["oneOf"].as_array())
+                    .is_some_and(|kinds| kinds.contains(&json!({ "type": "null" })));
+            // Never a whole body: what is asked for is not to be done.
+            let body = json!({ name: null, "surely_not_a_field": 1 });
+            let problem = ann.call(method.clone(), &path, body).await;
+            let problem = problem.problem("validation_failed");
+            let pointer = json!(format!("/{name}"));
+            let is_refused = (problem["errors"].as_array().unwrap().iter())
+                .any(|error| error["pointer"] == pointer && error["code"] != "field_missing");
+            assert_eq!(
+                is_described, !is_refused,
+                "{method} {path} {name}: {problem}"
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 20);
+}
+
+/// Every body has an example, with all that is required, which its route reads.
+async fn examples_of_bodies_are_read(app: TestApp) {
+    for (number, (method, path, schema, example)) in bodies().into_iter().enumerate() {
+        let caller = app.admin(&format!("admin{number}")).await;
+        let fields = schema["properties"].as_object().unwrap();
+        let given = example.as_object().unwrap();
+        assert!(given.keys().all(|name| fields.contains_key(name)), "{path}");
+        let required = schema["required"].as_array().into_iter().flatten();
+        for name in required {
+            assert!(given.contains_key(name.as_str().unwrap()), "{path} {name}");
+        }
+        let answer = caller.call(method.clone(), &path, example.clone()).await;
+        let status = answer.status.as_u16();
+        let refused = [400, 415, 422].contains(&status);
+        assert!(!refused, "{method} {path}: {}", answer.text());
+    }
+}
+
 /// What a body lacks when it is empty is what the description requires, and a field
 /// that is not described is refused.
 async fn bodies_are_read_as_described(app: TestApp) {
@@ -153,17 +275,10 @@ async fn bodies_are_read_as_described(app: TestApp) {
             };
             let name = name.rsplit('/').next().unwrap();
             let schema = &DESCRIPTION["components"]["schemas"][name];
-            // Where a field has several names, one schema for each; the first is the one
-            // that an empty body is told of.
-            let schemas = schema["oneOf"]
-                .as_array()
-                .map_or_else(|| vec![schema], |all| all.iter().collect());
+            assert_eq!(schema["additionalProperties"], json!(false), "{name}");
             let mut body = json!({ "surely_not_a_field": 1 });
-            for schema in &schemas {
-                assert_eq!(schema["additionalProperties"], json!(false), "{name}");
-                for field in schema["properties"].as_object().unwrap().keys() {
-                    body[field] = json!([]);
-                }
+            for field in schema["properties"].as_object().unwrap().keys() {
+                body[field] = json!([]);
             }
             let answer = ann.call(method.clone(), &path, body).await;
             let answer = answer.problem("validation_failed");
@@ -175,7 +290,7 @@ async fn bodies_are_read_as_described(app: TestApp) {
                 .collect();
             assert_eq!(unknown, ["/surely_not_a_field"], "{path}");
 
-            let required: BTreeSet<&str> = schemas[0]["required"]
+            let required: BTreeSet<&str> = schema["required"]
                 .as_array()
                 .into_iter()
                 .flatten()
@@ -186,12 +301,16 @@ async fn bodies_are_read_as_described(app: TestApp) {
             }
             let answer = ann.call(method, &path, json!({})).await;
             let answer = answer.problem("validation_failed");
-            let missing: BTreeSet<&str> = answer["errors"]
+            let mut missing: BTreeSet<&str> = answer["errors"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .map(|fault| fault["pointer"].as_str().unwrap().trim_start_matches('/'))
                 .collect();
+            // One of four names, of which a schema that generators understand requires none.
+            if name == "Login" {
+                assert!(missing.remove("account"));
+            }
             assert_eq!(missing, required, "{path}");
         }
     }

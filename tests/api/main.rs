@@ -14,6 +14,7 @@ mod answers;
 mod authoring;
 mod bulkheads;
 mod bus;
+mod clients;
 mod cluster;
 mod codes;
 mod command;

@@ -25,7 +25,7 @@ use crate::notify::Language;
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/user/reg").post(
-            Operation::new("register", TAG, "The new user, logged in")
+            Operation::new("register", TAG, "Register", "The new user, logged in")
                 .description(
                     "Identifiers are unique in their canonical form: e-mail addresses trimmed, \
                      NFKC and lower-cased with the domain as IDNA makes it, usernames lower-cased, mobile \
@@ -43,7 +43,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             register,
         ),
         Endpoint::new("/user/login").post(
-            Operation::new("login", TAG, "The user, logged in")
+            Operation::new("login", TAG, "Log in", "The user, logged in")
                 .description(
                     "An unknown account, a wrong password and a deactivated user get the same \
                      refusal in the same time.",
@@ -54,7 +54,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             login,
         ),
         Endpoint::new("/user/refresh").post(
-            Operation::new("refresh", TAG, "A new pair of tokens")
+            Operation::new("refresh", TAG, "Refresh the tokens", "A new pair of tokens")
                 .description(
                     "A refresh token gets the same successor each time, until that was used itself. \
                      One that comes back later ends its session.",
@@ -69,7 +69,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             refresh,
         ),
         Endpoint::new("/user/logout").post(
-            Operation::new("logout", TAG, "The session has ended")
+            Operation::new("logout", TAG, "Log out", "The session has ended")
                 .description(
                     "By the token, which may have expired, by a refresh token in the body or by the \
                      cookie; each ends the session that it names. A session that is over already is \

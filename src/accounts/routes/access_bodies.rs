@@ -1,6 +1,6 @@
 //! The bodies of registration, login, refresh and logout.
 
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema};
+use serde_json::{Value, json};
 
 use super::fields::{ACCOUNT, EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME};
 use crate::accounts::password::Password;
@@ -94,7 +94,7 @@ impl Document for Login {
             name: "account",
             required: false,
             kind: ACCOUNT,
-            description: "E-mail address, username or mobile number.",
+            description: "E-mail address, username or mobile number. It may be called `email`, `username` or `mobile` instead: exactly one of the four is given.",
             example: "ann@example.org",
         },
         Field {
@@ -174,23 +174,11 @@ impl Document for Login {
         })
     }
 
-    /// One object for each of the four names: exactly one of them is given.
-    fn schema() -> Schema {
-        let mut one_name = OneOfBuilder::new();
-        for name in ACCOUNT_NAMES {
-            let mut object = ObjectBuilder::new()
-                .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
-            let others = |field: &str| ACCOUNT_NAMES.contains(&field) && field != name;
-            for field in Self::FIELDS.iter().filter(|f| !others(f.name)) {
-                let is_required = field.required || field.name == name;
-                object = object.property(field.name, field.schema(is_required));
-                if is_required {
-                    object = object.required(field.name);
-                }
-            }
-            one_name = one_name.item(object);
-        }
-        Schema::OneOf(one_name.build())
+    fn example() -> Value {
+        json!({
+            "account": "ann@example.org", "password": "correct horse battery staple",
+            "remembered": true,
+        })
     }
 }
 
@@ -250,5 +238,9 @@ impl Document for Logout {
             everywhere: input.boolean("everywhere").unwrap_or(false),
             refresh_token: input.text("refresh_token", &[]),
         })
+    }
+
+    fn example() -> Value {
+        json!({ "everywhere": true })
     }
 }

@@ -4,13 +4,16 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+use utoipa::PartialSchema;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::fields::{NAME, needed};
 use super::own;
 use super::respond::{TAG, nothing, page, range};
-use super::views::{AdminUserAnswer, AuditAnswer, UsersAnswer, audit_example, userinfo_example};
+use super::views::{
+    AdminUserAnswer, AuditAnswer, Role, UsersAnswer, audit_example, userinfo_example,
+};
 use crate::accounts::Accounts;
 use crate::accounts::actions::{self, Deletion};
 use crate::accounts::client_info::ClientInfo;
@@ -28,8 +31,8 @@ use crate::notify::Language;
 /// The endpoints of this module, and with them the public view, which shares its
 /// path.
 pub fn endpoints() -> Vec<Endpoint> {
-    let by_admin = |id, summary| {
-        Operation::new(id, TAG, summary)
+    let by_admin = |id, summary, outcome| {
+        Operation::new(id, TAG, summary, outcome)
             .description("For admins.")
             .database()
     };
@@ -51,49 +54,61 @@ pub fn endpoints() -> Vec<Endpoint> {
     let pagination = json!({ "count": 1, "pages": 1, "page": 1, "size": 20 });
     vec![
         Endpoint::new("/user").get(
-            by_admin("listUsers", "A page of users, newest first")
-                .parameter(
-                    "q",
-                    ParameterIn::Query,
-                    "Part of a name, e-mail address or username.",
-                    text(),
-                    json!("ann"),
-                )
-                .answers::<UsersAnswer>(
-                    StatusCode::OK,
-                    json!({ "users": [user], "pagination": pagination }),
-                )
-                .refuses(&[Code::QueryInvalid]),
+            by_admin(
+                "listUsers",
+                "List users, newest first",
+                "A page of users, newest first",
+            )
+            .parameter(
+                "q",
+                ParameterIn::Query,
+                "Part of a name, e-mail address or username.",
+                text(),
+                json!("ann"),
+            )
+            .answers::<UsersAnswer>(
+                StatusCode::OK,
+                json!({ "users": [user], "pagination": pagination }),
+            )
+            .refuses(&[Code::QueryInvalid]),
             list,
         ),
         Endpoint::new("/user/{id}")
             .get(own::public_operation(), own::read_public)
             .patch(
-                by_admin("changeUser", "The user as they are now")
+                by_admin("changeUser", "Change a user", "The user as they are now")
                     .answers::<AdminUserAnswer>(StatusCode::OK, json!({ "userinfo": user }))
                     .refuses(&[Code::UserNotFound, Code::LastAdmin]),
                 change,
             )
             .delete(
-                by_admin("deleteUser", "The user, their posts and sessions are gone")
-                    .answers_nothing()
-                    .refuses(&[Code::UserNotFound, Code::LastAdmin]),
+                by_admin(
+                    "deleteUser",
+                    "Delete a user",
+                    "The user, their posts and sessions are gone",
+                )
+                .answers_nothing()
+                .refuses(&[Code::UserNotFound, Code::LastAdmin]),
                 delete,
             ),
         Endpoint::new("/audit").get(
-            by_admin("listAudit", "A page of the audit, newest first")
-                .parameter(
-                    "user",
-                    ParameterIn::Query,
-                    "Of this user only.",
-                    id(),
-                    json!(1),
-                )
-                .answers::<AuditAnswer>(
-                    StatusCode::OK,
-                    json!({ "audit": [audit_example()], "pagination": pagination }),
-                )
-                .refuses(&[Code::QueryInvalid]),
+            by_admin(
+                "listAudit",
+                "List the audit, newest first",
+                "A page of the audit, newest first",
+            )
+            .parameter(
+                "user",
+                ParameterIn::Query,
+                "Of this user only.",
+                id(),
+                json!(1),
+            )
+            .answers::<AuditAnswer>(
+                StatusCode::OK,
+                json!({ "audit": [audit_example()], "pagination": pagination }),
+            )
+            .refuses(&[Code::QueryInvalid]),
             list_audit,
         ),
     ]
@@ -104,6 +119,7 @@ struct UserPatch(AdminChange);
 
 impl Document for UserPatch {
     const NAME: &'static str = "UserPatch";
+    const NOT_NULL: &'static [&'static str] = &["name"];
     const FIELDS: &'static [Field] = &[
         Field {
             name: "is_active",
@@ -115,11 +131,9 @@ impl Document for UserPatch {
         Field {
             name: "role",
             required: false,
-            kind: Kind::Text {
-                min: 4,
-                max: Some(5),
-                pattern: Some("^(user|admin)$"),
-                format: None,
+            kind: Kind::Choice {
+                name: "Role",
+                schema: <Role as PartialSchema>::schema,
             },
             description: "`user` or `admin`.",
             example: "admin",

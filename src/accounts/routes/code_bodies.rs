@@ -1,6 +1,7 @@
 //! The bodies of routes that send and take codes.
 
 use unicode_normalization::UnicodeNormalization;
+use utoipa::PartialSchema;
 
 use super::fields::{ACCOUNT, NEW_PASSWORD};
 use crate::accounts::notifications::Channel;
@@ -14,11 +15,9 @@ use crate::http::body::{Document, Fault, Field, Input, Kind};
 const CHANNEL: Field = Field {
     name: "channel",
     required: true,
-    kind: Kind::Text {
-        min: 5,
-        max: Some(6),
-        pattern: Some("^(email|mobile)$"),
-        format: None,
+    kind: Kind::Choice {
+        name: "Channel",
+        schema: <Channel as PartialSchema>::schema,
     },
     description: "`email` or `mobile`.",
     example: "email",

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::code_bodies::{Forgotten, PasswordResetRequest, Verification, VerificationOrder};
 use super::respond::{TAG, nothing, unfit};
 use super::views::{
-    Accepted, AcceptedAnswer, OwnUserAnswer, ResetOrderedAnswer, accepted_example,
-    reset_ordered_example, userinfo_example,
+    AcceptedAnswer, OwnUserAnswer, ResetOrderedAnswer, accepted_example, reset_ordered_example,
+    userinfo_example,
 };
 use crate::accounts::Accounts;
 use crate::accounts::actions::{self, CodeSent, GivenCode, PasswordReset, Verified};
@@ -26,10 +26,10 @@ use crate::notify::Language;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
-    let operation = |id, summary| Operation::new(id, TAG, summary).database();
+    let operation = |id, summary, outcome| Operation::new(id, TAG, summary, outcome).database();
     vec![
         Endpoint::new("/user/me/verify/send").post(
-            operation("sendVerification", "A code is on its way")
+            operation("sendVerification", "Send a code to an address or number", "A code is on its way")
                 .description(format!(
                     "Six digits by mail or SMS, in the language of `Accept-Language` ({}). They can \
                      be used for ten minutes, tried five times and replace those that were sent \
@@ -42,7 +42,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             send,
         ),
         Endpoint::new("/user/me/verify").post(
-            operation("verify", "The address or number is verified")
+            operation("verify", "Verify an address or number by a code", "The address or number is verified")
+.description("By the code that was sent to it last.")
                 .answers::<OwnUserAnswer>(StatusCode::OK, {
                     let mut user = userinfo_example();
                     user["email_verified"] = json!(true);
@@ -52,7 +53,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             verify,
         ),
         Endpoint::new("/user/password/forgot").post(
-            operation("forgotPassword", "A code is on its way, if there is such an account")
+            operation("forgotPassword", "Ask for a code to choose a new password", "A code is on its way, if there is such an account")
                 .description(
                     "The answer is the same for accounts that do not exist. The code is sent to what is \
                      verified: by SMS when that is the mobile number alone, or both and the account is \
@@ -64,7 +65,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             forgot,
         ),
         Endpoint::new("/user/password/reset").post(
-            operation("resetPassword", "The password is changed")
+            operation("resetPassword", "Choose a new password by a code", "The password is changed")
                 .description(
                     "All sessions of the account end; log in with the new password. The e-mail address \
                      that the code was sent to is verified by it, and a mobile number that is not is \
@@ -81,9 +82,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 /// 202: what comes of it comes by mail or SMS.
 fn accepted() -> Result<HttpResponse, Error> {
-    let answer = AcceptedAnswer {
-        status: Accepted::Accepted,
-    };
+    let answer = AcceptedAnswer { status: "accepted" };
     response::json(StatusCode::ACCEPTED, CacheControl::NoStore, &answer)
 }
 
@@ -145,7 +144,7 @@ async fn forgot(
 ) -> Result<HttpResponse, Error> {
     let reset_id = actions::request_reset(&app.directory, body.0.account, language).await?;
     let answer = ResetOrderedAnswer {
-        status: Accepted::Accepted,
+        status: "accepted",
         reset_id,
     };
     response::json(StatusCode::ACCEPTED, CacheControl::NoStore, &answer)

@@ -18,7 +18,7 @@ use crate::http::response::{self, CacheControl};
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/.well-known/jwks.json").get(
-            Operation::new("getKeys", "service", "The public keys that verify tokens")
+            Operation::new("getKeys", "service", "List the public keys that verify tokens", "The public keys that verify tokens")
                 .description(
                     "A JWK set (RFC 7517) of the keys whose tokens are taken now or will be. Empty when tokens are \
                      signed with a secret. A new key is in it for ten minutes (a setting) before it signs, and `Cache-Control` \

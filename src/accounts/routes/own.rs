@@ -27,18 +27,19 @@ use crate::notify::Language;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
-    let own = |id, summary| Operation::new(id, TAG, summary).token().database();
+    let own = |id, summary, outcome| Operation::new(id, TAG, summary, outcome).token().database();
     vec![
         Endpoint::new("/user/me")
             .get(
-                own("getOwnUser", "The caller's own view").answers::<OwnUserAnswer>(
+                own("getOwnUser", "Read one's own account", "The caller's own view")
+.description("With what nobody else gets to see: e-mail address, mobile number, role.").answers::<OwnUserAnswer>(
                     StatusCode::OK,
                     json!({ "userinfo": userinfo_example() }),
                 ),
                 read,
             )
             .patch(
-                own("changeOwnUser", "The caller's own view as it is now")
+                own("changeOwnUser", "Change one's own account", "The caller's own view as it is now")
                     .description(
                         "Fields that are absent stay, and so do those that are given as they are; null \
                          takes `username` or `mobile` away. A new e-mail address or mobile number needs \
@@ -59,7 +60,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                 change,
             )
             .delete(
-                own("deleteOwnUser", "The user, their posts and sessions are gone")
+                own("deleteOwnUser", "Delete one's own account", "The user, their posts and sessions are gone")
+.description("It cannot be taken back, and needs the password.")
                     .answers_nothing()
                     .refuses(&[
                         Code::WrongPassword,
@@ -70,7 +72,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 delete,
             ),
         Endpoint::new("/user/me/password").put(
-            own("changePassword", "The password is changed")
+            own("changePassword", "Change one's password", "The password is changed")
                 .description("Every other session ends.")
                 .answers_nothing()
                 .refuses(&[Code::WrongPassword, Code::RateLimited, Code::Overloaded]),
@@ -78,8 +80,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new("/user/me/sessions")
             .get(
-                own("listSessions", "The caller's live sessions")
-                    .description("The last used first, a hundred at most.")
+                own("listSessions", "List one's live sessions", "The caller's live sessions")
+                    .description("Each login is a session. The last used first, a hundred at most.")
                     .answers::<SessionsAnswer>(
                     StatusCode::OK,
                     json!({ "sessions": [session_example()] }),
@@ -87,17 +89,20 @@ pub fn endpoints() -> Vec<Endpoint> {
                 list_sessions,
             )
             .delete(
-                own("endOtherSessions", "Every other session has ended").answers_nothing(),
+                own("endOtherSessions", "End every other session", "Every other session has ended")
+.description("Their tokens are refused from now on, and their refresh tokens are worth nothing.").answers_nothing(),
                 end_other_sessions,
             ),
         Endpoint::new("/user/me/sessions/{id}").delete(
-            own("endSession", "The session has ended")
+            own("endSession", "End a session", "The session has ended")
+.description("One of the caller's own, this one included.")
                 .answers_nothing()
                 .refuses(&[Code::SessionNotFound]),
             end_session,
         ),
         Endpoint::new("/user/me/export").get(
-            own("exportOwnUser", "Everything stored about the caller")
+            own("exportOwnUser", "Export everything stored about oneself", "Everything stored about the caller")
+.description("Account, sessions, codes, audit and posts in one document.")
                 .answers::<ExportAnswer>(StatusCode::OK, export::example())
                 .header("Content-Disposition", "A file name."),
             export::export,
@@ -107,11 +112,17 @@ pub fn endpoints() -> Vec<Endpoint> {
 
 /// The public view of a user, for `/user/{id}`.
 pub fn public_operation() -> Operation {
-    Operation::new("getUser", TAG, "What anyone may know of a user")
-        .database()
-        .answers::<PublicUserAnswer>(StatusCode::OK, public_example())
-        .revalidates()
-        .refuses(&[Code::UserNotFound])
+    Operation::new(
+        "getUser",
+        TAG,
+        "Read what anyone may know of a user",
+        "What anyone may know of a user",
+    )
+    .description("Never the e-mail address, the mobile number or the role.")
+    .database()
+    .answers::<PublicUserAnswer>(StatusCode::OK, public_example())
+    .revalidates()
+    .refuses(&[Code::UserNotFound])
 }
 
 /// A token whose user is gone, or not active any more, is none.

@@ -22,6 +22,7 @@ const CURRENT_PASSWORD: Field = Field {
 
 impl Document for ProfilePatch {
     const NAME: &'static str = "ProfilePatch";
+    const NOT_NULL: &'static [&'static str] = &["name", "email"];
     const FIELDS: &'static [Field] = &[
         Field {
             name: "name",

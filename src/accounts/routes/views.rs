@@ -285,13 +285,17 @@ impl From<PublicUser> for PublicView {
 /// What was asked for will be done, outside of the request.
 #[derive(Serialize, ToSchema)]
 pub struct AcceptedAnswer {
-    pub status: Accepted,
+    /// Always `accepted`.
+    #[schema(example = "accepted")]
+    pub status: &'static str,
 }
 
 /// A code will be sent if there is such an account.
 #[derive(Serialize, ToSchema)]
 pub struct ResetOrderedAnswer {
-    pub status: Accepted,
+    /// Always `accepted`.
+    #[schema(example = "accepted")]
+    pub status: &'static str,
     /// Send it along with the code.
     #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
     pub reset_id: String,
@@ -299,13 +303,6 @@ pub struct ResetOrderedAnswer {
 
 pub fn reset_ordered_example() -> serde_json::Value {
     json!({ "status": "accepted", "reset_id": "r2bW0Yz5o9c1v9m6nq7k3H4yT0sUe8Xf2LgBdRjPwQk" })
-}
-
-/// The one state of what was accepted.
-#[derive(Serialize, ToSchema)]
-pub enum Accepted {
-    #[serde(rename = "accepted")]
-    Accepted,
 }
 
 pub fn accepted_example() -> serde_json::Value {

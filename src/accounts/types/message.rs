@@ -1,7 +1,10 @@
 //! What is sent to owners of accounts, as it is counted.
 
+use utoipa::ToSchema;
+
 /// By which way a message is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Channel {
     Email,
     Mobile,

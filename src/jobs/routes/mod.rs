@@ -28,8 +28,8 @@ const TAG: &str = "jobs";
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
-    let by_admin = |id, summary| {
-        Operation::new(id, TAG, summary)
+    let by_admin = |id, summary, outcome| {
+        Operation::new(id, TAG, summary, outcome)
             .description("For admins.")
             .database()
     };
@@ -40,7 +40,12 @@ pub fn endpoints() -> Vec<Endpoint> {
     waiting["attempts"] = json!(0);
     vec![
         Endpoint::new("/jobs").get(
-            by_admin("listJobs", "A page of jobs, newest first").answers::<JobsAnswer>(
+            by_admin(
+                "listJobs",
+                "List jobs, newest first",
+                "A page of jobs, newest first",
+            )
+            .answers::<JobsAnswer>(
                 StatusCode::OK,
                 json!({
                     "jobs": [job_example()],
@@ -50,9 +55,13 @@ pub fn endpoints() -> Vec<Endpoint> {
             list,
         ),
         Endpoint::new("/jobs/{id}/retry").post(
-            by_admin("retryJob", "The job is due now, its tries counted anew")
-                .answers::<JobAnswer>(StatusCode::OK, json!({ "job": waiting }))
-                .refuses(&[Code::JobNotFound, Code::JobNotRetryable]),
+            by_admin(
+                "retryJob",
+                "Make a job due now",
+                "The job is due now, its tries counted anew",
+            )
+            .answers::<JobAnswer>(StatusCode::OK, json!({ "job": waiting }))
+            .refuses(&[Code::JobNotFound, Code::JobNotRetryable]),
             retry,
         ),
     ]

@@ -1,5 +1,7 @@
 //! Request bodies: the fields of a post, and how they are read.
 
+use utoipa::PartialSchema;
+
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Field, Input, Kind, VISIBLE};
@@ -40,11 +42,9 @@ const CONTENT: Field = Field {
 const STATUS: Field = Field {
     name: "status",
     required: false,
-    kind: Kind::Text {
-        min: 5,
-        max: Some(9),
-        pattern: Some("^(published|draft)$"),
-        format: None,
+    kind: Kind::Choice {
+        name: "Status",
+        schema: <Status as PartialSchema>::schema,
     },
     description: "`published`, or `draft`, which only its author and admins see. Published if absent.",
     example: "published",
@@ -64,6 +64,7 @@ const TAGS: Field = Field {
 
 impl Document for PostChange {
     const NAME: &'static str = "PostPatch";
+    const NOT_NULL: &'static [&'static str] = &["title", "content", "status", "tags"];
     const FIELDS: &'static [Field] = &[
         Field {
             required: false,
@@ -88,7 +89,7 @@ impl Document for PostChange {
     }
 
     fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
-        for Field { name, .. } in Self::FIELDS {
+        for name in Self::NOT_NULL {
             if input.is_null(name) {
                 input.fault(name, Code::FieldNotClearable, "cannot be null");
             }
@@ -107,7 +108,7 @@ impl Document for PostChange {
 }
 
 impl Document for NewPost {
-    const NAME: &'static str = "NewPost";
+    const NAME: &'static str = "PostInput";
     const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS];
 
     fn limit(settings: &Settings) -> usize {

@@ -18,19 +18,27 @@ use crate::posts::list::{Filter, Part};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
-    let atom = operation("getAtomFeed", "The newest posts as an Atom feed")
-        .answers_document(Format::Atom.content_type());
-    let json = operation("getJsonFeed", "The newest posts as a JSON Feed")
-        .answers::<JsonFeed>(StatusCode::OK, json::example())
-        .called(Format::Json.content_type());
+    let atom = operation(
+        "getAtomFeed",
+        "Read the newest posts as an Atom feed",
+        "The newest posts as an Atom feed",
+    )
+    .answers_document(Format::Atom.content_type());
+    let json = operation(
+        "getJsonFeed",
+        "Read the newest posts as a JSON Feed",
+        "The newest posts as a JSON Feed",
+    )
+    .answers::<JsonFeed>(StatusCode::OK, json::example())
+    .called(Format::Json.content_type());
     vec![
         Endpoint::new(Format::Atom.path()).get(atom, get_atom),
         Endpoint::new(Format::Json.path()).get(json, get_json),
     ]
 }
 
-fn operation(id: &'static str, summary: &'static str) -> Operation {
-    take_author_and_tag(Operation::new(id, super::TAG, summary))
+fn operation(id: &'static str, summary: &'static str, outcome: &'static str) -> Operation {
+    take_author_and_tag(Operation::new(id, super::TAG, summary, outcome))
         .description(
             "The newest 20 published posts, by all or by the filters. A content of more than 64 KiB \
              is cut. URLs begin with the server's public one.",

@@ -31,24 +31,29 @@ pub fn operation() -> Operation {
             .build()
             .into()
     };
-    let operation = Operation::new("listPosts", super::TAG, "Posts, newest first")
-        .description(
-            "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
+    let operation = Operation::new(
+        "listPosts",
+        super::TAG,
+        "List posts, newest first",
+        "Posts, newest first",
+    )
+    .description(
+        "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
              following `next` meets every post once, while others are added or removed. `page` and \
              `size` that are absent, unparsable or below 1 become 1 and 20, a `size` above 100 \
              becomes 100; the answer says which were used. A page past the end is empty.",
-        )
-        .pages()
-        .parameter(
-            "before",
-            ParameterIn::Query,
-            "The `next` of an earlier answer; empty for the top. `page` does not count then.",
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .pattern(Some("^([1-9][0-9]{0,17})?$"))
-                .into(),
-            json!("1234"),
-        );
+    )
+    .pages()
+    .parameter(
+        "before",
+        ParameterIn::Query,
+        "The `next` of an earlier answer; empty for the top. `page` does not count then.",
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some("^([1-9][0-9]{0,17})?$"))
+            .into(),
+        json!("1234"),
+    );
     take_author_and_tag(operation)
         .parameter(
             "q",

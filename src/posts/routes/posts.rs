@@ -34,7 +34,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new("/post/pub").post(publish_operation("publish"), publish),
         Endpoint::new("/post/{id}")
             .get(
-                Operation::new("getPost", TAG, "The post with its content")
+                Operation::new("getPost", TAG, "Read a post", "The post with its content")
                     .description("A draft is there for its author and for admins only.")
                     .may_have_token()
                     .database()
@@ -44,7 +44,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 read,
             )
             .patch(
-                edit_operation("changePost", "The post as it is now")
+                edit_operation("changePost", "Change a post", "The post as it is now")
                     .description(
                         "For its author and for admins. Fields that are absent stay. A draft that \
                          is published goes to the top of the lists: `date` is when it was.",
@@ -55,7 +55,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 change,
             )
             .delete(
-                edit_operation("deletePost", "The post is gone")
+                edit_operation("deletePost", "Delete a post", "The post is gone")
                     .description("For its author and for admins.")
                     .answers_nothing(),
                 delete,
@@ -64,20 +64,29 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 fn publish_operation(id: &'static str) -> Operation {
-    Operation::new(id, TAG, "The post, published or drafted")
-        .database()
-        .answers::<PublishedAnswer>(
-            StatusCode::CREATED,
-            json!({ "post_id": 1, "user_id": 1, "post": post_example() }),
-        )
-        .header("Location", "The new post.")
-        .header("ETag", "That of the new post at its Location.")
-        .refuses(&[Code::ContentTooLarge])
+    Operation::new(
+        id,
+        TAG,
+        "Publish a post, or draft one",
+        "The post, published or drafted",
+    )
+    .description(
+        "`/post` and `/post/pub` are the same. With an `Idempotency-Key` a repeat within 24 hours \
+             gets the first answer, byte for byte, and publishes nothing.",
+    )
+    .database()
+    .answers::<PublishedAnswer>(
+        StatusCode::CREATED,
+        json!({ "post_id": 1, "user_id": 1, "post": post_example() }),
+    )
+    .header("Location", "The new post.")
+    .header("ETag", "That of the new post at its Location.")
+    .refuses(&[Code::ContentTooLarge])
 }
 
 /// What changing and deleting have in common.
-fn edit_operation(id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(id, TAG, summary)
+fn edit_operation(id: &'static str, summary: &'static str, outcome: &'static str) -> Operation {
+    Operation::new(id, TAG, summary, outcome)
         .database()
         .refuses(&[Code::PostNotFound, Code::NotYourPost])
 }

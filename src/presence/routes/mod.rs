@@ -25,6 +25,7 @@ use crate::http::handler::{self, Extract};
 use crate::http::response::{self, CacheControl};
 use crate::presence::actions::join::{Joined, join};
 use crate::presence::actions::serve::{Owner, refuse, serve};
+use crate::presence::frames::Body;
 use crate::presence::hub::{CLOSE_TIMEOUT, Hub, Registration};
 use crate::presence::membership::Online;
 
@@ -33,11 +34,11 @@ const TAG: &str = "presence";
 pub fn endpoints() -> Vec<Endpoint> {
     vec![
         Endpoint::new("/user/online").get(
-            Operation::new("listOnline", TAG, "Who is online")
+            Operation::new("listOnline", TAG, "List who is online", "Who is online")
                 .description(
                     "The newest 1,000 of those who have a socket open, and how many there are. With \
-                     `Upgrade: websocket` the same URL is the live stream: frames of JSON, first \
-                     `{\"type\": \"snapshot\", \"total\", \"online\": […]}`, then \
+                     `Upgrade: websocket` the same URL is the live stream: frames of JSON (`x-frames`), \
+                     first `{\"type\": \"snapshot\", \"total\", \"online\": […]}`, then \
                      `{\"type\": \"change\", \"total\", \"online\": […], \"offline\": [user_id, …]}`, \
                      gathered over at most 250 ms; another snapshot, which begins anew, when very \
                      much has changed. The token is in a header or, from a page, among the \
@@ -49,6 +50,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 )
                 .database()
                 .answers::<OnlineAnswer>(StatusCode::OK, example())
+                .sends_frames::<Body>()
                 .refuses(&[Code::OriginRefused, Code::TooManySockets, Code::MalformedRequest]),
             online,
         ),
@@ -62,31 +64,11 @@ fn example() -> serde_json::Value {
     })
 }
 
-/// Somebody who is online.
-#[derive(Serialize, ToSchema)]
-struct OnlineView<'a> {
-    #[schema(minimum = 1)]
-    user_id: i64,
-    name: &'a str,
-    #[serde(serialize_with = "crate::core::clock::serialize")]
-    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-    since: chrono::NaiveDateTime,
-}
-
-impl<'a> From<&'a Online> for OnlineView<'a> {
-    fn from(user: &'a Online) -> Self {
-        Self {
-            user_id: user.user_id,
-            name: &user.name,
-            since: user.since,
-        }
-    }
-}
-
 #[derive(Serialize, ToSchema)]
 struct OnlineAnswer<'a> {
     /// The newest 1,000, the newest first.
-    online: Vec<OnlineView<'a>>,
+    #[schema(value_type = Vec<Online>)]
+    online: Vec<&'a Online>,
     #[schema(minimum = 0)]
     total: usize,
     /// Only there, and true, when other processes should be heard and are not.
@@ -149,7 +131,7 @@ async fn online(
     }
     hub.list(|total, online, is_partial| {
         let answer = OnlineAnswer {
-            online: online.into_iter().map(Into::into).collect(),
+            online,
             total,
             partial: is_partial.then_some(true),
         };
