@@ -50,10 +50,15 @@ codes! {
     IdempotencyKeyInvalid "idempotency_key_invalid" Some(400), "Malformed idempotency key", "The header Idempotency-Key is given once and has 1 to 255 visible ASCII characters.";
     TokenConflict "token_conflict" Some(400), "Two different tokens", "The headers Authorization and JWT both carry a token, and the two differ.";
     TokenMissing "token_missing" Some(401), "Token missing", "The route needs a token: send Authorization: Bearer <token>; to refresh, the refresh token in the body or the cookie.";
-    InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, expired, not from this service, or its user is gone. Log in again.";
+    InvalidToken "invalid_token" Some(401), "Invalid token", "The token is malformed, not from this service, or its user is gone; a refresh token, that no live session has it. Log in again.";
+    TokenExpired "token_expired" Some(401), "Token expired", "The token was good until its time ended. Refresh it, or log in again.";
+    SessionEnded "session_ended" Some(401), "Session ended", "The session of the token has ended: by a logout, a new password, its time, or because its user is not active. Log in again.";
+    RefreshTokenUsed "refresh_token_used" Some(401), "Refresh token used", "The refresh token was used before, and so was its successor: somebody has a copy, and the session was ended. Log in again.";
     InvalidCredentials "invalid_credentials" Some(401), "Invalid credentials", "No account with this identifier and this password. Which of the two is wrong is not told.";
     WrongPassword "wrong_password" Some(403), "Wrong password", "The field current_password is not the account's password.";
     WrongCode "wrong_code" Some(403), "Wrong code", "The code is not the one that was sent last, has expired, was used, or was tried too often. Ask for a new one.";
+    CodeExpired "code_expired" Some(403), "Code expired", "The code that was sent last has expired. Ask for a new one.";
+    CodeUsed "code_used" Some(403), "Code used", "The code that was sent last was used already, or what it was sent to has changed. Ask for a new one.";
     AdminsOnly "admins_only" Some(403), "Admins only", "The route is for users with the role admin.";
     NotYourPost "not_your_post" Some(403), "Not your post", "Only its author and admins may change or delete a post.";
     OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie, or opens a live stream, must come from a page of this server or of a listed origin.";
@@ -133,6 +138,15 @@ impl Code {
         // RFC 6750 §3.1: with 403 the token is good, and another would be needed.
         self.status() == StatusCode::UNAUTHORIZED
             || matches!(self, Self::AdminsOnly | Self::NotYourPost)
+    }
+
+    /// Whether a token was given that counts for nothing: `invalid_token` in the words of
+    /// RFC 6750 §3.1, which has one for all.
+    pub fn is_of_bad_token(self) -> bool {
+        matches!(
+            self,
+            Self::InvalidToken | Self::TokenExpired | Self::SessionEnded | Self::RefreshTokenUsed
+        )
     }
 
     /// The status of a problem with this code; 422 for codes of fields.
@@ -347,7 +361,7 @@ impl Error {
         match self.code.status() {
             StatusCode::UNAUTHORIZED => {
                 // RFC 6750 §3: no error code when no token was given.
-                let challenge = if self.code == Code::InvalidToken {
+                let challenge = if self.code.is_of_bad_token() {
                     "Bearer realm=\"inkpot\", error=\"invalid_token\""
                 } else {
                     "Bearer realm=\"inkpot\""

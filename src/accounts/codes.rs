@@ -185,6 +185,15 @@ pub fn order_hash(reset_id: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(reset_id.as_bytes()))
 }
 
+/// What became of the code that was sent last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeState {
+    Used,
+    Expired,
+    /// There is none, or it is still to be used.
+    Other,
+}
+
 /// What came of issuing a code.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Issued {

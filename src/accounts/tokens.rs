@@ -178,6 +178,14 @@ impl Claims {
     }
 }
 
+/// Why a token counts for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadToken {
+    Invalid,
+    /// It was good until its time ended.
+    Expired,
+}
+
 /// Whom a token speaks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
@@ -379,21 +387,25 @@ impl Tokens {
         jsonwebtoken::encode(&header, &claims, &key.pair.encoding).map_err(|e| e.to_string())
     }
 
-    /// Whom a token names, and when it ends in seconds since the epoch. Every fault of a
-    /// token is the same `None`.
-    pub fn verify(&self, token: &str) -> Option<(Subject, i64)> {
-        let claims = self.verify_signature(token)?;
+    /// Whom a token names, and when it ends in seconds since the epoch. That it has expired
+    /// is told of a token that was signed here and has no other fault; all other faults are
+    /// one.
+    pub fn verify(&self, token: &str) -> Result<(Subject, i64), BadToken> {
+        let claims = self.verify_signature(token).ok_or(BadToken::Invalid)?;
         let now = self.clock.timestamp();
         let in_time = claims.iat <= now.saturating_add(LEEWAY)
             && claims
                 .nbf
                 .is_none_or(|nbf| nbf <= now.saturating_add(LEEWAY))
-            && claims.exp > now.saturating_sub(LEEWAY)
             && claims.exp > claims.iat;
         if !in_time || claims.jti.is_empty() {
-            return None;
+            return Err(BadToken::Invalid);
         }
-        Some((claims.subject()?, claims.exp))
+        let subject = claims.subject().ok_or(BadToken::Invalid)?;
+        if claims.exp <= now.saturating_sub(LEEWAY) {
+            return Err(BadToken::Expired);
+        }
+        Ok((subject, claims.exp))
     }
 
     /// Whom a token of ours names, whether it counts now or not: for what needs no right,

@@ -273,8 +273,13 @@ impl Operation {
     /// Needs a token.
     pub fn token(mut self) -> Self {
         self.needs_token = true;
-        self.codes
-            .extend([Code::TokenConflict, Code::TokenMissing, Code::InvalidToken]);
+        self.codes.extend([
+            Code::TokenConflict,
+            Code::TokenMissing,
+            Code::InvalidToken,
+            Code::TokenExpired,
+            Code::SessionEnded,
+        ]);
         self
     }
 

@@ -312,12 +312,12 @@ async fn the_token_of_a_user_who_is_gone_is_refused(app: TestApp) {
     for client in [ann, dora] {
         let answer = client.get("/user/me").await;
         answer.expect(401);
-        answer.problem("invalid_token");
+        answer.problem("session_ended");
         let post = json!({ "title": "x", "content": "y" });
         client
             .post("/post/pub", post)
             .await
-            .problem("invalid_token");
+            .problem("session_ended");
     }
     assert_eq!(
         app.anonymous().get("/post/").await.expect(200)["pagination"]["count"],

@@ -130,7 +130,7 @@ async fn a_user_is_deactivated_at_once(app: TestApp) {
         .await
         .expect(200);
     assert_eq!(changed["userinfo"]["is_active"], false);
-    ann.get("/user/me").await.problem("invalid_token");
+    ann.get("/user/me").await.problem("session_ended");
     let refresh = json!({ "refresh_token": session["refresh_token"] });
     app.anonymous()
         .post("/user/refresh", refresh.clone())
@@ -149,7 +149,7 @@ async fn a_user_is_deactivated_at_once(app: TestApp) {
         .post("/user/refresh", refresh)
         .await
         .problem("invalid_token");
-    ann.get("/user/me").await.problem("invalid_token");
+    ann.get("/user/me").await.problem("session_ended");
     app.anonymous().post("/user/login", login).await.expect(200);
 }
 
@@ -364,7 +364,7 @@ async fn a_user_is_deleted_with_their_posts(app: TestApp) {
     let id = ann.publish("x", "y").await;
     let path = format!("/user/{}", ann.user_id);
     assert_eq!(root.delete(&path).await.status.as_u16(), 204);
-    ann.get("/user/me").await.problem("invalid_token");
+    ann.get("/user/me").await.problem("session_ended");
     app.anonymous()
         .get(&format!("/post/{id}"))
         .await

@@ -113,7 +113,7 @@ async fn an_address_is_verified_by_the_code_that_was_sent_to_it(app: TestApp) {
     // Once.
     tried(&ann, "email", &sent.code())
         .await
-        .problem("wrong_code");
+        .problem("code_used");
     let own = ann.get("/user/me").await.expect(200);
     assert_eq!(own["userinfo"]["email_verified"], true);
     ann.post(SEND, json!({ "channel": "email" }))
@@ -206,7 +206,7 @@ async fn a_code_lives_ten_minutes(app: TestApp) {
     app.clock.advance(TimeDelta::minutes(10));
     tried(&ann, "email", &sent.code())
         .await
-        .problem("wrong_code");
+        .problem("code_expired");
     let sent = ordered(&ann, "email").await;
     app.clock
         .advance(TimeDelta::minutes(10) - TimeDelta::microseconds(1));
@@ -314,10 +314,8 @@ async fn a_code_for_an_address_that_was_changed_is_worth_nothing(app: TestApp) {
         "email": "new@example.org", "mobile": "+31600000000", "current_password": PASSWORD,
     });
     ann.patch("/user/me", body).await.expect(200);
-    tried(&ann, "email", &to_email).await.problem("wrong_code");
-    tried(&ann, "mobile", &to_mobile)
-        .await
-        .problem("wrong_code");
+    tried(&ann, "email", &to_email).await.problem("code_used");
+    tried(&ann, "mobile", &to_mobile).await.problem("code_used");
     app.anonymous()
         .post(RESET, reset_of("new@example.org", &to_reset))
         .await
@@ -347,11 +345,11 @@ async fn a_lost_password_is_replaced_by_a_code(app: TestApp) {
         .problem("wrong_code");
 
     // Every session has ended, and none was begun.
-    ann.get("/user/me").await.problem("invalid_token");
+    ann.get("/user/me").await.problem("session_ended");
     app.client_of(&login)
         .get("/user/me")
         .await
-        .problem("invalid_token");
+        .problem("session_ended");
     let refresh = json!({ "refresh_token": login["refresh_token"] });
     app.anonymous()
         .post("/user/refresh", refresh)
@@ -452,7 +450,7 @@ async fn recovery_goes_to_what_is_verified(app: TestApp) {
                 .post(RESET, reset_of(&account, &sent.code()))
                 .await
                 .expect_empty(204);
-            ann.get("/user/me").await.problem("invalid_token");
+            ann.get("/user/me").await.problem("session_ended");
             let (_, own) = recovered(&app, &address).await;
             let stays = mobile == Some(true);
             assert_eq!(own["email_verified"], email || by_mail, "{what}");
@@ -480,10 +478,10 @@ async fn who_registers_with_anothers_address_does_not_come_back(app: TestApp) {
     let (victim, own) = recovered(&app, "victim@example.org").await;
     assert_eq!(own["mobile"], Value::Null);
     assert_eq!(own["email_verified"], true);
-    thief.get("/user/me").await.problem("invalid_token");
+    thief.get("/user/me").await.problem("session_ended");
     tried(&victim, "mobile", &verifying.code())
         .await
-        .problem("wrong_code");
+        .problem("code_used");
     app.clock.advance(TimeDelta::minutes(1));
     assert_eq!(forgotten(&app, own_number).await, None);
     let body = json!({ "account": own_number, "password": PASSWORD });
@@ -926,11 +924,11 @@ async fn owners_are_told_of_what_happens_to_their_account(app: TestApp) {
         let answer = app.anonymous().post("/user/refresh", token).await;
         token = json!({ "refresh_token": answer.expect(200)["refresh_token"] });
     }
-    for _ in 0..3 {
+    for code in ["refresh_token_used", "invalid_token", "invalid_token"] {
         app.anonymous()
             .post("/user/refresh", refresh.clone())
             .await
-            .problem("invalid_token");
+            .problem(code);
     }
     assert_eq!(app.work().await, 1);
     assert_eq!(told(3).to, "anna@example.org");

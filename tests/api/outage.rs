@@ -144,7 +144,7 @@ async fn known_sessions_go_on_without_the_database_and_unknown_ones_wait() {
     proxy.open();
     until_back(&app).await;
     unknown.get("/user/me").await.expect(200);
-    ended.get("/user/me").await.problem("invalid_token");
+    ended.get("/user/me").await.problem("session_ended");
 }
 
 /// While the database refuses, it is asked now and then, and not by each request.

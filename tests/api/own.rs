@@ -390,7 +390,7 @@ async fn a_new_password_ends_every_other_session(app: TestApp) {
         ann.put("/user/me/password", body).await.status.as_u16(),
         204
     );
-    stolen.get("/user/me").await.problem("invalid_token");
+    stolen.get("/user/me").await.problem("session_ended");
     let answer = app
         .anonymous()
         .post(
@@ -466,7 +466,7 @@ async fn who_leaves_takes_everything_along(app: TestApp) {
     ann.get("/user/me").await.expect(200);
     assert_eq!(delete(&ann, PASSWORD).await.status.as_u16(), 204);
     for client in [&ann, &other] {
-        client.get("/user/me").await.problem("invalid_token");
+        client.get("/user/me").await.problem("session_ended");
     }
     app.anonymous()
         .get(&format!("/post/{id}"))

@@ -209,9 +209,9 @@ async fn a_used_token_that_comes_back_ends_the_session(app: TestApp) {
     let third = refresh(&app, &second["refresh_token"]).await.expect(200);
     let answer = refresh(&app, &first["refresh_token"]).await;
     answer.expect(401);
-    answer.problem("invalid_token");
+    answer.problem("refresh_token_used");
     // Everything of that session is over, at once; other sessions go on.
-    thief.get("/user/me").await.problem("invalid_token");
+    thief.get("/user/me").await.problem("session_ended");
     for token in [&second["refresh_token"], &third["refresh_token"]] {
         refresh(&app, token).await.problem("invalid_token");
     }
@@ -235,7 +235,7 @@ async fn a_token_of_two_generations_ago_ends_it_at_once(app: TestApp) {
     let third = refresh(&app, &second["refresh_token"]).await.expect(200);
     refresh(&app, &first["refresh_token"])
         .await
-        .problem("invalid_token");
+        .problem("refresh_token_used");
     refresh(&app, &third["refresh_token"])
         .await
         .problem("invalid_token");
@@ -326,9 +326,9 @@ async fn logging_out_counts_at_once(app: TestApp) {
         .send(other.0.request(Method::POST, "/user/logout"))
         .await;
     assert_eq!(answer.status.as_u16(), 204);
-    other.0.get("/user/me").await.problem("invalid_token");
+    other.0.get("/user/me").await.problem("session_ended");
     let post = json!({ "title": "x", "content": "y" });
-    other.0.post("/post", post).await.problem("invalid_token");
+    other.0.post("/post", post).await.problem("session_ended");
     refresh(&app, &other.1["refresh_token"])
         .await
         .problem("invalid_token");
@@ -368,7 +368,7 @@ async fn logging_out_works_by_whatever_names_the_session(app: TestApp) {
     let session = app.login("ann").await;
     app.clock.advance(chrono::Duration::hours(2));
     let expired = app.client_of(&session);
-    expired.get("/user/me").await.problem("invalid_token");
+    expired.get("/user/me").await.problem("token_expired");
     expired
         .post("/user/logout", json!({}))
         .await
@@ -389,7 +389,7 @@ async fn logging_out_works_by_whatever_names_the_session(app: TestApp) {
         app.client_of(&session)
             .get("/user/me")
             .await
-            .problem("invalid_token");
+            .problem("session_ended");
     }
     assert_eq!(log_outs(&app), 3);
     // By two things, which name two sessions: both end, and others of theirs do not.
@@ -409,7 +409,7 @@ async fn logging_out_works_by_whatever_names_the_session(app: TestApp) {
         app.client_of(ended)
             .get("/user/me")
             .await
-            .problem("invalid_token");
+            .problem("session_ended");
     }
     let three = app.client_of(&three);
     three.get("/user/me").await.expect(200);
@@ -427,7 +427,7 @@ async fn logging_out_works_by_whatever_names_the_session(app: TestApp) {
     log_out(json!({ "refresh_token": last["refresh_token"], "everywhere": true }))
         .await
         .expect_empty(204);
-    three.get("/user/me").await.problem("invalid_token");
+    three.get("/user/me").await.problem("session_ended");
     assert_eq!(live_sessions(&app), 0);
 }
 
@@ -519,7 +519,7 @@ async fn logging_out_everywhere_ends_all(app: TestApp) {
         .await;
     assert_eq!(answer.status.as_u16(), 204);
     for client in &all {
-        client.get("/user/me").await.problem("invalid_token");
+        client.get("/user/me").await.problem("session_ended");
     }
     bob.get("/user/me").await.expect(200);
     assert_eq!(live_sessions(&app), 1);
@@ -555,7 +555,7 @@ async fn sessions_are_listed_and_ended(app: TestApp) {
     answer.problem("session_not_found");
     phone.get("/user/me").await.expect(200);
     assert_eq!(ann.delete(&path).await.status.as_u16(), 204);
-    phone.get("/user/me").await.problem("invalid_token");
+    phone.get("/user/me").await.problem("session_ended");
     ann.delete(&path).await.problem("session_not_found");
     ann.delete("/user/me/sessions/x")
         .await
@@ -566,7 +566,7 @@ async fn sessions_are_listed_and_ended(app: TestApp) {
     one.get("/user/me").await.expect(200);
     assert_eq!(two.delete("/user/me/sessions").await.status.as_u16(), 204);
     for ended in [&one, &ann] {
-        ended.get("/user/me").await.problem("invalid_token");
+        ended.get("/user/me").await.problem("session_ended");
     }
     two.get("/user/me").await.expect(200);
     bob.get("/user/me").await.expect(200);
@@ -624,7 +624,7 @@ async fn a_refresh_token_can_live_in_a_cookie(app: TestApp) {
     app.client_of(&body)
         .get("/user/me")
         .await
-        .problem("invalid_token");
+        .problem("session_ended");
     let answer = app
         .send(by_cookie(
             "/user/refresh",
@@ -731,7 +731,7 @@ async fn another_process_learns_of_an_end(app: TestApp) {
     actions::catch_up(&other.state.db, &other.state.accounts.session_cache)
         .await
         .unwrap();
-    elsewhere.get("/user/me").await.problem("invalid_token");
+    elsewhere.get("/user/me").await.problem("session_ended");
 }
 
 async fn an_end_during_a_look_is_not_overlooked(app: TestApp) {
@@ -749,8 +749,8 @@ async fn an_end_during_a_look_is_not_overlooked(app: TestApp) {
         actions::catch_up(&other.state.db, &other.state.accounts.session_cache)
             .await
             .unwrap();
-        there.get("/user/me").await.problem("invalid_token");
-        here.get("/user/me").await.problem("invalid_token");
+        there.get("/user/me").await.problem("session_ended");
+        here.get("/user/me").await.problem("session_ended");
     }
 }
 
@@ -768,7 +768,7 @@ async fn an_end_counts_whose_client_goes_away(app: TestApp) {
     while ann.get("/user/me").await.status == 200 {
         assert!(begun.elapsed() < PATIENCE, "the session is still cached");
     }
-    ann.get("/user/me").await.problem("invalid_token");
+    ann.get("/user/me").await.problem("session_ended");
 }
 
 async fn a_stored_token_is_a_hash(app: TestApp) {

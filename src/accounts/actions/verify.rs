@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use crate::accounts::Accounts;
 use crate::accounts::client_info::ClientInfo;
-use crate::accounts::codes::{Issued, Order, Purpose};
+use crate::accounts::codes::{CodeState, Issued, Order, Purpose};
 use crate::accounts::failure::Failure;
 use crate::accounts::notifications::{self, Channel};
 use crate::accounts::refresh::new_nonce;
@@ -90,6 +90,10 @@ pub enum Verified {
     /// The address or number is verified.
     Done(Box<User>),
     WrongCode,
+    /// The code that was sent last has expired, whatever was tried.
+    Expired,
+    /// It was used already, or is worth nothing any more.
+    Used,
 }
 
 /// Verifies an address or a number of the user's by the code that was sent there. Every
@@ -123,11 +127,16 @@ pub async fn verify(
             };
             let entry = NewAuditEntry::by_user(action, user_id);
             audit::insert(conn, entry, &client, now)?;
-            Ok(user)
+            // Whoever holds the user's token may know what became of the user's code.
+            Ok(match user {
+                Some(user) => Verified::Done(Box::new(user)),
+                None => match codes::find_state(conn, (user_id, purpose), now)? {
+                    CodeState::Expired => Verified::Expired,
+                    CodeState::Used => Verified::Used,
+                    CodeState::Other => Verified::WrongCode,
+                },
+            })
         })
         .await?;
-    Ok(match verified {
-        Some(user) => Verified::Done(Box::new(user)),
-        None => Verified::WrongCode,
-    })
+    Ok(verified)
 }

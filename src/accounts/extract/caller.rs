@@ -7,7 +7,7 @@ use actix_web::{HttpMessage, HttpRequest};
 
 use crate::accounts::Accounts;
 use crate::accounts::actions;
-use crate::accounts::tokens::Subject;
+use crate::accounts::tokens::{BadToken, Subject};
 use crate::accounts::types::SessionOwner;
 use crate::error::{Code, Error};
 use crate::http::endpoint::Operation;
@@ -103,11 +103,16 @@ pub async fn identify_offered(
     accounts: &Accounts,
     offered: Option<&str>,
 ) -> Result<(Caller, i64), Error> {
-    let invalid = || Error::new(Code::InvalidToken);
     let token = token(req.headers(), offered)?;
-    let (subject, expires) = accounts.tokens.verify(token).ok_or_else(invalid)?;
+    let (subject, expires) = accounts.tokens.verify(token).map_err(|bad| {
+        Error::new(match bad {
+            BadToken::Invalid => Code::InvalidToken,
+            BadToken::Expired => Code::TokenExpired,
+        })
+    })?;
     let owner = actions::find_session_owner(accounts, subject).await?;
-    let SessionOwner { user_id, is_admin } = owner.ok_or_else(invalid)?;
+    let ended = || Error::new(Code::SessionEnded);
+    let SessionOwner { user_id, is_admin } = owner.ok_or_else(ended)?;
     req.extensions_mut().insert(LoggedUser(user_id));
     let caller = Caller {
         user_id,

@@ -64,6 +64,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .refuses(&[
                     Code::TokenMissing,
                     Code::InvalidToken,
+                    Code::RefreshTokenUsed,
                     Code::OriginRefused,
                 ]),
             refresh,
@@ -140,7 +141,8 @@ async fn refresh(
     };
     match actions::refresh(&app, token, client, language).await? {
         Refresh::LoggedIn(logged_in) => token_answer(StatusCode::OK, *logged_in, by_cookie),
-        Refresh::Unknown | Refresh::Reused => Err(Error::new(Code::InvalidToken)),
+        Refresh::Unknown => Err(Error::new(Code::InvalidToken)),
+        Refresh::Reused => Err(Error::new(Code::RefreshTokenUsed)),
     }
 }
 

@@ -49,7 +49,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                     user["email_verified"] = json!(true);
                     json!({ "userinfo": user })
                 })
-                .refuses(&[Code::WrongCode]),
+                .refuses(&[Code::WrongCode, Code::CodeExpired, Code::CodeUsed]),
             verify,
         ),
         Endpoint::new("/user/password/forgot").post(
@@ -95,7 +95,7 @@ async fn send(
 ) -> Result<HttpResponse, Error> {
     match actions::send_code(&app, caller.user_id, body.0.channel, language).await? {
         CodeSent::Done => accepted(),
-        CodeSent::NotFound => Err(Error::new(Code::InvalidToken)),
+        CodeSent::NotFound => Err(Error::new(Code::SessionEnded)),
         CodeSent::NoMobile => Err(Error::new(Code::NoMobile)),
         CodeSent::AlreadyVerified => Err(Error::new(Code::AlreadyVerified)),
         CodeSent::TooSoon(wait) => Err(limited(
@@ -133,6 +133,8 @@ async fn verify(
             response::json(StatusCode::OK, CacheControl::NoStore, &answer)
         }
         Verified::WrongCode => Err(Error::new(Code::WrongCode)),
+        Verified::Expired => Err(Error::new(Code::CodeExpired)),
+        Verified::Used => Err(Error::new(Code::CodeUsed)),
     }
 }
 

@@ -55,7 +55,7 @@ struct Writer {
 pub async fn export(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse, Error> {
     let export = Export::begin(&app.directory, caller.user_id)
         .await?
-        .ok_or_else(|| Error::new(Code::InvalidToken))?;
+        .ok_or_else(|| Error::new(Code::SessionEnded))?;
     let writer = Writer {
         ready: VecDeque::from([head(&export, caller.session_id)?]),
         rest: export.rest,

@@ -127,7 +127,7 @@ pub fn public_operation() -> Operation {
 
 /// A token whose user is gone, or not active any more, is none.
 fn gone() -> Error {
-    Error::new(Code::InvalidToken)
+    Error::new(Code::SessionEnded)
 }
 
 async fn read(caller: Caller, app: Data<Accounts>) -> Result<HttpResponse, Error> {

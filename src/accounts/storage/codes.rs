@@ -8,7 +8,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::accounts::codes::{
-    Bound, CodeKeys, CodeRow, Issued, LIFETIME, Order, PAUSE, Purpose, Sendable, TRIES,
+    Bound, CodeKeys, CodeRow, CodeState, Issued, LIFETIME, Order, PAUSE, Purpose, Sendable, TRIES,
 };
 use crate::accounts::types::NOBODY;
 use crate::core::db::schema::{code, user};
@@ -217,6 +217,26 @@ fn nobodys(user_id: i64, purpose: Purpose, now: NaiveDateTime) -> CodeRow {
         expires: now,
         used: None,
     }
+}
+
+/// What became of the code that the user was sent last for a purpose.
+pub fn find_state(
+    conn: &mut Conn,
+    (user_id, purpose): (i64, Purpose),
+    now: NaiveDateTime,
+) -> QueryResult<CodeState> {
+    let newest: Option<CodeRow> = code::table
+        .filter(code::user_id.eq(user_id))
+        .filter(code::purpose.eq(purpose.name()))
+        .order(code::code_id.desc())
+        .select(CodeRow::as_select())
+        .first(conn)
+        .optional()?;
+    Ok(match newest {
+        Some(row) if row.used.is_some() => CodeState::Used,
+        Some(row) if row.expires <= now => CodeState::Expired,
+        _ => CodeState::Other,
+    })
 }
 
 /// Consumes a code; false when another was faster.

@@ -104,7 +104,7 @@ async fn publish(
     };
     match publish::publish(&posts, request).await? {
         Published::Done(response) => Ok(created(response)),
-        Published::NoAuthor => Err(Error::new(Code::InvalidToken)),
+        Published::NoAuthor => Err(Error::new(Code::SessionEnded)),
         Published::KeyReused => Err(Error::new(Code::IdempotencyKeyReused)),
         Published::KeyInUse => Err(Error::new(Code::IdempotencyKeyInUse)),
     }

@@ -95,7 +95,7 @@ impl Extract for Viewer {
         let accounts = handler::part::<Accounts>(request)?;
         let identified = identify_offered(request, accounts, offered).await;
         let (caller, expires) = match identified {
-            Err(error) if wants_socket && error.code == Code::InvalidToken => {
+            Err(error) if wants_socket && error.code.is_of_bad_token() => {
                 return Ok(Self::Ended(error));
             }
             identified => identified?,
@@ -150,7 +150,7 @@ async fn open_socket(
     let address = subscriber(client_address::of_request(request)?.0);
     let joined = join(&hub, &accounts.directory, owner.subject, address).await?;
     let registration = match registered(joined) {
-        Err(error) if error.code == Code::InvalidToken => {
+        Err(error) if error.code.is_of_bad_token() => {
             return close_at_once(error, request, settings, &hub);
         }
         registration => registration?,
@@ -181,7 +181,7 @@ fn close_at_once(
 fn registered(joined: Joined) -> Result<Registration, Error> {
     Err(Error::new(match joined {
         Joined::Registered(registration) => return Ok(registration),
-        Joined::NoUser => Code::InvalidToken,
+        Joined::NoUser => Code::SessionEnded,
         Joined::TooManySockets => Code::TooManySockets,
         Joined::Stopping => Code::Overloaded,
     }))

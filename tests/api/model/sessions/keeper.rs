@@ -285,7 +285,7 @@ impl Act<'_> {
             password: None,
         };
         if let Some(reply) = self.send(&refresh(&token), doubt) {
-            reply.problem(401, "invalid_token");
+            reply.problem(401, "refresh_token_used");
             let process = self.process;
             self.person.session(id).end(process);
         }

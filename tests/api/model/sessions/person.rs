@@ -140,7 +140,7 @@ impl Session {
             return Some(true);
         };
         if reply.status == 401 {
-            reply.problem(401, "invalid_token");
+            reply.problem(401, "session_ended");
             end.refused[process] = true;
             return Some(false);
         }
