@@ -268,11 +268,8 @@ impl Input {
             self.fault(name, Code::FieldMistyped, "must be a string");
             return None;
         };
-        if text
-            .chars()
-            .any(|c| c.is_control() && !allowed.contains(&c))
-        {
-            self.fault(name, Code::ControlCharacter, "holds a control character");
+        if let Some(detail) = control_character(&text, allowed) {
+            self.fault(name, Code::ControlCharacter, &detail);
             return None;
         }
         Some(text)
@@ -335,11 +332,14 @@ impl Input {
         let mut values = Vec::new();
         let mut is_whole = true;
         for (index, item) in items.iter().enumerate() {
+            if let Some(detail) = item.as_ref().and_then(|text| control_character(text, &[])) {
+                is_whole = false;
+                let fault = FieldError::of_item(name, index, Code::ControlCharacter, detail);
+                self.faults.push(fault);
+                continue;
+            }
             let parsed = match item {
                 None => Err(Fault(Code::FieldMistyped, "must be a string")),
-                Some(text) if text.chars().any(char::is_control) => {
-                    Err(Fault(Code::ControlCharacter, "holds a control character"))
-                }
                 Some(text) => parse(text),
             };
             match parsed {
@@ -439,6 +439,23 @@ impl Input {
 /// U+FEFF in UTF-8, which some editors and shells put before a text. A parser may pass it
 /// over (RFC 8259 §8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Which control character a text has that is none of `allowed`, and where: the first of
+/// them, counted in characters from 1, and by line and column where it has lines.
+fn control_character(text: &str, allowed: &[char]) -> Option<String> {
+    let (at, found) =
+        (text.chars().enumerate()).find(|(_, c)| c.is_control() && !allowed.contains(c))?;
+    let before: String = text.chars().take(at).collect();
+    let lines = before.matches('\n').count();
+    let place = if lines == 0 {
+        String::new()
+    } else {
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        format!(" (line {}, column {column})", lines + 1)
+    };
+    let (code, number) = (u32::from(found), at + 1);
+    Some(format!("has U+{code:04X} at character {number}{place}"))
+}
 
 /// Reads `bytes` as `T`.
 pub fn read<T: Document>(bytes: &[u8], settings: &Settings) -> Result<T, Error> {

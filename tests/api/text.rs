@@ -163,6 +163,18 @@ async fn control_characters_are_refused_everywhere(app: TestApp) {
                 ("/password", "control_character"),
             ]);
     }
+    // Which, and where.
+    let post = json!({ "title": "Tab\there", "content": "one\r\ntwo\n\tthré\u{c}e\u{0}", "tags": ["x", "a\u{85}"] });
+    let problem = ann.post("/post", post).await.problem("validation_failed");
+    let told = |pointer: &str| {
+        let errors = problem["errors"].as_array().unwrap();
+        let error = errors.iter().find(|error| error["pointer"] == pointer);
+        error.unwrap()["detail"].as_str().unwrap()
+    };
+    assert_eq!(told("/title"), "has U+0009 at character 4");
+    assert_eq!(told("/tags/1"), "has U+0085 at character 2");
+    let place = "has U+000C at character 15 (line 3, column 6)";
+    assert_eq!(told("/content"), place);
     for c in ['\n', '\r', '\t'] {
         let text = format!("a{c}b");
         ann.post("/post", json!({ "title": text, "content": text }))
