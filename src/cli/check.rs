@@ -19,7 +19,7 @@ const READ_BETWEEN: i64 = 10_000;
 /// Checks and says what it found; with `repair` mends it. An error, one line, also
 /// when there are differences that stay.
 pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
-    let db = server::open_database(settings)?;
+    let db = server::open_database(settings)?.patient();
     let told = Cell::new((Subject::Counts, 0));
     let read = |subject, read: i64| {
         let (last, before) = told.get();

@@ -114,15 +114,19 @@ mod multi {
 
 /// Opens a connection outside of the pools, whose statements take as long as they take.
 pub fn open(url: &DatabaseUrl) -> ConnectionResult<Conn> {
-    open_for(url, Role::Migrations)
+    open_for(url, Role::Migrations, None)
 }
 
 /// Opens a connection by the scheme of the URL (the derive's own `establish`
 /// tries one after the other and hides the errors).
-pub(super) fn open_for(url: &DatabaseUrl, role: Role) -> ConnectionResult<Conn> {
+pub(super) fn open_for(
+    url: &DatabaseUrl,
+    role: Role,
+    time: Option<Duration>,
+) -> ConnectionResult<Conn> {
     match url {
         DatabaseUrl::Sqlite(path) => open_sqlite(path).map(Conn::Sqlite),
-        DatabaseUrl::Mysql(text) => MysqlConnection::open(text, role).map(Conn::Mysql),
+        DatabaseUrl::Mysql(text) => MysqlConnection::open(text, role, time).map(Conn::Mysql),
     }
 }
 
@@ -184,6 +188,8 @@ pub(super) enum Role {
 pub(super) struct ConnectionManager {
     url: DatabaseUrl,
     role: Role,
+    /// What a statement may take, if not what the URL says.
+    time: Option<Duration>,
     breaker: Arc<Breaker>,
 }
 
@@ -195,8 +201,17 @@ pub(super) struct Managed {
 }
 
 impl ConnectionManager {
-    pub(super) fn new(url: DatabaseUrl, role: Role, breaker: Arc<Breaker>) -> Self {
-        Self { url, role, breaker }
+    pub(super) fn new(
+        url: DatabaseUrl,
+        (role, time): (Role, Option<Duration>),
+        breaker: Arc<Breaker>,
+    ) -> Self {
+        Self {
+            url,
+            role,
+            time,
+            breaker,
+        }
     }
 }
 
@@ -206,7 +221,7 @@ impl r2d2::ManageConnection for ConnectionManager {
 
     fn connect(&self) -> Result<Managed, Self::Error> {
         let generation = self.breaker.generation();
-        match open_for(&self.url, self.role) {
+        match open_for(&self.url, self.role, self.time) {
             Ok(conn) => {
                 self.breaker.close();
                 Ok(Managed { conn, generation })

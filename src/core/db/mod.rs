@@ -74,6 +74,8 @@ type Transactions = <Conn as Connection>::TransactionManager;
 const CONFLICT_ATTEMPTS: u32 = 8;
 /// How long the command line waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a statement of an operator's command may take.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What a `COMMIT` or a rollback has, whatever is left of the deadline: without its answer
 /// the outcome is unknown.
 const END_TIME: Duration = Duration::from_secs(2);
@@ -107,11 +109,11 @@ impl Db {
             }
         };
         // The pools would retry in the background and report a time-out only.
-        drop(connection::open_for(url, Role::Reader)?);
+        drop(connection::open_for(url, Role::Reader, None)?);
         Ok(Self {
             inner: Arc::new(Inner {
                 url: url.clone(),
-                pools: Pools::new(url, size),
+                pools: Pools::new(url, size, None),
                 time,
                 units: AtomicU64::new(0),
             }),
@@ -126,6 +128,21 @@ impl Db {
         Self {
             inner: Arc::clone(&self.inner),
             reads,
+        }
+    }
+
+    /// The same database for an operator's command, whose statements may read everything
+    /// there is: with connections of its own, and no deadline but a day.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                url: self.inner.url.clone(),
+                pools: Pools::new(&self.inner.url, 1, Some(DAY)),
+                time: DAY,
+                units: AtomicU64::new(0),
+            }),
+            reads: Bulkhead::Reads,
         }
     }
 

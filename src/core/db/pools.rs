@@ -54,8 +54,9 @@ impl Checkout {
 }
 
 impl Pools {
-    /// Makes the pools; connections are opened as they are needed. `size` is the setting.
-    pub(super) fn new(url: &DatabaseUrl, size: u32) -> Self {
+    /// Makes the pools; connections are opened as they are needed. `size` is the setting,
+    /// `time` what a statement may take if not what the URL says.
+    pub(super) fn new(url: &DatabaseUrl, size: u32, time: Option<Duration>) -> Self {
         let is_sqlite = matches!(url, DatabaseUrl::Sqlite(_));
         let breaker = Arc::new(Breaker::default());
         let sections = Bulkhead::ALL.map(|bulkhead| {
@@ -64,7 +65,7 @@ impl Pools {
                 Bulkhead::Writes => Role::Writer,
                 Bulkhead::Reads | Bulkhead::Searches | Bulkhead::Housekeeping => Role::Reader,
             };
-            let manager = ConnectionManager::new(url.clone(), role, Arc::clone(&breaker));
+            let manager = ConnectionManager::new(url.clone(), (role, time), Arc::clone(&breaker));
             Section {
                 pool: r2d2::Pool::builder()
                     .max_size(connections)

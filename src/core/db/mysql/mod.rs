@@ -59,9 +59,15 @@ pub struct MysqlConnection {
 }
 
 impl MysqlConnection {
-    /// Opens a connection for `role` (see [`establish`](Connection::establish)).
-    pub(super) fn open(database_url: &str, role: Role) -> ConnectionResult<Self> {
+    /// Opens a connection for `role` (see [`establish`](Connection::establish)). `time`: what
+    /// a statement may take, if not what the URL says.
+    pub(super) fn open(
+        database_url: &str,
+        role: Role,
+        time: Option<Duration>,
+    ) -> ConnectionResult<Self> {
         let (opts, deadline) = options(database_url)?;
+        let deadline = time.unwrap_or(deadline);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -254,7 +260,7 @@ impl Connection for MysqlConnection {
     /// the server's certificate has another name than the host. `deadline`: seconds that
     /// the work of one request may take.
     fn establish(database_url: &str) -> ConnectionResult<Self> {
-        Self::open(database_url, Role::Writer)
+        Self::open(database_url, Role::Writer, None)
     }
 
     fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>
