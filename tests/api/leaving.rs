@@ -200,10 +200,10 @@ async fn an_author_of_many_posts_is_gone_at_once(app: TestApp) {
     }
     only_bob_is_seen(&app, &ids_of(1)).await;
 
-    ann.get("/user/me").await.problem("invalid_token");
-    ann.get("/user/me/export").await.problem("invalid_token");
+    ann.get("/user/me").await.problem("session_ended");
+    ann.get("/user/me/export").await.problem("session_ended");
     let new = json!({ "title": "x", "content": "y" });
-    ann.post("/post", new).await.problem("invalid_token");
+    ann.post("/post", new).await.problem("session_ended");
     app.anonymous()
         .get("/user/1")
         .await
@@ -452,7 +452,7 @@ async fn a_user_of_many_keys_and_sessions_leaves_none(app: TestApp) {
     };
     let left = i64::try_from(PIECE).unwrap();
     assert_eq!(rows(&app), (left + 1, left, 1, 0));
-    ann.get("/user/me").await.problem("invalid_token");
+    ann.get("/user/me").await.problem("session_ended");
     app.work().await;
     assert_eq!(rows(&app), (0, 0, 0, 0));
 }

@@ -120,7 +120,7 @@ async fn no_refresh_makes_a_session_last_longer_than_it_may(app: TestApp) {
     last.get("/user/me").await.expect(200);
     // Half a minute beyond its end a token may be taken.
     app.clock.advance(chrono::TimeDelta::minutes(2));
-    last.get("/user/me").await.problem("invalid_token");
+    last.get("/user/me").await.problem("token_expired");
 }
 
 async fn a_used_token_gets_the_same_successor_until_that_was_used(app: TestApp) {
