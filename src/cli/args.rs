@@ -109,6 +109,26 @@ pub enum UserAction {
         /// E-mail address, username, mobile number or id.
         account: String,
     },
+    /// Show what is known of a user.
+    Show {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+    /// Take the role admin from a user.
+    Demote {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+    /// Let a user who was deactivated log in again.
+    Activate {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
+    /// Delete a user WITH ALL THEIR POSTS.
+    Delete {
+        /// E-mail address, username, mobile number or id.
+        account: String,
+    },
     /// Deactivate a user and end their sessions.
     Deactivate {
         /// E-mail address, username, mobile number or id.

@@ -6,13 +6,14 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use super::args::UserAction;
 use crate::accounts::Directory;
-use crate::accounts::actions::{self, Created, PasswordSet};
+use crate::accounts::actions::{self, Created, Deletion, PasswordSet};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::failure::Failure;
 use crate::accounts::password::{Fault, Password};
 use crate::accounts::types::{
     Account, Actor, AdminChange, Administered, Email, Mobile, Name, NewAccount, User, Username,
 };
+use crate::core::clock;
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
 use crate::core::settings::Settings;
@@ -80,6 +81,22 @@ async fn perform(
             };
             administer(directory, &account, change, "deactivated", out).await
         }
+        UserAction::Demote { account } => {
+            let change = AdminChange {
+                is_admin: Some(false),
+                ..AdminChange::default()
+            };
+            administer(directory, &account, change, "demoted", out).await
+        }
+        UserAction::Activate { account } => {
+            let change = AdminChange {
+                is_active: Some(true),
+                ..AdminChange::default()
+            };
+            administer(directory, &account, change, "activated", out).await
+        }
+        UserAction::Show { account } => show(&find(directory, &account).await?, out),
+        UserAction::Delete { account } => delete(directory, &account, out).await,
         UserAction::SetPassword { account } => set_password(directory, &account, out).await,
     }
 }
@@ -166,6 +183,52 @@ async fn administer(
         Administered::Done { .. } => say(out, &format!("{done} user {user_id}")),
         Administered::NotFound => Err(unknown(account)),
         Administered::LastAdmin => Err(Code::LastAdmin.row().explanation.to_owned()),
+    }
+}
+
+/// A field a line.
+fn show(user: &User, out: &mut impl Write) -> Result<(), String> {
+    let verified = |is_verified: bool| {
+        if is_verified {
+            "verified"
+        } else {
+            "not verified"
+        }
+    };
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let state = if user.is_active { "active" } else { "inactive" };
+    for (name, value) in [
+        ("id", user.user_id.to_string()),
+        ("name", user.name.clone()),
+        (
+            "email",
+            format!("{}, {}", user.email, verified(user.email_verified)),
+        ),
+        ("username", or_none(&user.username)),
+        (
+            "mobile",
+            match &user.mobile {
+                Some(mobile) => format!("{mobile}, {}", verified(user.mobile_verified)),
+                None => "-".to_owned(),
+            },
+        ),
+        ("role", user.role.clone()),
+        ("state", state.to_owned()),
+        ("created", clock::rfc3339(user.created)),
+        ("updated", clock::rfc3339(user.updated)),
+    ] {
+        say(out, &format!("{name}\t{value}"))?;
+    }
+    Ok(())
+}
+
+async fn delete(directory: &Directory, account: &str, out: &mut impl Write) -> Result<(), String> {
+    let user_id = find(directory, account).await?.user_id;
+    let deleted = actions::delete_user(directory, user_id, operator(), LANGUAGE).await;
+    match deleted.map_err(failed)? {
+        Deletion::Done => say(out, &format!("deleted user {user_id} and all their posts")),
+        Deletion::NotFound => Err(unknown(account)),
+        Deletion::LastAdmin => Err(Code::LastAdmin.row().explanation.to_owned()),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::accounts::actions::keys;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
 use crate::core::db::migrations::Standing;
-use crate::core::db::{Db, OpenError, migrations};
+use crate::core::db::{DatabaseUrl, Db, OpenError, migrations};
 use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
 use crate::core::settings::Settings;
@@ -73,6 +73,17 @@ pub struct PreparedWorker {
 
 /// Opens and migrates the database, which must be there. The error is one line.
 pub fn open_database(settings: &Settings) -> Result<Db, String> {
+    // Whoever is in another directory than they think would get a second blog, and not notice.
+    if let DatabaseUrl::Sqlite(path) = settings.database()
+        && !path.exists()
+    {
+        let path = std::path::absolute(&path).unwrap_or(path);
+        return Err(format!(
+            "there is no database {}; start inkpot, or run inkpot migrate run, to make one, or say \
+             by INKPOT_DATA_DIR or DATABASE_URL where it is",
+            path.display()
+        ));
+    }
     open_and_migrate(settings, Duration::ZERO)
 }
 
@@ -163,6 +174,7 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let lock = ProcessLock::acquire(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let (listener, address) = take_port(settings.listen)?;
+    warn_of_own_address(&settings, address);
     let clock = Clock::system();
     compare_clocks(&db, &clock)?;
     let app = AppState::new(settings, &secrets, db, clock, address)?;
@@ -182,6 +194,24 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
         listener,
         address,
     })
+}
+
+/// Warns when others are to reach this server, and what they are sent leads to the address
+/// that it listens on.
+fn warn_of_own_address(settings: &Settings, address: SocketAddr) {
+    if settings.public_url.is_some() {
+        return;
+    }
+    let why = if settings.smtp_url().is_some() {
+        "mails are sent (INKPOT_SMTP_URL)"
+    } else if !address.ip().is_loopback() {
+        "others can connect (INKPOT_LISTEN)"
+    } else {
+        return;
+    };
+    tracing::warn!(
+        "INKPOT_PUBLIC_URL is not set, and {why}: links in mails and feeds lead to http://{address}"
+    );
 }
 
 /// Takes the port, and gives the address in use with it.

@@ -8,7 +8,7 @@ use inkpot::core::db::schema::{audit, user};
 use serde_json::{Value, json};
 
 use crate::harness::jobs;
-use crate::harness::process::{Process, inkpot};
+use crate::harness::process::{Process, inkpot, output};
 use crate::harness::{Backend, PASSWORD, SECRET, TestDatabase};
 
 /// Runs `inkpot user …` with a line on standard input: exit code, output, errors.
@@ -93,6 +93,93 @@ fn a_fresh_installation_gets_its_first_admin() {
             "1\tadmin\tactive\troot@example.org\tthe-root\tRo\u{fffd}[31m\u{fffd}ot\n"
         );
     });
+}
+
+#[test]
+fn a_user_is_shown_and_changed_and_deleted() {
+    on_each(|database| {
+        let (code, ..) = user(database, &CREATE, &format!("{PASSWORD}\n"));
+        assert_eq!(code, 0);
+        let mut ann = CREATE
+            .map(|word| word.replace("root", "ann").replace("Root", "Ann"))
+            .to_vec();
+        ann.push("--admin".to_owned());
+        let ann: Vec<&str> = ann.iter().map(String::as_str).collect();
+        assert_eq!(user(database, &ann, &format!("{PASSWORD}\n")).0, 0);
+        for (action, said) in [
+            ("promote", "promoted user 1\n"),
+            ("demote", "demoted user 1\n"),
+            ("deactivate", "deactivated user 1\n"),
+            ("activate", "activated user 1\n"),
+        ] {
+            let (code, out, errors) = user(database, &[action, "root@example.org"], "");
+            assert_eq!((code, out.as_str()), (0, said), "{errors}");
+        }
+        let (_, out, _) = user(database, &["show", "root@example.org"], "");
+        for line in [
+            "id\t1",
+            "name\tRoot",
+            "email\troot@example.org, not verified",
+            "username\t-",
+            "mobile\t-",
+            "role\tuser",
+            "state\tactive",
+        ] {
+            assert!(out.lines().any(|shown| shown == line), "{line}: {out}");
+        }
+        let (code, out, _) = user(database, &["delete", "1"], "");
+        assert_eq!(
+            (code, out.as_str()),
+            (0, "deleted user 1 and all their posts\n")
+        );
+        for (action, said) in [
+            ("show", "no user is called 1"),
+            ("delete", "no user is called 1"),
+        ] {
+            let (code, _, errors) = user(database, &[action, "1"], "");
+            assert_eq!(code, 2);
+            assert!(errors.contains(said), "{errors}");
+        }
+        for action in ["demote", "deactivate", "delete"] {
+            let (code, _, errors) = user(database, &[action, "ann@example.org"], "");
+            assert_eq!(code, 2, "{action}");
+            assert!(errors.contains("last active admin"), "{errors}");
+        }
+    });
+}
+
+#[test]
+fn no_second_blog_is_made_in_another_directory() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for arguments in [&["user", "list"][..], &["jobs", "list"], &["check"]] {
+        let ended = output(inkpot(elsewhere.path()).args(arguments));
+        let errors = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{errors}");
+        let path = elsewhere.path().join("data/inkpot.db");
+        let said = format!("there is no database {}", path.display());
+        assert!(
+            errors.contains(&said) && errors.contains("INKPOT_DATA_DIR"),
+            "{errors}"
+        );
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn a_start_whose_links_lead_nowhere_warns() {
+    let dir = tempfile::tempdir().unwrap();
+    let warns = |variables: &[(&str, &str)]| {
+        let server = Process::start(inkpot(dir.path()).envs(variables.iter().copied()));
+        server.signal("TERM");
+        server.wait().1.contains("INKPOT_PUBLIC_URL is not set")
+    };
+    let mail = ("INKPOT_SMTP_URL", "smtp://127.0.0.1:1");
+    let from = ("INKPOT_MAIL_FROM", "blog@example.org");
+    assert!(!warns(&[]));
+    assert!(warns(&[mail, from]));
+    assert!(warns(&[("INKPOT_LISTEN", "0.0.0.0:0")]));
+    let public = ("INKPOT_PUBLIC_URL", "https://blog.example.org");
+    assert!(!warns(&[mail, from, public]));
 }
 
 #[test]
