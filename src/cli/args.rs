@@ -242,6 +242,51 @@ pub fn read() -> Result<Cli, Refusal> {
     read_from(std::env::args_os(), std::env::vars_os())
 }
 
+/// What whoever looks at a database needs.
+const OF_DATABASE: [&str; 5] = ["database_url", "data_dir", "db_pool", "log", "log_format"];
+
+/// Whether the help of a subcommand shows a setting: whether it makes a difference there.
+/// All are taken, since all may be variables of one environment.
+fn shows(subcommand: &str, setting: &str) -> bool {
+    match subcommand {
+        "serve" => true,
+        "worker" => ![
+            "listen",
+            "cors_origins",
+            "trusted_proxies",
+            "proxy_header",
+            "rate_limits",
+            "cache_mb",
+            "stale_if_error",
+            "workers",
+        ]
+        .contains(&setting),
+        "openapi" => ["log", "log_format"].contains(&setting),
+        "user" => setting == "bcrypt_cost" || OF_DATABASE.contains(&setting),
+        "keys" => {
+            ["jwt_secret", "jwt_alg", "token_ttl", "key_lead"].contains(&setting)
+                || OF_DATABASE.contains(&setting)
+        }
+        _ => OF_DATABASE.contains(&setting),
+    }
+}
+
+/// Hides in the help of each subcommand the settings that it does not show.
+fn hide_unused(command: clap::Command) -> clap::Command {
+    let settings: Vec<clap::Arg> = (command.get_arguments())
+        .filter(|arg| arg.is_global_set())
+        .cloned()
+        .collect();
+    command.mut_subcommands(|subcommand| {
+        let name = subcommand.get_name().to_owned();
+        let hidden = (settings.iter())
+            .filter(|arg| !shows(&name, arg.get_id().as_str()))
+            .map(|arg| arg.clone().hide(true));
+        // What a subcommand has already is not given to it once more.
+        hidden.fold(subcommand, clap::Command::arg)
+    })
+}
+
 /// The name of no variable: none has the sign in it that ends names.
 const NO_VARIABLE: &str = "=";
 
@@ -290,7 +335,9 @@ fn read_from(
             command = command.mut_arg(id, |arg| arg.env(NO_VARIABLE).hide_env(true));
         }
     }
-    let matches = command.try_get_matches_from(args).map_err(refusal)?;
+    let matches = hide_unused(command)
+        .try_get_matches_from(args)
+        .map_err(refusal)?;
     let mut cli = Cli::from_arg_matches(&matches).map_err(refusal)?;
     cli.settings.complete().map_err(Refusal::Line)?;
     Ok(cli)
@@ -407,6 +454,59 @@ mod tests {
             "OTHER",
         ] {
             read_with(&[], &[(name, "tcp://10.0.0.1:8080")]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_help_shows_the_settings_that_are_used() {
+        let help = |args: &[&str]| {
+            let args = ["inkpot"].iter().chain(args).map(OsString::from);
+            match read_from(args.chain(["--help".into()]), std::iter::empty()) {
+                Err(Refusal::Help(help)) => help.to_string(),
+                _ => String::new(),
+            }
+        };
+        for (args, shown, hidden) in [
+            (&[][..], &["--listen", "--bcrypt-cost"][..], &[][..]),
+            (&["serve"], &["--listen", "--smtp-url"], &[]),
+            (
+                &["worker"],
+                &["--smtp-url"],
+                &["--listen", "--cors-origins"],
+            ),
+            (
+                &["user", "create"],
+                &["--bcrypt-cost", "--data-dir"],
+                &["--listen", "--smtp-url"],
+            ),
+            (&["user"], &["--data-dir"], &["--listen", "--smtp-url"]),
+            (
+                &["jobs", "list"],
+                &["--database-url"],
+                &["--bcrypt-cost", "--listen"],
+            ),
+            (
+                &["keys", "rotate"],
+                &["--jwt-alg"],
+                &["--listen", "--redis-url"],
+            ),
+            (&["migrate", "run"], &["--data-dir"], &["--jwt-secret"]),
+            (&["openapi"], &["--log"], &["--data-dir"]),
+        ] {
+            let help = help(args);
+            for name in shown {
+                assert!(help.contains(name), "{args:?} {name}: {help}");
+            }
+            for name in hidden {
+                assert!(!help.contains(name), "{args:?} {name}: {help}");
+            }
+        }
+        // They are taken all the same, before and after the subcommand.
+        for args in [
+            &["user", "list", "--token-ttl", "2h"][..],
+            &["--token-ttl", "2h", "user", "list"],
+        ] {
+            assert_eq!(read_with(args, &[]).unwrap().token_ttl, 7200, "{args:?}");
         }
     }
 
