@@ -139,6 +139,9 @@ fn who_leaves_before_the_answer_is_in_the_log() {
     server.signal("TERM");
     let (code, log) = server.wait();
     assert_eq!(code, Some(0), "{log}");
-    let left = log.lines().filter(|line| line.contains("status=499")).count();
+    let left = log
+        .lines()
+        .filter(|line| line.contains("status=499"))
+        .count();
     assert_eq!(left, 1, "{log}");
 }
