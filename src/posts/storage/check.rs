@@ -23,24 +23,32 @@ const INDEXED_AT_ONCE: i64 = 16;
 /// Bytes of their texts after which there are enough.
 const INDEXED_BYTES: usize = 1 << 20;
 
+/// Id, author, whether it is published, place and tags of a post.
+type PostRow = (i64, i64, bool, i64, String);
+
+/// Some posts after an id, in the order of their ids.
+fn load_some(conn: &mut Conn, after: i64) -> QueryResult<Vec<PostRow>> {
+    post::table
+        .filter(post::post_id.gt(after))
+        .order(post::post_id)
+        .limit(SOME)
+        .select((
+            post::post_id,
+            post::author_id,
+            post::published,
+            post::place,
+            post::tags,
+        ))
+        .load(conn)
+}
+
 /// What must be added to the kept counts so that they say what the posts say; empty
 /// when they do. Call it in a snapshot. `progress` hears how many posts were read.
 pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(Block, i64)>> {
     let mut truth = Additions::default();
     let (mut last, mut read) = (0, 0);
     loop {
-        let rows: Vec<(i64, i64, bool, i64, String)> = post::table
-            .filter(post::post_id.gt(last))
-            .order(post::post_id)
-            .limit(SOME)
-            .select((
-                post::post_id,
-                post::author_id,
-                post::published,
-                post::place,
-                post::tags,
-            ))
-            .load(conn)?;
+        let rows = load_some(conn, last)?;
         let Some((newest, ..)) = rows.last() else {
             break;
         };

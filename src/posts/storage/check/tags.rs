@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
-use super::SOME;
+use super::{PostRow, SOME, load_some};
 use crate::core::db::Conn;
 use crate::core::db::dialect;
 use crate::core::db::schema::{post, post_tag};
@@ -89,9 +89,6 @@ fn load_rows(conn: &mut Conn, last: Option<&TagRow>) -> QueryResult<Vec<TagRow>>
     all.filter(post_tag::tag.gt(tag)).load(conn)
 }
 
-/// Id, author, whether published, place and tags of a post.
-type PostRow = (i64, i64, bool, i64, String);
-
 fn tags_of(post: &PostRow) -> HashSet<&str> {
     split_tags(&post.4).collect()
 }
@@ -135,18 +132,7 @@ fn without_posts(
 
 /// Some posts after an id, those that have tags, and the last id of those that were read.
 fn load_tagged(conn: &mut Conn, after: i64) -> QueryResult<(Option<i64>, Vec<PostRow>)> {
-    let mut posts: Vec<PostRow> = post::table
-        .filter(post::post_id.gt(after))
-        .order(post::post_id)
-        .limit(SOME)
-        .select((
-            post::post_id,
-            post::author_id,
-            post::published,
-            post::place,
-            post::tags,
-        ))
-        .load(conn)?;
+    let mut posts = load_some(conn, after)?;
     let newest = posts.last().map(|post| post.0);
     posts.retain(|post| !post.4.is_empty());
     Ok((newest, posts))
