@@ -71,6 +71,12 @@ def load(peer, url, posts, texts=TEXTS):
     peer.run("load", url, "--posts", posts, "--authors", AUTHORS, "--from", texts[0], "--to", texts[1])
 
 
+def people(peer, url, users, sessions):
+    """Users up to so many, an entry of the audit for each, and sessions of the first author, who becomes an admin."""
+    say(f"  adding {users:,} users")
+    peer.run("people", url, "--users", users, "--sessions", sessions)
+
+
 def fingerprint():
     """Changes with whatever a loaded file depends on."""
     digest = hashlib.sha256()

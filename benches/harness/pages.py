@@ -11,9 +11,12 @@ from .processes import Trouble
 FIRST = "first pages"
 SIZES = range(20, 41)
 NEAR = 5  # pages that count as the first, or as the last
-AUTHOR = 1
+AUTHOR = 2  # and those after, who have a thousandth of all posts each
+BUSY = 1  # the author of a tenth of all, every one under TAG
+TAG = "tag-0"
 # The walk by cursors has a page size of its own, so that it asks for no path that is measured.
 STRIDE = 19
+COMMON = 10  # requests of a kind whose cost may grow with what there is
 
 
 def ways(address, posts, requests):
@@ -45,7 +48,41 @@ def ways(address, posts, requests):
         # There are a thousand authors, so an author has ten posts at least.
         paths = [f"/post/?author={AUTHOR + n}&size={dice.choice(SIZES)}" for n in range(requests)]
         found["an author's first pages"] = paths
+    if {"tag", "q"} <= known:
+        found |= searches(posts, requests, dice)
     return found
+
+
+def searches(posts, requests, dice):
+    """Of what no count is kept: an author's posts with a tag, and words."""
+    sizes = [20 + n * 80 // requests for n in range(requests)]
+    rare = [f"/post/?q={dice.randrange(1, posts + 1)}" for _ in range(requests)]
+    few = range(20, 20 + COMMON)
+    return {
+        "an author's posts with a tag, a tenth of all": [f"/post/?author={BUSY}&tag={TAG}&size={size}" for size in few],
+        "a tag": [f"/post/?tag=tag-{n}&size={sizes[n]}" for n in range(min(100, requests))],
+        "a word of one post": rare,
+        "a word of a quarter of all": [f"/post/?q=garden&size={size}" for size in few],
+        "two words": [f"/post/?q=garden+kitchen&size={size}" for size in few],
+        "a phrase": [f"/post/?q=%22garden+kitchen%22&size={size}" for size in few],
+        "a phrase of Chinese": [f"/post/?q=%E4%BB%8A%E5%A4%A9%E5%A4%A9%E6%B0%94&size={size}" for size in few],
+        "an author's word": [f"/post/?q=garden&author={AUTHOR + n}" for n in range(COMMON)],
+    }
+
+
+def people(users):
+    """What an admin reads, and a user with many sessions."""
+    few = range(20, 20 + COMMON)
+    return {
+        "users": [f"/user/?size={size}" for size in few],
+        "users, by a part of one name": [f"/user/?q=erson+{users - n}" for n in range(COMMON)],
+        "users, by a part of all names": [f"/user/?q=erson&size={size}" for size in few],
+        "users, page 2,000 of 50": ["/user/?page=2000&size=50"] * COMMON,
+        "the audit": [f"/audit/?size={size}" for size in few],
+        "the audit of one user": [f"/audit/?user={BUSY + n}" for n in range(COMMON)],
+        "the audit, page 2,000 of 50": ["/audit/?page=2000&size=50"] * COMMON,
+        "one's 10,000 sessions": ["/user/me/sessions"] * COMMON,
+    }
 
 
 def parameters(address):

@@ -22,6 +22,9 @@ pub const COST: u32 = 12;
 /// Seconds since the epoch of the first post; each is a minute younger than the one before.
 const FIRST: i64 = 1_577_836_800;
 
+/// The author who has written a tenth of all posts.
+pub const BUSY: i64 = 1;
+
 /// How many posts there are.
 pub fn count(conn: &mut Conn) -> QueryResult<u64> {
     let count: i64 = post::table.count().get_result(conn)?;
@@ -74,10 +77,16 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
     let mut dice = Dice::new(number);
     let spread = u64::try_from(sizes.1 - sizes.0)? + 1;
     let bytes = sizes.0 + usize::try_from(dice.roll(spread))?;
-    let author_id = i64::try_from(1 + dice.roll(authors))?;
+    // One author has written a tenth of all, and all under one tag.
+    let drawn = i64::try_from(1 + dice.roll(authors))?;
+    let is_busy = number.is_multiple_of(10);
+    let author_id = if is_busy { BUSY } else { drawn };
     let mut tags: Vec<Tag> = (0..dice.roll(4))
         .map(|_| Tag(format!("tag-{}", dice.roll(100))))
         .collect();
+    if is_busy {
+        tags.push(Tag("tag-0".into()));
+    }
     tags.sort();
     tags.dedup();
     let new = NewPost {
@@ -113,7 +122,7 @@ pub fn posts(conn: &mut Conn, rows: &[Row]) -> Outcome<()> {
     Ok(())
 }
 
-fn date(minutes: i64) -> NaiveDateTime {
+pub fn date(minutes: i64) -> NaiveDateTime {
     DateTime::from_timestamp(FIRST, 0)
         .unwrap_or_default()
         .naive_utc()

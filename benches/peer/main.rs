@@ -14,6 +14,7 @@ mod client;
 mod insert;
 mod jobs;
 mod load;
+mod people;
 mod repeat;
 mod serve;
 mod sockets;
@@ -53,12 +54,17 @@ enum Role {
     },
     /// Fill a database up to a number of posts
     Load(load::Options),
+    /// Add users up to a number, and sessions of one
+    People(people::Options),
     /// Serve what a running server answers, from memory
     Serve(serve::Options),
     /// Time requests one after the other; paths on standard input, one a line
     Ask {
         /// host:port
         address: String,
+        /// Sent as a bearer token
+        #[arg(long)]
+        token: Option<String>,
     },
     /// Publish by bare transactions, as fast as they go
     Publish(repeat::Publish),
@@ -79,8 +85,9 @@ fn main() -> ExitCode {
     let done = match cli.role {
         Some(Role::Create { server, name }) => create(&server, &name),
         Some(Role::Load(options)) => load::run(&options),
+        Some(Role::People(options)) => people::run(&options),
         Some(Role::Serve(options)) => serve::run(options),
-        Some(Role::Ask { address }) => ask::run(&address),
+        Some(Role::Ask { address, token }) => ask::run(&address, token.as_deref()),
         Some(Role::Publish(options)) => repeat::publish(&options),
         Some(Role::Verify(options)) => repeat::verify(&options),
         Some(Role::Drain(options)) => jobs::drain(&options),

@@ -9,10 +9,14 @@ use super::args::JobsAction;
 use super::check::failed;
 use crate::core::bus::{Bus, Subscribers};
 use crate::core::clock::{self, Clock};
+use crate::core::page::ListPart;
 use crate::core::settings::Settings;
 use crate::jobs::types::{Retried, StoredJob};
 use crate::jobs::{JobNotifier, JobStatus, Jobs, actions};
 use crate::server;
+
+/// Jobs that are read at once.
+const AT_ONCE: u32 = 1000;
 
 /// Does it and says so; the error is one line.
 pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
@@ -53,17 +57,23 @@ async fn list(
     limit: u32,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let (found, count) = actions::list(jobs, status, (0, limit.into()))
-        .await
-        .map_err(|e| failed(&e))?;
-    for job in &found {
-        say(out, &line_of(job))?;
+    let (mut position, mut left) = (None, limit);
+    while left > 0 {
+        let size = left.min(AT_ONCE);
+        let part = ListPart::Below { position, size };
+        let found = actions::list(jobs, status, part)
+            .await
+            .map_err(|e| failed(&e))?;
+        for job in &found.rows {
+            say(out, &line_of(job))?;
+        }
+        if found.next.is_none() {
+            return Ok(());
+        }
+        position = found.next;
+        left -= size;
     }
-    let shown = i64::try_from(found.len()).unwrap_or(i64::MAX);
-    if count > shown {
-        say(out, &format!("and {} older", count - shown))?;
-    }
-    Ok(())
+    say(out, "and older ones: --limit shows more")
 }
 
 async fn retry(jobs: &Jobs, job_id: i64, out: &mut impl Write) -> Result<(), String> {

@@ -16,6 +16,7 @@ use crate::accounts::types::{
 use crate::core::clock;
 use crate::core::cpu_pool::PoolError;
 use crate::core::db::DbError;
+use crate::core::page::ListPart;
 use crate::core::settings::Settings;
 use crate::core::telemetry::chain::Chain;
 use crate::error::Code;
@@ -24,7 +25,7 @@ use crate::notify::Language;
 use crate::{server, state};
 
 /// Users that are listed at once.
-const AT_ONCE: i64 = 100;
+const AT_ONCE: u32 = 100;
 /// Nobody knows in which language a user is written to who does not ask.
 const LANGUAGE: Language = Language::English;
 
@@ -139,15 +140,14 @@ async fn create(
 }
 
 async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String> {
-    let mut offset = 0;
+    let mut position = None;
     loop {
-        let (users, _) = actions::list_users(directory, None, (offset, AT_ONCE))
+        let size = AT_ONCE;
+        let part = ListPart::Below { position, size };
+        let users = actions::list_users(directory, None, part)
             .await
             .map_err(|error| database_failed(&error))?;
-        if users.is_empty() {
-            return Ok(());
-        }
-        for user in users {
+        for user in users.rows {
             let state = if user.is_active { "active" } else { "inactive" };
             let username = user.username.as_deref().unwrap_or("-");
             let line = format!(
@@ -166,7 +166,10 @@ async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String>
                 .collect();
             say(out, &line)?;
         }
-        offset += AT_ONCE;
+        if users.next.is_none() {
+            return Ok(());
+        }
+        position = users.next;
     }
 }
 

@@ -389,7 +389,7 @@ impl Operation {
         .header("ETag", "Strong; differs for each Content-Encoding.")
     }
 
-    /// Takes `page` and `size`, and answers with a `Link` header.
+    /// Takes `page` and `size`, or `before` in place of `page`, and answers with a `Link` header.
     pub fn pages(self) -> Self {
         let number = || {
             ObjectBuilder::new()
@@ -405,6 +405,16 @@ impl Operation {
                 "Items a page, at most 100.",
                 number(),
                 json!(20),
+            )
+            .parameter(
+                "before",
+                ParameterIn::Query,
+                "The `next` of an earlier answer; empty for the top. `page` does not count then.",
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .pattern(Some("^([1-9][0-9]{0,17})?$"))
+                    .into(),
+                json!("1234"),
             )
             .header(
                 "Link",

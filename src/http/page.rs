@@ -9,8 +9,14 @@ use utoipa::ToSchema;
 
 use super::endpoint::Operation;
 use super::handler::Extract;
-pub use crate::core::page::PageRequest;
-use crate::error::Error;
+use super::path::parse_id;
+use crate::core::page::DEPTH;
+pub use crate::core::page::{ListPart, Listed, PageRequest};
+use crate::error::{Code, Error};
+
+/// Bytes of a `Link` header. What is longer is left out: servers in between refuse a
+/// response with long headers, and the body says the same.
+pub const LINK_MAX: usize = 2048;
 
 const DEFAULT_SIZE: u32 = 20;
 const MAX_SIZE: u32 = 100;
@@ -46,67 +52,145 @@ fn parse_positive(text: &str) -> Option<i64> {
     Some(text.parse().unwrap_or(i64::MAX)).filter(|n| *n >= 1)
 }
 
-impl Extract for PageRequest {
+impl ListPart {
+    /// Reads a query string: `page` and `size`, or `before` in place of `page`.
+    pub fn of_query(query: &str) -> Result<Self, Error> {
+        let request = PageRequest::of_query(query);
+        let Some(cursor) = query_value(query, "before") else {
+            return Ok(Self::Page(request));
+        };
+        let position = Some(cursor)
+            .filter(|cursor| !cursor.is_empty())
+            .map(|cursor| parse_id(&cursor).ok_or_else(no_cursor))
+            .transpose()?;
+        Ok(Self::Below {
+            position,
+            size: request.size,
+        })
+    }
+}
+
+fn no_cursor() -> Error {
+    Error::with_detail(
+        Code::QueryInvalid,
+        "The parameter before is not the next of an earlier answer.",
+    )
+}
+
+/// The part of a list that keeps no count: pages behind [`DEPTH`] rows are refused.
+pub struct UncountedPart(pub ListPart);
+
+impl Extract for UncountedPart {
     fn extract(
         request: &HttpRequest,
         _: &mut Payload,
     ) -> impl Future<Output = Result<Self, Error>> {
-        ready(Ok(Self::of_query(request.query_string())))
+        let part = ListPart::of_query(request.query_string());
+        ready(part.and_then(|part| match part {
+            ListPart::Page(request) if request.offset() > DEPTH => Err(Error::with_detail(
+                Code::QueryInvalid,
+                "The parameter page is behind the first 100,000 rows, where only before leads.",
+            )),
+            part => Ok(Self(part)),
+        }))
     }
 
     fn describe(operation: Operation) -> Operation {
-        operation.pages()
+        operation.pages().refuses(&[Code::QueryInvalid])
     }
 }
 
-/// Where in the whole list a page is.
+/// Where in the whole list this part is. By page it has all members, by cursor only `size`
+/// and `next`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Pagination {
-    /// All items, exactly.
-    #[schema(minimum = 0, example = 42)]
-    pub count: i64,
+    /// All items, exactly. For admins exactly up to 100,000, which stands for more, too: pages
+    /// end there, and only `before` leads on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = i64, minimum = 0, example = 42)]
+    count: Option<i64>,
     /// All pages of this size; 0 when there are no items.
-    #[schema(minimum = 0, example = 3)]
-    pub pages: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = i64, minimum = 0, example = 3)]
+    pages: Option<i64>,
     /// The page of this answer, from 1.
-    #[schema(minimum = 1, example = 1)]
-    pub page: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = i64, minimum = 1, example = 1)]
+    page: Option<i64>,
     /// Items a page as used.
     #[schema(minimum = 1, maximum = 100, example = 20)]
-    pub size: u32,
+    size: u32,
+    /// The cursor for what follows: send it as `before`. Null at the end.
+    #[schema(required = true, example = "1234")]
+    next: Option<String>,
 }
 
 impl Pagination {
-    pub fn new(request: PageRequest, count: i64) -> Self {
-        let size = i64::from(request.size);
-        Self {
-            count,
-            pages: (count + size - 1) / size,
-            page: request.page,
-            size: request.size,
+    /// Of a part of a list.
+    pub fn new<T>(part: ListPart, listed: &Listed<T>) -> Self {
+        let next = listed.next.map(|position| position.to_string());
+        match part {
+            ListPart::Page(PageRequest { page, size }) => {
+                let count = listed.count.unwrap_or(0);
+                Self {
+                    count: Some(count),
+                    pages: Some((count + i64::from(size) - 1) / i64::from(size)),
+                    page: Some(page),
+                    size,
+                    next,
+                }
+            }
+            ListPart::Below { size, .. } => Self {
+                count: None,
+                pages: None,
+                page: None,
+                size,
+                next,
+            },
         }
     }
 
-    /// The `Link` header (RFC 8288) with `first`, `prev`, `next` and `last`, as
-    /// relative references, so that it holds behind any proxy.
-    /// `kept` are filters that go with all of them.
+    /// Of the only page of a list with one item.
+    pub fn example() -> Self {
+        Self {
+            count: Some(1),
+            pages: Some(1),
+            page: Some(1),
+            size: 20,
+            next: None,
+        }
+    }
+
+    /// The `Link` header (RFC 8288), as relative references, so that it holds behind any
+    /// proxy: with `first`, `prev`, `next` and `last` of a page, and `first` and `next` of what
+    /// a cursor leads to. `kept` are filters that go with all of them.
     pub fn link(&self, path: &str, kept: &[(&str, String)]) -> String {
-        let last = self.pages.max(1);
-        let mut links = vec![(1, "first")];
-        if self.page > 1 {
-            links.push(((self.page - 1).min(last), "prev"));
+        let size = ("size", self.size.to_string());
+        let mut links = Vec::new();
+        if let (Some(page), Some(pages)) = (self.page, self.pages) {
+            let last = pages.max(1);
+            let mut add = |page: i64, rel| {
+                let own = [("page", page.to_string()), size.clone()];
+                links.push(link(path, &own, kept, rel));
+            };
+            add(1, "first");
+            if page > 1 {
+                add((page - 1).min(last), "prev");
+            }
+            if page < last {
+                add(page + 1, "next");
+            }
+            add(last, "last");
+        } else {
+            let mut add = |cursor: &str, rel| {
+                let own = [("before", cursor.to_owned()), size.clone()];
+                links.push(link(path, &own, kept, rel));
+            };
+            add("", "first");
+            if let Some(next) = &self.next {
+                add(next, "next");
+            }
         }
-        if self.page < last {
-            links.push((self.page + 1, "next"));
-        }
-        links.push((last, "last"));
-        let links: Vec<String> = links
-            .iter()
-            .map(|(page, rel)| {
-                let own = [("page", page.to_string()), ("size", self.size.to_string())];
-                link(path, &own, kept, rel)
-            })
-            .collect();
         links.join(", ")
     }
 }

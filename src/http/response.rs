@@ -7,6 +7,7 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
+use super::page::LINK_MAX;
 use crate::core::cache::entry::Parts;
 use crate::core::compression::etag_of;
 use crate::error::Error;
@@ -55,6 +56,16 @@ pub fn json<T: Serialize>(
 ) -> Result<HttpResponse, Error> {
     let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
     Ok(builder(status, cache_control).body(body))
+}
+
+/// A part of a list that nobody may keep, with links to the others where they are not too long.
+pub fn part_of_list<T: Serialize>(value: &T, link: String) -> Result<HttpResponse, Error> {
+    let mut response = json(StatusCode::OK, CacheControl::NoStore, value)?;
+    if link.len() <= LINK_MAX {
+        let link = HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
+        response.headers_mut().insert(header::LINK, link);
+    }
+    Ok(response)
 }
 
 /// The head of a JSON response.

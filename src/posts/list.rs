@@ -4,7 +4,6 @@
 use super::search::{Query, Scope};
 use super::stored::PostSummary;
 use super::types::Tag;
-use crate::core::page::PageRequest;
 
 /// Which posts.
 #[derive(Clone, Debug, Default)]
@@ -14,25 +13,6 @@ pub struct Filter {
     pub words: Option<Query>,
     /// Drafts of this user, not published posts.
     pub drafts_of: Option<i64>,
-}
-
-/// Which part of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// By number, with the count of all.
-    Page(PageRequest),
-    /// What comes after a cursor, which is a position; from the top without one.
-    Below { position: Option<i64>, size: u32 },
-}
-
-/// A part of a list.
-#[derive(Debug)]
-pub struct ListedPosts {
-    pub summaries: Vec<PostSummary>,
-    /// All posts that the filter takes; only for pages.
-    pub count: Option<i64>,
-    /// The cursor for what follows, where there is more.
-    pub next: Option<i64>,
 }
 
 /// A list whose posts are counted.

@@ -1,11 +1,12 @@
 //! What admins do with all accounts, and the audit of it.
 
 use actix_web::http::Method;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::{join, join_all};
 use inkpot::core::db::connection::{self, DatabaseUrl};
 use inkpot::core::db::dialect;
-use inkpot::core::db::schema::{installation, user};
+use inkpot::core::db::schema::{audit, installation, user};
 use serde_json::{Value, json};
 
 use crate::harness::{Backend, Client, PASSWORD, TestApp, on_both_databases};
@@ -13,6 +14,7 @@ use crate::harness::{Backend, Client, PASSWORD, TestApp, on_both_databases};
 on_both_databases![
     users_are_listed_searched_and_paged,
     what_a_list_of_the_administration_costs_is_bounded,
+    cursors_lead_where_pages_do_not,
     a_user_is_deactivated_at_once,
     a_role_counts_from_the_next_request_on,
     the_last_active_admin_stays,
@@ -38,7 +40,7 @@ async fn users_are_listed_searched_and_paged(app: TestApp) {
     let page = answer.expect(200);
     assert_eq!(
         page["pagination"],
-        json!({ "count": 27, "pages": 3, "page": 2, "size": 10 })
+        json!({ "count": 27, "pages": 3, "page": 2, "size": 10, "next": "8" })
     );
     assert_eq!(page["users"].as_array().unwrap().len(), 10);
     assert_eq!(page["users"][0]["email"], "user15@example.org");
@@ -95,7 +97,7 @@ async fn what_a_list_of_the_administration_costs_is_bounded(app: TestApp) {
                 .await
                 .problem("query_invalid");
         }
-        let last = root.get(&format!("{path}?page=1001&size=100")).await;
+        let last = root.get(&format!("{path}?page=1000&size=100")).await;
         last.expect(200);
     }
     // The links say what was asked for, not how, and are not longer than it is worth.
@@ -117,6 +119,90 @@ async fn what_a_list_of_the_administration_costs_is_bounded(app: TestApp) {
         .await;
     answer.expect(200);
     assert!(answer.header("link").len() < 200);
+}
+
+/// The members `field` of all parts of a list, from cursor to cursor.
+async fn walk(admin: &Client<'_>, path: &str, list: &str, field: &str) -> Vec<i64> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let answer = admin.get(&format!("{path}before={cursor}&size=100")).await;
+        let page = answer.expect(200);
+        assert!(page["pagination"].get("count").is_none(), "{page}");
+        let rows = page[list].as_array().unwrap();
+        found.extend(rows.iter().map(|row| row[field].as_i64().unwrap()));
+        let next = page["pagination"]["next"].as_str().map(str::to_owned);
+        let has_link = answer.header("link").contains("rel=\"next\"");
+        assert_eq!(has_link, next.is_some());
+        match next {
+            Some(next) => cursor = next,
+            None => return found,
+        }
+    }
+}
+
+async fn cursors_lead_where_pages_do_not(app: TestApp) {
+    let root = app.admin("root").await;
+    for n in 0..3 {
+        app.user(&format!("user{n}")).await;
+    }
+    // As many as a busy year leaves behind.
+    app.database.with(|conn| {
+        for _ in 0..16 {
+            conn.batch_execute(
+                "INSERT INTO audit (at, user_id, actor_id, action, ip, request_id, detail) \
+                 SELECT at, user_id, actor_id, action, ip, request_id, detail FROM audit",
+            )
+            .unwrap();
+        }
+    });
+    let number: i64 = app
+        .database
+        .with(|conn| audit::table.count().get_result(conn).unwrap());
+    assert!(number > 100_000, "{number}");
+    let answer = root.get("/audit/?size=100").await;
+    let pagination = &answer.expect(200)["pagination"];
+    assert_eq!(pagination["count"], 100_000);
+    assert_eq!(pagination["pages"], 1000);
+    assert!(
+        answer
+            .header("link")
+            .contains("?page=1000&size=100>; rel=\"last\"")
+    );
+    let last = root.get("/audit/?size=100&page=1000").await;
+    assert_eq!(last.expect(200)["audit"].as_array().unwrap().len(), 100);
+    let next = last.json()["pagination"]["next"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let behind = walk(
+        &root,
+        &format!("/audit/?user={}&", root.user_id),
+        "audit",
+        "audit_id",
+    )
+    .await;
+    let root_id = root.user_id;
+    let of_root: i64 = app.database.with(move |conn| {
+        let of_root = audit::table.filter(audit::user_id.eq(root_id));
+        of_root.count().get_result(conn).unwrap()
+    });
+    assert_eq!(behind.len(), usize::try_from(of_root).unwrap());
+    assert!(behind.is_sorted_by(|a, b| a > b));
+    let behind = root.get(&format!("/audit/?before={next}&size=1")).await;
+    assert_eq!(behind.expect(200)["audit"].as_array().unwrap().len(), 1);
+
+    let users = walk(&root, "/user/?", "users", "user_id").await;
+    assert_eq!(users.len(), 4);
+    let some = walk(&root, "/user/?q=user&", "users", "user_id").await;
+    assert_eq!(some.len(), 3);
+    for path in ["/user/", "/audit/", "/jobs/"] {
+        for wrong in ["x", "0", "-1", "1e3", "99999999999999999999"] {
+            root.get(&format!("{path}?before={wrong}"))
+                .await
+                .problem("query_invalid");
+        }
+    }
+    assert_eq!(walk(&root, "/jobs/?", "jobs", "job_id").await, [0; 0]);
 }
 
 async fn a_user_is_deactivated_at_once(app: TestApp) {

@@ -7,10 +7,11 @@ use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use inkpot::core::db::{Conn, connection, connection::DatabaseUrl};
+use inkpot::core::page::ListPart;
 use inkpot::http::page::PageRequest;
 use inkpot::jobs::Queue;
 use inkpot::jobs::storage::queue as jobs;
-use inkpot::posts::list::{Filter, Part};
+use inkpot::posts::list::Filter;
 use inkpot::posts::search::Query;
 use inkpot::posts::storage::{lists, posts as store};
 use inkpot::posts::types::Tag;
@@ -22,7 +23,7 @@ const AUTHORS: i64 = 50;
 const POSTS: i64 = 100_000;
 
 /// Every list, in both ways of paging, at its top and in its depth.
-fn lists() -> Vec<(String, Filter, Part)> {
+fn lists() -> Vec<(String, Filter, ListPart)> {
     let words = |text: &str| Some(Query::parse(text).unwrap());
     let tag = Some(Tag("even".to_owned()));
     let filters = [
@@ -65,8 +66,8 @@ fn lists() -> Vec<(String, Filter, Part)> {
             ..Filter::default()
         },
     ];
-    let page = |page| Part::Page(PageRequest { page, size: 20 });
-    let below = |position| Part::Below { position, size: 20 };
+    let page = |page| ListPart::Page(PageRequest { page, size: 20 });
+    let below = |position| ListPart::Below { position, size: 20 };
     let mut all = Vec::new();
     for filter in filters {
         for part in [

@@ -4,18 +4,18 @@ use crate::accounts::Directory;
 use crate::accounts::storage::audit;
 use crate::accounts::types::AuditEntry;
 use crate::core::db::{Bulkhead, DbError};
+use crate::core::page::{ListPart, Listed};
 
-/// `limit` entries after the first `offset`, newest first, of one user or of all, and how
-/// many there are.
+/// ListPart of the entries of one user or of all, newest first.
 pub async fn list_audit(
     directory: &Directory,
     user_id: Option<i64>,
-    (offset, limit): (i64, i64),
-) -> Result<(Vec<AuditEntry>, i64), DbError> {
-    // It counts all there are.
+    part: ListPart,
+) -> Result<Listed<AuditEntry>, DbError> {
+    // It counts up to a hundred thousand.
     directory
         .db
         .reading_by(Bulkhead::Searches)
-        .read(move |conn| audit::load_page(conn, user_id, (offset, limit)))
+        .snapshot(move |conn| audit::load_part(conn, user_id, part))
         .await
 }

@@ -6,6 +6,7 @@ use crate::accounts::Directory;
 use crate::accounts::storage::{sessions, users};
 use crate::accounts::types::{Account, PublicUser, Session, User};
 use crate::core::db::{Bulkhead, Db, DbError};
+use crate::core::page::{ListPart, Listed};
 use crate::posts;
 
 /// The user with this id, if active.
@@ -65,18 +66,18 @@ pub async fn load_names(db: &Db, user_ids: Vec<i64>) -> Result<HashMap<i64, Stri
     db.read(move |conn| users::names_of(conn, &user_ids)).await
 }
 
-/// `limit` users after the first `offset`, the newest first, and how many there are; with
-/// `words` only those whose name, e-mail address or username has them in it.
+/// ListPart of the users, the newest first; with `words` only those whose name, e-mail address or
+/// username has them in it.
 pub async fn list_users(
     directory: &Directory,
     words: Option<String>,
-    (offset, limit): (i64, i64),
-) -> Result<(Vec<User>, i64), DbError> {
+    part: ListPart,
+) -> Result<Listed<User>, DbError> {
     // It counts, and reads all names where there are words: not where others wait for it.
     directory
         .db
         .reading_by(Bulkhead::Searches)
-        .read(move |conn| users::load_page(conn, words.as_deref(), (offset, limit)))
+        .snapshot(move |conn| users::load_part(conn, words.as_deref(), part))
         .await
 }
 

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::fields::{NAME, needed};
 use super::own;
-use super::respond::{TAG, nothing, page, range};
+use super::respond::{TAG, nothing};
 use super::views::{
     AdminUserAnswer, AuditAnswer, Role, UsersAnswer, audit_example, userinfo_example,
 };
@@ -23,7 +23,7 @@ use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
 use crate::http::endpoint::{Endpoint, Operation};
-use crate::http::page::{PageRequest, Pagination, query_value};
+use crate::http::page::{Pagination, UncountedPart, query_value};
 use crate::http::path::{Id, parse_id};
 use crate::http::response::{self, CacheControl};
 use crate::notify::Language;
@@ -51,7 +51,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     };
     let mut user = userinfo_example();
     user["is_active"] = json!(true);
-    let pagination = json!({ "count": 1, "pages": 1, "page": 1, "size": 20 });
+    let pagination = Pagination::example();
     vec![
         Endpoint::new("/user").get(
             by_admin(
@@ -165,7 +165,7 @@ impl Document for UserPatch {
 
 async fn list(
     _: Admin,
-    request: PageRequest,
+    UncountedPart(part): UncountedPart,
     req: HttpRequest,
     app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
@@ -173,14 +173,14 @@ async fn list(
         .map(|words| words.trim().to_lowercase())
         .filter(|words| !words.is_empty());
     let kept: Vec<_> = words.iter().map(|words| ("q", words.clone())).collect();
-    let (users, count) = actions::list_users(&app.directory, words, range(request)?).await?;
-    let pagination = Pagination::new(request, count);
+    let listed = actions::list_users(&app.directory, words, part).await?;
+    let pagination = Pagination::new(part, &listed);
     let link = pagination.link("/user/", &kept);
     let answer = UsersAnswer {
-        users: users.into_iter().map(Into::into).collect(),
+        users: listed.rows.into_iter().map(Into::into).collect(),
         pagination,
     };
-    page(&answer, link)
+    response::part_of_list(&answer, link)
 }
 
 async fn change(
@@ -220,23 +220,23 @@ async fn delete(
 
 async fn list_audit(
     _: Admin,
-    request: PageRequest,
+    UncountedPart(part): UncountedPart,
     req: HttpRequest,
     app: Data<Accounts>,
 ) -> Result<HttpResponse, Error> {
     let user = query_value(req.query_string(), "user");
     // What is no id is nobody's.
     let user_id = user.map(|text| parse_id(&text).unwrap_or(NOBODY));
-    let (entries, count) = actions::list_audit(&app.directory, user_id, range(request)?).await?;
-    let pagination = Pagination::new(request, count);
+    let listed = actions::list_audit(&app.directory, user_id, part).await?;
+    let pagination = Pagination::new(part, &listed);
     let kept: Vec<_> = user_id
         .map(|user_id| ("user", user_id.to_string()))
         .into_iter()
         .collect();
     let link = pagination.link("/audit/", &kept);
     let answer = AuditAnswer {
-        audit: entries.into_iter().map(Into::into).collect(),
+        audit: listed.rows.into_iter().map(Into::into).collect(),
         pagination,
     };
-    page(&answer, link)
+    response::part_of_list(&answer, link)
 }

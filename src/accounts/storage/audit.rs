@@ -8,6 +8,7 @@ use crate::accounts::client_info::ClientInfo;
 use crate::accounts::types::{Action, AuditEntry, NewAuditEntry};
 use crate::core::db::Conn;
 use crate::core::db::schema::{audit, installation};
+use crate::core::page::{ListPart, Listed, find_keys};
 
 /// Writes a row and a log line. Inside of the transaction of the action itself.
 pub fn insert(
@@ -113,28 +114,29 @@ pub fn forget_old_addresses(
     Ok(old.len())
 }
 
-/// `limit` entries after the first `offset`, newest first, of one user or of all, and
-/// how many there are.
-pub fn load_page(
+/// ListPart of the entries of one user or of all, newest first. Call it in a snapshot.
+pub fn load_part(
     conn: &mut Conn,
     user_id: Option<i64>,
-    (offset, limit): (i64, i64),
-) -> QueryResult<(Vec<AuditEntry>, i64)> {
-    let all = audit::table
-        .select(AuditEntry::as_select())
-        .order(audit::audit_id.desc())
-        .offset(offset)
-        .limit(limit);
-    match user_id {
-        Some(id) => {
-            let count = audit::table
-                .filter(audit::user_id.eq(id))
-                .count()
-                .get_result(conn)?;
-            Ok((all.filter(audit::user_id.eq(id)).load(conn)?, count))
+    part: ListPart,
+) -> QueryResult<Listed<AuditEntry>> {
+    let found = find_keys(part, |below, limit| {
+        let newest = audit::table
+            .filter(audit::audit_id.lt(below))
+            .order(audit::audit_id.desc())
+            .limit(limit)
+            .select(audit::audit_id);
+        match user_id {
+            Some(id) => newest.filter(audit::user_id.eq(id)).load(conn),
+            None => newest.load(conn),
         }
-        None => Ok((all.load(conn)?, audit::table.count().get_result(conn)?)),
-    }
+    })?;
+    let entries = audit::table
+        .filter(audit::audit_id.eq_any(&found.rows))
+        .order(audit::audit_id.desc())
+        .select(AuditEntry::as_select())
+        .load(conn)?;
+    Ok(found.with(entries))
 }
 
 /// Everything of one user, oldest first, a thousand at a time: those after

@@ -13,6 +13,7 @@ use crate::accounts::types::{
 };
 use crate::core::db::schema::{installation, user};
 use crate::core::db::{Conn, DbError, dialect};
+use crate::core::page::{ListPart, Listed, find_keys};
 
 /// The identifier that another user has, by the unique index that refused a write;
 /// `None` for another index and another error.
@@ -439,13 +440,13 @@ pub fn delete_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     Ok(diesel::delete(user::table.find(user_id)).execute(conn)? == 1)
 }
 
-/// `limit` users after the first `offset`, the newest first, and how many there are; with
-/// `words` only those whose name, e-mail address or username has them in it.
-pub fn load_page(
+/// Part of the users, the newest first; with `words` only those whose name, e-mail address or
+/// username has them in it. Call it in a snapshot.
+pub fn load_part(
     conn: &mut Conn,
     words: Option<&str>,
-    (offset, limit): (i64, i64),
-) -> QueryResult<(Vec<User>, i64)> {
+    part: ListPart,
+) -> QueryResult<Listed<User>> {
     let pattern = words.map(|words| {
         let escaped: String = words
             .to_lowercase()
@@ -459,10 +460,16 @@ pub fn load_page(
             .collect();
         format!("%{escaped}%")
     });
-    let matching = || {
-        let mut query = user::table.filter(user::role.ne(DELETED)).into_boxed();
+    let found = find_keys(part, |below, limit| {
+        let mut newest = user::table
+            .filter(user::role.ne(DELETED))
+            .filter(user::user_id.lt(below))
+            .order(user::user_id.desc())
+            .limit(limit)
+            .select(user::user_id)
+            .into_boxed();
         if let Some(pattern) = &pattern {
-            query = query.filter(
+            newest = newest.filter(
                 dialect::lower(user::name)
                     .like(pattern.clone())
                     .escape('!')
@@ -477,16 +484,14 @@ pub fn load_page(
                         .escape('!')),
             );
         }
-        query
-    };
-    let count = matching().count().get_result(conn)?;
-    let users = matching()
+        newest.load(conn)
+    })?;
+    let users = user::table
+        .filter(user::user_id.eq_any(&found.rows))
         .order(user::user_id.desc())
-        .offset(offset)
-        .limit(limit)
         .select(User::as_select())
         .load(conn)?;
-    Ok((users, count))
+    Ok(found.with(users))
 }
 
 /// Replaces a password hash that was made with another cost, unless it has changed since.

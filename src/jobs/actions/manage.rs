@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 
-use crate::core::db::{Db, DbError};
+use crate::core::db::{Bulkhead, Db, DbError};
+use crate::core::page::{ListPart, Listed};
 use crate::jobs::Jobs;
 use crate::jobs::events::JobWritten;
 use crate::jobs::storage::admin;
@@ -11,16 +12,16 @@ use crate::jobs::types::{JobStatus, Retried, StoredJob};
 /// Rows that one transaction changes.
 const AT_ONCE: i64 = 1000;
 
-/// Jobs of one status or of all, newest first: `limit` of them after the first `offset`,
-/// and how many there are in all.
+/// ListPart of the jobs of one status or of all, newest first.
 pub async fn list(
     jobs: &Jobs,
     status: Option<JobStatus>,
-    (offset, limit): (i64, i64),
-) -> Result<(Vec<StoredJob>, i64), DbError> {
-    let page = (offset, limit);
+    part: ListPart,
+) -> Result<Listed<StoredJob>, DbError> {
+    // It counts up to a hundred thousand.
     jobs.db
-        .read(move |conn| admin::load_page(conn, status, page))
+        .reading_by(Bulkhead::Searches)
+        .snapshot(move |conn| admin::load_part(conn, status, part))
         .await
 }
 

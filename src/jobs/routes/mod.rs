@@ -5,7 +5,7 @@ mod answers;
 use std::future::ready;
 
 use actix_web::dev::Payload;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
@@ -18,7 +18,7 @@ use crate::accounts::extract::Admin;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::handler::Extract;
-use crate::http::page::{PageRequest, Pagination, query_value};
+use crate::http::page::{Pagination, UncountedPart, query_value};
 use crate::http::path::Id;
 use crate::http::response::{self, CacheControl};
 use crate::jobs::types::{JobStatus, Retried};
@@ -49,7 +49,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 StatusCode::OK,
                 json!({
                     "jobs": [job_example()],
-                    "pagination": { "count": 1, "pages": 1, "page": 1, "size": 20 },
+                    "pagination": Pagination::example(),
                 }),
             ),
             list,
@@ -100,22 +100,18 @@ impl Extract for StatusFilter {
 async fn list(
     _: Admin,
     StatusFilter(status): StatusFilter,
-    request: PageRequest,
+    UncountedPart(part): UncountedPart,
     jobs: Data<Jobs>,
 ) -> Result<HttpResponse, Error> {
-    let page = (request.offset(), i64::from(request.size));
-    let (found, count) = actions::list(&jobs, status, page).await?;
-    let pagination = Pagination::new(request, count);
+    let listed = actions::list(&jobs, status, part).await?;
+    let pagination = Pagination::new(part, &listed);
     let kept = status.map(|status| ("state", status.name().to_owned()));
     let link = pagination.link("/jobs/", kept.as_slice());
     let answer = JobsAnswer {
-        jobs: found.into_iter().map(Into::into).collect(),
+        jobs: listed.rows.into_iter().map(Into::into).collect(),
         pagination,
     };
-    let mut response = response::json(StatusCode::OK, CacheControl::NoStore, &answer)?;
-    let link = header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
-    response.headers_mut().insert(header::LINK, link);
-    Ok(response)
+    response::part_of_list(&answer, link)
 }
 
 async fn retry(_: Admin, id: Id, jobs: Data<Jobs>) -> Result<HttpResponse, Error> {

@@ -5,28 +5,32 @@ use diesel::prelude::*;
 
 use crate::core::db::Conn;
 use crate::core::db::schema::job;
+use crate::core::page::{ListPart, Listed, find_keys};
 use crate::jobs::types::{JobStatus, Retried, StoredJob};
 
-/// Jobs of one status or of all, newest first: `limit` of them after the first `offset`,
-/// and how many there are in all.
-pub fn load_page(
+/// ListPart of the jobs of one status or of all, newest first. Call it in a snapshot.
+pub fn load_part(
     conn: &mut Conn,
     status: Option<JobStatus>,
-    (offset, limit): (i64, i64),
-) -> QueryResult<(Vec<StoredJob>, i64)> {
-    let page = job::table
-        .select(StoredJob::as_select())
-        .order(job::job_id.desc())
-        .offset(offset)
-        .limit(limit);
-    match status.map(JobStatus::name) {
-        Some(status) => {
-            let of_state = job::state.eq(status);
-            let count = job::table.filter(of_state).count().get_result(conn)?;
-            Ok((page.filter(of_state).load(conn)?, count))
+    part: ListPart,
+) -> QueryResult<Listed<StoredJob>> {
+    let found = find_keys(part, |below, limit| {
+        let newest = job::table
+            .filter(job::job_id.lt(below))
+            .order(job::job_id.desc())
+            .limit(limit)
+            .select(job::job_id);
+        match status.map(JobStatus::name) {
+            Some(status) => newest.filter(job::state.eq(status)).load(conn),
+            None => newest.load(conn),
         }
-        None => Ok((page.load(conn)?, job::table.count().get_result(conn)?)),
-    }
+    })?;
+    let jobs = job::table
+        .filter(job::job_id.eq_any(&found.rows))
+        .order(job::job_id.desc())
+        .select(StoredJob::as_select())
+        .load(conn)?;
+    Ok(found.with(jobs))
 }
 
 /// All jobs about a user that are still kept, oldest first, a thousand at a time:

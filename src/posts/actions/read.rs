@@ -1,9 +1,10 @@
 //! Reading: a post, a part of a list, the newest posts of a feed.
 
 use crate::core::db::{Bulkhead, Db, DbError};
-use crate::posts::list::{Filter, ListedPosts, Part};
+use crate::core::page::{ListPart, Listed};
+use crate::posts::list::Filter;
 use crate::posts::storage::{lists, posts as rows};
-use crate::posts::stored::{Editor, StoredPost};
+use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::{Posts, feed};
 
 /// A post that everybody may read.
@@ -28,15 +29,19 @@ async fn find(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError
 }
 
 /// A part of a list, with its count as of the same moment.
-pub async fn list(posts: &Posts, filter: Filter, part: Part) -> Result<ListedPosts, DbError> {
+pub async fn list(
+    posts: &Posts,
+    filter: Filter,
+    part: ListPart,
+) -> Result<Listed<PostSummary>, DbError> {
     let db = by_cost(posts, &filter);
     let load = move |conn: &mut _| lists::load(conn, &filter, part);
     db.snapshot(load).await
 }
 
-/// Searches by words have connections of their own.
+/// What is counted anew for each answer, which costs what is found, has connections of its own.
 fn by_cost(posts: &Posts, filter: &Filter) -> Db {
-    if filter.words.is_some() {
+    if filter.counted().is_none() {
         posts.db.reading_by(Bulkhead::Searches)
     } else {
         posts.db.clone()

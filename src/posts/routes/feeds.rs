@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::lists::{author_and_tag, take_author_and_tag};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use crate::core::cache::entry::{Filled, Parts};
+use crate::core::page::ListPart;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response;
@@ -14,7 +15,7 @@ use crate::posts::Posts;
 use crate::posts::actions::read;
 use crate::posts::feed::json::{self, JsonFeed};
 use crate::posts::feed::{self, Feed, Format};
-use crate::posts::list::{Filter, Part};
+use crate::posts::list::Filter;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -71,7 +72,7 @@ async fn respond(
     format: Format,
 ) -> Result<HttpResponse, Error> {
     let filter = author_and_tag(req.query_string())?;
-    let newest = Part::Below {
+    let newest = ListPart::Below {
         position: None,
         size: feed::SIZE,
     };

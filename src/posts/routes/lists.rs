@@ -8,19 +8,20 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::response_cache::{self, CacheKey, ResponseCache};
-use super::views::{PostsAnswer, PostsPagination, page_example};
+use super::views::{PostsAnswer, page_example};
 use crate::accounts::extract;
 use crate::core::cache::entry::Filled;
 use crate::error::{Code, Error};
 use crate::http::body::Fault;
 use crate::http::endpoint::Operation;
-use crate::http::page::{self, PageRequest, Pagination, query_value};
+use crate::http::page::{LINK_MAX, ListPart, Listed, Pagination, query_value};
 use crate::http::path::parse_id;
 use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::read;
-use crate::posts::list::{Filter, ListedPosts, Part};
+use crate::posts::list::Filter;
 use crate::posts::search::{Query, TooLong};
+use crate::posts::stored::PostSummary;
 use crate::posts::types::{Status, TAG_MAX, Tag};
 
 /// How it is described.
@@ -43,17 +44,7 @@ pub fn operation() -> Operation {
              `size` that are absent, unparsable or below 1 become 1 and 20, a `size` above 100 \
              becomes 100; the answer says which were used. A page past the end is empty.",
     )
-    .pages()
-    .parameter(
-        "before",
-        ParameterIn::Query,
-        "The `next` of an earlier answer; empty for the top. `page` does not count then.",
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .pattern(Some("^([1-9][0-9]{0,17})?$"))
-            .into(),
-        json!("1234"),
-    );
+    .pages();
     take_author_and_tag(operation)
         .parameter(
             "q",
@@ -128,12 +119,8 @@ pub fn author_and_tag(query: &str) -> Result<Filter, Error> {
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     pub filter: Filter,
-    pub part: Part,
+    pub part: ListPart,
 }
-
-/// Bytes of a `Link` header. What is longer is left out: servers in between refuse a
-/// response with long headers, and the body says the same.
-const LINK_MAX: usize = 2048;
 
 /// Whether the query string asks for drafts.
 fn wants_drafts(query: &str) -> Result<bool, Error> {
@@ -161,7 +148,6 @@ const TOO_LONG: Fault = Fault(
     Code::QueryInvalid,
     "has more than 64 words, where each pair of neighbours counts in scripts without spaces",
 );
-const NO_CURSOR: Fault = Fault(Code::QueryInvalid, "is not the next of an earlier answer");
 
 impl ListRequest {
     /// Reads a query string. `drafts_of`: the user who asks for their drafts.
@@ -174,17 +160,7 @@ impl ListRequest {
             let words = Query::parse(&text).map_err(|TooLong| invalid("q", &TOO_LONG))?;
             filter.words = Some(words);
         }
-        let request = PageRequest::of_query(query);
-        let part = match query_value(query, "before") {
-            None => Part::Page(request),
-            Some(cursor) => Part::Below {
-                position: Some(cursor)
-                    .filter(|cursor| !cursor.is_empty())
-                    .map(|cursor| parse_id(&cursor).ok_or_else(|| invalid("before", &NO_CURSOR)))
-                    .transpose()?,
-                size: request.size,
-            },
-        };
+        let part = ListPart::of_query(query)?;
         Ok(Self { filter, part })
     }
 
@@ -214,32 +190,13 @@ impl ListRequest {
     }
 
     /// The part of the list as an answer, and its `Link` header.
-    pub fn answer(&self, listed: ListedPosts) -> (PostsAnswer, Option<String>) {
-        let path = "/post/";
-        let kept = self.parameters();
-        let (pagination, link) = match self.part {
-            Part::Page(request) => {
-                let page = Pagination::new(request, listed.count.unwrap_or(0));
-                let link = kept.map(|kept| page.link(path, &kept));
-                (PostsPagination::of_page(&page, listed.next), link)
-            }
-            Part::Below { size, .. } => {
-                let link = kept.map(|kept| {
-                    let link = |cursor: &str, rel| {
-                        let own = [("before", cursor.to_owned()), ("size", size.to_string())];
-                        page::link(path, &own, &kept, rel)
-                    };
-                    let mut links = vec![link("", "first")];
-                    if let Some(next) = listed.next {
-                        links.push(link(&next.to_string(), "next"));
-                    }
-                    links.join(", ")
-                });
-                (PostsPagination::of_cursor(size, listed.next), link)
-            }
-        };
-        let posts = listed.summaries.into_iter().map(Into::into).collect();
-        let link = link.filter(|link| link.len() <= LINK_MAX);
+    pub fn answer(&self, listed: Listed<PostSummary>) -> (PostsAnswer, Option<String>) {
+        let pagination = Pagination::new(self.part, &listed);
+        let link = self
+            .parameters()
+            .map(|kept| pagination.link("/post/", &kept))
+            .filter(|link| link.len() <= LINK_MAX);
+        let posts = listed.rows.into_iter().map(Into::into).collect();
         (PostsAnswer { posts, pagination }, link)
     }
 }

@@ -13,13 +13,13 @@ use sha2::{Digest, Sha256};
 use crate::core::cache::Cache;
 use crate::core::cache::entry::Filled;
 use crate::core::cache::invalidation::CacheTag;
-use crate::core::page::PageRequest;
+use crate::core::page::{ListPart, PageRequest};
 use crate::error::{Code, Error};
 use crate::http::cached_response;
 use crate::http::middleware::Hit;
 use crate::http::path::parse_id;
 use crate::posts::events::PostState;
-use crate::posts::list::{Filter, Part};
+use crate::posts::list::Filter;
 use crate::posts::search::Query;
 
 /// The finished responses of a process.
@@ -49,8 +49,8 @@ enum Dependency<'a> {
 
 impl CacheKey {
     /// That of a part of a list; `kind` tells lists and feeds apart.
-    pub fn of_list(kind: &str, filter: &Filter, part: Part) -> Self {
-        if let (true, "list", Part::Page(request)) = (filter.is_open(), kind, part) {
+    pub fn of_list(kind: &str, filter: &Filter, part: ListPart) -> Self {
+        if let (true, "list", ListPart::Page(request)) = (filter.is_open(), kind, part) {
             return Self::Page(request);
         }
         let Filter {
@@ -237,8 +237,8 @@ mod tests {
     #[test]
     fn everything_that_is_asked_for_makes_another_key() {
         let words = |text: &str| Some(Query::parse(text).unwrap());
-        let part = Part::Page(PageRequest { page: 1, size: 20 });
-        let below = |position| Part::Below { position, size: 20 };
+        let part = ListPart::Page(PageRequest { page: 1, size: 20 });
+        let below = |position| ListPart::Below { position, size: 20 };
         let open = Filter::default;
         let keys = [
             CacheKey::of_list("list", &open(), part),

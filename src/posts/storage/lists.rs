@@ -12,8 +12,8 @@ use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{Phrase, SearchQuery};
 use crate::core::db::schema::{content, post, post_tag, user};
-use crate::core::page::PageRequest;
-use crate::posts::list::{Filter, List, ListedPosts, Part};
+use crate::core::page::{ListPart, Listed, PageRequest};
+use crate::posts::list::{Filter, List};
 use crate::posts::search::Query;
 use crate::posts::stored::{PostSummary, StoredPost};
 use crate::posts::types::Tag;
@@ -33,11 +33,11 @@ fn is_empty(filter: &Filter, deleted: &[i64]) -> bool {
 }
 
 /// Reads a part of a list. Call it in a snapshot: its queries belong together.
-pub fn load(conn: &mut Conn, filter: &Filter, part: Part) -> QueryResult<ListedPosts> {
+pub fn load(conn: &mut Conn, filter: &Filter, part: ListPart) -> QueryResult<Listed<PostSummary>> {
     let deleted = load_deleted_authors(conn)?;
     match part {
-        Part::Page(request) => load_page(conn, filter, &deleted, request),
-        Part::Below { position, size } => {
+        ListPart::Page(request) => load_page(conn, filter, &deleted, request),
+        ListPart::Below { position, size } => {
             let below = position.unwrap_or(i64::MAX);
             let size = i64::from(size);
             // One more than shown tells whether there is more.
@@ -51,8 +51,8 @@ pub fn load(conn: &mut Conn, filter: &Filter, part: Part) -> QueryResult<ListedP
                 .last()
                 .filter(|_| has_more)
                 .map(|last| last.position);
-            Ok(ListedPosts {
-                summaries,
+            Ok(Listed {
+                rows: summaries,
                 count: None,
                 next,
             })
@@ -142,7 +142,7 @@ fn load_page(
     filter: &Filter,
     deleted: &[i64],
     request: PageRequest,
-) -> QueryResult<ListedPosts> {
+) -> QueryResult<Listed<PostSummary>> {
     let offset = request.offset();
     // How many posts of an author have a tag is not kept.
     let is_counted = |list: &List| deleted.is_empty() || !matches!(list, List::Tag(_));
@@ -168,8 +168,8 @@ fn load_page(
         .last()
         .filter(|_| offset.saturating_add(size) < count)
         .map(|last| last.position);
-    Ok(ListedPosts {
-        summaries,
+    Ok(Listed {
+        rows: summaries,
         count: Some(count),
         next,
     })
