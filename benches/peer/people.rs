@@ -100,7 +100,7 @@ fn log_in(conn: &mut Conn, number: u64) -> Outcome<()> {
             .set(user::role.eq("admin"))
             .execute(conn)?;
         for n in 0..number {
-            let (times, nonce) = ((now, lifetimes), format!("{n:064x}"));
+            let (times, nonce) = ((now, lifetimes), format!("{n:043x}"));
             sessions::open(conn, &keys, insert::BUSY, true, &nonce, &client, times)?;
         }
         QueryResult::Ok(())

@@ -22,6 +22,7 @@ pub mod compression;
 pub mod cpu_pool;
 pub mod db;
 pub mod freshness;
+pub mod gather;
 pub mod mail_address;
 pub mod page;
 pub mod precondition;

@@ -18,14 +18,21 @@ pub mod views;
 
 use std::sync::Arc;
 
+use self::stored::StoredPost;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
-use crate::core::db::Db;
+use crate::core::db::{Db, DbError};
+use crate::core::gather::Gatherer;
 use crate::core::settings::public_url::PublicUrl;
+
+/// Reads posts by their ids for clients. Those who ask at the same time share a query.
+pub type PostReader = Gatherer<i64, Result<Option<StoredPost>, DbError>>;
 
 /// What the room works with.
 pub struct Posts {
     pub db: Db,
+    /// Reads single posts.
+    pub reader: PostReader,
     pub clock: Clock,
     pub bus: Arc<Bus>,
     /// The base of absolute links.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::panic::Location;
 
 use super::dialect::{self, ErrorClass};
+use crate::core::gather::Refused;
 
 /// Where in the code something happened.
 pub type Place = &'static Location<'static>;
@@ -41,6 +42,16 @@ impl DbError {
         Self::new(Failure::new(ErrorClass::Fault, why), Location::caller())
     }
 
+    /// What waited to be done together with others and was not begun.
+    #[track_caller]
+    pub fn refused(refused: Refused) -> Self {
+        let class = match refused {
+            Refused::Busy => ErrorClass::Refused,
+            Refused::Panicked => ErrorClass::Fault,
+        };
+        Self::new(Failure::new(class, refused), Location::caller())
+    }
+
     pub(super) fn new(failure: Failure, place: Place) -> Self {
         let source = failure.source;
         let cause = Cause { source, place };
@@ -54,6 +65,23 @@ impl DbError {
             | ErrorClass::Refused => Self::Unavailable(cause),
             ErrorClass::UnknownOutcome => Self::UnknownOutcome(cause),
             ErrorClass::Fault => Self::Fault(cause),
+        }
+    }
+
+    /// The same for another who waited for the same unit of work.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        let Cause { source, place } = self.cause();
+        let cause = Cause {
+            source: source.to_string().into(),
+            place,
+        };
+        match self {
+            Self::Unique(_) => Self::Unique(cause),
+            Self::ForeignKey(_) => Self::ForeignKey(cause),
+            Self::Unavailable(_) => Self::Unavailable(cause),
+            Self::UnknownOutcome(_) => Self::UnknownOutcome(cause),
+            Self::Fault(_) => Self::Fault(cause),
         }
     }
 

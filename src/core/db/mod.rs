@@ -267,6 +267,42 @@ impl Db {
         })
     }
 
+    /// [`read`](Self::read) on a thread that may block, for requests that share it.
+    #[track_caller]
+    pub fn read_together<T>(
+        &self,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        self.together(Location::caller(), self.reads, |permit| {
+            self.try_read(permit, work)
+        })
+    }
+
+    /// [`write`](Self::write) on a thread that may block, for requests that share it.
+    #[track_caller]
+    pub fn write_together<T>(
+        &self,
+        work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+    ) -> Result<T, DbError> {
+        self.together(Location::caller(), Bulkhead::Writes, |permit| {
+            self.try_write(permit, work)
+        })
+    }
+
+    /// A unit of work with the deadline that each of those has who share it.
+    fn together<T>(
+        &self,
+        place: Place,
+        bulkhead: Bulkhead,
+        run: impl FnOnce(Permit) -> Result<T, Failure>,
+    ) -> Result<T, DbError> {
+        self.inner.units.fetch_add(1, Ordering::Relaxed);
+        let _entered = deadline::enter(deadline::begin(self.inner.time));
+        (self.inner.pools.enter_blocking(bulkhead, MAX_WAIT))
+            .and_then(run)
+            .map_err(|failure| DbError::new(failure, place))
+    }
+
     /// [`snapshot`](Self::snapshot) for threads that may block.
     #[track_caller]
     pub fn snapshot_blocking<T>(

@@ -1,11 +1,14 @@
 //! Reading: a post, a part of a list, the newest posts of a feed.
 
+use std::collections::HashMap;
+
 use crate::core::db::{Bulkhead, Db, DbError};
+use crate::core::gather::{Bounds, Gatherer};
 use crate::core::page::{ListPart, Listed};
 use crate::posts::list::Filter;
 use crate::posts::storage::{lists, posts as rows};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
-use crate::posts::{Posts, feed};
+use crate::posts::{PostReader, Posts, feed};
 
 /// A post that everybody may read.
 pub async fn find_published(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError> {
@@ -24,8 +27,40 @@ pub async fn find_visible(
 }
 
 async fn find(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError> {
-    let find = move |conn: &mut _| rows::find_post(conn, post_id);
-    posts.db.read(find).await
+    (posts.reader.ask(post_id).await).unwrap_or_else(|refused| Err(DbError::refused(refused)))
+}
+
+/// Posts that a query reads at most, of a megabyte each at worst.
+const AT_ONCE: usize = 32;
+
+/// A reader with at most so many connections at once.
+pub fn post_reader(db: &Db, connections: usize) -> PostReader {
+    let bounds = Bounds {
+        runs: connections,
+        jobs: AT_ONCE,
+        weight: usize::MAX,
+        queue: QUEUE,
+    };
+    let db = db.clone();
+    Gatherer::new("posts-read", bounds, |_| 1, move |ids| read_all(&db, &ids))
+}
+
+/// Requests that wait for their query to begin.
+const QUEUE: usize = 1024;
+
+fn read_all(db: &Db, ids: &[i64]) -> Vec<Result<Option<StoredPost>, DbError>> {
+    if let [id] = *ids {
+        return vec![db.read_together(&|conn| rows::find_post(conn, id))];
+    }
+    match db.read_together(&|conn| rows::find_posts(conn, ids)) {
+        Ok(found) => {
+            let found: HashMap<i64, StoredPost> =
+                (found.into_iter().map(|post| (post.summary.post_id, post))).collect();
+            // Two may ask for one post.
+            ids.iter().map(|id| Ok(found.get(id).cloned())).collect()
+        }
+        Err(error) => ids.iter().map(|_| Err(error.share())).collect(),
+    }
 }
 
 /// A part of a list, with its count as of the same moment.

@@ -284,6 +284,17 @@ pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost
         .optional()
 }
 
+/// The same of several posts, in any order: those that are there.
+pub fn find_posts(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<Vec<StoredPost>> {
+    post::table
+        .inner_join(content::table)
+        .left_join(user::table)
+        .filter(dialect::any_of(post::post_id, post_ids))
+        .filter(user::role.ne(DELETED))
+        .select((summary_columns!(), content::body))
+        .load(conn)
+}
+
 /// Makes what tags and the search find of a post anew. Also of one whose author was deleted:
 /// until it is deleted too, all that belongs to it agrees. `prepared`: the post as it was, and
 /// its words, which hold if it has not changed since.

@@ -5,6 +5,7 @@ use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::QueryResult;
 
+mod any_of;
 mod batch;
 pub(super) mod errors;
 mod full_text;
@@ -13,6 +14,7 @@ mod migration_lock;
 
 use super::connection::Conn;
 use super::schema::{idempotency, job, message_budget, post, post_unindexed, user};
+pub use any_of::{AnyOf, any_of};
 pub use batch::Batch;
 pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
