@@ -37,6 +37,7 @@ use crate::notify::Notifier;
 use crate::openapi;
 use crate::posts::Posts;
 use crate::posts::actions::EXPIRED_KEYS;
+use crate::posts::actions::publish::publisher;
 use crate::posts::actions::read::post_reader;
 use crate::posts::events::{AnythingChanged, PostChanged};
 use crate::posts::routes::response_cache::{self, ResponseCache};
@@ -132,6 +133,7 @@ impl AppState {
         let posts = Data::new(Posts {
             db: db.clone(),
             reader: post_reader(&db, settings.db_pool as usize),
+            publisher: publisher(&db, &bus, settings.db_pool as usize),
             clock: clock.clone(),
             bus: Arc::clone(&bus),
             public_url: public_url.clone(),

@@ -8,6 +8,7 @@ use inkpot::accounts::storage::users;
 use inkpot::accounts::types::{Email, Name, NewUser};
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{post, user};
+use inkpot::posts::publication::Publish;
 use inkpot::posts::search;
 use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::{NewPost, Status, Tag, Title};
@@ -65,8 +66,7 @@ pub fn authors(conn: &mut Conn, number: u64) -> Outcome<()> {
 
 /// A post that is ready to be inserted.
 pub struct Row {
-    author_id: i64,
-    new: NewPost,
+    request: Publish,
     words: String,
     date: NaiveDateTime,
 }
@@ -96,9 +96,12 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
         tags,
     };
     Ok(Row {
-        author_id,
         words: search::words_of(&new.title.0, &new.content),
-        new,
+        request: Publish {
+            author_id,
+            post: new,
+            key: None,
+        },
         date: date(i64::try_from(number)?),
     })
 }
@@ -107,14 +110,13 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
 pub fn posts(conn: &mut Conn, rows: &[Row]) -> Outcome<()> {
     conn.transaction(|conn| {
         for Row {
-            author_id,
-            new,
+            request,
             words,
             date,
         } in rows
         {
             // Without its author the post would be missed, silently.
-            store::insert_post(conn, *author_id, new, words, *date)?
+            store::insert_post(conn, request, words, *date)?
                 .ok_or(diesel::result::Error::NotFound)?;
         }
         QueryResult::Ok(())

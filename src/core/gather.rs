@@ -148,6 +148,11 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
         done.await.map_err(|_| Refused::Panicked)
     }
 
+    /// How many jobs wait for a run.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().waiting.len()
+    }
+
     /// Puts a job into the queue. Gives its number, and whether a run begins for it.
     fn push(&self, job: J, result: oneshot::Sender<R>) -> Result<(u64, bool), Refused> {
         let mut state = self.shared.lock();
@@ -327,7 +332,7 @@ mod tests {
 
     /// Until so many jobs wait.
     async fn until_waiting(held: &Held, number: usize) {
-        while held.gatherer.shared.lock().waiting.len() != number {
+        while held.gatherer.waiting() != number {
             tokio::task::yield_now().await;
         }
     }

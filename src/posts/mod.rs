@@ -1,7 +1,7 @@
 //! The posts room: publishing, reading, listing, searching and feeds.
 //!
 //! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
-//! [`list`] (filters and pages), [`search`] (the words of texts and queries), [`feed`],
+//! [`publication`] (a request to publish), [`list`] (filters and pages), [`search`] (the words of texts and queries), [`feed`],
 //! [`views`] (JSON), [`events`] (what the bus is told). On them stand [`storage`] (rows),
 //! [`actions`] (one function a unit of work) and [`routes`] (HTTP).
 
@@ -9,6 +9,7 @@ pub mod actions;
 pub mod events;
 pub mod feed;
 pub mod list;
+pub mod publication;
 pub mod routes;
 pub mod search;
 pub mod storage;
@@ -18,6 +19,7 @@ pub mod views;
 
 use std::sync::Arc;
 
+use self::publication::Publisher;
 use self::stored::StoredPost;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
@@ -33,6 +35,8 @@ pub struct Posts {
     pub db: Db,
     /// Reads single posts.
     pub reader: PostReader,
+    /// Inserts posts.
+    pub publisher: Publisher,
     pub clock: Clock,
     pub bus: Arc<Bus>,
     /// The base of absolute links.

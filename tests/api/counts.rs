@@ -7,6 +7,7 @@ use inkpot::core::db::schema::{content, post, post_tag};
 use inkpot::core::db::{Conn, DatabaseUrl, connection};
 use inkpot::posts::actions;
 use inkpot::posts::actions::check::Report;
+use inkpot::posts::publication::Publish;
 use inkpot::posts::storage::check;
 use inkpot::posts::storage::check::{tags, words};
 use inkpot::posts::storage::counts::Block;
@@ -32,11 +33,15 @@ fn publishers_do_not_queue_behind_one_row() {
         return;
     };
     let url = DatabaseUrl::parse(&database.url()).unwrap();
-    let new = NewPost {
-        title: Title("x".to_owned()),
-        content: "y".to_owned(),
-        status: Status::Published,
-        tags: vec![Tag("t".to_owned())],
+    let request = Publish {
+        author_id: 1,
+        post: NewPost {
+            title: Title("x".to_owned()),
+            content: "y".to_owned(),
+            status: Status::Published,
+            tags: vec![Tag("t".to_owned())],
+        },
+        key: None,
     };
     database.with(move |conn| {
         let now = chrono::Utc::now().naive_utc();
@@ -45,7 +50,7 @@ fn publishers_do_not_queue_behind_one_row() {
              mobile_verified, created, updated) VALUES ('u', 'u', 'u', '', 'user', 1, 0, 0, NOW(), NOW())",
         )
         .unwrap();
-        let publish = |conn: &mut Conn| store::insert_post(conn, 1, &new, "aay", now).unwrap().unwrap();
+        let publish = |conn: &mut Conn| store::insert_post(conn, &request, "aay", now).unwrap().unwrap();
         let slot = |conn: &mut Conn| -> i64 {
             let sql = "SELECT CAST(slot AS SIGNED) AS number FROM post_count WHERE list = 'a' AND level = 0";
             let Conn::Mysql(conn) = conn else { panic!() };

@@ -19,6 +19,7 @@ use inkpot::core::settings::Lifetimes;
 use inkpot::jobs::storage::{admin, queue};
 use inkpot::jobs::types::{Disposition, Settled};
 use inkpot::jobs::{JobStatus, Queue};
+use inkpot::posts::publication::Publish;
 use inkpot::posts::storage::{check, idempotency, posts as store};
 use inkpot::posts::types::{IdempotencyKey, NewPost, Status, Tag, Title};
 
@@ -261,7 +262,12 @@ fn of_posts() -> Vec<(&'static str, Work)> {
                 status: Status::Published,
                 tags: vec![Tag("all".to_owned()), Tag("even".to_owned())],
             };
-            let post = store::insert_post(conn, 2, &new, "aay", now)
+            let request = Publish {
+                author_id: 2,
+                post: new,
+                key: None,
+            };
+            let post = store::insert_post(conn, &request, "aay", now)
                 .unwrap()
                 .unwrap();
             let before = store::lock_post(conn, post.post_id).unwrap().unwrap();

@@ -63,6 +63,7 @@ mod slow_clients;
 mod spellings;
 mod stood_still;
 mod text;
+mod together;
 mod tokens;
 mod upgrades;
 mod validation;

@@ -33,6 +33,7 @@ pub enum DbError {
 pub struct Cause {
     source: Box<dyn Error + Send + Sync>,
     place: Place,
+    class: ErrorClass,
 }
 
 impl DbError {
@@ -54,8 +55,13 @@ impl DbError {
 
     pub(super) fn new(failure: Failure, place: Place) -> Self {
         let source = failure.source;
-        let cause = Cause { source, place };
-        match failure.class {
+        let class = failure.class;
+        let cause = Cause {
+            source,
+            place,
+            class,
+        };
+        match class {
             ErrorClass::Unique => Self::Unique(cause),
             ErrorClass::ForeignKey => Self::ForeignKey(cause),
             ErrorClass::Conflict
@@ -71,10 +77,15 @@ impl DbError {
     /// The same for another who waited for the same unit of work.
     #[must_use]
     pub fn share(&self) -> Self {
-        let Cause { source, place } = self.cause();
+        let Cause {
+            source,
+            place,
+            class,
+        } = self.cause();
         let cause = Cause {
             source: source.to_string().into(),
             place,
+            class: *class,
         };
         match self {
             Self::Unique(_) => Self::Unique(cause),
@@ -82,6 +93,21 @@ impl DbError {
             Self::Unavailable(_) => Self::Unavailable(cause),
             Self::UnknownOutcome(_) => Self::UnknownOutcome(cause),
             Self::Fault(_) => Self::Fault(cause),
+        }
+    }
+
+    /// Whether a part of a unit of work may be to blame, and the rest possible without it.
+    pub fn may_be_one_of_several(&self) -> bool {
+        match self.cause().class {
+            ErrorClass::Unique
+            | ErrorClass::ForeignKey
+            | ErrorClass::Conflict
+            | ErrorClass::LockTimeout
+            | ErrorClass::Fault => true,
+            ErrorClass::TimeLimit
+            | ErrorClass::Lost
+            | ErrorClass::Refused
+            | ErrorClass::UnknownOutcome => false,
         }
     }
 

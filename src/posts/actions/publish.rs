@@ -1,30 +1,24 @@
 //! Publishing: an author makes a post.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::NaiveDateTime;
 use diesel::result::{Error as QueryError, QueryResult};
 
 use super::prepare;
 use crate::core::bus::Bus;
-use crate::core::db::{Conn, DbError};
-use crate::posts::search::Scope;
-use crate::posts::storage::idempotency::{self, KeyState};
+use crate::core::db::{Conn, DatabaseUrl, Db, DbError};
+use crate::core::gather::{Bounds, Gatherer};
+use crate::posts::publication::{Inserted, Prepared, Publish, Publisher};
+use crate::posts::search::{self, Scope};
+use crate::posts::storage::idempotency::{self, Completed, KeyState};
+use crate::posts::storage::insert_many;
 use crate::posts::storage::posts::insert_post;
 use crate::posts::stored::{PostSummary, StoredPost};
-use crate::posts::types::{IdempotencyKey, NewPost, Status};
+use crate::posts::types::Status;
 use crate::posts::views::PublishedResponse;
-use crate::posts::{Posts, events, search};
-
-/// A request to publish, or to draft.
-#[derive(Clone, Debug)]
-pub struct Publish {
-    pub author_id: i64,
-    pub post: NewPost,
-    /// The same request with the same key publishes once.
-    pub key: Option<IdempotencyKey>,
-}
+use crate::posts::{Posts, events};
 
 /// What came of it.
 #[derive(Debug)]
@@ -39,113 +33,202 @@ pub enum Published {
     KeyInUse,
 }
 
-/// What came of the transaction.
-enum Inserted {
-    /// Without a key: the response is rendered when the transaction is over.
-    Plain(PostSummary),
-    /// With a key: the response is stored with the post.
-    WithKey(PostSummary, PublishedResponse),
-    /// By an earlier request.
-    Before(PublishedResponse),
-    NoAuthor,
-    KeyReused,
-    KeyInUse,
-}
-
 /// Publishes or drafts a post.
 ///
-/// The response is rendered here and not by the caller: it is stored in the transaction
+/// The response is rendered here and not by the caller: with a key it is stored in the transaction
 /// that inserts the post, so that a repeated request is answered byte for byte.
 pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbError> {
     let now = posts.clock.now();
-    let request = Arc::new(request);
-    let words = words_of(&request).await?;
-    let hash = (request.key.as_ref()).map(|_| idempotency::request_hash(&request.post));
-    let (ours, bus) = (Arc::clone(&request), Arc::clone(&posts.bus));
-    let claims = request.key.is_some();
-    // Whether it is the key that a unique index refuses, or something behind it.
-    let claiming = Arc::new(AtomicBool::new(claims));
-    let is_claiming = Arc::clone(&claiming);
-    let work = move |conn: &mut Conn| {
-        is_claiming.store(claims, Ordering::Relaxed);
-        let hash = hash.as_deref().unwrap_or("");
-        insert(conn, &ours, hash, &words, now, &is_claiming)
-    };
-    let settle = move |done: &Result<Inserted, DbError>| announce(&bus, done);
-    Ok(match posts.db.write_then(work, settle).await {
-        Ok(Inserted::Plain(summary)) => {
-            let text = request.post.content.clone();
+    let size = request.post.content.len();
+    let prepared = Arc::new(prepare(size, move || prepare_request(request, now)).await?);
+    let inserted = (posts.publisher.ask(Arc::clone(&prepared)).await)
+        .unwrap_or_else(|refused| Err(DbError::refused(refused)))?;
+    Ok(match inserted {
+        Inserted::Plain(summary) => {
+            let text = prepared.request.post.content.clone();
             let response = PublishedResponse::render(StoredPost { summary, text })
                 .map_err(|error| DbError::fault(error))?;
             Published::Done(response)
         }
-        Ok(Inserted::WithKey(_, response) | Inserted::Before(response)) => {
-            Published::Done(response)
-        }
-        Ok(Inserted::KeyReused) => Published::KeyReused,
-        Ok(Inserted::KeyInUse) => Published::KeyInUse,
-        // Of two that found the key free one was a moment earlier.
-        Err(DbError::Unique(_)) if claiming.load(Ordering::Relaxed) => Published::KeyInUse,
-        // The author was deleted between the look and the insert.
-        Ok(Inserted::NoAuthor) | Err(DbError::ForeignKey(_)) => Published::NoAuthor,
-        Err(error) => return Err(error),
+        Inserted::WithKey(_, response) | Inserted::Before(response) => Published::Done(response),
+        Inserted::NoAuthor => Published::NoAuthor,
+        Inserted::KeyReused => Published::KeyReused,
+        Inserted::KeyInUse => Published::KeyInUse,
     })
 }
 
-fn insert(
-    conn: &mut Conn,
-    request: &Publish,
-    request_hash: &str,
-    words: &str,
-    now: NaiveDateTime,
-    claiming: &AtomicBool,
-) -> QueryResult<Inserted> {
-    let (author, post) = (request.author_id, &request.post);
+/// Makes what can be made before the transaction: on SQLite all who write wait for that.
+fn prepare_request(request: Publish, now: NaiveDateTime) -> Prepared {
+    let Publish {
+        author_id,
+        post,
+        key,
+    } = &request;
+    let scope = Scope::of(post.status == Status::Published, *author_id);
+    let words = search::words_of(&post.title.0, &post.content);
+    let words = scope.spell(&words).into_owned();
+    let request_hash = (key.as_ref())
+        .map(|_| idempotency::request_hash(post))
+        .unwrap_or_default();
+    Prepared {
+        request,
+        words,
+        request_hash,
+        now,
+    }
+}
+
+/// Posts that a transaction inserts at most.
+const AT_ONCE: usize = 32;
+/// Bytes of contents and words that it inserts at most; a post that is larger is alone.
+const BYTES_AT_ONCE: usize = 256 * 1024;
+/// Requests that wait for their transaction to begin.
+const QUEUE: usize = 1024;
+
+/// One that inserts posts by at most so many connections at once.
+pub fn publisher(db: &Db, bus: &Arc<Bus>, connections: usize) -> Publisher {
+    let bounds = Bounds {
+        runs: match db.url() {
+            // There is one writer at a time.
+            DatabaseUrl::Sqlite(_) => 1,
+            DatabaseUrl::Mysql(_) => connections,
+        },
+        jobs: AT_ONCE,
+        weight: BYTES_AT_ONCE,
+        queue: QUEUE,
+    };
+    let weight = |job: &Arc<Prepared>| job.request.post.content.len() + job.words.len();
+    let (db, bus) = (db.clone(), Arc::clone(bus));
+    Gatherer::new("publish", bounds, weight, move |jobs: Vec<_>| {
+        insert_all(&db, &bus, &jobs)
+    })
+}
+
+/// Inserts posts and tells of it, on the thread that committed, before anybody is answered.
+fn insert_all(db: &Db, bus: &Bus, jobs: &[Arc<Prepared>]) -> Vec<Result<Inserted, DbError>> {
+    if let [job] = jobs {
+        return vec![insert_alone(db, bus, job)];
+    }
+    match db.write_together(&|conn| insert_together(conn, jobs)) {
+        Ok(inserted) => {
+            announce(bus, &inserted);
+            inserted.into_iter().map(Ok).collect()
+        }
+        // One of them cannot be done, or waits for a lock. What of, is seen when each is alone.
+        Err(error) if error.may_be_one_of_several() => {
+            (jobs.iter().map(|job| insert_alone(db, bus, job))).collect()
+        }
+        Err(error) => {
+            events::write_failed(bus, &error);
+            jobs.iter().map(|_| Err(error.share())).collect()
+        }
+    }
+}
+
+fn insert_alone(db: &Db, bus: &Bus, job: &Prepared) -> Result<Inserted, DbError> {
+    let has_key = job.request.key.is_some();
+    // Whether it is the key that a unique index refuses, or something behind it.
+    let claiming = Cell::new(has_key);
+    let work = |conn: &mut Conn| {
+        claiming.set(has_key);
+        insert(conn, job, &claiming)
+    };
+    match db.write_together(&work) {
+        Ok(inserted) => {
+            announce(bus, std::slice::from_ref(&inserted));
+            Ok(inserted)
+        }
+        // Of two that found the key free one was a moment earlier.
+        Err(DbError::Unique(_)) if claiming.get() => Ok(Inserted::KeyInUse),
+        // The author was deleted between the look and the insert.
+        Err(DbError::ForeignKey(_)) => Ok(Inserted::NoAuthor),
+        Err(error) => {
+            events::write_failed(bus, &error);
+            Err(error)
+        }
+    }
+}
+
+fn insert(conn: &mut Conn, job: &Prepared, claiming: &Cell<bool>) -> QueryResult<Inserted> {
+    let Prepared {
+        request,
+        words,
+        request_hash,
+        now,
+    } = job;
     let Some(key) = &request.key else {
-        let inserted = insert_post(conn, author, post, words, now)?;
+        let inserted = insert_post(conn, request, words, *now)?;
         return Ok(inserted.map_or(Inserted::NoAuthor, Inserted::Plain));
     };
-    match idempotency::claim(conn, author, key, request_hash, now)? {
-        KeyState::Claimed => claiming.store(false, Ordering::Relaxed),
+    let author = request.author_id;
+    match idempotency::claim(conn, author, key, request_hash, *now)? {
+        KeyState::Claimed => claiming.set(false),
         KeyState::Completed(response) => return Ok(Inserted::Before(response)),
         KeyState::Reused => return Ok(Inserted::KeyReused),
         KeyState::InProgress => return Ok(Inserted::KeyInUse),
     }
-    let Some(summary) = insert_post(conn, author, post, words, now)? else {
+    let Some(summary) = insert_post(conn, request, words, *now)? else {
         idempotency::release(conn, author, key)?;
         return Ok(Inserted::NoAuthor);
     };
-    let stored = StoredPost {
-        summary: summary.clone(),
-        text: post.content.clone(),
-    };
-    let response = PublishedResponse::render(stored)
-        .map_err(|error| QueryError::SerializationError(Box::new(error)))?;
+    let response = render(&summary, job)?;
     idempotency::complete(conn, author, key, &response)?;
     Ok(Inserted::WithKey(summary, response))
 }
 
-fn announce(bus: &Bus, done: &Result<Inserted, DbError>) {
-    match done {
-        Ok(Inserted::Plain(post) | Inserted::WithKey(post, _)) => {
-            events::post_changed(bus, &[post]);
-        }
-        Ok(_) => {}
-        Err(error) => events::write_failed(bus, error),
+fn insert_together(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<Vec<Inserted>> {
+    if let Conn::Sqlite(_) = conn {
+        // A statement costs no round trip. What is shared is the commit.
+        let claiming = Cell::new(false);
+        return (jobs.iter().map(|job| insert(conn, job, &claiming))).collect();
     }
+    let summaries = insert_many::insert_posts(conn, jobs)?;
+    let mut inserted = Vec::new();
+    for (job, summary) in jobs.iter().zip(summaries) {
+        inserted.push(match summary {
+            None => Inserted::NoAuthor,
+            Some(summary) if job.request.key.is_none() => Inserted::Plain(summary),
+            Some(summary) => {
+                let response = render(&summary, job)?;
+                Inserted::WithKey(summary, response)
+            }
+        });
+    }
+    let completed: Vec<_> = (jobs.iter().zip(&inserted))
+        .filter_map(|(job, inserted)| match (&job.request.key, inserted) {
+            (Some(key), Inserted::WithKey(_, response)) => Some(Completed {
+                user_id: job.request.author_id,
+                key,
+                request_hash: &job.request_hash,
+                response,
+                now: job.now,
+            }),
+            _ => None,
+        })
+        .collect();
+    idempotency::insert_completed(conn, &completed)?;
+    Ok(inserted)
 }
 
-/// The words of a post, before its transaction: on SQLite all who write wait for that.
-async fn words_of(request: &Arc<Publish>) -> Result<String, DbError> {
-    let size = request.post.content.len();
-    let request = Arc::clone(request);
-    prepare(size, move || {
-        let Publish {
-            author_id, post, ..
-        } = &*request;
-        let scope = Scope::of(post.status == Status::Published, *author_id);
-        let words = search::words_of(&post.title.0, &post.content);
-        scope.spell(&words).into_owned()
-    })
-    .await
+/// The response of a post with a key, which is stored with it.
+fn render(summary: &PostSummary, job: &Prepared) -> QueryResult<PublishedResponse> {
+    let stored = StoredPost {
+        summary: summary.clone(),
+        text: job.request.post.content.clone(),
+    };
+    PublishedResponse::render(stored)
+        .map_err(|error| QueryError::SerializationError(Box::new(error)))
+}
+
+fn announce(bus: &Bus, inserted: &[Inserted]) {
+    let new: Vec<&PostSummary> = inserted
+        .iter()
+        .filter_map(|one| match one {
+            Inserted::Plain(post) | Inserted::WithKey(post, _) => Some(post),
+            _ => None,
+        })
+        .collect();
+    if !new.is_empty() {
+        events::post_changed(bus, &new);
+    }
 }

@@ -8,8 +8,9 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::core::db::Conn;
+use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::idempotency;
-use crate::core::db::{Conn, dialect};
 use crate::posts::types::{IdempotencyKey, NewPost, Status};
 use crate::posts::views::PublishedResponse;
 
@@ -125,6 +126,49 @@ pub fn complete(
         ))
         .execute(conn)
         .map(drop)
+}
+
+/// A key that nobody has used, with its request's fingerprint and its response.
+pub struct Completed<'k> {
+    pub user_id: i64,
+    pub key: &'k IdempotencyKey,
+    pub request_hash: &'k str,
+    pub response: &'k PublishedResponse,
+    pub now: NaiveDateTime,
+}
+
+/// Stores keys with their responses. One that was used is a violation of the unique index.
+pub fn insert_completed(conn: &mut Conn, rows: &[Completed<'_>]) -> QueryResult<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut batch = Batch::new(conn);
+    let mut values = Vec::new();
+    for row in rows {
+        let Completed {
+            user_id,
+            key,
+            request_hash,
+            response,
+            now,
+        } = row;
+        let packed = zstd::bulk::compress(&response.body, ZSTD_LEVEL).map_err(fault)?;
+        values.push(format!(
+            "({user_id}, {}, {}, {}, {}, {}, {})",
+            batch.text(&key.0),
+            batch.text(request_hash),
+            response.post_id,
+            batch.text(&response.etag),
+            Batch::bytes(&packed),
+            batch.time(*now),
+        ));
+    }
+    batch.push(format!(
+        "INSERT INTO idempotency (user_id, idempotency_key, request_hash, post_id, etag, answer, \
+         created) VALUES {}",
+        values.join(", ")
+    ));
+    batch.run(conn)
 }
 
 /// Gives back a key that this transaction claimed.

@@ -3,5 +3,6 @@
 pub mod check;
 pub mod counts;
 pub mod idempotency;
+pub mod insert_many;
 pub mod lists;
 pub mod posts;

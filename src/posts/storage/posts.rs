@@ -10,12 +10,13 @@ use diesel::prelude::*;
 use super::counts::Additions;
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
-use crate::core::db::dialect::{self, Batch};
+use crate::core::db::dialect::{self, Batch, TagRow};
 use crate::core::db::schema::{content, post, user};
 use crate::posts::list::List;
+use crate::posts::publication::Publish;
 use crate::posts::search;
 use crate::posts::stored::{PostSummary, StoredPost, join_tags, split_tags};
-use crate::posts::types::{NewPost, Status};
+use crate::posts::types::Status;
 
 /// The columns of a [`PostSummary`], in its order, from `post` and `user` in a left join:
 /// one whose order of tables no database turns round.
@@ -40,13 +41,12 @@ pub(super) use summary_columns;
 /// author is not there (any more) or not active; nothing is kept then.
 pub fn insert_post(
     conn: &mut Conn,
-    author_id: i64,
-    new: &NewPost,
+    request: &Publish,
     words: &str,
     now: NaiveDateTime,
 ) -> QueryResult<Option<PostSummary>> {
     let author: Option<String> = user::table
-        .find(author_id)
+        .find(request.author_id)
         .filter(user::is_active.eq(true))
         .select(user::name)
         .first(conn)
@@ -54,23 +54,13 @@ pub fn insert_post(
     let Some(author) = author else {
         return Ok(None);
     };
-    let mut post = PostSummary {
-        post_id: 0,
-        author_id,
-        title: new.title.0.clone(),
-        date: now,
-        updated: now,
-        published: new.status == Status::Published,
-        position: 0,
-        tags: join_tags(&new.tags),
-        author,
-    };
+    let mut post = summary_of(request, author, now);
     post.post_id = insert_row(conn, &post)?;
     post.position = post.post_id;
     diesel::insert_into(content::table)
         .values((
             content::post_id.eq(post.post_id),
-            content::body.eq(&new.content),
+            content::body.eq(&request.post.content),
         ))
         .execute(conn)?;
     dialect::insert_words(conn, post.position, words)?;
@@ -80,6 +70,22 @@ pub fn insert_post(
     enlist(&post, &mut batch);
     batch.run(conn)?;
     Ok(Some(post))
+}
+
+/// A new post, whose id and position are not known yet.
+pub(super) fn summary_of(request: &Publish, author: String, now: NaiveDateTime) -> PostSummary {
+    let new = &request.post;
+    PostSummary {
+        post_id: 0,
+        author_id: request.author_id,
+        title: new.title.0.clone(),
+        date: now,
+        updated: now,
+        published: new.status == Status::Published,
+        position: 0,
+        tags: join_tags(&new.tags),
+        author,
+    }
 }
 
 /// Inserts the row itself and gives its id, which is new in all of history.
@@ -138,19 +144,33 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
 
 /// Puts a post into its lists.
 fn enlist(post: &PostSummary, batch: &mut Batch) {
-    let tags: Vec<&str> = post.tags();
-    batch.insert_tags(
-        &tags,
-        post.published,
-        post.position,
-        post.post_id,
-        post.author_id,
-    );
-    let mut additions = Additions::default();
+    let (mut tags, mut additions) = (Vec::new(), Additions::default());
+    add_to_lists(post, &mut tags, &mut additions);
+    batch.insert_tags(&tags);
+    additions.write(batch);
+}
+
+/// The rows that put a post into its lists.
+pub(super) fn add_to_lists<'p>(
+    post: &'p PostSummary,
+    tags: &mut Vec<TagRow<'p>>,
+    additions: &mut Additions,
+) {
+    tags.extend(tag_rows(post));
     for list in List::of_post(post) {
         additions.add(&list, post.position, 1);
     }
-    additions.write(batch);
+}
+
+/// A row for each tag of a post.
+fn tag_rows(post: &PostSummary) -> impl Iterator<Item = TagRow<'_>> {
+    post.tags().into_iter().map(|tag| TagRow {
+        tag,
+        published: post.published,
+        place: post.position,
+        post_id: post.post_id,
+        author_id: post.author_id,
+    })
 }
 
 /// Holds a post against change until the transaction ends; `None` when there is none, or
@@ -214,8 +234,7 @@ fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -
         batch.delete_tags(&after.tags(), after.published, after.position);
     }
     batch.delete_tags(&tags, before.published, before.position);
-    let (id, author) = (after.post_id, after.author_id);
-    batch.insert_tags(&after.tags(), after.published, after.position, id, author);
+    batch.insert_tags(&tag_rows(after).collect::<Vec<_>>());
     let mut additions = Additions::default();
     for list in List::of_post(before) {
         additions.add(&list, before.position, -1);
@@ -319,9 +338,8 @@ pub fn index_again(
     let summary = &post.summary;
     dialect::delete_words(conn, &[summary.position])?;
     dialect::insert_words(conn, summary.position, &words)?;
-    let (tags, author) = (summary.tags(), summary.author_id);
     let mut batch = Batch::new(conn);
-    batch.delete_tags(&tags, summary.published, summary.position);
-    batch.insert_tags(&tags, summary.published, summary.position, post_id, author);
+    batch.delete_tags(&summary.tags(), summary.published, summary.position);
+    batch.insert_tags(&tag_rows(summary).collect::<Vec<_>>());
     batch.run(conn)
 }

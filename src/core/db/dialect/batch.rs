@@ -4,8 +4,7 @@
 //! The database gets the statements one by one: several in one packet are applied wrongly
 //! by a Galera cluster when it repeats a transaction that had a conflict.
 
-use std::fmt::Write as _;
-
+use chrono::NaiveDateTime;
 use diesel::connection::SimpleConnection;
 use diesel::result::QueryResult;
 
@@ -16,6 +15,18 @@ use crate::core::db::connection::Conn;
 const COUNT_SLOTS: u32 = 8;
 /// Rows of one `INSERT`, which keeps a statement well below the packet limit.
 const ROWS_PER_INSERT: usize = 500;
+/// Of hexadecimal numbers.
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// A row of `post_tag`.
+#[derive(Clone, Copy, Debug)]
+pub struct TagRow<'a> {
+    pub tag: &'a str,
+    pub published: bool,
+    pub place: i64,
+    pub post_id: i64,
+    pub author_id: i64,
+}
 
 /// Statements that belong together.
 pub struct Batch {
@@ -44,17 +55,24 @@ impl Batch {
 
     /// A text as a literal. In hexadecimal: there is nothing in it to escape.
     pub fn text(&self, text: &str) -> String {
-        let mut literal = String::with_capacity(text.len() * 2 + 16);
-        literal.push_str(if self.is_mysql {
-            "_utf8mb4 x'"
+        let bytes = Self::bytes(text.as_bytes());
+        if self.is_mysql {
+            format!("_utf8mb4 {bytes}")
         } else {
-            "CAST(x'"
-        });
-        for byte in text.bytes() {
-            // Writing to a String cannot fail.
-            let _ = write!(literal, "{byte:02x}");
+            format!("CAST({bytes} AS TEXT)")
         }
-        literal.push_str(if self.is_mysql { "'" } else { "' AS TEXT)" });
+    }
+
+    /// Bytes as a literal.
+    pub fn bytes(bytes: &[u8]) -> String {
+        let mut literal = String::with_capacity(bytes.len() * 2 + 3);
+        literal.push_str("x'");
+        for byte in bytes {
+            for digit in [byte >> 4, byte & 15] {
+                literal.push(char::from(DIGITS[usize::from(digit)]));
+            }
+        }
+        literal.push('\'');
         literal
     }
 
@@ -84,30 +102,37 @@ impl Batch {
         }
     }
 
-    /// Lists a post under its tags.
-    pub fn insert_tags(
-        &mut self,
-        tags: &[&str],
-        published: bool,
-        place: i64,
-        post_id: i64,
-        author_id: i64,
-    ) {
-        if tags.is_empty() {
-            return;
+    /// A time as a literal, to the microsecond, as the columns have it.
+    pub fn time(&self, time: NaiveDateTime) -> String {
+        if self.is_mysql {
+            time.format("'%Y-%m-%d %H:%M:%S%.6f'").to_string()
+        } else {
+            time.format("'%Y-%m-%dT%H:%M:%S%.6f'").to_string()
         }
-        let published = u8::from(published);
-        let values: Vec<String> = tags
-            .iter()
-            .map(|tag| {
-                let tag = self.text(tag);
-                format!("({tag}, {published}, {place}, {post_id}, {author_id})")
-            })
-            .collect();
-        self.push(format!(
-            "INSERT INTO post_tag (tag, published, place, post_id, author_id) VALUES {}",
-            values.join(", ")
-        ));
+    }
+
+    /// Lists posts under their tags.
+    pub fn insert_tags(&mut self, rows: &[TagRow<'_>]) {
+        for rows in rows.chunks(ROWS_PER_INSERT) {
+            let values: Vec<String> = rows
+                .iter()
+                .map(|row| {
+                    let TagRow {
+                        tag,
+                        published,
+                        place,
+                        post_id,
+                        author_id,
+                    } = row;
+                    let (tag, published) = (self.text(tag), u8::from(*published));
+                    format!("({tag}, {published}, {place}, {post_id}, {author_id})")
+                })
+                .collect();
+            self.push(format!(
+                "INSERT INTO post_tag (tag, published, place, post_id, author_id) VALUES {}",
+                values.join(", ")
+            ));
+        }
     }
 
     /// Takes a post off the lists of its tags.

@@ -15,7 +15,7 @@ mod migration_lock;
 use super::connection::Conn;
 use super::schema::{idempotency, job, message_budget, post, post_unindexed, user};
 pub use any_of::{AnyOf, any_of};
-pub use batch::Batch;
+pub use batch::{Batch, TagRow};
 pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
 pub use letters::lower;
@@ -31,6 +31,15 @@ pub fn last_insert(conn: &mut Conn) -> QueryResult<i64> {
         Conn::Sqlite(c) => diesel::select(last_insert_rowid()).get_result(c),
         Conn::Mysql(c) => diesel::select(last_insert_id()).get_result(c),
     }
+}
+
+/// The first of very many positions that no row has, below zero: for rows whose own are their ids,
+/// which are not known yet. Nobody else sees them.
+pub fn provisional_positions() -> QueryResult<i64> {
+    let random = getrandom::u64()
+        .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
+    // 2^31 positions each for 2^31 transactions.
+    Ok(i64::MIN + (i64::from(random as u32 >> 1) << 31))
 }
 
 /// Begins a transaction that will write. SQLite: `IMMEDIATE`, so that the lock is
