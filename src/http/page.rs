@@ -100,16 +100,16 @@ impl Extract for UncountedPart {
     }
 }
 
-/// Where in the whole list this part is. By page it has all members, by cursor only `size`
-/// and `next`.
+/// Where in the whole list this part is. By cursor it has only `size` and `next`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Pagination {
-    /// All items, exactly. For admins exactly up to 100,000, which stands for more, too: pages
-    /// end there, and only `before` leads on.
+    /// All items, exactly. Of a search, and of an author's posts with a tag, it is not there
+    /// when they are more than 100,000 or take too long to count. For admins it is exact
+    /// up to 100,000, which stands for more, too: pages end there, and only `before` leads on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = i64, minimum = 0, example = 42)]
     count: Option<i64>,
-    /// All pages of this size; 0 when there are no items.
+    /// All pages of this size, where there is a `count`; 0 when there are no items.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = i64, minimum = 0, example = 3)]
     pages: Option<i64>,
@@ -130,16 +130,13 @@ impl Pagination {
     pub fn new<T>(part: ListPart, listed: &Listed<T>) -> Self {
         let next = listed.next.map(|position| position.to_string());
         match part {
-            ListPart::Page(PageRequest { page, size }) => {
-                let count = listed.count.unwrap_or(0);
-                Self {
-                    count: Some(count),
-                    pages: Some((count + i64::from(size) - 1) / i64::from(size)),
-                    page: Some(page),
-                    size,
-                    next,
-                }
-            }
+            ListPart::Page(PageRequest { page, size }) => Self {
+                count: listed.count,
+                pages: (listed.count).map(|count| (count + i64::from(size) - 1) / i64::from(size)),
+                page: Some(page),
+                size,
+                next,
+            },
             ListPart::Below { size, .. } => Self {
                 count: None,
                 pages: None,
@@ -167,20 +164,24 @@ impl Pagination {
     pub fn link(&self, path: &str, kept: &[(&str, String)]) -> String {
         let size = ("size", self.size.to_string());
         let mut links = Vec::new();
-        if let (Some(page), Some(pages)) = (self.page, self.pages) {
-            let last = pages.max(1);
+        if let Some(page) = self.page {
+            // Of a list that is not counted one knows whether there is a next page.
+            let last = self.pages.map(|pages| pages.max(1));
+            let has_next = last.map_or(self.next.is_some(), |last| page < last);
             let mut add = |page: i64, rel| {
                 let own = [("page", page.to_string()), size.clone()];
                 links.push(link(path, &own, kept, rel));
             };
             add(1, "first");
             if page > 1 {
-                add((page - 1).min(last), "prev");
+                add((page - 1).min(last.unwrap_or(page)), "prev");
             }
-            if page < last {
+            if has_next {
                 add(page + 1, "next");
             }
-            add(last, "last");
+            if let Some(last) = last {
+                add(last, "last");
+            }
         } else {
             let mut add = |cursor: &str, rel| {
                 let own = [("before", cursor.to_owned()), size.clone()];

@@ -3,9 +3,11 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use inkpot::core::db::dialect::{Phrase, SearchQuery};
 use inkpot::core::db::{Conn, dialect};
 use inkpot::posts::actions::check;
 use inkpot::posts::search::words_of;
+use inkpot::posts::search::{Query, Scope};
 use inkpot::posts::storage::check as stored;
 use serde_json::json;
 
@@ -17,6 +19,7 @@ on_both_databases![
     a_draft_is_in_nobody_elses_index,
     drafts_that_were_indexed_as_before_are_indexed_anew,
     what_was_kept_does_not_outlive_the_indexing,
+    the_posts_themselves_find_what_the_index_finds,
 ];
 
 async fn count(reader: &Client<'_>, query: &str) -> i64 {
@@ -254,4 +257,97 @@ fn a_repair_is_told_to_servers_through_the_database() {
             assert_eq!(words, 1);
         });
     }
+}
+
+/// Ids by both ways to find what matches, and the count.
+fn both_ways(
+    app: &TestApp,
+    text: &str,
+    (author, tag): (Option<i64>, Option<&'static str>),
+    part: (i64, i64, i64),
+) -> [Vec<i64>; 2] {
+    let query = Query::parse(text).unwrap();
+    let scope = Scope::Published;
+    let pieces: Vec<Phrase> = (query.pieces(scope))
+        .map(|(tokens, prefix)| Phrase { tokens, prefix })
+        .collect();
+    let (fts5, mysql) = (query.to_fts5(scope), query.to_mysql(scope));
+    app.database.with(move |conn| {
+        let query = SearchQuery {
+            fts5: &fts5,
+            mysql: &mysql,
+            pieces: &pieces,
+            published: true,
+            author,
+            but_authors: &[],
+            tag,
+        };
+        [false, true].map(|are_many| query.load_ids(conn, part, are_many).unwrap())
+    })
+}
+
+async fn the_posts_themselves_find_what_the_index_finds(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let words = [
+        "garden",
+        "gardens",
+        "Ärger",
+        "don't",
+        "3.14",
+        "我们在北京",
+        "ภาษาไทย",
+        "c",
+        "two words",
+    ];
+    for n in 0..60_usize {
+        let text: Vec<&str> = (0..4)
+            .map(|k| words[(n * 7 + k * (n / 9 + 1)) % words.len()])
+            .collect();
+        let body = json!({
+            "title": words[n % words.len()], "content": text.join(" "),
+            "tags": [if n % 2 == 0 { "even" } else { "odd" }],
+            "status": if n % 11 == 0 { "draft" } else { "published" },
+        });
+        let author = if n % 3 == 0 { &bob } else { &ann };
+        author.post("/post", body).await.expect(201);
+    }
+    let mut found = 0;
+    for text in [
+        "garden",
+        "garden*",
+        "gard*",
+        "ärger",
+        "don't",
+        "3.14",
+        "北京",
+        "我们在北",
+        "ภาษา",
+        "\"two words\"",
+        "\"words two\"",
+        "two garden",
+        "\"garden two\"*",
+        "c",
+        "c*",
+        "nothing",
+        "ärger 北京 c",
+    ] {
+        for filter in [
+            (None, None),
+            (Some(ann.user_id), None),
+            (None, Some("even")),
+            (Some(bob.user_id), Some("odd")),
+        ] {
+            for part in [
+                (i64::MAX, 0, 100),
+                (40, 0, 5),
+                (i64::MAX, 3, 4),
+                (30, 2, 100),
+            ] {
+                let [index, posts] = both_ways(&app, text, filter, part);
+                assert_eq!(index, posts, "{text} {filter:?} {part:?}");
+                found += index.len();
+            }
+        }
+    }
+    assert!(found > 500, "{found}");
 }

@@ -39,7 +39,7 @@ pub fn operation() -> Operation {
         "Posts, newest first",
     )
     .description(
-        "By `page` with the exact `count` and `pages`, or by `before`, for endless scrolling: \
+        "By `page` with the exact `count` and `pages`, as far as it can be told, or by `before`, for endless scrolling: \
              following `next` meets every post once, while others are added or removed. `page` and \
              `size` that are absent, unparsable or below 1 become 1 and 20, a `size` above 100 \
              becomes 100; the answer says which were used. A page past the end is empty.",

@@ -82,7 +82,7 @@ impl Query {
     }
 
     /// For `MATCH ... AGAINST (... IN BOOLEAN MODE)` of `InnoDB`: every token, once, wherever
-    /// it stands. Which of them stand side by side is for [`Query::phrases`] to say.
+    /// it stands. Which of them stand side by side is for [`Query::pieces`] to say.
     pub fn to_mysql(&self, scope: Scope) -> String {
         let mut words = BTreeSet::new();
         let mut beginnings = BTreeSet::new();
@@ -107,11 +107,12 @@ impl Query {
         words.chain(beginnings).collect::<Vec<_>>().join(" ")
     }
 
-    /// The phrases of several tokens: the tokens, one space between them, and whether the
-    /// last may go on.
-    pub fn phrases(&self, scope: Scope) -> impl Iterator<Item = (String, bool)> {
-        let phrases = self.pieces.iter().filter(|piece| piece.count() > 1);
-        phrases.map(move |piece| (scope.spell(&piece.tokens).into_owned(), piece.prefix))
+    /// The words and phrases: the tokens, one space between them, and whether the last may
+    /// go on.
+    pub fn pieces(&self, scope: Scope) -> impl Iterator<Item = (String, bool)> {
+        self.pieces
+            .iter()
+            .map(move |piece| (scope.spell(&piece.tokens).into_owned(), piece.prefix))
     }
 
     /// For `MATCH` of FTS5.
@@ -358,8 +359,12 @@ mod tests {
         let scope = Scope::DraftsOf(7);
         assert_eq!(query.to_fts5(scope), "\"d7aaa d7aab\" AND \"d7aac\" *");
         assert_eq!(query.to_mysql(scope), "+d7aaa +d7aab +d7aac*");
-        let phrases: Vec<_> = query.phrases(scope).collect();
-        assert_eq!(phrases, [("d7aaa d7aab".to_owned(), false)]);
+        let pieces: Vec<_> = query.pieces(scope).collect();
+        let expected = [("d7aaa d7aab", false), ("d7aac", true)];
+        assert_eq!(
+            pieces,
+            expected.map(|(piece, prefix)| (piece.to_owned(), prefix))
+        );
     }
 
     #[test]

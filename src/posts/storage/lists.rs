@@ -12,7 +12,7 @@ use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{Phrase, SearchQuery};
 use crate::core::db::schema::{content, post, post_tag, user};
-use crate::core::page::{ListPart, Listed, PageRequest};
+use crate::core::page::{DEPTH, ListPart, Listed, PageRequest};
 use crate::posts::list::{Filter, List};
 use crate::posts::search::Query;
 use crate::posts::stored::{PostSummary, StoredPost};
@@ -42,7 +42,7 @@ pub fn load(conn: &mut Conn, filter: &Filter, part: ListPart) -> QueryResult<Lis
             let size = i64::from(size);
             // One more than shown tells whether there is more.
             let start = Start { below, skip: 0 };
-            let mut summaries = load_some(conn, filter, &deleted, start, size + 1)?;
+            let mut summaries = load_some(conn, filter, &deleted, (start, size + 1), false)?;
             let has_more = i64::try_from(summaries.len()).is_ok_and(|found| found > size);
             if has_more {
                 summaries.pop();
@@ -78,7 +78,7 @@ pub fn load_beginnings(
         below: i64::MAX,
         skip: 0,
     };
-    let summaries = load_some(conn, filter, &deleted, start, i64::from(size))?;
+    let summaries = load_some(conn, filter, &deleted, (start, i64::from(size)), false)?;
     let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
     let mut texts: HashMap<i64, String> = content::table
         .filter(content::post_id.eq_any(&ids))
@@ -147,44 +147,48 @@ fn load_page(
     // How many posts of an author have a tag is not kept.
     let is_counted = |list: &List| deleted.is_empty() || !matches!(list, List::Tag(_));
     let (count, start) = if is_empty(filter, deleted) {
-        (0, None)
+        (Some(0), None)
     } else if let Some(list) = filter.counted().filter(is_counted) {
-        counts::find_start(conn, &list, deleted, offset)?
+        let (count, start) = counts::find_start(conn, &list, deleted, offset)?;
+        (Some(count), start)
     } else {
         let count = count_matches(conn, filter, deleted)?;
-        let below = i64::MAX;
-        let start = (offset < count).then_some(Start {
-            below,
+        let is_there = count.is_none_or(|count| offset < count);
+        let start = is_there.then_some(Start {
+            below: i64::MAX,
             skip: offset,
         });
         (count, start)
     };
     let size = i64::from(request.size);
-    let summaries = match start {
-        Some(start) => load_some(conn, filter, deleted, start, size)?,
+    // One more than shown tells whether there is more.
+    let mut summaries = match start {
+        Some(start) => load_some(conn, filter, deleted, (start, size + 1), count.is_none())?,
         None => Vec::new(),
     };
-    let next = summaries
-        .last()
-        .filter(|_| offset.saturating_add(size) < count)
-        .map(|last| last.position);
+    let has_more = summaries.len() > request.size as usize;
+    summaries.truncate(request.size as usize);
+    let next = (summaries.last().filter(|_| has_more)).map(|last| last.position);
     Ok(Listed {
         rows: summaries,
-        count: Some(count),
+        count,
         next,
     })
 }
 
 /// How many posts a filter takes whose posts are not counted: the matches themselves
-/// are, along their index.
-fn count_matches(conn: &mut Conn, filter: &Filter, deleted: &[i64]) -> QueryResult<i64> {
+/// are, along their index. `None` when they are more than [`DEPTH`], or so many that it takes
+/// too long to tell.
+fn count_matches(conn: &mut Conn, filter: &Filter, deleted: &[i64]) -> QueryResult<Option<i64>> {
     if let Some(query) = &filter.words {
         return SearchTerms::of(query, filter)
             .with(filter, deleted)
-            .count(conn);
+            .count(conn, DEPTH);
     }
     let mut query = post_tag::table
         .filter(post_tag::published.eq(filter.published()))
+        .select(post_tag::place)
+        .limit(DEPTH + 1)
         .into_boxed();
     if let Some(author) = filter.only_author() {
         query = query.filter(post_tag::author_id.eq(author));
@@ -195,24 +199,26 @@ fn count_matches(conn: &mut Conn, filter: &Filter, deleted: &[i64]) -> QueryResu
     if !deleted.is_empty() {
         query = query.filter(post_tag::author_id.ne_all(deleted));
     }
-    query.count().get_result(conn)
+    let places: Vec<i64> = query.load(conn)?;
+    let count = i64::try_from(places.len()).ok();
+    Ok(count.filter(|count| *count <= DEPTH))
 }
 
 /// The query in both languages.
 struct SearchTerms {
     fts5: String,
     mysql: String,
-    phrases: Vec<Phrase>,
+    pieces: Vec<Phrase>,
 }
 
 impl SearchTerms {
     fn of(query: &Query, filter: &Filter) -> Self {
         let scope = filter.scope();
-        let phrases = query.phrases(scope);
+        let pieces = query.pieces(scope);
         Self {
             fts5: query.to_fts5(scope),
             mysql: query.to_mysql(scope),
-            phrases: phrases
+            pieces: pieces
                 .map(|(tokens, prefix)| Phrase { tokens, prefix })
                 .collect(),
         }
@@ -222,7 +228,7 @@ impl SearchTerms {
         SearchQuery {
             fts5: &self.fts5,
             mysql: &self.mysql,
-            phrases: &self.phrases,
+            pieces: &self.pieces,
             published: filter.published(),
             author: filter.only_author(),
             but_authors: deleted,
@@ -235,17 +241,19 @@ fn load_some(
     conn: &mut Conn,
     filter: &Filter,
     deleted: &[i64],
-    start: Start,
-    limit: i64,
+    (start, limit): (Start, i64),
+    are_many: bool,
 ) -> QueryResult<Vec<PostSummary>> {
     if is_empty(filter, deleted) {
         return Ok(Vec::new());
     }
     if let Some(query) = &filter.words {
         let terms = SearchTerms::of(query, filter);
-        let ids = terms
-            .with(filter, deleted)
-            .load_ids(conn, start.below, start.skip, limit)?;
+        let ids = terms.with(filter, deleted).load_ids(
+            conn,
+            (start.below, start.skip, limit),
+            are_many,
+        )?;
         return load_summaries(conn, &ids);
     }
     if let Some(tag) = &filter.tag {

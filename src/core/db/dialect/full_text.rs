@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::batch::Batch;
+use super::errors::{ErrorClass, error_class};
 use crate::core::db::connection::Conn;
 
 diesel::table! {
@@ -91,19 +92,34 @@ impl Phrase {
 /// reads the words of the posts that have all of its tokens, one after the other, once for
 /// each phrase; only numbers leave the database. How many tokens a query has and how long
 /// the words of a post are is for `posts::search` to bound.
+///
+/// `InnoDB` finds all posts that match before it gives the first, at some 7 µs each: seconds
+/// for a word that every other of a million posts has. So its index has [`INDEX_TIME`]. What takes
+/// longer is in many posts, and is looked for in the posts themselves, from the newest on.
 pub struct SearchQuery<'a> {
     /// As FTS5 takes it.
     pub fts5: &'a str,
     /// As MySQL takes it in boolean mode.
     pub mysql: &'a str,
-    /// What stands in the words of a post as it is here. Only for MySQL, whose phrases miss
-    /// posts; those of FTS5 do not.
-    pub phrases: &'a [Phrase],
+    /// All that must stand in the words of a post. Only for MySQL.
+    pub pieces: &'a [Phrase],
     pub published: bool,
     pub author: Option<i64>,
     /// Whose posts are not found; mostly nobody's.
     pub but_authors: &'a [i64],
     pub tag: Option<&'a str>,
+}
+
+/// How long MySQL's index may look for the posts that match, in milliseconds.
+const INDEX_TIME: u32 = 250;
+
+/// Where the posts that match are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// In the index of the words.
+    Index,
+    /// In the words of the posts themselves, from the newest on; only on MySQL.
+    Posts,
 }
 
 #[derive(QueryableByName)]
@@ -114,24 +130,33 @@ struct Number {
 
 impl SearchQuery<'_> {
     /// Everything after `SELECT …`, up to the order.
-    fn tables_and_conditions(&self, batch: &Batch, below: i64) -> String {
+    fn tables_and_conditions(&self, batch: &Batch, way: Way, below: i64) -> String {
         let published = u8::from(self.published);
-        let mut sql = if batch.is_mysql() {
-            format!(
+        let mut sql = match way {
+            Way::Index if batch.is_mysql() => format!(
                 " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.place \
                  WHERE MATCH(w.words) AGAINST({} IN BOOLEAN MODE) AND w.place < {below}",
                 batch.text(self.mysql)
-            )
-        } else {
-            format!(
+            ),
+            Way::Index => format!(
                 " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.rowid \
                  WHERE w.post_words MATCH {} AND w.rowid < {below}",
                 batch.text(self.fts5)
-            )
+            ),
+            Way::Posts => {
+                let index = self.author.map_or("post_list", |_| "post_author_list");
+                format!(
+                    " FROM post p FORCE INDEX ({index}) STRAIGHT_JOIN post_words w \
+                     ON w.place = p.place WHERE p.published = {published} AND p.place < {below}"
+                )
+            }
         };
         if batch.is_mysql() {
-            for phrase in self.phrases {
-                phrase.write_condition(batch, &mut sql);
+            for piece in self.pieces {
+                // The index finds single tokens.
+                if way == Way::Posts || piece.tokens.contains(' ') {
+                    piece.write_condition(batch, &mut sql);
+                }
             }
         }
         if let Some(author) = self.author {
@@ -152,32 +177,67 @@ impl SearchQuery<'_> {
         sql
     }
 
-    /// The number of posts that match.
-    pub fn count(&self, conn: &mut Conn) -> QueryResult<i64> {
+    /// The number of posts that match, if there are at most so many and MySQL can tell in
+    /// its time.
+    pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
         let batch = Batch::new(conn);
+        let some = self.tables_and_conditions(&batch, Way::Index, i64::MAX);
         let sql = format!(
-            "SELECT COUNT(*) AS number{}",
-            self.tables_and_conditions(&batch, i64::MAX)
+            "{}COUNT(*) AS number FROM (SELECT 1{some} LIMIT {}) found",
+            select(&batch),
+            most + 1,
         );
-        Ok(numbers(conn, &sql)?.first().copied().unwrap_or(0))
+        match numbers(conn, &sql) {
+            Ok(count) => Ok(count.first().copied().filter(|count| *count <= most)),
+            Err(error) if error_class(&error) == ErrorClass::TimeLimit => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
-    /// The ids of the matching posts whose places are below `below`, newest first.
+    /// The ids of the matching posts whose places are below `below`, newest first. `are_many`:
+    /// whether it is known that the index takes too long.
     pub fn load_ids(
         &self,
         conn: &mut Conn,
-        below: i64,
-        offset: i64,
-        limit: i64,
+        (below, offset, limit): (i64, i64, i64),
+        are_many: bool,
     ) -> QueryResult<Vec<i64>> {
         let batch = Batch::new(conn);
-        let place = if batch.is_mysql() { "place" } else { "rowid" };
-        let sql = format!(
-            "SELECT p.post_id AS number{} ORDER BY w.{place} DESC LIMIT {limit} OFFSET {offset}",
-            self.tables_and_conditions(&batch, below)
-        );
-        numbers(conn, &sql)
+        let load = |conn: &mut Conn, way: Way| {
+            let tables = self.tables_and_conditions(&batch, way, below);
+            let (select, place) = match (way, batch.is_mysql()) {
+                (Way::Index, false) => (select(&batch), "w.rowid"),
+                (Way::Index, true) => (select(&batch), "w.place"),
+                (Way::Posts, _) => ("SELECT ".to_owned(), "p.place"),
+            };
+            let sql = format!(
+                "{select}p.post_id AS number{tables} ORDER BY {place} DESC LIMIT {limit} OFFSET {offset}"
+            );
+            numbers(conn, &sql)
+        };
+        if are_many && batch.is_mysql() {
+            return load(conn, Way::Posts);
+        }
+        match load(conn, Way::Index) {
+            Err(error) if batch.is_mysql() && error_class(&error) == ErrorClass::TimeLimit => {
+                load(conn, Way::Posts)
+            }
+            done => done,
+        }
     }
+}
+
+/// `SELECT`, on MySQL with the time that the index has. What is meant for the one server is a
+/// comment to the other.
+fn select(batch: &Batch) -> String {
+    if !batch.is_mysql() {
+        return "SELECT ".to_owned();
+    }
+    let seconds = f64::from(INDEX_TIME) / 1000.0;
+    format!(
+        "/*M!100600 SET STATEMENT max_statement_time = {seconds} FOR */ \
+         SELECT /*+ MAX_EXECUTION_TIME({INDEX_TIME}) */ "
+    )
 }
 
 /// Words of posts that are read from the index at once, on MySQL.
