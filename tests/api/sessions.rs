@@ -37,6 +37,7 @@ on_both_databases![
     logging_out_everywhere_ends_all,
     sessions_are_listed_and_ended,
     a_refresh_token_can_live_in_a_cookie,
+    who_registers_is_remembered_and_gets_a_cookie_as_at_a_login,
     a_cookie_needs_a_page_that_may,
     a_known_session_costs_no_query,
     another_process_learns_of_an_end,
@@ -570,6 +571,24 @@ async fn sessions_are_listed_and_ended(app: TestApp) {
     }
     two.get("/user/me").await.expect(200);
     bob.get("/user/me").await.expect(200);
+}
+
+async fn who_registers_is_remembered_and_gets_a_cookie_as_at_a_login(app: TestApp) {
+    let body = json!({ "email": "ann@example.org", "name": "Ann", "password": PASSWORD,
+        "cookie": true, "remembered": true });
+    let answer = app.anonymous().post("/user/reg", body).await;
+    let tokens = answer.expect(201);
+    assert!(tokens.get("refresh_token").is_none(), "{tokens}");
+    let two_weeks = tokens["refresh_expires_in"].as_i64().unwrap();
+    assert!(two_weeks > 1_200_000, "{two_weeks}");
+    let cookie = answer.header("set-cookie");
+    assert!(
+        cookie.starts_with("__Host-inkpot-refresh=") && cookie.contains("Max-Age=1209"),
+        "{cookie}"
+    );
+    let pair = cookie.split(';').next().unwrap();
+    let request = by_cookie("/user/refresh", pair, "https://blog.example.org");
+    app.send(request).await.expect(200);
 }
 
 async fn a_refresh_token_can_live_in_a_cookie(app: TestApp) {

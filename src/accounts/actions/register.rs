@@ -30,6 +30,7 @@ pub enum Registered {
 pub async fn register(
     accounts: &Accounts,
     new: NewAccount,
+    remembered: bool,
     (client, address): (ClientInfo, IpAddr),
 ) -> Result<Registered, Failure> {
     let now = accounts.directory.clock.now();
@@ -46,7 +47,15 @@ pub async fn register(
         .db
         .write(move |conn| {
             let user = users::insert_user(conn, &new)?;
-            let session = sessions::open(conn, &keys, user.user_id, false, &nonce, &client, times)?;
+            let session = sessions::open(
+                conn,
+                &keys,
+                user.user_id,
+                remembered,
+                &nonce,
+                &client,
+                times,
+            )?;
             let entry = NewAuditEntry::by_user(Action::Registered, user.user_id);
             audit::insert(conn, entry, &client, now)?;
             Ok((user, session))

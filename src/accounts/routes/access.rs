@@ -90,10 +90,15 @@ async fn register(
     app: Data<Accounts>,
     client: ClientInfo,
 ) -> Result<HttpResponse, Error> {
-    match actions::register(&app, body.0.0, (client, from.address)).await? {
+    let Registration {
+        account,
+        remembered,
+        cookie,
+    } = body.0;
+    match actions::register(&app, account, remembered, (client, from.address)).await? {
         Registered::LoggedIn(logged_in) => {
             let location = format!("/user/{}", logged_in.user.user_id);
-            let mut answer = token_answer(StatusCode::CREATED, *logged_in, false)?;
+            let mut answer = token_answer(StatusCode::CREATED, *logged_in, cookie)?;
             let location =
                 header::HeaderValue::try_from(location).map_err(|e| Error::internal(e))?;
             answer.headers_mut().insert(header::LOCATION, location);

@@ -9,8 +9,30 @@ use crate::core::settings::Settings;
 use crate::error::Code;
 use crate::http::body::{Document, Field, Input, Kind};
 
-/// A person who registers.
-pub struct Registration(pub NewAccount);
+/// Whether the session that begins lasts for long.
+const REMEMBERED: Field = Field {
+    name: "remembered",
+    required: false,
+    kind: Kind::Boolean,
+    description: "Two weeks instead of eight hours (settings of the server) from the last refresh.",
+    example: "true",
+};
+
+/// Where its refresh token goes.
+const COOKIE: Field = Field {
+    name: "cookie",
+    required: false,
+    kind: Kind::Boolean,
+    description: "The refresh token goes into a cookie that scripts cannot read, and not into the answer.",
+    example: "false",
+};
+
+/// A person who registers, and begins a session with that.
+pub struct Registration {
+    pub account: NewAccount,
+    pub remembered: bool,
+    pub cookie: bool,
+}
 
 impl Document for Registration {
     const NAME: &'static str = "Registration";
@@ -51,6 +73,8 @@ impl Document for Registration {
             description: "Unique.",
             example: "+31612345678",
         },
+        REMEMBERED,
+        COOKIE,
     ];
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
@@ -66,13 +90,20 @@ impl Document for Registration {
         let username = input.parse("username", Username::parse);
         let mobile = input.parse_pasted("mobile", Mobile::parse);
         let password = input.parse("password", |text| Password::choose(text, &own));
-        Some(Self(NewAccount {
+        let remembered = input.boolean("remembered").unwrap_or(false);
+        let cookie = input.boolean("cookie").unwrap_or(false);
+        let account = NewAccount {
             email: email?,
             name: name?,
             username,
             mobile,
             password: password?,
-        }))
+        };
+        Some(Self {
+            account,
+            remembered,
+            cookie,
+        })
     }
 }
 
@@ -125,20 +156,8 @@ impl Document for Login {
             description: "The account's password.",
             example: "correct horse battery staple",
         },
-        Field {
-            name: "remembered",
-            required: false,
-            kind: Kind::Boolean,
-            description: "Two weeks instead of eight hours (settings of the server) from the last refresh.",
-            example: "true",
-        },
-        Field {
-            name: "cookie",
-            required: false,
-            kind: Kind::Boolean,
-            description: "The refresh token goes into a cookie that scripts cannot read, and not into the answer.",
-            example: "false",
-        },
+        REMEMBERED,
+        COOKIE,
     ];
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
