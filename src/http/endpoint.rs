@@ -391,19 +391,21 @@ impl Operation {
 
     /// Takes `page` and `size`, or `before` in place of `page`, and answers with a `Link` header.
     pub fn pages(self) -> Self {
-        let number = || {
+        let number = |format| {
             ObjectBuilder::new()
                 .schema_type(Type::Integer)
+                .format(Some(SchemaFormat::KnownFormat(format)))
                 .minimum(Some(1))
                 .build()
                 .into()
         };
-        self.parameter("page", ParameterIn::Query, "From 1.", number(), json!(1))
+        let page = number(KnownFormat::Int64);
+        self.parameter("page", ParameterIn::Query, "From 1.", page, json!(1))
             .parameter(
                 "size",
                 ParameterIn::Query,
                 "Items a page, at most 100.",
-                number(),
+                number(KnownFormat::Int32),
                 json!(20),
             )
             .parameter(
@@ -424,18 +426,12 @@ impl Operation {
 
     /// The `{id}` in the path.
     pub fn id_in_path(mut self, example: i64) -> Self {
-        let schema = ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-            .minimum(Some(1))
-            .maximum(Some(i64::MAX))
-            .build();
         self.codes.push(Code::PathInvalid);
         self.parameter(
             "id",
             ParameterIn::Path,
             "Which one.",
-            schema.into(),
+            id_schema(),
             json!(example),
         )
     }
@@ -654,6 +650,17 @@ impl Operation {
     }
 }
 
+/// The schema of an id. Without its size, generators take 32 bits.
+pub fn id_schema() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(1))
+        .maximum(Some(i64::MAX))
+        .build()
+        .into()
+}
+
 /// The schema of a type, and those that it names.
 fn named_schemas<T: ToSchema>() -> Vec<NamedSchema> {
     let mut schemas = vec![(T::name().into_owned(), <T as PartialSchema>::schema())];
@@ -663,7 +670,9 @@ fn named_schemas<T: ToSchema>() -> Vec<NamedSchema> {
 
 /// The description of a header of an answer.
 fn header(kind: Type, description: &str) -> Header {
-    let mut header = Header::new(ObjectBuilder::new().schema_type(kind).build());
+    let format = (kind == Type::Integer).then_some(SchemaFormat::KnownFormat(KnownFormat::Int32));
+    let schema = ObjectBuilder::new().schema_type(kind).format(format);
+    let mut header = Header::new(schema.build());
     header.description = Some(description.to_owned());
     header
 }

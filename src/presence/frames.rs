@@ -13,7 +13,7 @@ use super::membership::{Delta, Online};
 pub enum Body<'a> {
     /// Who is online: the first frame, and later ones that begin anew.
     Snapshot {
-        #[schema(minimum = 0)]
+        #[schema(minimum = 0, value_type = i64)]
         total: usize,
         /// The newest 1,000.
         #[schema(value_type = Vec<Online>)]
@@ -25,7 +25,7 @@ pub enum Body<'a> {
     },
     /// Who has come and who has gone since the frame before.
     Change {
-        #[schema(minimum = 0)]
+        #[schema(minimum = 0, value_type = i64)]
         total: usize,
         #[schema(value_type = Vec<Online>)]
         online: &'a [Online],

@@ -79,6 +79,69 @@ fn a_client_in_typescript_compiles_and_works() {
     assert_eq!(said, "all as described\n");
 }
 
+/// What the generator wants of a library that is in no registry that the tests use: nothing
+/// that an app asks for.
+const VALIDATOR: &str = "package validator\n\nfunc Validate(interface{}) error { return nil }\n";
+const MODULE: &str = "module example.org/inkpot\n\ngo 1.23\n\n\
+    require gopkg.in/validator.v2 v2.0.1\n\nreplace gopkg.in/validator.v2 => ./validator\n";
+
+#[test]
+fn a_client_in_go_compiles_and_works() {
+    let Some(python) = made("python-venv/bin/python") else {
+        return;
+    };
+    let (Some(generator), Some(go)) = (
+        made("python-venv/bin/openapi-generator-cli"),
+        made("python-venv/bin/go"),
+    ) else {
+        return;
+    };
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(data.path()));
+    let dir = tempfile::tempdir().unwrap();
+    let module = dir.path().join("module");
+    succeeds(
+        Command::new(&python)
+            .arg(generator)
+            .args(["generate", "-g", "go", "--package-name", "inkpot"])
+            .args([
+                "--global-property",
+                "models,apis,supportingFiles,apiTests=false,modelTests=false",
+            ])
+            .args(["-i", &format!("{}/openapi.json", server.url())])
+            .arg("-o")
+            .arg(&module),
+    );
+    let put = |name: &str, text: &str| {
+        let path = module.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("validator/validator.go", VALIDATOR);
+    put("validator/go.mod", "module gopkg.in/validator.v2\n");
+    put("go.mod", MODULE);
+    let app = std::fs::read_to_string(source("main.go")).unwrap();
+    put("app/main.go", &app);
+    // What it compiles of its own library is kept for the next time.
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go-cache");
+    let run = |args: &[&str]| {
+        succeeds(
+            Command::new(&go)
+                .args(args)
+                .current_dir(&module)
+                .env("GOCACHE", &cache)
+                .env("GOPATH", dir.path().join("path"))
+                // Nothing is fetched.
+                .env("GOPROXY", "off")
+                .env("GOTOOLCHAIN", "local")
+                .env("GOFLAGS", "-mod=mod"),
+        )
+    };
+    run(&["vet", "./..."]);
+    let said = run(&["run", "./app", &server.url()]);
+    assert_eq!(said, "all as described\n");
+}
+
 #[test]
 fn a_client_in_python_is_made_and_works() {
     let Some(python) = made("python-venv/bin/python") else {

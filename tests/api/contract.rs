@@ -26,6 +26,47 @@ fn the_file_is_what_the_code_says() {
     );
 }
 
+/// Calls `look` with every part of a value and its place.
+fn walk(value: &Value, place: &str, look: &mut dyn FnMut(&str, &Value)) {
+    look(place, value);
+    let parts: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(k, v)| (k.clone(), v)).collect(),
+        Value::Array(items) => (items.iter().enumerate())
+            .map(|(at, item)| (at.to_string(), item))
+            .collect(),
+        _ => Vec::new(),
+    };
+    for (name, part) in parts {
+        walk(part, &format!("{place}/{name}"), look);
+    }
+}
+
+#[test]
+fn every_integer_has_a_size() {
+    let mut seen = 0;
+    walk(&DESCRIPTION, "", &mut |place, schema| {
+        let kind = &schema["type"];
+        if kind != "integer"
+            && !kind
+                .as_array()
+                .is_some_and(|all| all.contains(&json!("integer")))
+        {
+            return;
+        }
+        seen += 1;
+        // Without it generators take 32 bits, and ids do not fit.
+        let format = schema["format"].as_str();
+        assert!(
+            matches!(format, Some("int32" | "int64")),
+            "{place}: {schema}"
+        );
+        if place.contains("/parameters/") && schema["maximum"] == json!(i64::MAX) {
+            assert_eq!(format, Some("int64"), "{place}");
+        }
+    });
+    assert!(seen > 50, "{seen}");
+}
+
 #[test]
 fn every_route_is_described_and_nothing_else() {
     let routes: BTreeSet<(String, String)> = inkpot::routes::endpoints()

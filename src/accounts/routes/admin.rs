@@ -22,7 +22,7 @@ use crate::accounts::types::{Actor, AdminChange, Administered, NOBODY, Name};
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
-use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::endpoint::{Endpoint, Operation, id_schema};
 use crate::http::page::{Pagination, UncountedPart, query_value};
 use crate::http::path::{Id, parse_id};
 use crate::http::response::{self, CacheControl};
@@ -39,13 +39,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     let text = || {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .build()
-            .into()
-    };
-    let id = || {
-        ObjectBuilder::new()
-            .schema_type(Type::Integer)
-            .minimum(Some(1))
             .build()
             .into()
     };
@@ -101,7 +94,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 "user",
                 ParameterIn::Query,
                 "Of this user only.",
-                id(),
+                id_schema(),
                 json!(1),
             )
             .answers::<AuditAnswer>(

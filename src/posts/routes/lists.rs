@@ -4,6 +4,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+use utoipa::openapi::Ref;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
@@ -13,7 +14,7 @@ use crate::accounts::extract;
 use crate::core::cache::entry::Filled;
 use crate::error::{Code, Error};
 use crate::http::body::Fault;
-use crate::http::endpoint::Operation;
+use crate::http::endpoint::{Operation, id_schema};
 use crate::http::page::{LINK_MAX, ListPart, Listed, Pagination, query_value};
 use crate::http::path::parse_id;
 use crate::http::response::{self, CacheControl};
@@ -58,11 +59,7 @@ pub fn operation() -> Operation {
             "status",
             ParameterIn::Query,
             "`draft`: one's own drafts, which needs a token; otherwise published posts.",
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .enum_values(Some(["published", "draft"]))
-                .build()
-                .into(),
+            Ref::from_schema_name("Status").into(),
             json!("published"),
         )
         .may_have_token()
@@ -74,10 +71,6 @@ pub fn operation() -> Operation {
 
 /// The parameters that [`author_and_tag`] reads.
 pub fn take_author_and_tag(operation: Operation) -> Operation {
-    let id = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .minimum(Some(1))
-        .maximum(Some(i64::MAX));
     // Empty as absent, or something visible.
     let text = ObjectBuilder::new()
         .schema_type(Type::String)
@@ -88,7 +81,7 @@ pub fn take_author_and_tag(operation: Operation) -> Operation {
             "author",
             ParameterIn::Query,
             "By this user only.",
-            id.into(),
+            id_schema(),
             json!(1),
         )
         .parameter(

@@ -69,7 +69,7 @@ struct OnlineAnswer<'a> {
     /// The newest 1,000, the newest first.
     #[schema(value_type = Vec<Online>)]
     online: Vec<&'a Online>,
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, value_type = i64)]
     total: usize,
     /// Only there, and true, when other processes should be heard and are not.
     #[serde(skip_serializing_if = "Option::is_none")]
