@@ -8,13 +8,15 @@ use std::process::ExitCode;
 use inkpot::cli::args::{self, Command, Refusal};
 use inkpot::cli::users;
 use inkpot::core::settings::Settings;
-use inkpot::core::telemetry;
+use inkpot::core::{owner_only, telemetry};
 use inkpot::{cli, server};
 
 /// The start was refused.
 const REFUSED: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before any file is made.
+    owner_only::begin();
     let given = match args::read() {
         Ok(given) => given,
         Err(Refusal::Help(help)) => {

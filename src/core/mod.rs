@@ -8,6 +8,7 @@
 //! - [`rate_limits`]: token buckets, in memory or shared through Redis.
 //! - [`redis`]: where a Redis is, and whether it is away.
 //! - [`compression`]: content codings; [`tls_roots`]: who may certify other servers.
+//! - [`owner_only`]: who may read the files that are made.
 //! - [`page`]: which page of a list is asked for.
 //! - [`precondition`]: the states that a write is meant for.
 //! - [`process_lock`]: whether other processes serve the same embedded database.
@@ -24,6 +25,7 @@ pub mod db;
 pub mod freshness;
 pub mod gather;
 pub mod mail_address;
+pub mod owner_only;
 pub mod page;
 pub mod precondition;
 pub mod process_lock;

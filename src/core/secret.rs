@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::core::db::DatabaseUrl;
+use crate::core::owner_only;
 use crate::core::settings::{Settings, check_secret};
 
 const FILE: &str = "jwt-secret";
@@ -43,8 +44,7 @@ pub fn load(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
 /// whole, by a link that fails when there is one already.
 fn generate(directory: &Path, path: &Path) -> Result<Vec<u8>, String> {
     let failed = |what: &str, e: std::io::Error| format!("cannot {what} {}: {e}", path.display());
-    fs::create_dir_all(directory)
-        .map_err(|e| format!("cannot make {}: {e}", directory.display()))?;
+    owner_only::make_directory(directory)?;
     let mut bits = [0_u8; 32];
     getrandom::fill(&mut bits).map_err(|e| format!("no random bits: {e}"))?;
     let draft = path.with_extension(format!("{}.new", std::process::id()));

@@ -20,6 +20,7 @@ use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
 use crate::core::db::migrations::Standing;
 use crate::core::db::{DatabaseUrl, Db, OpenError, migrations};
+use crate::core::owner_only;
 use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
 use crate::core::settings::Settings;
@@ -175,6 +176,7 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let secrets = secret::load(&settings)?;
     let (listener, address) = take_port(settings.listen)?;
     warn_of_own_address(&settings, address);
+    warn_of_open_file(&settings);
     let clock = Clock::system();
     compare_clocks(&db, &clock)?;
     let app = AppState::new(settings, &secrets, db, clock, address)?;
@@ -214,6 +216,16 @@ fn warn_of_own_address(settings: &Settings, address: SocketAddr) {
     );
 }
 
+/// Warns when other users of the machine can open the embedded database.
+fn warn_of_open_file(settings: &Settings) {
+    if let DatabaseUrl::Sqlite(path) = settings.database()
+        && let Some(path) = owner_only::is_open(&path)
+    {
+        let path = path.display();
+        tracing::warn!("{path} can be read by others of this machine: chmod 600 {path}*");
+    }
+}
+
 /// Takes the port, and gives the address in use with it.
 fn take_port(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
     let failed = |error: std::io::Error| format!("cannot listen on {listen}: {error}");
@@ -228,6 +240,9 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     let secrets = secret::load(&settings)?;
     // It serves nothing, and hears of jobs as servers do.
     let address = settings.listen;
+    if settings.smtp_url().is_some() {
+        warn_of_own_address(&settings, address);
+    }
     let clock = Clock::system();
     compare_clocks(&db, &clock)?;
     let app = AppState::new(settings, &secrets, db, clock, address)?;

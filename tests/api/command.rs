@@ -166,12 +166,33 @@ fn no_second_blog_is_made_in_another_directory() {
 }
 
 #[test]
+fn a_path_that_is_mistyped_makes_no_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}/not/there/x.db", dir.path().display());
+    let data = dir.path().join("not/there").display().to_string();
+    for (name, value) in [("DATABASE_URL", &database), ("INKPOT_DATA_DIR", &data)] {
+        for arguments in [&[][..], &["migrate", "run"], &["user", "list"]] {
+            let ended = output(inkpot(dir.path()).env(name, value).args(arguments));
+            let errors = String::from_utf8(ended.stderr).unwrap();
+            assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {errors}");
+            assert!(errors.contains("not/there"), "{errors}");
+            assert!(!dir.path().join("not").exists(), "{arguments:?}");
+        }
+    }
+}
+
+#[test]
 fn a_start_whose_links_lead_nowhere_warns() {
     let dir = tempfile::tempdir().unwrap();
     let warns = |variables: &[(&str, &str)]| {
         let server = Process::start(inkpot(dir.path()).envs(variables.iter().copied()));
         server.signal("TERM");
         server.wait().1.contains("INKPOT_PUBLIC_URL is not set")
+    };
+    let worker_warns = |variables: &[(&str, &str)]| {
+        let worker = Process::start_worker(inkpot(dir.path()).envs(variables.iter().copied()));
+        worker.signal("TERM");
+        worker.wait().1.contains("INKPOT_PUBLIC_URL is not set")
     };
     let mail = ("INKPOT_SMTP_URL", "smtp://127.0.0.1:1");
     let from = ("INKPOT_MAIL_FROM", "blog@example.org");
@@ -180,6 +201,9 @@ fn a_start_whose_links_lead_nowhere_warns() {
     assert!(warns(&[("INKPOT_LISTEN", "0.0.0.0:0")]));
     let public = ("INKPOT_PUBLIC_URL", "https://blog.example.org");
     assert!(!warns(&[mail, from, public]));
+    assert!(worker_warns(&[mail, from]));
+    assert!(!worker_warns(&[mail, from, public]));
+    assert!(!worker_warns(&[]));
 }
 
 #[test]

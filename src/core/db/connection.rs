@@ -14,6 +14,7 @@ use super::breaker::Breaker;
 use super::dialect::errors::{ErrorClass, error_class, is_too_many_connections};
 use super::dialect::letters::fold_all_letters;
 use super::mysql::MysqlConnection;
+use crate::core::owner_only;
 
 /// How long SQLite waits for the lock of another process before a statement fails.
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -58,11 +59,7 @@ impl DatabaseUrl {
     /// Makes the directory that an embedded database lies in.
     pub fn make_directory(&self) -> Result<(), String> {
         match self {
-            Self::Sqlite(path) => match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => std::fs::create_dir_all(parent)
-                    .map_err(|e| format!("cannot make {}: {e}", parent.display())),
-                _ => Ok(()),
-            },
+            Self::Sqlite(path) => path.parent().map_or(Ok(()), owner_only::make_directory),
             Self::Mysql(_) => Ok(()),
         }
     }
