@@ -43,10 +43,11 @@ fn main() -> ExitCode {
         Command::Keys { action } => {
             cli::keys::run(&action, &given.settings, &mut std::io::stdout())
         }
-        Command::Check { repair } => {
-            cli::check::run(repair, &given.settings, &mut std::io::stdout())
+        Command::Check { repair, form } => {
+            cli::check::run(repair, form, &given.settings, &mut std::io::stdout())
         }
         Command::Openapi => cli::openapi(&mut std::io::stdout()),
+        Command::Completions { shell } => cli::completions(shell, &mut std::io::stdout()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,7 +5,7 @@
 
 use std::ffi::OsString;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::core::settings::{Settings, nearest};
 use crate::jobs::JobStatus;
@@ -64,16 +64,35 @@ pub enum Command {
         /// Mend what does not agree; servers may run meanwhile.
         #[arg(long)]
         repair: bool,
+        #[command(flatten)]
+        form: Form,
     },
     /// Print the OpenAPI description as YAML.
     Openapi,
+    /// Print what completes this command line in a shell, as in:
+    /// inkpot completions bash >~/.local/share/bash-completion/completions/inkpot
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How what is shown is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Form {
+    /// Print one JSON value, for programs: docs/running.md has its members.
+    #[arg(long = "json")]
+    pub is_json: bool,
 }
 
 /// What `inkpot migrate` can do.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum MigrateAction {
     /// List the migrations and whether the database has them.
-    Status,
+    Status {
+        #[command(flatten)]
+        form: Form,
+    },
     /// Apply what is missing.
     Run,
     /// Take the newest one back, WITH ALL DATA of its tables.
@@ -103,7 +122,10 @@ pub enum UserAction {
         admin: bool,
     },
     /// List all users.
-    List,
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
     /// Give a user the role admin.
     Promote {
         /// E-mail address, username, mobile number or id.
@@ -113,6 +135,8 @@ pub enum UserAction {
     Show {
         /// E-mail address, username, mobile number or id.
         account: String,
+        #[command(flatten)]
+        form: Form,
     },
     /// Take the role admin from a user.
     Demote {
@@ -146,7 +170,10 @@ pub enum UserAction {
 #[derive(Debug, Clone, Subcommand)]
 pub enum KeysAction {
     /// List the keys and what they are used for.
-    List,
+    List {
+        #[command(flatten)]
+        form: Form,
+    },
     /// Make a new key, which is published at once and signs after INKPOT_KEY_LEAD; the
     /// former ones verify until their tokens are gone.
     Rotate {
@@ -174,6 +201,8 @@ pub enum JobsAction {
         /// How many at most.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
+        #[command(flatten)]
+        form: Form,
     },
     /// Try a job again that is dead or waits; without an id, all dead jobs.
     Retry {
@@ -261,7 +290,7 @@ fn shows(subcommand: &str, setting: &str) -> bool {
             "workers",
         ]
         .contains(&setting),
-        "openapi" => ["log", "log_format"].contains(&setting),
+        "openapi" | "completions" => ["log", "log_format"].contains(&setting),
         "user" => setting == "bcrypt_cost" || OF_DATABASE.contains(&setting),
         "keys" => {
             ["jwt_secret", "jwt_alg", "token_ttl", "key_lead"].contains(&setting)
@@ -316,6 +345,27 @@ fn check_names(command: &clap::Command, variables: &[(OsString, OsString)]) -> R
         ));
     }
     Ok(())
+}
+
+/// The command line for shells, which offer what is hidden: each subcommand has the settings
+/// that it shows, and no others.
+pub fn described() -> clap::Command {
+    let command = Cli::command();
+    let settings: Vec<clap::Arg> = (command.get_arguments())
+        .filter(|arg| arg.is_global_set())
+        .map(|arg| arg.clone().global(false))
+        .collect();
+    let command = command.mut_args(|arg| arg.global(false));
+    command.mut_subcommands(|subcommand| {
+        let name = subcommand.get_name().to_owned();
+        let shown = settings
+            .iter()
+            .filter(|arg| shows(&name, arg.get_id().as_str()));
+        let shown: Vec<clap::Arg> = shown.cloned().collect();
+        subcommand
+            .args(&shown)
+            .mut_subcommands(|action| action.args(&shown))
+    })
 }
 
 fn read_from(
@@ -390,7 +440,24 @@ fn refusal(error: clap::Error) -> Refusal {
             .trim_start_matches("error: ")
             .to_owned(),
     };
-    Refusal::Line(line)
+    Refusal::Line(line + &hint(&error))
+}
+
+/// What was probably meant, as far as clap knows.
+fn hint(error: &clap::Error) -> String {
+    use clap::error::{ContextKind, ContextValue};
+    let kinds = [
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedValue,
+    ];
+    let near = kinds.into_iter().find_map(|kind| match error.get(kind)? {
+        ContextValue::String(one) => Some(one.as_str()),
+        // The likeliest stands last.
+        ContextValue::Strings(some) => some.last().map(String::as_str),
+        _ => None,
+    });
+    near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
 
 /// `--listen <ADDRESS>` as `INKPOT_LISTEN (--listen)`.
@@ -411,185 +478,5 @@ fn setting_name(option: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read_with(args: &[&str], variables: &[(&str, &str)]) -> Result<Settings, String> {
-        let args = ["inkpot"].iter().chain(args).map(OsString::from);
-        let variables = variables
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()));
-        match read_from(args, variables) {
-            Ok(cli) => Ok(cli.settings),
-            Err(Refusal::Line(line)) => Err(line),
-            Err(Refusal::Help(_)) => Err("help".to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_slip_in_a_name_is_told_and_what_an_orchestrator_injects_is_not() {
-        let refused = |name| read_with(&[], &[(name, "1")]).unwrap_err();
-        for (name, near) in [
-            ("INKPOT_LISTN", "INKPOT_LISTEN"),
-            ("INKPOT_CORS_ORIGIN", "INKPOT_CORS_ORIGINS"),
-            ("INKPOT_TOKEN_TLL", "INKPOT_TOKEN_TTL"),
-        ] {
-            let why = refused(name);
-            assert!(
-                why.contains(name) && why.ends_with(&format!("did you mean {near}?")),
-                "{why}"
-            );
-        }
-        let why = refused("INKPOT_ALTOGETHER_DIFFERENT_THING");
-        assert!(
-            !why.contains("did you mean") && !why.contains('\n'),
-            "{why}"
-        );
-        for name in [
-            "INKPOT_SERVICE_HOST",
-            "INKPOT_SERVICE_PORT",
-            "INKPOT_SERVICE_PORT_HTTP",
-            "INKPOT_PORT",
-            "INKPOT_PORT_8080_TCP_ADDR",
-            "OTHER",
-        ] {
-            read_with(&[], &[(name, "tcp://10.0.0.1:8080")]).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_help_shows_the_settings_that_are_used() {
-        let help = |args: &[&str]| {
-            let args = ["inkpot"].iter().chain(args).map(OsString::from);
-            match read_from(args.chain(["--help".into()]), std::iter::empty()) {
-                Err(Refusal::Help(help)) => help.to_string(),
-                _ => String::new(),
-            }
-        };
-        for (args, shown, hidden) in [
-            (&[][..], &["--listen", "--bcrypt-cost"][..], &[][..]),
-            (&["serve"], &["--listen", "--smtp-url"], &[]),
-            (
-                &["worker"],
-                &["--smtp-url"],
-                &["--listen", "--cors-origins"],
-            ),
-            (
-                &["user", "create"],
-                &["--bcrypt-cost", "--data-dir"],
-                &["--listen", "--smtp-url"],
-            ),
-            (&["user"], &["--data-dir"], &["--listen", "--smtp-url"]),
-            (
-                &["jobs", "list"],
-                &["--database-url"],
-                &["--bcrypt-cost", "--listen"],
-            ),
-            (
-                &["keys", "rotate"],
-                &["--jwt-alg"],
-                &["--listen", "--redis-url"],
-            ),
-            (&["migrate", "run"], &["--data-dir"], &["--jwt-secret"]),
-            (&["openapi"], &["--log"], &["--data-dir"]),
-        ] {
-            let help = help(args);
-            for name in shown {
-                assert!(help.contains(name), "{args:?} {name}: {help}");
-            }
-            for name in hidden {
-                assert!(!help.contains(name), "{args:?} {name}: {help}");
-            }
-        }
-        // They are taken all the same, before and after the subcommand.
-        for args in [
-            &["user", "list", "--token-ttl", "2h"][..],
-            &["--token-ttl", "2h", "user", "list"],
-        ] {
-            assert_eq!(read_with(args, &[]).unwrap().token_ttl, 7200, "{args:?}");
-        }
-    }
-
-    #[test]
-    fn an_address_to_listen_on_may_have_a_name() {
-        for (given, taken) in [
-            ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("[::1]:0", "[::1]:0"),
-            ("localhost:8081", "127.0.0.1:8081"),
-        ] {
-            let settings = read_with(&["--listen", given], &[]).unwrap();
-            assert_eq!(settings.listen.to_string(), taken);
-        }
-        for given in [
-            "localhost",
-            ":8080",
-            "8080",
-            "127.0.0.1",
-            "localhost:http",
-            "x:99999",
-            "",
-        ] {
-            let why = read_with(&["--listen", given], &[]).unwrap_err();
-            assert!(why.starts_with("bad value for INKPOT_LISTEN"), "{why}");
-            assert!(why.contains("looks like 127.0.0.1:8080"), "{why}");
-        }
-    }
-
-    #[test]
-    fn a_time_has_a_unit_or_is_in_seconds() {
-        for (given, seconds) in [
-            ("300", 300),
-            ("5m", 300),
-            ("90s", 90),
-            ("24h", 86_400),
-            ("1d", 86_400),
-        ] {
-            let settings = read_with(&["--token-ttl", given, "--session-ttl", "2d"], &[]).unwrap();
-            assert_eq!(
-                (settings.token_ttl, settings.session_ttl),
-                (seconds, 172_800)
-            );
-        }
-        for given in [
-            "5 m",
-            "5M",
-            "m",
-            "",
-            "-5m",
-            "1.5h",
-            "59",
-            "2d",
-            "99999999999d",
-            "5mm",
-        ] {
-            let given = format!("--token-ttl={given}");
-            let why = read_with(&[&given], &[]).unwrap_err();
-            assert!(
-                why.contains("INKPOT_TOKEN_TTL") && why.contains("5m, 8h"),
-                "{why}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_log_level_is_one() {
-        for given in [
-            "debug",
-            "WARN",
-            "off",
-            "info,inkpot::core::db=debug",
-            "inkpot=trace",
-        ] {
-            read_with(&["--log", given], &[]).unwrap();
-        }
-        for (given, near) in [
-            ("verbose", ""),
-            ("inkpot", ""),
-            ("wran", "did you mean warn?"),
-            ("info,debgu", "did you mean debug?"),
-        ] {
-            let why = read_with(&["--log", given], &[]).unwrap_err();
-            assert!(why.contains("is no level") && why.ends_with(near), "{why}");
-        }
-    }
-}
+#[path = "args_tests.rs"]
+mod tests;

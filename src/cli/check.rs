@@ -3,6 +3,10 @@
 use std::cell::Cell;
 use std::io::Write;
 
+use serde_json::{Value, json};
+
+use super::args::Form;
+use super::say_json;
 use crate::accounts::actions::announce_anything;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
@@ -18,7 +22,12 @@ const READ_BETWEEN: i64 = 10_000;
 
 /// Checks and says what it found; with `repair` mends it. An error, one line, also
 /// when there are differences that stay.
-pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<(), String> {
+pub fn run(
+    repair: bool,
+    form: Form,
+    settings: &Settings,
+    out: &mut impl Write,
+) -> Result<(), String> {
     let db = server::open_database(settings)?.patient();
     let told = Cell::new((Subject::Counts, 0));
     let read = |subject, read: i64| {
@@ -34,21 +43,71 @@ pub fn run(repair: bool, settings: &Settings, out: &mut impl Write) -> Result<()
         }
     };
     let report = check::check(&db, &read).map_err(|e| failed(&e))?;
-    let faults = tell(&report, out).map_err(|e| e.to_string())?;
-    let mut say = |line: String| writeln!(out, "{line}").map_err(|e| e.to_string());
+    let faults = if form.is_json {
+        differences(&report)
+    } else {
+        tell(&report, out).map_err(|e| e.to_string())?
+    };
+    let mut say = |line: String| {
+        // Of JSON there is one value, and it is the last thing.
+        if form.is_json {
+            return Ok(());
+        }
+        super::say(out, &line)
+    };
     if report.unindexed > 0 {
         say(format!("{} posts are not indexed yet", report.unindexed))?;
     }
     if repair {
         mend(&db, &report).map_err(|e| failed(&e))?;
-        return say(format!("{faults} differences were mended"));
+        say(format!("{faults} differences were mended"))?;
+    } else if faults == 0 {
+        say("the counts, the tags and the search are right".to_owned())?;
     }
-    if faults == 0 {
-        return say("the counts, the tags and the search are right".to_owned());
+    if form.is_json {
+        say_json(out, &value_of(&report, repair))?;
+    }
+    if repair || faults == 0 {
+        return Ok(());
     }
     Err(format!(
         "there are {faults} differences; `inkpot check --repair` mends them"
     ))
+}
+
+/// How much is wrong.
+fn differences(report: &Report) -> usize {
+    let Report {
+        missing,
+        tags,
+        words,
+        unindexed: _,
+    } = report;
+    missing.len()
+        + tags.orphans.len()
+        + tags.missing.len()
+        + words.wrong.len()
+        + words.orphans.len()
+}
+
+/// All of it, for programs.
+fn value_of(report: &Report, are_mended: bool) -> Value {
+    let counts = report.missing.iter().map(
+        |((list, level, block), by)| json!({"list": list, "level": level, "block": block, "off_by": by}),
+    );
+    let rows = report.tags.orphans.iter().map(|(tag, published, place, id, _)| {
+        json!({"tag": tag, "published": published, "place": place, "post_id": id})
+    });
+    json!({
+        "differences": differences(report),
+        "mended": are_mended,
+        "unindexed": report.unindexed,
+        "counts": counts.collect::<Vec<_>>(),
+        "stray_tags": rows.collect::<Vec<_>>(),
+        "untagged_posts": report.tags.missing,
+        "unfound_posts": report.words.wrong,
+        "stray_words": report.words.orphans,
+    })
 }
 
 /// Tells what is wrong; gives how much that is.

@@ -4,14 +4,17 @@
 use std::io::Write;
 
 use chrono::TimeDelta;
+use serde_json::json;
 
-use super::args::JobsAction;
+use super::args::{Form, JobsAction};
 use super::check::failed;
+use super::{say, say_json};
 use crate::core::bus::{Bus, Subscribers};
 use crate::core::clock::{self, Clock};
 use crate::core::page::ListPart;
 use crate::core::settings::Settings;
 use crate::jobs::types::{Retried, StoredJob};
+use crate::jobs::views::JobView;
 use crate::jobs::{JobNotifier, JobStatus, Jobs, actions};
 use crate::server;
 
@@ -32,8 +35,9 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(async {
         match action {
-            JobsAction::List { state, limit } => {
-                list(&jobs, state.map(JobStatus::from), limit, out).await
+            JobsAction::List { state, limit, form } => {
+                let status = state.map(JobStatus::from);
+                list(&jobs, status, limit, form, out).await
             }
             JobsAction::Retry { job_id: Some(id) } => retry(&jobs, id, out).await,
             JobsAction::Retry { job_id: None } => {
@@ -55,23 +59,35 @@ async fn list(
     jobs: &Jobs,
     status: Option<JobStatus>,
     limit: u32,
+    form: Form,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let (mut position, mut left) = (None, limit);
+    let (mut position, mut left, mut shown) = (None, limit, Vec::new());
     while left > 0 {
         let size = left.min(AT_ONCE);
         let part = ListPart::Below { position, size };
         let found = actions::list(jobs, status, part)
             .await
             .map_err(|e| failed(&e))?;
-        for job in &found.rows {
-            say(out, &line_of(job))?;
-        }
-        if found.next.is_none() {
-            return Ok(());
+        if form.is_json {
+            shown.extend(found.rows.into_iter().map(JobView::from));
+        } else {
+            for job in &found.rows {
+                say(out, &line_of(job))?;
+            }
         }
         position = found.next;
+        if position.is_none() {
+            break;
+        }
         left -= size;
+    }
+    let has_more = position.is_some();
+    if form.is_json {
+        return say_json(out, &json!({ "jobs": shown, "has_more": has_more }));
+    }
+    if !has_more {
+        return Ok(());
     }
     say(out, "and older ones: --limit shows more")
 }
@@ -98,10 +114,6 @@ async fn purge(
     let deleted = actions::purge(jobs, status, age).await;
     let deleted = deleted.map_err(|e| failed(&e))?;
     say(out, &format!("deleted {deleted} {} jobs", status.name()))
-}
-
-fn say(out: &mut impl Write, line: &str) -> Result<(), String> {
-    writeln!(out, "{line}").map_err(|e| e.to_string())
 }
 
 fn line_of(job: &StoredJob) -> String {

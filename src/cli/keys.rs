@@ -3,10 +3,12 @@
 use std::io::Write;
 
 use chrono::TimeDelta;
+use serde_json::{Value, json};
 
 use super::args::KeysAction;
+use super::{say, say_json};
 use crate::accounts::actions::keys;
-use crate::accounts::tokens::{KeyInfo, Tokens};
+use crate::accounts::tokens::{KeyInfo, Tokens, Use};
 use crate::core::clock::{self, Clock};
 use crate::core::db::migrations::Standing;
 use crate::core::db::{Db, migrations};
@@ -21,7 +23,14 @@ pub fn run(action: &KeysAction, settings: &Settings, out: &mut impl Write) -> Re
     let tokens =
         Tokens::new(&secrets, settings.token_ttl, Clock::system())?.signing_with(settings.jwt_alg);
     let lines = match action {
-        KeysAction::List => list(&db, &tokens)?,
+        KeysAction::List { form } => {
+            let all = keys::list(&db, &tokens)?;
+            if form.is_json {
+                let all: Vec<Value> = all.iter().map(value_of).collect();
+                return say_json(out, &json!({ "keys": all }));
+            }
+            all.iter().map(line_of).collect()
+        }
         KeysAction::Rotate { now } => {
             let lead = if *now {
                 keys::SHORTEST_LEAD
@@ -35,10 +44,7 @@ pub fn run(action: &KeysAction, settings: &Settings, out: &mut impl Write) -> Re
             vec![format!("retired {kid}")]
         }
     };
-    for line in lines {
-        writeln!(out, "{line}").map_err(|e| e.to_string())?;
-    }
-    Ok(())
+    lines.iter().try_for_each(|line| say(out, line))
 }
 
 /// The database, which must have all migrations: keys are nothing to begin one with.
@@ -57,15 +63,30 @@ fn open(settings: &Settings) -> Result<Db, String> {
     Ok(db)
 }
 
-fn list(db: &Db, tokens: &Tokens) -> Result<Vec<String>, String> {
-    let line = |key: &KeyInfo| {
-        let created = key.created.map_or_else(
-            || "INKPOT_JWT_SECRET".to_owned(),
-            |created| format!("created {}", clock::rfc3339(created)),
-        );
-        format!("{} {} {}, {created}", key.kid, key.alg.name(), key.used)
+fn line_of(key: &KeyInfo) -> String {
+    let created = key.created.map_or_else(
+        || "INKPOT_JWT_SECRET".to_owned(),
+        |created| format!("created {}", clock::rfc3339(created)),
+    );
+    format!("{} {} {}, {created}", key.kid, key.alg.name(), key.used)
+}
+
+fn value_of(key: &KeyInfo) -> Value {
+    let (used, from, until) = match key.used {
+        Use::Signs => ("signs", None, None),
+        Use::Next(from) => ("next", Some(from), None),
+        Use::Verifies => ("verifies", None, None),
+        Use::VerifiesUntil(until) => ("verifies", None, Some(until)),
+        Use::Retired => ("retired", None, None),
     };
-    Ok(keys::list(db, tokens)?.iter().map(line).collect())
+    json!({
+        "kid": key.kid,
+        "alg": key.alg.name(),
+        "use": used,
+        "signs_from": from.map(clock::rfc3339),
+        "verifies_until": until.map(clock::rfc3339),
+        "created": key.created.map(clock::rfc3339),
+    })
 }
 
 fn rotate(db: &Db, tokens: &Tokens, lead: TimeDelta) -> Result<Vec<String>, String> {

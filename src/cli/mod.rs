@@ -8,6 +8,9 @@ pub mod users;
 
 use std::io::Write;
 
+use serde::Serialize;
+use serde_json::json;
+
 use self::args::MigrateAction;
 use crate::core::db::{connection, migrations};
 use crate::core::settings::Settings;
@@ -17,6 +20,27 @@ use crate::openapi;
 pub fn openapi(out: &mut impl Write) -> Result<(), String> {
     out.write_all(openapi::render("")?.yaml.as_bytes())
         .map_err(|e| e.to_string())
+}
+
+/// Prints what completes the command line in a shell.
+pub fn completions(shell: clap_complete::Shell, out: &mut impl Write) -> Result<(), String> {
+    // At once: the generator takes a failure to write, a closed pipe say, for a bug.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut args::described(), "inkpot", &mut script);
+    out.write_all(&script).map_err(|e| e.to_string())
+}
+
+/// Prints a line.
+fn say(out: &mut impl Write, line: &str) -> Result<(), String> {
+    writeln!(out, "{line}").map_err(|e| e.to_string())
+}
+
+/// Prints a value as a line of JSON.
+fn say_json(out: &mut impl Write, value: &impl Serialize) -> Result<(), String> {
+    say(
+        out,
+        &serde_json::to_string(value).map_err(|e| e.to_string())?,
+    )
 }
 
 /// Looks at, applies or takes back migrations.
@@ -30,17 +54,18 @@ pub fn migrate(
     url.make_directory()?;
     let mut conn = connection::open(&url).map_err(|e| failed(e.to_string()))?;
     let lines = match action {
-        MigrateAction::Status => migrations::status(&mut conn)
-            .map_err(|e| failed(e.to_string()))?
-            .into_iter()
-            .map(|m| {
-                format!(
-                    "{} {}",
-                    if m.applied { "applied" } else { "pending" },
-                    m.name
-                )
-            })
-            .collect(),
+        MigrateAction::Status { form } => {
+            let all = migrations::status(&mut conn).map_err(|e| failed(e.to_string()))?;
+            if form.is_json {
+                let each = |m: &migrations::Status| json!({"name": m.name, "applied": m.applied});
+                let all: Vec<_> = all.iter().map(each).collect();
+                return say_json(out, &json!({ "migrations": all }));
+            }
+            let state = |applied| if applied { "applied" } else { "pending" };
+            all.iter()
+                .map(|m| format!("{} {}", state(m.applied), m.name))
+                .collect()
+        }
         MigrateAction::Run => {
             let done = migrations::run(&mut conn).map_err(|e| failed(e.to_string()))?;
             if done.is_empty() {
@@ -57,8 +82,5 @@ pub fn migrate(
             )]
         }
     };
-    for line in lines {
-        writeln!(out, "{line}").map_err(|e| e.to_string())?;
-    }
-    Ok(())
+    lines.iter().try_for_each(|line| say(out, line))
 }

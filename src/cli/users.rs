@@ -4,12 +4,14 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use super::args::UserAction;
+use super::args::{Form, UserAction};
+use super::{say, say_json};
 use crate::accounts::Directory;
 use crate::accounts::actions::{self, Created, Deletion, PasswordSet};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::failure::Failure;
 use crate::accounts::password::{Fault, Password};
+use crate::accounts::routes::{AdminUserAnswer, AdminView};
 use crate::accounts::types::{
     Account, Actor, AdminChange, Administered, Email, Mobile, Name, NewAccount, User, Username,
 };
@@ -67,7 +69,8 @@ async fn perform(
             };
             create(directory, new, admin, out).await
         }
-        UserAction::List => list(directory, out).await,
+        UserAction::List { form } if form.is_json => list_json(directory, out).await,
+        UserAction::List { .. } => list(directory, out).await,
         UserAction::Promote { account } => {
             let change = AdminChange {
                 is_admin: Some(true),
@@ -96,7 +99,7 @@ async fn perform(
             };
             administer(directory, &account, change, "activated", out).await
         }
-        UserAction::Show { account } => show(&find(directory, &account).await?, out),
+        UserAction::Show { account, form } => show(find(directory, &account).await?, form, out),
         UserAction::Delete { account } => delete(directory, &account, out).await,
         UserAction::SetPassword { account } => set_password(directory, &account, out).await,
     }
@@ -154,22 +157,48 @@ async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String>
                 "{}\t{}\t{state}\t{}\t{username}\t{}",
                 user.user_id, user.role, user.email, user.name
             );
-            // A terminal acts on control characters, which names of earlier versions may have.
-            let line: String = (line.chars())
-                .map(|c| {
-                    if c.is_control() && c != '\t' {
-                        '\u{fffd}'
-                    } else {
-                        c
-                    }
-                })
-                .collect();
-            say(out, &line)?;
-        }
-        if users.next.is_none() {
-            return Ok(());
+            say(out, &plain(&line))?;
         }
         position = users.next;
+        if position.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Without what a terminal acts on: names of earlier versions may have control characters.
+fn plain(line: &str) -> String {
+    (line.chars())
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
+/// The same as one value, written piece by piece: there may be a million users.
+async fn list_json(directory: &Directory, out: &mut impl Write) -> Result<(), String> {
+    let written = |done: std::io::Result<()>| done.map_err(|e| e.to_string());
+    written(write!(out, "{{\"users\":["))?;
+    let (mut position, mut comma) = (None, "");
+    loop {
+        let size = AT_ONCE;
+        let part = ListPart::Below { position, size };
+        let users = actions::list_users(directory, None, part)
+            .await
+            .map_err(|error| database_failed(&error))?;
+        for user in users.rows {
+            let text = serde_json::to_string(&AdminView::from(user)).map_err(|e| e.to_string())?;
+            written(write!(out, "{comma}{text}"))?;
+            comma = ",";
+        }
+        position = users.next;
+        if position.is_none() {
+            return say(out, "]}");
+        }
     }
 }
 
@@ -189,8 +218,12 @@ async fn administer(
     }
 }
 
-/// A field a line.
-fn show(user: &User, out: &mut impl Write) -> Result<(), String> {
+/// A field a line, or as an admin's answer has it.
+fn show(user: User, form: Form, out: &mut impl Write) -> Result<(), String> {
+    if form.is_json {
+        let userinfo = user.into();
+        return say_json(out, &AdminUserAnswer { userinfo });
+    }
     let verified = |is_verified: bool| {
         if is_verified {
             "verified"
@@ -220,7 +253,7 @@ fn show(user: &User, out: &mut impl Write) -> Result<(), String> {
         ("created", clock::rfc3339(user.created)),
         ("updated", clock::rfc3339(user.updated)),
     ] {
-        say(out, &format!("{name}\t{value}"))?;
+        say(out, &plain(&format!("{name}\t{value}")))?;
     }
     Ok(())
 }
@@ -302,8 +335,4 @@ fn failed(failure: Failure) -> String {
 
 fn database_failed(error: &DbError) -> String {
     Chain(error).to_string()
-}
-
-fn say(out: &mut impl Write, line: &str) -> Result<(), String> {
-    writeln!(out, "{line}").map_err(|e| e.to_string())
 }

@@ -56,6 +56,7 @@ mod presence_storm;
 mod process;
 mod readme;
 mod rights;
+mod scripts;
 mod search;
 mod sessions;
 mod shared_limits;

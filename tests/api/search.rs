@@ -221,11 +221,12 @@ fn a_repair_is_told_to_servers_through_the_database() {
                 changes.contains(&inkpot::accounts::types::Revocation::Anything)
             };
             told().await;
+            let form = inkpot::cli::args::Form { is_json: false };
             let run = |repair| {
                 let settings = settings.clone();
                 std::thread::spawn(move || {
                     let mut out = Vec::new();
-                    inkpot::cli::check::run(repair, &settings, &mut out)
+                    inkpot::cli::check::run(repair, form, &settings, &mut out)
                         .map(|()| String::from_utf8(out).unwrap())
                 })
                 .join()

@@ -17,6 +17,8 @@ mod own_bodies;
 mod respond;
 mod views;
 
+pub use views::{AdminUserAnswer, AdminView};
+
 use crate::http::endpoint::Endpoint;
 
 /// The endpoints of this module. Fixed paths stand before `/user/{id}`.
