@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_names_them() {
-        let readme = include_str!("../../README.md");
+    fn the_guide_names_them() {
+        let guide = include_str!("../../docs/api.md");
         let says = format!(
             "in the language of `Accept-Language` ({})",
             Language::names()
         );
-        assert!(readme.contains(&says), "README.md does not say {says:?}");
+        assert!(guide.contains(&says), "docs/api.md does not say {says:?}");
     }
 }
