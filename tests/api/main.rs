@@ -22,6 +22,7 @@ mod contract;
 mod counts;
 mod crash;
 mod delivery;
+mod documents;
 mod edge;
 mod fairness;
 mod feeds;
