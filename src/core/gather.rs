@@ -6,7 +6,7 @@
 //! for others to come, and the busier it is, the less each costs.
 //!
 //! A run that takes long, because a row is locked or the database is slow, holds nobody up:
-//! after [`SLOW`] those who wait begin another one beside it.
+//! after 20 ms those who wait begin another one beside it.
 //!
 //! The threads are of its own and end with it. What a run does it does on its thread, so it
 //! does not end when a client goes away; a job whose client has gone before it was begun is
@@ -140,7 +140,7 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
                 return done.map_err(|_| Refused::Panicked);
             }
             self.help(number);
-            if let Ok(done) = timeout(MAX_WAIT - SLOW, &mut done).await {
+            if let Ok(done) = timeout(MAX_WAIT.saturating_sub(SLOW), &mut done).await {
                 return done.map_err(|_| Refused::Panicked);
             }
             self.give_up(number)?;

@@ -56,25 +56,26 @@ pub fn find_keys<E>(
     part: ListPart,
     newest: impl FnOnce(i64, i64) -> Result<Vec<i64>, E>,
 ) -> Result<Listed<i64>, E> {
-    let (mut rows, count, skip, size) = match part {
+    let (mut rows, counted, offset, size) = match part {
         ListPart::Page(request) => {
             // One more tells whether there is more.
             let rows = newest(i64::MAX, DEPTH + 1)?;
-            let count = i64::try_from(rows.len()).unwrap_or(DEPTH).min(DEPTH);
-            let skip = usize::try_from(request.offset().min(count)).unwrap_or(0);
-            (rows, Some(count), skip, request.size)
+            let counted = rows.len().min(usize::try_from(DEPTH).unwrap_or(0));
+            (rows, Some(counted), request.offset(), request.size)
         }
         ListPart::Below { position, size } => {
             let rows = newest(position.unwrap_or(i64::MAX), i64::from(size) + 1)?;
             (rows, None, 0, size)
         }
     };
-    let size = usize::try_from(size).unwrap_or(0);
-    let end = rows.len().min(skip + size);
+    let reach = counted.unwrap_or(rows.len());
+    let skip = usize::try_from(offset).map_or(reach, |offset| offset.min(reach));
+    let end = usize::try_from(size).map_or(reach, |size| (skip + size).min(reach));
     let has_more = end < rows.len();
     rows.truncate(end);
     rows.drain(..skip);
     let next = rows.last().copied().filter(|_| has_more);
+    let count = counted.and_then(|counted| i64::try_from(counted).ok());
     Ok(Listed { rows, count, next })
 }
 

@@ -6,7 +6,7 @@ use crate::accounts::types::AuditEntry;
 use crate::core::db::{Bulkhead, DbError};
 use crate::core::page::{ListPart, Listed};
 
-/// ListPart of the entries of one user or of all, newest first.
+/// Part of the entries of one user or of all, newest first.
 pub async fn list_audit(
     directory: &Directory,
     user_id: Option<i64>,

@@ -66,7 +66,7 @@ pub async fn load_names(db: &Db, user_ids: Vec<i64>) -> Result<HashMap<i64, Stri
     db.read(move |conn| users::names_of(conn, &user_ids)).await
 }
 
-/// ListPart of the users, the newest first; with `words` only those whose name, e-mail address or
+/// Part of the users, the newest first; with `words` only those whose name, e-mail address or
 /// username has them in it.
 pub async fn list_users(
     directory: &Directory,

@@ -114,7 +114,7 @@ pub fn forget_old_addresses(
     Ok(old.len())
 }
 
-/// ListPart of the entries of one user or of all, newest first. Call it in a snapshot.
+/// Part of the entries of one user or of all, newest first. Call it in a snapshot.
 pub fn load_part(
     conn: &mut Conn,
     user_id: Option<i64>,

@@ -12,7 +12,7 @@ use crate::jobs::types::{JobStatus, Retried, StoredJob};
 /// Rows that one transaction changes.
 const AT_ONCE: i64 = 1000;
 
-/// ListPart of the jobs of one status or of all, newest first.
+/// Part of the jobs of one status or of all, newest first.
 pub async fn list(
     jobs: &Jobs,
     status: Option<JobStatus>,

@@ -8,7 +8,7 @@ use crate::core::db::schema::job;
 use crate::core::page::{ListPart, Listed, find_keys};
 use crate::jobs::types::{JobStatus, Retried, StoredJob};
 
-/// ListPart of the jobs of one status or of all, newest first. Call it in a snapshot.
+/// Part of the jobs of one status or of all, newest first. Call it in a snapshot.
 pub fn load_part(
     conn: &mut Conn,
     status: Option<JobStatus>,

@@ -36,10 +36,10 @@ pub fn last_insert(conn: &mut Conn) -> QueryResult<i64> {
 /// The first of very many positions that no row has, below zero: for rows whose own are their ids,
 /// which are not known yet. Nobody else sees them.
 pub fn provisional_positions() -> QueryResult<i64> {
-    let random = getrandom::u64()
+    let random = getrandom::u32()
         .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
     // 2^31 positions each for 2^31 transactions.
-    Ok(i64::MIN + (i64::from(random as u32 >> 1) << 31))
+    Ok(i64::MIN + (i64::from(random >> 1) << 31))
 }
 
 /// Begins a transaction that will write. SQLite: `IMMEDIATE`, so that the lock is
