@@ -94,7 +94,7 @@ impl Phrase {
 /// the words of a post are is for `posts::search` to bound.
 ///
 /// `InnoDB` finds all posts that match before it gives the first, at some 7 µs each: seconds
-/// for a word that every other of a million posts has. So its index has [`INDEX_TIME`]. What takes
+/// for a word that every other of a million posts has. So its index has 250 ms. What takes
 /// longer is in many posts, and is looked for in the posts themselves, from the newest on.
 pub struct SearchQuery<'a> {
     /// As FTS5 takes it.
