@@ -1,14 +1,16 @@
 //! Threads for what takes the processor for long, such as hashing passwords.
 //!
-//! Fewer than the machine has processors, with a fair and bounded queue ([`queue`]): a flood
-//! of such work slows itself, never reads, and not the work of others. What does not fit, or
-//! has waited too long, is told to come back; what nobody waits for any more is not done.
+//! They give way to all other threads ([`priority`]), and have a fair and bounded queue
+//! ([`queue`]): a flood of such work slows itself, never reads, and not the work of others.
+//! What does not fit, or has waited too long, is told to come back; what nobody waits for any
+//! more is not done.
 
+mod priority;
 pub mod queue;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -105,10 +107,12 @@ impl Shared {
 }
 
 impl CpuPool {
-    /// Starts the threads: half as many as there are processors, at least one. `is_limited`:
-    /// whether addresses and subjects have few places each. The error is one line.
+    /// Starts the threads: as many as there are processors where they give way to others, else
+    /// half as many; at least one. `is_limited`: whether addresses and subjects have few places
+    /// each. The error is one line.
     pub fn start(processors: usize, clock: Clock, is_limited: bool) -> Result<Self, String> {
-        let threads = (processors / 2).max(1);
+        let (first, gives_way) = start_first()?;
+        let threads = priority::threads(processors, gives_way);
         let places = queue::WAITING * threads;
         let bounds = if is_limited {
             Bounds::of(places)
@@ -124,12 +128,13 @@ impl CpuPool {
             clock,
             done: AtomicU64::new(0),
         });
-        for n in 0..threads {
+        let _ = first.send(Arc::clone(&shared));
+        for n in 1..threads {
             let shared = Arc::clone(&shared);
-            thread::Builder::new()
-                .name(format!("bcrypt-{n}"))
-                .spawn(move || work(&shared))
-                .map_err(|e| format!("cannot start a thread: {e}"))?;
+            spawn(n, move || {
+                priority::give_way();
+                work(&shared);
+            })?;
         }
         Ok(Self {
             _open: Arc::new(Open(Arc::clone(&shared))),
@@ -208,6 +213,28 @@ impl Drop for Place<'_> {
         // Not under the lock: what the work holds may be large.
         drop(left);
     }
+}
+
+/// Starts the first thread, which does what it is then sent the queue of, and learns whether it
+/// gives way to others: that is a thread's own, so nobody else can try it.
+fn start_first() -> Result<(mpsc::Sender<Arc<Shared>>, bool), String> {
+    let (sender, queue) = mpsc::channel::<Arc<Shared>>();
+    let (says, told) = mpsc::channel();
+    spawn(0, move || {
+        let _ = says.send(priority::give_way());
+        if let Ok(shared) = queue.recv() {
+            work(&shared);
+        }
+    })?;
+    Ok((sender, told.recv().unwrap_or(false)))
+}
+
+fn spawn(n: usize, body: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    thread::Builder::new()
+        .name(format!("bcrypt-{n}"))
+        .spawn(body)
+        .map_err(|e| format!("cannot start a thread: {e}"))?;
+    Ok(())
 }
 
 fn work(shared: &Shared) {

@@ -257,3 +257,41 @@ async fn work_that_panics_is_lost_alone() {
     assert!(matches!(lost, Err(PoolError::Lost(_))));
     assert_eq!(pool.run(&who, || 1).await, Ok(1));
 }
+
+#[test]
+fn there_are_as_many_threads_as_can_be_without_stopping_others() {
+    let threads =
+        |processors| [true, false].map(|gives_way| priority::threads(processors, gives_way));
+    assert_eq!(threads(8), [8, 4]);
+    assert_eq!(threads(3), [3, 1]);
+    assert_eq!(threads(1), [1, 1]);
+}
+
+/// Every thread, not only the first; and no other thread of the process.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn costly_work_has_a_lower_priority_than_all_else() {
+    use rustix::process::getpriority_process;
+
+    let pool = CpuPool::start(4, clock(), true).unwrap();
+    let own = getpriority_process(None).unwrap();
+    let barrier = std::sync::Arc::new(std::sync::Barrier::new(pool.threads()));
+    let asked = (0..pool.threads()).map(|n| {
+        let barrier = std::sync::Arc::clone(&barrier);
+        let at = Requester::at(address(u8::try_from(n).unwrap()));
+        let pool = pool.clone();
+        async move {
+            let work = move || {
+                barrier.wait();
+                getpriority_process(None).unwrap()
+            };
+            pool.run(&at, work).await.unwrap()
+        }
+    });
+    let theirs = join_all(asked).await;
+    assert!(
+        theirs.iter().all(|one| *one == (own + 10).min(19)),
+        "{theirs:?}"
+    );
+    assert_eq!(getpriority_process(None).unwrap(), own);
+}
