@@ -24,6 +24,7 @@ mod crash;
 mod delivery;
 mod documents;
 mod edge;
+mod exchanges;
 mod fairness;
 mod feeds;
 mod house;

@@ -16,6 +16,7 @@ pub mod redis;
 pub mod serving;
 pub mod sinks;
 pub mod socket;
+pub mod wire;
 
 use std::cell::Cell;
 use std::future::Future;
