@@ -119,7 +119,7 @@ trial: deps build ## publish and read back the READMEs of all dependencies on bo
 	tests/trial $(ARGS)
 
 .PHONY: bench
-bench: ## compare the server with bare ones; measure jobs, sockets, the bus; ARGS='--only hot,jobs --databases sqlite'
+bench: ## compare the server with bare ones; measure logins, jobs, sockets, the bus, what users would run; ARGS='--only hot,jobs --databases sqlite'
 	@tests/install-deps bench
 	benches/compare $(ARGS)
 

@@ -97,12 +97,12 @@ def wait(is_so):
     return time.perf_counter()
 
 
-def measure(peer, rounds):
+def measure(peer, chosen):
     """Returns the raw results, milliseconds each, of two new processes each round."""
     say("bus")
     others, results = [], {}
     with mariadb() as server:
-        for number in range(rounds):
+        for number in range(chosen.rounds):
             for way in ("redis", "database"):
                 others.append(machine.others())
                 database = databases.new_database(peer, server, f"inkpot_bus_{number}_{way}")

@@ -146,7 +146,7 @@ def login(scene):
         SERVER: lambda seconds: wrk(scene.server, "/user/login", "post", seconds, (), [scene.login], LOGINS),
         BARE: lambda seconds: scene.peer.run("verify", "--seconds", seconds),
     }
-    return Case("login", "login (bare: bcrypt)", 0.95, contenders, length=LOGIN_LENGTH)
+    return Case("login", "login (bare: bcrypt on all processors)", 0.95, contenders, length=LOGIN_LENGTH)
 
 
 # In this order: what writes comes last, for the bare server has the answers of before.

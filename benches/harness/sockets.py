@@ -12,11 +12,11 @@ KIB_AIM = 16
 NEWCOMER_AIM = 500  # milliseconds, p99
 
 
-def measure(peer, rounds):
+def measure(peer, chosen):
     """Returns the raw results, of a server of its own each round: what it had once it keeps."""
     say("sockets")
     others, results = [], []
-    for _ in range(rounds):
+    for _ in range(chosen.rounds):
         others.append(machine.others())
         with databases.directory() as place:
             database = f"sqlite:{place}/sockets.db"

@@ -14,11 +14,13 @@ mod client;
 mod insert;
 mod jobs;
 mod load;
+mod pace;
 mod people;
 mod repeat;
 mod serve;
 mod sockets;
 mod transaction;
+mod usual;
 mod words;
 
 use std::error::Error;
@@ -66,6 +68,12 @@ enum Role {
         #[arg(long)]
         token: Option<String>,
     },
+    /// Make a database fit for `usual`
+    UsualIndex { database: String },
+    /// Serve the same from the same tables in the usual way
+    Usual(usual::Options),
+    /// Time requests at a steady rate
+    Pace(pace::Options),
     /// Publish by bare transactions, as fast as they go
     Publish(repeat::Publish),
     /// Compare a password with its bcrypt hash, as fast as it goes
@@ -88,6 +96,9 @@ fn main() -> ExitCode {
         Some(Role::People(options)) => people::run(&options),
         Some(Role::Serve(options)) => serve::run(options),
         Some(Role::Ask { address, token }) => ask::run(&address, token.as_deref()),
+        Some(Role::UsualIndex { database }) => usual::index(&database),
+        Some(Role::Usual(options)) => usual::run(&options),
+        Some(Role::Pace(options)) => pace::run(&options),
         Some(Role::Publish(options)) => repeat::publish(&options),
         Some(Role::Verify(options)) => repeat::verify(&options),
         Some(Role::Drain(options)) => jobs::drain(&options),

@@ -1,4 +1,4 @@
-//! Work without a server around it, in as many threads as the server would do it.
+//! Work without a server around it.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -64,12 +64,11 @@ pub fn publish(options: &Publish) -> Outcome<()> {
     })
 }
 
-/// bcrypt and nothing else, in as many threads as the server has for it.
+/// bcrypt and nothing else, on all processors.
 pub fn verify(options: &Verify) -> Outcome<()> {
     let password = Password::attempt(insert::PASSWORD);
     let record = password.hash(insert::COST)?;
-    let threads = (processors() / 2).max(1);
-    repeat(threads, options.seconds, &|| {
+    repeat(processors(), options.seconds, &|| {
         if bcrypt::verify(insert::PASSWORD, &record).map_err(|e| e.to_string())? {
             Ok(())
         } else {
