@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::types::{Action, AuditEntry, NewAuditEntry};
 use crate::core::db::Conn;
+use crate::core::db::dialect::any_of;
 use crate::core::db::schema::{audit, installation};
 use crate::core::page::{ListPart, Listed, find_keys};
 
@@ -132,7 +133,7 @@ pub fn load_part(
         }
     })?;
     let entries = audit::table
-        .filter(audit::audit_id.eq_any(&found.rows))
+        .filter(any_of(audit::audit_id, &found.rows))
         .order(audit::audit_id.desc())
         .select(AuditEntry::as_select())
         .load(conn)?;

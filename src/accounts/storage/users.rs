@@ -99,15 +99,15 @@ pub fn find_by_account(conn: &mut Conn, account: &Account) -> QueryResult<Option
     // What is left of a deleted user has no identifiers.
     let found: Vec<(Option<String>, User)> = match account {
         Account::Email(_) => user::table
-            .filter(user::email_key.eq_any(&keys))
+            .filter(dialect::any_of(user::email_key, &keys))
             .select((user::email_key.nullable(), User::as_select()))
             .load(conn)?,
         Account::Username(_) => user::table
-            .filter(user::username_key.eq_any(&keys))
+            .filter(dialect::any_of(user::username_key, &keys))
             .select((user::username_key, User::as_select()))
             .load(conn)?,
         Account::Mobile(_) => user::table
-            .filter(user::mobile_key.eq_any(&keys))
+            .filter(dialect::any_of(user::mobile_key, &keys))
             .select((user::mobile_key, User::as_select()))
             .load(conn)?,
     };
@@ -120,9 +120,12 @@ pub fn find_by_account(conn: &mut Conn, account: &Account) -> QueryResult<Option
 /// unique index does not know, as that would.
 fn refuse_former(conn: &mut Conn, account: &Account, user_id: i64) -> QueryResult<()> {
     let former = former_keys(account);
+    if former.is_empty() {
+        return Ok(());
+    }
     let (taken, index): (Option<i64>, _) = match account {
         Account::Email(_) => {
-            let rows = user::table.filter(user::email_key.eq_any(former));
+            let rows = user::table.filter(dialect::any_of(user::email_key, &former));
             let others = rows.filter(user::user_id.ne(user_id));
             (
                 others.select(user::user_id).first(conn).optional()?,
@@ -130,7 +133,7 @@ fn refuse_former(conn: &mut Conn, account: &Account, user_id: i64) -> QueryResul
             )
         }
         Account::Mobile(_) => {
-            let rows = user::table.filter(user::mobile_key.eq_any(former));
+            let rows = user::table.filter(dialect::any_of(user::mobile_key, &former));
             let others = rows.filter(user::user_id.ne(user_id));
             (
                 others.select(user::user_id).first(conn).optional()?,
@@ -162,7 +165,7 @@ pub fn find_active(conn: &mut Conn, user_id: i64) -> QueryResult<Option<User>> {
 /// The names of these users, by id.
 pub fn names_of(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<HashMap<i64, String>> {
     let names: Vec<(i64, String)> = user::table
-        .filter(user::user_id.eq_any(user_ids))
+        .filter(dialect::any_of(user::user_id, user_ids))
         .select((user::user_id, user::name))
         .load(conn)?;
     Ok(names.into_iter().collect())
@@ -487,7 +490,7 @@ pub fn load_part(
         newest.load(conn)
     })?;
     let users = user::table
-        .filter(user::user_id.eq_any(&found.rows))
+        .filter(dialect::any_of(user::user_id, &found.rows))
         .order(user::user_id.desc())
         .select(User::as_select())
         .load(conn)?;

@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::core::db::Conn;
+use crate::core::db::dialect::any_of;
 use crate::core::db::schema::job;
 use crate::core::page::{ListPart, Listed, find_keys};
 use crate::jobs::types::{JobStatus, Retried, StoredJob};
@@ -26,7 +27,7 @@ pub fn load_part(
         }
     })?;
     let jobs = job::table
-        .filter(job::job_id.eq_any(&found.rows))
+        .filter(any_of(job::job_id, &found.rows))
         .order(job::job_id.desc())
         .select(StoredJob::as_select())
         .load(conn)?;

@@ -10,7 +10,7 @@ use super::counts::{self, Start};
 use super::posts::summary_columns;
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
-use crate::core::db::dialect::{Phrase, SearchQuery};
+use crate::core::db::dialect::{Phrase, SearchQuery, any_of};
 use crate::core::db::schema::{content, post, post_tag, user};
 use crate::core::page::{DEPTH, ListPart, Listed, PageRequest};
 use crate::posts::list::{Filter, List};
@@ -152,28 +152,65 @@ fn load_page(
         let (count, start) = counts::find_start(conn, &list, deleted, offset)?;
         (Some(count), start)
     } else {
-        let count = count_matches(conn, filter, deleted)?;
-        let is_there = count.is_none_or(|count| offset < count);
-        let start = is_there.then_some(Start {
-            below: i64::MAX,
-            skip: offset,
-        });
-        (count, start)
+        return load_uncounted_page(conn, filter, deleted, request);
     };
     let size = i64::from(request.size);
     // One more than shown tells whether there is more.
-    let mut summaries = match start {
-        Some(start) => load_some(conn, filter, deleted, (start, size + 1), count.is_none())?,
+    let summaries = match start {
+        Some(start) => load_some(conn, filter, deleted, (start, size + 1), false)?,
         None => Vec::new(),
     };
+    Ok(page_of(summaries, count, request))
+}
+
+/// A page of so many posts, if there are one more.
+fn page_of(
+    mut summaries: Vec<PostSummary>,
+    count: Option<i64>,
+    request: PageRequest,
+) -> Listed<PostSummary> {
     let has_more = summaries.len() > request.size as usize;
     summaries.truncate(request.size as usize);
     let next = (summaries.last().filter(|_| has_more)).map(|last| last.position);
-    Ok(Listed {
+    Listed {
         rows: summaries,
         count,
         next,
-    })
+    }
+}
+
+/// A page of a list whose posts are not counted.
+fn load_uncounted_page(
+    conn: &mut Conn,
+    filter: &Filter,
+    deleted: &[i64],
+    request: PageRequest,
+) -> QueryResult<Listed<PostSummary>> {
+    let (offset, size) = (request.offset(), i64::from(request.size));
+    let start = Start {
+        below: i64::MAX,
+        skip: offset,
+    };
+    let load =
+        |conn: &mut Conn, are_many| load_some(conn, filter, deleted, (start, size + 1), are_many);
+    if offset == 0 {
+        let summaries = load(conn, false)?;
+        let found = i64::try_from(summaries.len()).unwrap_or(i64::MAX);
+        let count = if found <= size {
+            // All that there are.
+            Some(found)
+        } else {
+            count_matches(conn, filter, deleted)?
+        };
+        return Ok(page_of(summaries, count, request));
+    }
+    let count = count_matches(conn, filter, deleted)?;
+    let summaries = if count.is_none_or(|count| offset < count) {
+        load(conn, count.is_none())?
+    } else {
+        Vec::new()
+    };
+    Ok(page_of(summaries, count, request))
 }
 
 /// How many posts a filter takes whose posts are not counted: the matches themselves
@@ -379,7 +416,7 @@ fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>>
     }
     let mut summaries: Vec<PostSummary> = post::table
         .left_join(user::table)
-        .filter(post::post_id.eq_any(ids))
+        .filter(any_of(post::post_id, ids))
         .select(summary_columns!())
         .load(conn)?;
     summaries.sort_unstable_by_key(|post| std::cmp::Reverse(post.position));

@@ -1,65 +1,86 @@
-//! `IN` for lists of numbers whose statement is prepared once.
+//! `IN` for lists of values whose statement is prepared once.
 
 use diesel::backend::Backend;
 use diesel::expression::{AppearsOnTable, Expression, SelectableExpression, ValidGrouping};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Bool, HasSqlType};
+use diesel::sql_types::{BigInt, Bool, HasSqlType, SingleValue, Text};
 
 /// `column IN (…)`. See [`any_of`].
 #[derive(Clone, Debug)]
-pub struct AnyOf<C> {
+pub struct AnyOf<C, V> {
     column: C,
-    numbers: Vec<i64>,
+    values: Vec<V>,
 }
 
-/// Whether a column has one of these numbers. Diesel's own `eq_any` has its statement
+/// What a list may be of, as the columns have it.
+pub trait Value: Clone {
+    type SqlType: SingleValue;
+    /// What no row has.
+    fn nobodys() -> Self;
+}
+
+impl Value for i64 {
+    type SqlType = BigInt;
+    fn nobodys() -> Self {
+        Self::MIN
+    }
+}
+
+impl Value for String {
+    type SqlType = Text;
+    fn nobodys() -> Self {
+        "\u{0}".to_owned()
+    }
+}
+
+/// Whether a column has one of these values. Diesel's own `eq_any` has its statement
 /// prepared anew each time, which is a round trip more; here the list is filled up to a power of two
-/// with its last number, so that there are few statements, and those stay prepared.
-pub fn any_of<C>(column: C, numbers: &[i64]) -> AnyOf<C> {
-    let mut numbers = numbers.to_vec();
-    // Of an empty list nothing is found: there is no row without a number.
-    let last = numbers.last().copied().unwrap_or(i64::MIN);
-    numbers.resize(numbers.len().next_power_of_two(), last);
-    AnyOf { column, numbers }
+/// with its last value, so that there are few statements, and those stay prepared.
+pub fn any_of<C, V: Value>(column: C, values: &[V]) -> AnyOf<C, V> {
+    let mut values = values.to_vec();
+    // Of an empty list nothing is found.
+    let last = values.last().cloned().unwrap_or_else(V::nobodys);
+    values.resize(values.len().next_power_of_two(), last);
+    AnyOf { column, values }
 }
 
-impl<C: Expression<SqlType = BigInt>> Expression for AnyOf<C> {
+impl<C: Expression, V> Expression for AnyOf<C, V> {
     type SqlType = Bool;
 }
 
-impl<C: AppearsOnTable<T>, T> AppearsOnTable<T> for AnyOf<C> where Self: Expression {}
+impl<C: AppearsOnTable<T>, V, T> AppearsOnTable<T> for AnyOf<C, V> where Self: Expression {}
 
-impl<C: SelectableExpression<T>, T> SelectableExpression<T> for AnyOf<C> where
+impl<C: SelectableExpression<T>, V, T> SelectableExpression<T> for AnyOf<C, V> where
     Self: AppearsOnTable<T>
 {
 }
 
-impl<C: ValidGrouping<G>, G> ValidGrouping<G> for AnyOf<C> {
+impl<C: ValidGrouping<G>, V, G> ValidGrouping<G> for AnyOf<C, V> {
     type IsAggregate = C::IsAggregate;
 }
 
-impl<C> QueryId for AnyOf<C> {
+impl<C, V> QueryId for AnyOf<C, V> {
     type QueryId = ();
     // The text differs by the length of the list.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
-impl<C, DB> QueryFragment<DB> for AnyOf<C>
+impl<C, V, DB> QueryFragment<DB> for AnyOf<C, V>
 where
-    DB: Backend + HasSqlType<BigInt>,
+    V: Value + ToSql<V::SqlType, DB>,
+    DB: Backend + HasSqlType<V::SqlType>,
     C: QueryFragment<DB>,
-    i64: ToSql<BigInt, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         self.column.walk_ast(out.reborrow())?;
         out.push_sql(" IN (");
-        for (place, number) in self.numbers.iter().enumerate() {
+        for (place, value) in self.values.iter().enumerate() {
             if place > 0 {
                 out.push_sql(", ");
             }
-            out.push_bind_param::<BigInt, _>(number)?;
+            out.push_bind_param::<V::SqlType, _>(value)?;
         }
         out.push_sql(")");
         Ok(())

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Text};
 
-use super::batch::Batch;
 use super::errors::{ErrorClass, error_class};
 use crate::core::db::connection::Conn;
+use crate::core::db::mysql::KEEP_PREPARED;
 
 diesel::table! {
     /// On MySQL.
@@ -76,11 +76,10 @@ pub struct Phrase {
 impl Phrase {
     /// The condition on `w.words`, with a space at both ends of them. Tokens are letters and
     /// digits of ASCII, so that nothing in them means anything to `LIKE`.
-    fn write_condition(&self, batch: &Batch, sql: &mut String) {
+    fn write_condition(&self, sql: &mut Sql) {
         let end = if self.prefix { "" } else { " " };
-        let pattern = batch.text(&format!("% {}{end}%", self.tokens));
-        // Writing to a String cannot fail.
-        let _ = write!(sql, " AND CONCAT(' ', w.words, ' ') LIKE {pattern}");
+        sql.push(" AND CONCAT(' ', w.words, ' ') LIKE ?");
+        sql.bind_text(format!("% {}{end}%", self.tokens));
     }
 }
 
@@ -128,66 +127,139 @@ struct Number {
     number: i64,
 }
 
+/// A statement with its values, whose text is the same for all that ask for the same.
+struct Sql {
+    text: String,
+    values: Vec<Value>,
+}
+
+enum Value {
+    Text(String),
+    Number(i64),
+}
+
+impl Sql {
+    /// A query whose rows are a `number` each. On MySQL it has the time of the index, and stays
+    /// prepared: what is meant for one server is a comment to the other.
+    fn select(is_mysql: bool, way: Way) -> Self {
+        let mut text = String::new();
+        if is_mysql {
+            text.push_str(KEEP_PREPARED);
+        }
+        if is_mysql && way == Way::Index {
+            let seconds = f64::from(INDEX_TIME) / 1000.0;
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "/*M!100600 SET STATEMENT max_statement_time = {seconds} FOR */ \
+                 SELECT /*+ MAX_EXECUTION_TIME({INDEX_TIME}) */ "
+            );
+        } else {
+            text.push_str("SELECT ");
+        }
+        let values = Vec::new();
+        Self { text, values }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    fn bind_text(&mut self, text: impl Into<String>) {
+        self.values.push(Value::Text(text.into()));
+    }
+
+    /// Adds a text and the value of the placeholder at its end.
+    fn push_number(&mut self, text: &str, number: i64) {
+        self.push(text);
+        self.push("?");
+        self.values.push(Value::Number(number));
+    }
+
+    fn load(self, conn: &mut Conn) -> QueryResult<Vec<i64>> {
+        macro_rules! load {
+            ($conn:expr) => {{
+                let mut query = diesel::sql_query(self.text).into_boxed();
+                for value in self.values {
+                    query = match value {
+                        Value::Text(text) => query.bind::<Text, _>(text),
+                        Value::Number(number) => query.bind::<BigInt, _>(number),
+                    };
+                }
+                query.load::<Number>($conn)?
+            }};
+        }
+        let rows = match conn {
+            Conn::Sqlite(c) => load!(c),
+            Conn::Mysql(c) => load!(c),
+        };
+        Ok(rows.into_iter().map(|row| row.number).collect())
+    }
+}
+
 impl SearchQuery<'_> {
     /// Everything after `SELECT …`, up to the order.
-    fn tables_and_conditions(&self, batch: &Batch, way: Way, below: i64) -> String {
+    fn write_tables_and_conditions(&self, sql: &mut Sql, is_mysql: bool, way: Way, below: i64) {
         let published = u8::from(self.published);
-        let mut sql = match way {
-            Way::Index if batch.is_mysql() => format!(
-                " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.place \
-                 WHERE MATCH(w.words) AGAINST({} IN BOOLEAN MODE) AND w.place < {below}",
-                batch.text(self.mysql)
-            ),
-            Way::Index => format!(
-                " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.rowid \
-                 WHERE w.post_words MATCH {} AND w.rowid < {below}",
-                batch.text(self.fts5)
-            ),
+        match way {
+            Way::Index if is_mysql => {
+                sql.push(&format!(
+                    " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.place \
+                     WHERE MATCH(w.words) AGAINST(? IN BOOLEAN MODE)"
+                ));
+                sql.bind_text(self.mysql);
+                sql.push_number(" AND w.place < ", below);
+            }
+            Way::Index => {
+                sql.push(&format!(
+                    " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.rowid \
+                     WHERE w.post_words MATCH ?"
+                ));
+                sql.bind_text(self.fts5);
+                sql.push_number(" AND w.rowid < ", below);
+            }
             Way::Posts => {
                 let index = self.author.map_or("post_list", |_| "post_author_list");
-                format!(
+                sql.push(&format!(
                     " FROM post p FORCE INDEX ({index}) STRAIGHT_JOIN post_words w \
-                     ON w.place = p.place WHERE p.published = {published} AND p.place < {below}"
-                )
+                     ON w.place = p.place WHERE p.published = {published}"
+                ));
+                sql.push_number(" AND p.place < ", below);
             }
-        };
-        if batch.is_mysql() {
+        }
+        if is_mysql {
             for piece in self.pieces {
                 // The index finds single tokens.
                 if way == Way::Posts || piece.tokens.contains(' ') {
-                    piece.write_condition(batch, &mut sql);
+                    piece.write_condition(sql);
                 }
             }
         }
         if let Some(author) = self.author {
-            // Writing to a String cannot fail.
-            let _ = write!(sql, " AND p.author_id = {author}");
+            sql.push_number(" AND p.author_id = ", author);
         }
         for author in self.but_authors {
-            let _ = write!(sql, " AND p.author_id <> {author}");
+            sql.push_number(" AND p.author_id <> ", *author);
         }
         if let Some(tag) = self.tag {
-            let _ = write!(
-                sql,
-                " AND EXISTS (SELECT 1 FROM post_tag t WHERE t.tag = {} \
-                 AND t.published = {published} AND t.place = p.place)",
-                batch.text(tag)
-            );
+            sql.push(&format!(
+                " AND EXISTS (SELECT 1 FROM post_tag t WHERE t.published = {published} \
+                 AND t.place = p.place AND t.tag = ?)"
+            ));
+            sql.bind_text(tag);
         }
-        sql
     }
 
     /// The number of posts that match, if there are at most so many and MySQL can tell in
     /// its time.
     pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
-        let batch = Batch::new(conn);
-        let some = self.tables_and_conditions(&batch, Way::Index, i64::MAX);
-        let sql = format!(
-            "{}COUNT(*) AS number FROM (SELECT 1{some} LIMIT {}) found",
-            select(&batch),
-            most + 1,
-        );
-        match numbers(conn, &sql) {
+        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let mut sql = Sql::select(is_mysql, Way::Index);
+        sql.push("COUNT(*) AS number FROM (SELECT 1");
+        self.write_tables_and_conditions(&mut sql, is_mysql, Way::Index, i64::MAX);
+        sql.push_number(" LIMIT ", most + 1);
+        sql.push(") found");
+        match sql.load(conn) {
             Ok(count) => Ok(count.first().copied().filter(|count| *count <= most)),
             Err(error) if error_class(&error) == ErrorClass::TimeLimit => Ok(None),
             Err(error) => Err(error),
@@ -202,42 +274,31 @@ impl SearchQuery<'_> {
         (below, offset, limit): (i64, i64, i64),
         are_many: bool,
     ) -> QueryResult<Vec<i64>> {
-        let batch = Batch::new(conn);
+        let is_mysql = matches!(conn, Conn::Mysql(_));
         let load = |conn: &mut Conn, way: Way| {
-            let tables = self.tables_and_conditions(&batch, way, below);
-            let (select, place) = match (way, batch.is_mysql()) {
-                (Way::Index, false) => (select(&batch), "w.rowid"),
-                (Way::Index, true) => (select(&batch), "w.place"),
-                (Way::Posts, _) => ("SELECT ".to_owned(), "p.place"),
+            let mut sql = Sql::select(is_mysql, way);
+            sql.push("p.post_id AS number");
+            self.write_tables_and_conditions(&mut sql, is_mysql, way, below);
+            let place = match (way, is_mysql) {
+                (Way::Index, false) => "w.rowid",
+                (Way::Index, true) => "w.place",
+                (Way::Posts, _) => "p.place",
             };
-            let sql = format!(
-                "{select}p.post_id AS number{tables} ORDER BY {place} DESC LIMIT {limit} OFFSET {offset}"
-            );
-            numbers(conn, &sql)
+            sql.push(&format!(" ORDER BY {place} DESC"));
+            sql.push_number(" LIMIT ", limit);
+            sql.push_number(" OFFSET ", offset);
+            sql.load(conn)
         };
-        if are_many && batch.is_mysql() {
+        if are_many && is_mysql {
             return load(conn, Way::Posts);
         }
         match load(conn, Way::Index) {
-            Err(error) if batch.is_mysql() && error_class(&error) == ErrorClass::TimeLimit => {
+            Err(error) if is_mysql && error_class(&error) == ErrorClass::TimeLimit => {
                 load(conn, Way::Posts)
             }
             done => done,
         }
     }
-}
-
-/// `SELECT`, on MySQL with the time that the index has. What is meant for the one server is a
-/// comment to the other.
-fn select(batch: &Batch) -> String {
-    if !batch.is_mysql() {
-        return "SELECT ".to_owned();
-    }
-    let seconds = f64::from(INDEX_TIME) / 1000.0;
-    format!(
-        "/*M!100600 SET STATEMENT max_statement_time = {seconds} FOR */ \
-         SELECT /*+ MAX_EXECUTION_TIME({INDEX_TIME}) */ "
-    )
 }
 
 /// Words of posts that are read from the index at once, on MySQL.
@@ -295,12 +356,4 @@ pub fn read_words(conn: &mut Conn, hear: &mut dyn FnMut(i64, &str, usize)) -> Qu
             }
         }
     }
-}
-
-fn numbers(conn: &mut Conn, sql: &str) -> QueryResult<Vec<i64>> {
-    let rows: Vec<Number> = match conn {
-        Conn::Sqlite(c) => diesel::sql_query(sql).load(c)?,
-        Conn::Mysql(c) => diesel::sql_query(sql).load(c)?,
-    };
-    Ok(rows.into_iter().map(|row| row.number).collect())
 }

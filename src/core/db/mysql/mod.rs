@@ -19,8 +19,8 @@ use diesel::connection::{
 };
 use diesel::internal::derives::multiconnection::{ConnectionSealed, MultiConnectionHelper};
 use diesel::migration::{CREATE_MIGRATIONS_TABLE, MigrationConnection};
-use diesel::mysql::Mysql;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::mysql::{Mysql, MysqlQueryBuilder};
+use diesel::query_builder::{AstPass, Query, QueryBuilder, QueryFragment, QueryId};
 use diesel::r2d2::R2D2Connection;
 use diesel::result::{ConnectionError, ConnectionResult, DatabaseErrorKind, Error, QueryResult};
 use diesel_async::{
@@ -166,9 +166,26 @@ impl MysqlConnection {
 /// Without a type there is no id of the type: prepared statements are found by their SQL.
 struct Untyped<'query>(&'query dyn QueryFragment<Mysql>);
 
+/// What a statement begins with that is to stay prepared although Diesel does not know its text.
+pub(super) const KEEP_PREPARED: &str = "/*keep*/ ";
+
 impl QueryFragment<Mysql> for Untyped<'_> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Mysql>) -> QueryResult<()> {
         self.0.walk_ast(pass)
+    }
+
+    /// Diesel prepares an `UPDATE` anew each time, since what it sets may differ: a round trip
+    /// more for each. Ours set one of few lists of columns, which the text tells apart.
+    fn is_safe_to_cache_prepared(&self, backend: &Mysql) -> QueryResult<bool> {
+        if self.0.is_safe_to_cache_prepared(backend)? {
+            return Ok(true);
+        }
+        let mut sql = MysqlQueryBuilder::new();
+        self.0.to_sql(&mut sql, backend)?;
+        let sql = sql.finish();
+        // A list of values has any length.
+        let is_update = sql.starts_with("UPDATE ") && !sql.contains(" IN (");
+        Ok(is_update || sql.starts_with(KEEP_PREPARED))
     }
 }
 
