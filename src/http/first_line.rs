@@ -8,7 +8,12 @@ pub struct FirstLine {
     /// Bytes.
     pub length: usize,
     is_over: bool,
+    /// Whether its first bytes are those of TLS.
+    pub is_tls: bool,
 }
+
+/// How a record of a TLS handshake begins (RFC 8446 §5.1).
+const TLS_HANDSHAKE: &[u8] = b"\x16\x03";
 
 impl FirstLine {
     /// Goes on with what has come.
@@ -16,6 +21,7 @@ impl FirstLine {
         if self.is_over {
             return;
         }
+        self.is_tls |= self.length == 0 && bytes.starts_with(TLS_HANDSHAKE);
         let end = bytes.iter().position(|byte| *byte == b'\n');
         self.length += end.unwrap_or(bytes.len());
         self.is_over = end.is_some();
@@ -25,6 +31,11 @@ impl FirstLine {
             let rest = end.map_or(bytes.len(), |end| end + 1);
             self.read(&bytes[rest..]);
         }
+    }
+
+    /// Whether any of it has come.
+    pub fn has_begun(&self) -> bool {
+        self.length > 0
     }
 }
 
@@ -45,5 +56,18 @@ mod tests {
             pieces.read(piece.as_bytes());
         }
         assert_eq!(pieces.length, whole.length);
+        assert!(!whole.is_tls && !pieces.is_tls);
+    }
+
+    #[test]
+    fn tls_is_known_by_its_first_bytes() {
+        let mut line = FirstLine::default();
+        assert!(!line.has_begun());
+        line.read(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
+        assert!(line.is_tls && line.has_begun());
+        let mut later = FirstLine::default();
+        later.read(b"GET /");
+        later.read(b"\x16\x03");
+        assert!(!later.is_tls);
     }
 }

@@ -9,11 +9,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use actix_http::ConnectionType;
-use actix_web::body::{BoxBody, MessageBody};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{Method, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
@@ -141,6 +141,7 @@ struct Visit {
     method: Method,
     asking: Asking,
     is_chunked: bool,
+    is_unchunkable: bool,
     is_ended: Cell<bool>,
 }
 
@@ -171,6 +172,7 @@ impl Visit {
             method: request.method().clone(),
             asking: Asking::of(request.method(), headers),
             is_chunked: headers.contains_key(header::TRANSFER_ENCODING),
+            is_unchunkable: is_unchunkable(request),
             is_ended: Cell::new(false),
         }
     }
@@ -254,6 +256,14 @@ impl Visit {
     /// The headers that every answer has, and the log line.
     fn end(&self, route: Option<&str>, user: Option<i64>, response: &mut HttpResponse) {
         sliced_body::slice(response);
+        if self.is_unchunkable
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            && matches!(response.body().size(), BodySize::Stream)
+        {
+            let head = response.head_mut();
+            head.no_chunking(true);
+            head.set_connection_type(ConnectionType::Close);
+        }
         let headers = response.headers_mut();
         links_under(self.base(), headers);
         if let Some(shared) = &self.shared {
@@ -304,6 +314,15 @@ impl Visit {
         self.end(None, None, &mut response);
         InternalError::from_response("a handler panicked", response).into()
     }
+}
+
+/// Whether a body of unknown length must end with the connection: a client of HTTP/1.0 knows
+/// no chunks (RFC 9112 §6.1), and to one that asks for a tunnel or a WebSocket the HTTP layer
+/// sends none, though it would say so.
+fn is_unchunkable(request: &ServiceRequest) -> bool {
+    let asks_for_socket = (request.headers().get(header::UPGRADE))
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    request.version() < Version::HTTP_11 || *request.method() == Method::CONNECT || asks_for_socket
 }
 
 /// Puts the path under which the world reaches this server before the paths of `Location`
@@ -366,7 +385,7 @@ fn revalidate(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse
         return response;
     }
     let size = match response.body().size() {
-        actix_web::body::BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
+        BodySize::Sized(size) => usize::try_from(size).unwrap_or(usize::MAX),
         _ => 0,
     };
     // The ETag of the form that 200 would have had now.

@@ -20,10 +20,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
 use super::expectation::{CONTINUE, Expectation};
-use super::first_line::{FirstLine, URL_MAX};
-use super::request_id::{self, RequestId};
-use crate::core::clock::Clock;
-use crate::error::{Code, Error};
+use super::first_line::FirstLine;
+use super::header_name::HeaderName;
+use super::{request_id, unreadable};
 
 /// Heads of the parser's own are shorter.
 const BARE_MAX: usize = 256;
@@ -37,6 +36,11 @@ const SWITCHING_MAX: usize = 2048;
 /// For how long the other side may take nothing of what is written to it. Who reads
 /// slowly goes on, who does not read at all would hold the connection for ever.
 const STALL: Duration = Duration::from_secs(30);
+
+/// For how long whoever has closed their side still gets an answer. One who asks by `nc -N`
+/// waits for it, and so does one who has gone, as far as can be seen from here: their
+/// request leaves the queues that it stands in after this time.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
 
 /// What is still read after the answer to a request whose body has not come to an end.
 const LAST_BYTES: usize = 32 * 1024 * 1024;
@@ -126,6 +130,9 @@ pub struct Wire {
     /// Whether [`CONTINUE`] was taken from the layer and is not yet written.
     owes_continue: bool,
     first_line: FirstLine,
+    header_name: HeaderName,
+    /// Whether nothing more is read, nor written but what is [`own`](Self::own).
+    is_refused: bool,
     /// The end of what was written since the connection was asked for.
     tail: Vec<u8>,
     /// Whether the head of an upgrade is written.
@@ -137,6 +144,9 @@ pub struct Wire {
     patience: Duration,
     /// Ends when the write that is stalled now has been so for too long.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Ends when the layer is told that the other side has closed while it waits for an
+    /// answer.
+    half_closed: Option<Pin<Box<Sleep>>>,
 }
 
 impl Wire {
@@ -150,6 +160,7 @@ impl Wire {
             base,
             patience,
             stalled: None,
+            half_closed: None,
             stream: Some(stream),
             takeover: Takeover::default(),
             last_reads: LastReads::default(),
@@ -157,6 +168,8 @@ impl Wire {
             expectation: Expectation::default(),
             owes_continue: false,
             first_line: FirstLine::default(),
+            header_name: HeaderName::default(),
+            is_refused: false,
             tail: Vec::new(),
             is_upgraded: false,
             own: Vec::new(),
@@ -206,6 +219,12 @@ impl Wire {
             rest.bytes = 0;
         }
         Some(rest.bytes)
+    }
+
+    /// Ready when who has closed their side has had time enough for the answer.
+    fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let over = (self.half_closed).get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED)));
+        over.as_mut().poll(cx)
     }
 
     fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -282,39 +301,6 @@ fn bare_head(bytes: &[u8]) -> Option<(usize, u16)> {
     is_bare.then_some((from + at, status))
 }
 
-/// The whole answer that is sent instead; `line` is how long the request's first one is.
-fn problem(status: u16, line: usize, base: &str) -> Vec<u8> {
-    let error = Error::new(match status {
-        400 | 431 if line > URL_MAX => Code::UriTooLong,
-        408 => Code::RequestTimeout,
-        431 => Code::HeadersTooLarge,
-        500.. => Code::Internal,
-        _ => Code::MalformedRequest,
-    });
-    let id = RequestId::new().0;
-    let body = error.body(&id, base);
-    let status = error.code.status();
-    tracing::info!(
-        target: "inkpot::request",
-        method = "-",
-        route = "-",
-        status = status.as_u16(),
-        request_id = %id,
-        "request that could not be read"
-    );
-    let mut answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\
-         content-type: application/problem+json\r\ncache-control: no-store\r\n\
-         x-content-type-options: nosniff\r\n{}: {id}\r\ndate: {}\r\n\r\n",
-        body.len(),
-        request_id::HEADER,
-        Clock::system().now().format("%a, %d %b %Y %H:%M:%S GMT"),
-    )
-    .into_bytes();
-    answer.extend_from_slice(&body);
-    answer
-}
-
 impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -322,13 +308,26 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let rest = self.poll_rest(cx);
-        let Some(stream) = self.stream.as_mut().filter(|_| rest != Some(0)) else {
+        let is_over = self.is_refused || rest == Some(0);
+        let Some(stream) = self.stream.as_mut().filter(|_| !is_over) else {
             // Its end, as far as this layer is concerned.
             return Poll::Ready(Ok(()));
         };
         let before = buffer.filled().len();
         ready!(Pin::new(stream).poll_read(cx, buffer))?;
+        if buffer.filled().len() == before && self.first_line.has_begun() {
+            ready!(self.poll_half_closed(cx));
+            // An end would let the request go on.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         self.first_line.read(&buffer.filled()[before..]);
+        if self.header_name.is_too_long(&buffer.filled()[before..]) {
+            self.own = unreadable::problem(431, &self.first_line, &self.base);
+            self.is_refused = true;
+            // The end, as far as the layer is concerned.
+            buffer.set_filled(before);
+            return Poll::Ready(Ok(()));
+        }
         if let Some(rest) = &mut self.rest {
             rest.bytes = rest.bytes.saturating_sub(buffer.filled().len() - before);
         }
@@ -343,6 +342,9 @@ impl AsyncWrite for Wire {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         ready!(self.poll_own(cx))?;
+        if self.is_refused {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         if self.holds_back(bytes) {
             return Poll::Ready(Ok(CONTINUE.len()));
         }
@@ -350,13 +352,17 @@ impl AsyncWrite for Wire {
             None => {
                 if bytes != CONTINUE {
                     self.first_line = FirstLine::default();
+                    if self.half_closed.take().is_some() {
+                        // So that the end is seen.
+                        cx.waker().wake_by_ref();
+                    }
                     // Of a request that was answered without its body.
                     self.owes_continue = false;
                 }
                 self.poll_stream(cx, bytes)
             }
             Some((0, status)) => {
-                self.own = problem(status, self.first_line.length, &self.base);
+                self.own = unreadable::problem(status, &self.first_line, &self.base);
                 // Taken; goes out with the flush that follows every write.
                 Poll::Ready(Ok(bytes.len()))
             }
@@ -463,6 +469,24 @@ mod tests {
         let mut all = String::new();
         client.read_to_string(&mut all).await.unwrap();
         assert!(all.ends_with("x: y\r\n\r\nframe"), "{all}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_closes_their_side_has_a_moment_for_the_answer() {
+        let (mut wire, mut client) = connection(Duration::from_secs(5)).await;
+        let begun = tokio::time::Instant::now();
+        client.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut buffer = vec![0; 4096];
+        assert_eq!(wire.read(&mut buffer).await.unwrap(), 18);
+        let error = wire.read(&mut buffer).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionAborted);
+        assert!(begun.elapsed() >= HALF_CLOSED);
+        wire.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        // Who waits for nothing is gone at once.
+        let answered = tokio::time::Instant::now();
+        assert_eq!(wire.read(&mut buffer).await.unwrap(), 0);
+        assert!(answered.elapsed() < HALF_CLOSED);
     }
 
     #[tokio::test]

@@ -328,9 +328,6 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
                 .keep_alive(KEEP_ALIVE)
                 .client_request_timeout(HEAD_TIME)
                 .client_disconnect_timeout(CLOSE_TIME)
-                // Who closes their side waits for no answer, and neither does what they
-                // asked for: it leaves the queues that it stands in.
-                .h1_allow_half_closed(false)
                 .graceful_shutdown_signal(move || {
                     let stopping = stopping.clone();
                     async move { stopping.notified().await }

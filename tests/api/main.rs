@@ -27,6 +27,7 @@ mod edge;
 mod exchanges;
 mod fairness;
 mod feeds;
+mod fuzz;
 mod house;
 mod idempotency;
 mod identity;

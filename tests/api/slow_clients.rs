@@ -2,7 +2,7 @@
 //! server a bounded piece of memory and of time.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 
 use serde_json::json;
 
@@ -125,9 +125,8 @@ fn answers_that_nobody_reads_share_their_bytes() {
 #[test]
 fn who_leaves_before_the_answer_is_in_the_log() {
     let directory = tempfile::tempdir().unwrap();
-    // A hash takes a while here, and the connection is closed before that.
-    let server = Process::start(inkpot(directory.path()).env("INKPOT_BCRYPT_COST", "12"));
-    register(&server, "ann");
+    // A hash takes longer here than the moment that who has closed their side is waited for.
+    let server = Process::start(inkpot(directory.path()).env("INKPOT_BCRYPT_COST", "15"));
     let body = json!({ "account": "ann@example.org", "password": PASSWORD }).to_string();
     let request = format!(
         "POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
@@ -144,4 +143,126 @@ fn who_leaves_before_the_answer_is_in_the_log() {
         .filter(|line| line.contains("status=499"))
         .count();
     assert_eq!(left, 1, "{log}");
+}
+
+/// As `printf … | nc -N` does.
+#[test]
+fn who_closes_their_side_still_gets_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(directory.path()));
+    register(&server, "ann");
+    let body = json!({ "account": "ann@example.org", "password": PASSWORD }).to_string();
+    let login = format!(
+        "POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    for request in [
+        "GET /livez HTTP/1.0\r\n\r\n",
+        "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /post/?size=7 HTTP/1.1\r\nHost: x\r\n\r\n",
+        &login,
+    ] {
+        let mut client = server.connect();
+        client.write_all(request.as_bytes()).unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer[..13].ends_with(" 200 "), "{request}: {answer}");
+        assert!(answer.ends_with('}'), "{request}: {answer}");
+    }
+}
+
+#[test]
+fn what_is_no_request_is_counted_in_the_log() {
+    const TIMES: usize = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(inkpot(directory.path()).env("INKPOT_WORKERS", "1"));
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "x".repeat(150_000)
+    );
+    let name = format!(
+        "GET / HTTP/1.1\r\nHost: x\r\n{}: y\r\n\r\n",
+        "x".repeat(65_536)
+    );
+    let unreadable: [(&[u8], &str); 6] = [
+        (
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n",
+            "what came is TLS",
+        ),
+        (b"GET / HTTP/9.9\r\n\r\n", "malformed_request"),
+        (b"\0\0\0\0\r\n\r\n", "malformed_request"),
+        (
+            b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
+            "malformed_request",
+        ),
+        (long.as_bytes(), "headers_too_large"),
+        (name.as_bytes(), "headers_too_large"),
+    ];
+    // That can be read, but not to its end.
+    let chunk = b"POST /user/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                  Connection: close\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n";
+    for _ in 0..TIMES {
+        for (bytes, words) in unreadable {
+            let answer = server.raw(bytes);
+            // Who sends on while it is refused may not get to read that.
+            assert!(answer.is_empty() || answer.contains(words), "{answer}");
+        }
+        let answer = server.raw(chunk);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    server.signal("TERM");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
+    let counts: Vec<usize> = (log.lines())
+        .filter(|line| line.contains("could not read what was sent"))
+        .map(|line| {
+            let number = line.split("requests=").nth(1).unwrap();
+            let number = number.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+            number.parse().unwrap()
+        })
+        .collect();
+    assert_eq!(counts, [1, TIMES * unreadable.len() - 1], "{log}");
+}
+
+/// What is sent behind a request takes its answer away from nobody.
+#[test]
+fn who_sends_nonsense_behind_a_request_still_gets_the_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(directory.path()));
+    for nonsense in [
+        "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+        "\0\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+    ] {
+        let request = "GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n";
+        let answer = server.raw(format!("{request}{nonsense}").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.contains("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("\"malformed_request\""), "{answer}");
+    }
+}
+
+/// Of an unknown length it ends with the connection, and says nothing else.
+#[test]
+fn an_answer_to_who_takes_no_chunks_has_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(directory.path()));
+    let token = register(&server, "ann");
+    for (version, header) in [("1.0", "X: y"), ("1.1", "Upgrade: websocket")] {
+        let request = format!(
+            "GET /user/me/export HTTP/{version}\r\nHost: x\r\nJWT: {token}\r\n{header}\r\n\r\n"
+        );
+        let answer = server.raw(request.as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head[..13].ends_with(" 200 "), "{head}");
+        assert!(!head.contains("transfer-encoding"), "{head}");
+        assert!(!head.contains("content-length"), "{head}");
+        assert!(
+            serde_json::from_str::<serde_json::Value>(body).is_ok(),
+            "{body}"
+        );
+    }
 }

@@ -5,6 +5,7 @@
 //! and with them what was gathered before, are written at once.
 
 pub mod chain;
+pub mod counted;
 mod json;
 pub mod request;
 mod text;
@@ -31,19 +32,10 @@ pub fn start(settings: &Settings) -> Result<Log, String> {
     let filter = tracing_subscriber::EnvFilter::builder()
         .parse(&settings.log)
         .map_err(|e| e.to_string())?
-        // It calls it an error when a client breaks the protocol.
-        .add_directive(
-            "actix_http::ws::codec=off"
-                .parse()
-                .map_err(|_| "a directive")?,
-        )
-        // So it does when a stranger sends what is no request: `http::transport` has a line at
-        // level info for it, as every request has.
-        .add_directive(
-            "actix_http::h1::dispatcher=off"
-                .parse()
-                .map_err(|_| "a directive")?,
-        );
+        // It calls it an error when a client breaks the protocol, or sends what is no
+        // request: `http::unreadable` counts those.
+        .add_directive("actix_http::h1=off".parse().map_err(|_| "a directive")?)
+        .add_directive("actix_http::ws=off".parse().map_err(|_| "a directive")?);
     let lines = Lines(Arc::default());
     let writer = lines.clone();
     std::thread::Builder::new()

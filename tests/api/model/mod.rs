@@ -11,7 +11,7 @@
 mod http;
 mod posts;
 mod presence;
-mod random;
+pub mod random;
 mod sessions;
 mod world;
 
@@ -25,6 +25,7 @@ use random::Random;
 /// What one run of a model is made by.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// Of a model of what, or what else is run.
     pub name: &'static str,
     pub backend: Backend,
     pub seed: u64,
@@ -76,7 +77,7 @@ fn say(plan: Plan) {
         ..
     } = plan;
     let redis = if plan.has_redis() { "with" } else { "without" };
-    let line = format!("model of {name} on {backend:?} {redis} Redis: INKPOT_TEST_SEED={seed}\n");
+    let line = format!("{name} on {backend:?} {redis} Redis: INKPOT_TEST_SEED={seed}\n");
     // Nobody may be there to read it.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -398,7 +398,7 @@ async fn online_is_who_the_model_has(plan: Plan) {
 }
 
 fn run(backend: Backend) {
-    super::run("presence", backend, |plan| {
+    super::run("model of presence", backend, |plan| {
         actix_web::rt::System::new().block_on(online_is_who_the_model_has(plan));
     });
 }

@@ -85,10 +85,18 @@ fn settle(authors: &mut [Author]) {
 
 #[test]
 fn posts_on_sqlite() {
-    super::run("posts", Backend::Sqlite, posts_are_as_the_model_has_them);
+    super::run(
+        "model of posts",
+        Backend::Sqlite,
+        posts_are_as_the_model_has_them,
+    );
 }
 
 #[test]
 fn posts_on_mysql() {
-    super::run("posts", Backend::Mysql, posts_are_as_the_model_has_them);
+    super::run(
+        "model of posts",
+        Backend::Mysql,
+        posts_are_as_the_model_has_them,
+    );
 }

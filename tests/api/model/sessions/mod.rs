@@ -103,7 +103,7 @@ fn check(two: &Two, person: &mut Person, deadline: Instant, chance: &mut Random)
 #[test]
 fn sessions_on_sqlite() {
     super::run(
-        "sessions",
+        "model of sessions",
         Backend::Sqlite,
         sessions_are_as_the_model_has_them,
     );
@@ -112,7 +112,7 @@ fn sessions_on_sqlite() {
 #[test]
 fn sessions_on_mysql() {
     super::run(
-        "sessions",
+        "model of sessions",
         Backend::Mysql,
         sessions_are_as_the_model_has_them,
     );
