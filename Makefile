@@ -58,6 +58,10 @@ clippy: ## lints; a warning is an error
 doc: ## the code's documentation, private items too; a warning is an error
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
+.PHONY: deny
+deny: ## dependencies: advisories, licences, sources, duplicates (deny.toml); ARGS for cargo deny
+	tests/deny $(ARGS)
+
 # The API's description as the code has it. By way of a second file, so that a failure does not leave half of one.
 .PHONY: target/openapi.yaml
 target/openapi.yaml:
@@ -91,7 +95,7 @@ openapi-lint: ## lint openapi.yaml with Redocly and Spectral (needs npx; skipped
 
 # In this order: what is quick first, but nothing compiles without what deps installs.
 .PHONY: ci
-ci: fmt-check deps clippy doc test openapi-check openapi-lint ## all that must be green before a commit
+ci: fmt-check deps clippy deny doc test openapi-check openapi-lint ## all that must be green before a commit
 	@echo 'make ci: all green'
 
 # For so many seconds each; a seed that is given comes first.
@@ -110,8 +114,12 @@ test-cluster: deps ## two servers at two nodes of a Galera cluster that takes wr
 soak-upgrades: deps ## upgrade a million posts from every earlier version, with kills
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_POSTS=1000000 $(CARGO) test --locked --test api upgrades::
 
+# For so many seconds on each database; a seed that is given comes first.
+FUZZ_SECONDS ?= 600
+
 .PHONY: fuzz
-fuzz: deps ## fuzz the API on both databases, from its own description; ARGS for schemathesis
+fuzz: deps ## hostile clients for FUZZ_SECONDS, INKPOT_TEST_SEED; then the API by its description, ARGS for schemathesis
+	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_SOAK_SECONDS=$(FUZZ_SECONDS) $(CARGO) test --locked --test api fuzz::
 	tests/fuzz $(ARGS)
 
 .PHONY: trial

@@ -1,5 +1,5 @@
 //! How long the first line of a request is, which the parser does not tell when it refuses
-//! it.
+//! it, and whether the head has come to its end.
 
 /// The first line since the last answer, as far as it has come: the request's, whose URL
 /// may be too long for the parser.
@@ -7,9 +7,21 @@
 pub struct FirstLine {
     /// Bytes.
     pub length: usize,
-    is_over: bool,
+    place: Place,
     /// Whether its first bytes are those of TLS.
     pub is_tls: bool,
+    /// Whether anything has come of the header's line that comes now.
+    has_line: bool,
+}
+
+/// Where a head is at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    FirstLine,
+    Headers,
+    /// Behind its end.
+    Over,
 }
 
 /// How a record of a TLS handshake begins (RFC 8446 §5.1).
@@ -18,19 +30,42 @@ const TLS_HANDSHAKE: &[u8] = b"\x16\x03";
 impl FirstLine {
     /// Goes on with what has come.
     pub fn read(&mut self, bytes: &[u8]) {
-        if self.is_over {
+        if self.place != Place::FirstLine {
+            self.read_headers(bytes);
             return;
         }
         self.is_tls |= self.length == 0 && bytes.starts_with(TLS_HANDSHAKE);
         let end = bytes.iter().position(|byte| *byte == b'\n');
         self.length += end.unwrap_or(bytes.len());
-        self.is_over = end.is_some();
+        let Some(end) = end else { return };
+        self.place = Place::Headers;
+        let rest = &bytes[end + 1..];
         // Empty lines before a request are passed over (RFC 9112 §2.2).
-        if self.is_over && self.length <= 1 {
+        if self.length <= 1 {
             *self = Self::default();
-            let rest = end.map_or(bytes.len(), |end| end + 1);
-            self.read(&bytes[rest..]);
         }
+        self.read(rest);
+    }
+
+    /// Looks for the empty line that ends the head.
+    fn read_headers(&mut self, mut bytes: &[u8]) {
+        let is_empty = |line: &[u8]| matches!(line, [] | [b'\r']);
+        while self.place != Place::Over {
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                self.has_line |= !is_empty(bytes);
+                return;
+            };
+            if !self.has_line && is_empty(&bytes[..end]) {
+                self.place = Place::Over;
+            }
+            self.has_line = false;
+            bytes = &bytes[end + 1..];
+        }
+    }
+
+    /// Whether a head has begun and is not over.
+    pub fn is_in_head(&self) -> bool {
+        self.has_begun() && self.place != Place::Over
     }
 
     /// Whether any of it has come.
@@ -57,6 +92,37 @@ mod tests {
         }
         assert_eq!(pieces.length, whole.length);
         assert!(!whole.is_tls && !pieces.is_tls);
+    }
+
+    #[test]
+    fn the_end_of_a_head_is_seen_however_it_comes() {
+        for head in [
+            "GET / HTTP/1.1\r\nA: b\r\n\r\n",
+            "\r\nGET / HTTP/1.1\n\n",
+            "G\r\n\r\n",
+        ] {
+            for size in 1..=head.len() {
+                let mut line = FirstLine::default();
+                let pieces: Vec<&[u8]> = head.as_bytes().chunks(size).collect();
+                let (last, others) = pieces.split_last().unwrap();
+                for piece in others {
+                    line.read(piece);
+                }
+                assert!(
+                    others.is_empty() || line.place != Place::Over,
+                    "{head:?}, {size}"
+                );
+                line.read(last);
+                assert!(
+                    line.place == Place::Over && !line.is_in_head(),
+                    "{head:?}, {size}"
+                );
+            }
+        }
+        let mut line = FirstLine::default();
+        assert!(!line.is_in_head());
+        line.read(b"GET / HTTP/1.1\r\nA: b\r\n");
+        assert!(line.is_in_head());
     }
 
     #[test]

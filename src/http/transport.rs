@@ -8,6 +8,7 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,10 @@ const SWITCHING_MAX: usize = 2048;
 /// For how long the other side may take nothing of what is written to it. Who reads
 /// slowly goes on, who does not read at all would hold the connection for ever.
 const STALL: Duration = Duration::from_secs(30);
+
+/// How long the head of a request may take to arrive. The layer sees to that of the first
+/// one alone.
+pub const HEAD_TIME: Duration = Duration::from_secs(10);
 
 /// For how long whoever has closed their side still gets an answer. One who asks by `nc -N`
 /// waits for it, and so does one who has gone, as far as can be seen from here: their
@@ -131,6 +136,8 @@ pub struct Wire {
     owes_continue: bool,
     first_line: FirstLine,
     header_name: HeaderName,
+    /// Ends when the head that comes now takes too long.
+    head_due: Option<Pin<Box<Sleep>>>,
     /// Whether nothing more is read, nor written but what is [`own`](Self::own).
     is_refused: bool,
     /// The end of what was written since the connection was asked for.
@@ -169,6 +176,7 @@ impl Wire {
             owes_continue: false,
             first_line: FirstLine::default(),
             header_name: HeaderName::default(),
+            head_due: None,
             is_refused: false,
             tail: Vec::new(),
             is_upgraded: false,
@@ -225,6 +233,23 @@ impl Wire {
     fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let over = (self.half_closed).get_or_insert_with(|| Box::pin(sleep(HALF_CLOSED)));
         over.as_mut().poll(cx)
+    }
+
+    /// Ready when the head that comes now has taken too long.
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.first_line.is_in_head() {
+            self.head_due = None;
+            return Poll::Pending;
+        }
+        let due = (self.head_due).get_or_insert_with(|| Box::pin(sleep(HEAD_TIME)));
+        due.as_mut().poll(cx)
+    }
+
+    /// Refuses what comes, in the place of the layer, for which that is the end.
+    fn refuse(&mut self, status: u16) -> Poll<io::Result<()>> {
+        self.own = unreadable::problem(status, &self.first_line, &self.base);
+        self.is_refused = true;
+        Poll::Ready(Ok(()))
     }
 
     fn poll_own(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -291,9 +316,10 @@ fn bare_head(bytes: &[u8]) -> Option<(usize, u16)> {
         return None;
     }
     let from = bytes.len().saturating_sub(BARE_MAX);
-    let tail = std::str::from_utf8(&bytes[from..]).ok()?;
-    let at = tail.rfind("HTTP/1.1 ")?;
-    let head = &tail[at..];
+    // As bytes: what stands before it may begin in the middle of a character.
+    let tail = &bytes[from..];
+    let at = tail.windows(7).rposition(|at| at == b"HTTP/1.")?;
+    let head = std::str::from_utf8(&tail[at..]).ok()?;
     let status = head.get(9..12)?.parse().ok()?;
     let is_bare = status >= 400
         && head.contains("content-length: 0\r\n")
@@ -314,19 +340,21 @@ impl AsyncRead for Wire {
             return Poll::Ready(Ok(()));
         };
         let before = buffer.filled().len();
-        ready!(Pin::new(stream).poll_read(cx, buffer))?;
+        let Poll::Ready(read) = Pin::new(stream).poll_read(cx, buffer) else {
+            ready!(self.poll_head(cx));
+            return self.refuse(408);
+        };
+        read?;
         if buffer.filled().len() == before && self.first_line.has_begun() {
             ready!(self.poll_half_closed(cx));
             // An end would let the request go on.
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         self.first_line.read(&buffer.filled()[before..]);
-        if self.header_name.is_too_long(&buffer.filled()[before..]) {
-            self.own = unreadable::problem(431, &self.first_line, &self.base);
-            self.is_refused = true;
-            // The end, as far as the layer is concerned.
+        let is_too_long = self.header_name.is_too_long(&buffer.filled()[before..]);
+        if is_too_long || self.poll_head(cx).is_ready() {
             buffer.set_filled(before);
-            return Poll::Ready(Ok(()));
+            return self.refuse(if is_too_long { 431 } else { 408 });
         }
         if let Some(rest) = &mut self.rest {
             rest.bytes = rest.bytes.saturating_sub(buffer.filled().len() - before);
@@ -373,6 +401,8 @@ impl AsyncWrite for Wire {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // The layer flushes whenever a handler has been asked, also with nothing to write.
         self.pay_continue();
+        // Also when nothing more is asked for: who sends nothing either would stay for ever.
+        let _ = self.poll_rest(cx);
         ready!(self.poll_own(cx))?;
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(Ok(()));
@@ -390,10 +420,21 @@ impl AsyncWrite for Wire {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_own(cx))?;
-        match &mut self.stream {
-            Some(stream) => Pin::new(stream).poll_shutdown(cx),
-            None => Poll::Ready(Ok(())),
+        let Some(stream) = &mut self.stream else {
+            return Poll::Ready(Ok(()));
+        };
+        ready!(Pin::new(&mut *stream).poll_shutdown(cx))?;
+        // What came behind the last request, unread, would have the system take the answer
+        // back (RFC 9112 §9.6).
+        let mut scratch = [MaybeUninit::uninit(); 4096];
+        for _ in 0..LAST_BYTES / scratch.len() {
+            let mut buffer = ReadBuf::uninit(&mut scratch);
+            match Pin::new(&mut *stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                _ => break,
+            }
         }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -413,6 +454,12 @@ mod tests {
             bare_head(format!("{ours}{bare}").as_bytes()),
             Some((ours.len(), 400))
         );
+        let older = bare.replace("1.1", "1.0");
+        for cut in 0..4 {
+            let body = format!("{}{}{older}", "x".repeat(cut), "é".repeat(300));
+            let at = body.len() - older.len();
+            assert_eq!(bare_head(body.as_bytes()), Some((at, 400)));
+        }
         assert_eq!(bare_head(format!("{bare}{ours}").as_bytes()), None);
         let refusal = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nx-request-id: a\r\n\r\n";
         assert_eq!(bare_head(refusal.as_bytes()), None);
@@ -487,6 +534,33 @@ mod tests {
         let answered = tokio::time::Instant::now();
         assert_eq!(wire.read(&mut buffer).await.unwrap(), 0);
         assert!(answered.elapsed() < HALF_CLOSED);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_head_must_come_in_time() {
+        let (mut wire, mut client) = connection(Duration::from_secs(5)).await;
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut buffer = vec![0; 4096];
+        assert_eq!(wire.read(&mut buffer).await.unwrap(), 18);
+        wire.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let dribble = async {
+            client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+            while client.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_secs(4)).await;
+            }
+        };
+        let read = async { while wire.read(&mut buffer).await.unwrap() > 0 {} };
+        tokio::select! {
+            () = dribble => panic!("the client ended by itself"),
+            () = read => assert!(begun.elapsed() >= HEAD_TIME),
+        }
+        wire.shutdown().await.unwrap();
+        drop(wire);
+        let mut answers = String::new();
+        client.read_to_string(&mut answers).await.unwrap();
+        assert!(answers.contains("HTTP/1.1 408 "), "{answers}");
+        assert!(answers.contains("\"request_timeout\""), "{answers}");
     }
 
     #[tokio::test]

@@ -27,7 +27,7 @@ use crate::core::settings::Settings;
 use crate::core::telemetry::chain::Chain;
 use crate::http::expectation::Expectation;
 use crate::http::middleware;
-use crate::http::transport::Wire;
+use crate::http::transport::{HEAD_TIME, Wire};
 use crate::jobs::worker::Worker;
 use crate::routes;
 use crate::state::{AppState, compare_clocks};
@@ -36,8 +36,6 @@ use crate::state::{AppState, compare_clocks};
 pub(super) const DRAIN_SECONDS: u64 = 10;
 /// How long a connection may be silent before its first byte and between requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// How long the head of a request may take to arrive.
-const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a connection that is closed may take to read its last answer.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 

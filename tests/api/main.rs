@@ -57,6 +57,7 @@ mod presence_hub;
 mod presence_rude;
 mod presence_storm;
 mod process;
+mod promises;
 mod readme;
 mod rights;
 mod scripts;

@@ -178,7 +178,7 @@ fn what_is_no_request_is_counted_in_the_log() {
     const TIMES: usize = 20;
     let directory = tempfile::tempdir().unwrap();
     let server = Process::start(inkpot(directory.path()).env("INKPOT_WORKERS", "1"));
-    let long = format!(
+    let headers = format!(
         "GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
         "x".repeat(150_000)
     );
@@ -197,7 +197,7 @@ fn what_is_no_request_is_counted_in_the_log() {
             b"GET / HTTP/1.1\r\nHost: x\r\nX: a\0b\r\n\r\n",
             "malformed_request",
         ),
-        (long.as_bytes(), "headers_too_large"),
+        (headers.as_bytes(), "headers_too_large"),
         (name.as_bytes(), "headers_too_large"),
     ];
     // That can be read, but not to its end.
@@ -263,6 +263,49 @@ fn an_answer_to_who_takes_no_chunks_has_none() {
         assert!(
             serde_json::from_str::<serde_json::Value>(body).is_ok(),
             "{body}"
+        );
+    }
+}
+
+/// Who was refused and neither goes on nor closes is not waited for.
+#[test]
+fn a_refused_body_that_never_comes_ends_its_connection() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(directory.path()));
+    let framings = [
+        "Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        "Content-Length: 9\r\n\r\nab",
+    ];
+    let mut clients = Vec::new();
+    for framing in framings {
+        for path in ["/nothing", "/post", "/livez"] {
+            let mut client = server.connect();
+            let request = format!("POST {path} HTTP/1.1\r\nHost: x\r\n{framing}");
+            client.write_all(request.as_bytes()).unwrap();
+            clients.push((path, framing, client));
+        }
+    }
+    for (path, framing, mut client) in clients {
+        let mut answer = String::new();
+        let read = client.read_to_string(&mut answer);
+        assert!(read.is_ok(), "{path}, {framing}: never closed");
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+    }
+}
+
+#[test]
+fn what_is_sent_behind_the_last_request_takes_no_answer_away() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(directory.path()));
+    let more = "x".repeat(100_000);
+    let request =
+        format!("GET /openapi.yaml HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n{more}");
+    for _ in 0..20 {
+        let answer = server.raw(request.as_bytes());
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains(&format!("content-length: {}", body.len())),
+            "{head}"
         );
     }
 }

@@ -29,6 +29,28 @@ pub enum Action {
 }
 
 impl Action {
+    /// All there are.
+    pub const ALL: &[Self] = &[
+        Self::Registered,
+        Self::LoggedIn,
+        Self::LoginRefused,
+        Self::RefreshReused,
+        Self::LoggedOut,
+        Self::LoggedOutEverywhere,
+        Self::SessionEnded,
+        Self::ProfileChanged,
+        Self::PasswordChanged,
+        Self::PasswordRefused,
+        Self::PasswordReset,
+        Self::CodeRefused,
+        Self::EmailVerified,
+        Self::MobileVerified,
+        Self::RoleChanged,
+        Self::Activated,
+        Self::Deactivated,
+        Self::Deleted,
+    ];
+
     /// As it is stored.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use super::wire::{Patience, exchange, parse, shown};
+use super::wire::{End, Patience, exchange, parse, shown};
 use super::{bodies, frames, heads, values};
 use crate::harness::contract::DESCRIPTION;
 use crate::model::random::Random;
@@ -101,13 +101,18 @@ impl<'a> Attacker<'a> {
                 let mut is_sound = true;
                 for _ in 0..2 + self.chance.below(4) {
                     let made = self.request();
+                    // By which the HTTP layer frames the answers before it (docs/security.md).
+                    let words = ["HEAD ", "CONNECT ", "Upgrade: websocket"];
+                    if words.iter().any(|word| made.head.contains(word)) {
+                        continue;
+                    }
                     // Behind the last one there may be nothing.
                     is_sound &= made.is_sound && !made.head.contains("close");
                     all.extend_from_slice(made.head.as_bytes());
                     all.extend_from_slice(b"\r\n");
                     all.extend_from_slice(&made.body);
                 }
-                self.send(&all, is_sound);
+                self.send(&all, is_sound && !all.is_empty());
             }
             _ => {
                 let made = self.request();
@@ -134,11 +139,11 @@ impl<'a> Attacker<'a> {
                 0 => values::token(&mut self.chance, &self.caller),
                 _ => self.caller.token.clone(),
             };
-            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+            head.extend(["Authorization: Bearer ", &token, "\r\n"]);
         }
         for _ in 0..self.chance.below(4) {
             let (name, value) = values::header(&mut self.chance, &self.caller);
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", &value, "\r\n"]);
         }
         let mut is_sound = !head.contains("Expect: ") && head.len() < 60_000;
         let mut body = Vec::new();
@@ -184,7 +189,7 @@ impl<'a> Attacker<'a> {
         if self.chance.percent(30) {
             target.push('/');
         }
-        let mut separator = '?';
+        let mut separator = "?";
         for (name, example) in &route.query {
             if self.chance.percent(60) {
                 continue;
@@ -194,8 +199,8 @@ impl<'a> Attacker<'a> {
                 _ => values::text(&mut self.chance),
             };
             let value = values::encoded(&mut self.chance, &value);
-            target.push_str(&format!("{separator}{name}={value}"));
-            separator = '&';
+            target.extend([separator, name, "=", &value]);
+            separator = "&";
         }
         // What is longer is a case of its own.
         let mut end = target.len().min(40_000);
@@ -226,7 +231,10 @@ impl<'a> Attacker<'a> {
             let (answers, rest) = parse(&received);
             answers.iter().for_each(super::wire::Answer::check);
             let is_upgraded = answers.last().is_some_and(|last| last.status == 101);
-            assert!(rest.is_empty() || is_upgraded, "{end:?}: {}", shown(rest));
+            // What is sent behind a last request may have the system cut its answer.
+            let may_be_cut = end == End::Closed && patience != Patience::Answered;
+            let is_whole = rest.is_empty() || is_upgraded || may_be_cut;
+            assert!(is_whole, "{end:?}: {}", shown(rest));
             if patience == Patience::Answered {
                 assert!(!answers.is_empty(), "{end:?} without an answer");
             }

@@ -19,7 +19,7 @@ pub fn attack(address: &str, token: &str, chance: &mut Random, is_patient: bool)
          Authorization: Bearer {token}\r\n\r\n"
     );
     let mut said = Vec::new();
-    for _ in 0..1 + chance.below(6) {
+    for _ in 0..=chance.below(6) {
         said.extend_from_slice(&frame(chance));
     }
     if chance.percent(10) {
@@ -102,7 +102,7 @@ fn sound(first: u8, payload: &[u8]) -> Vec<u8> {
     match u8::try_from(payload.len()) {
         Ok(length @ 0..=125) => frame.push(0x80 | length),
         _ => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             let length = u16::try_from(payload.len()).unwrap_or(u16::MAX);
             frame.extend_from_slice(&length.to_be_bytes());
         }
@@ -140,7 +140,7 @@ fn frame(chance: &mut Random) -> Vec<u8> {
         5 => sound(*chance.pick(&[0x89, 0x88, 0x8a]), &[b'x'; 126]),
         6 => sound(
             0x81,
-            *chance.pick(&[
+            chance.pick::<&[u8]>(&[
                 &b"\xff\xfe"[..],
                 b"\xed\xa0\x80",
                 b"\xc0\xaf",
@@ -151,7 +151,7 @@ fn frame(chance: &mut Random) -> Vec<u8> {
         8 => vec![0x81, 3, b'a', b'b', b'c'],
         9 => sound(
             0x88,
-            *chance.pick(&[
+            chance.pick::<&[u8]>(&[
                 &b""[..],
                 b"\x03",
                 b"\0\0",

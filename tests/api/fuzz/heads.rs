@@ -70,7 +70,7 @@ pub fn broken(chance: &mut Random, head: &str) -> Vec<u8> {
         18 => head
             .replacen(
                 "HTTP/1.1",
-                *chance.pick(&["HTTP/2.0", "HTTP/0.9", "http/1.1", "HTTP/1.1 "]),
+                chance.pick::<&str>(&["HTTP/2.0", "HTTP/0.9", "http/1.1", "HTTP/1.1 "]),
                 1,
             )
             .into_bytes(),

@@ -79,11 +79,15 @@ pub fn text(chance: &mut Random) -> String {
     match chance.below(12) {
         0 => some.repeat(1 + chance.below(5000)),
         1 => format!("{some}{}", chance.pick(TEXTS)),
-        2 => (0..1 + chance.below(40))
+        2 => (0..=chance.below(39))
             .filter_map(|_| char::from_u32(u32::try_from(chance.below(0x11_0000)).unwrap()))
             .collect(),
         _ => some.to_owned(),
     }
+}
+
+fn hex(byte: u8) -> String {
+    format!("{byte:02x}")
 }
 
 /// A text as it may stand in a target.
@@ -97,7 +101,7 @@ pub fn encoded(chance: &mut Random, text: &str) -> String {
             }
             0x21..=0x7e if raw && !b"#?".contains(&byte) => encoded.push(byte.into()),
             b' ' if chance.percent(50) => encoded.push('+'),
-            byte => encoded.push_str(&format!("%{byte:02x}")),
+            byte => encoded.extend(["%", &hex(byte)]),
         }
     }
     match chance.below(30) {
@@ -112,7 +116,7 @@ pub fn encoded(chance: &mut Random, text: &str) -> String {
 /// Flips, cuts, doubles or inserts bytes.
 pub fn broken(chance: &mut Random, bytes: &[u8]) -> Vec<u8> {
     let mut broken = bytes.to_vec();
-    for _ in 0..1 + chance.below(3) {
+    for _ in 0..=chance.below(2) {
         if broken.is_empty() {
             return broken;
         }
@@ -201,7 +205,7 @@ pub fn header(chance: &mut Random, caller: &Caller) -> (&'static str, String) {
         "Forwarded" => list(chance, FORWARDED),
         "X-Forwarded-For" | "X-Real-IP" => list(chance, ADDRESSES),
         "Cookie" => cookies(chance, caller),
-        "Accept-Encoding" => list(chance, CODINGS),
+        "Accept-Encoding" | "Content-Encoding" => list(chance, CODINGS),
         "Accept-Language" => list(chance, LANGUAGES),
         "Authorization" => format!(
             "{} {}",
@@ -214,7 +218,6 @@ pub fn header(chance: &mut Random, caller: &Caller) -> (&'static str, String) {
         "Connection" => (*chance.pick(&["close", "keep-alive", "upgrade", "close, host"])).into(),
         "Upgrade" => (*chance.pick(&["websocket", "h2c", "HTTP/2.0", ""])).to_owned(),
         "Content-Type" => list(chance, TYPES),
-        "Content-Encoding" => list(chance, CODINGS),
         "Origin" | "Host" => list(chance, ORIGINS),
         _ => text(chance),
     };

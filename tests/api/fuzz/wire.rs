@@ -140,13 +140,18 @@ fn next(bytes: &[u8]) -> Option<(Answer, &[u8])> {
     let length = answer.all("content-length");
     if answer.all("transfer-encoding") == ["chunked"] {
         assert!(length.is_empty(), "a length of chunks: {head}");
+        if behind.is_empty() || behind.starts_with(b"HTTP/1.") {
+            answer.is_head_only = true;
+            return Some((answer, behind));
+        }
         let (body, behind) = unchunked(behind)?;
         answer.body = body;
         return Some((answer, behind));
     }
     if length.is_empty() {
         // It ends with the connection.
-        assert_eq!(answer.all("connection"), ["close"], "no length: {head}");
+        let is_last = first.starts_with("HTTP/1.0") || answer.all("connection") == ["close"];
+        assert!(is_last, "no length: {head}");
         answer.body = behind.to_vec();
         return Some((answer, b""));
     }
