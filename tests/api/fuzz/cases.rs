@@ -86,7 +86,7 @@ impl<'a> Attacker<'a> {
                 self.send(&bytes, false);
             }
             1 | 2 => {
-                let is_patient = self.is_patient && self.chance.percent(4);
+                let is_patient = self.is_patient && self.chance.percent(1);
                 let token = self.caller.token.clone();
                 frames::attack(self.address, &token, &mut self.chance, is_patient);
             }
@@ -221,7 +221,7 @@ impl<'a> Attacker<'a> {
         let is_half_closed = self.chance.percent(5);
         let patience = if is_sound && !is_half_closed {
             Patience::Answered
-        } else if self.is_patient && self.chance.percent(2) {
+        } else if self.is_patient && self.chance.below(400) == 0 {
             Patience::ToTheEnd
         } else {
             Patience::Moment

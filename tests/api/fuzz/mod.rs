@@ -29,7 +29,7 @@ use cases::Caller;
 const CLIENTS: usize = 8;
 /// What each of them does before the others are looked at: in the suite, and in a long run.
 const CASES: (usize, usize) = (30, 300);
-const ROUNDS: (usize, usize) = (2, 20);
+const ROUNDS: (usize, usize) = (2, 10);
 /// Kilobytes by which the memory may grow once everything was in use: what the caches
 /// and the allocator keep.
 const GROWTH: usize = 96 * 1024;
