@@ -31,22 +31,23 @@ const ON_SQLITE: &Costs = &[
 ];
 const ON_MYSQL: &Costs = &[
     ("publish", 10, 10),
-    ("publish with a key", 15, 16),
-    ("change the title", 8, 9),
-    ("change the content and a tag", 12, 14),
+    ("publish with a key", 15, 15),
+    ("change the title", 8, 8),
+    ("change the content and a tag", 12, 12),
     ("a post", 1, 1),
     ("the first page", 6, 6),
     ("a page in the middle", 6, 6),
     ("an author's posts", 6, 6),
-    ("a tag's posts", 6, 7),
-    ("a search", 6, 9),
+    ("a tag's posts", 6, 6),
+    // It finds more in each round, so that two of its statements are new.
+    ("a search", 6, 8),
     ("delete a post", 8, 8),
-    ("log in", 8, 11),
-    ("refresh", 4, 5),
+    ("log in", 8, 8),
+    ("refresh", 4, 4),
     ("the own profile, a new token", 2, 2),
     ("the own profile, again", 1, 1),
     ("log out", 6, 6),
-    ("register", 10, 12),
+    ("register", 10, 10),
 ];
 
 #[actix_web::test]

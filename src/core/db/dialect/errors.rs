@@ -61,6 +61,13 @@ const TABLE: &[(&str, &str, ErrorClass)] = {
             TimeLimit,
         ),
         ("1317", "Query execution was interrupted", TimeLimit),
+        // What the index of words says when it is interrupted, and when it finds too much.
+        ("1105 or 1030, MariaDB", "Unknown error 188", TimeLimit),
+        (
+            "HA_ERR_FTS_EXCEED_RESULT_CACHE_LIMIT, MySQL",
+            "exceeds result cache limit",
+            TimeLimit,
+        ),
         ("SQLITE_INTERRUPT", "interrupted", TimeLimit),
         ("ours", TIMED_OUT, TimeLimit),
         (
