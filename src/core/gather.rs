@@ -1,8 +1,8 @@
 //! Gathering (batching): work that waits for a connection anyway is done together, by one
 //! exchange with the database for all of it.
 //!
-//! While nothing is done, a job that comes is begun at once and alone. While a run is under
-//! way, those who come wait for its end, and the next run takes them all. So nobody waits
+//! While nothing is done, a job that comes is begun at once and alone. While as many runs are under
+//! way as may be without need, those who come wait for the end of one, and the next run takes them all. So nobody waits
 //! for others to come, and the busier it is, the less each costs.
 //!
 //! A run that takes long, because a row is locked or the database is slow, holds nobody up:
@@ -29,7 +29,10 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// What bounds the work.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Runs at the same time.
+    /// Runs at the same time while all goes well: with one, the database waits for the next
+    /// clients and the clients wait for the database, in turn.
+    pub at_once: usize,
+    /// Runs at the same time when some are slow.
     pub runs: usize,
     /// Jobs of one run.
     pub jobs: usize,
@@ -166,7 +169,7 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
             job,
             result,
         });
-        let is_begun = state.running == 0 && self.begin(state);
+        let is_begun = state.running < self.shared.bounds.at_once && self.begin(state);
         Ok((number, is_begun))
     }
 
@@ -290,6 +293,7 @@ mod tests {
     use super::*;
 
     const BOUNDS: Bounds = Bounds {
+        at_once: 1,
         runs: 2,
         jobs: 4,
         weight: 100,

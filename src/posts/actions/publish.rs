@@ -87,12 +87,14 @@ const QUEUE: usize = 1024;
 
 /// One that inserts posts by at most so many connections at once.
 pub fn publisher(db: &Db, bus: &Arc<Bus>, connections: usize) -> Publisher {
+    let runs = match db.url() {
+        // There is one writer at a time.
+        DatabaseUrl::Sqlite(_) => 1,
+        DatabaseUrl::Mysql(_) => connections,
+    };
     let bounds = Bounds {
-        runs: match db.url() {
-            // There is one writer at a time.
-            DatabaseUrl::Sqlite(_) => 1,
-            DatabaseUrl::Mysql(_) => connections,
-        },
+        at_once: runs.min(2),
+        runs,
         jobs: AT_ONCE,
         weight: BYTES_AT_ONCE,
         queue: QUEUE,

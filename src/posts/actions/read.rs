@@ -36,6 +36,7 @@ const AT_ONCE: usize = 32;
 /// A reader with at most so many connections at once.
 pub fn post_reader(db: &Db, connections: usize) -> PostReader {
     let bounds = Bounds {
+        at_once: 1,
         runs: connections,
         jobs: AT_ONCE,
         weight: usize::MAX,
