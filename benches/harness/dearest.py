@@ -26,7 +26,7 @@ HAN = "中" * 349_000
 
 
 class Client:
-    """Somebody who calls, on one connection."""
+    """Somebody who calls."""
 
     def __init__(self, address, token=None, refresh=None, user=None, email=None):
         self.address, self.token, self.refresh, self.user, self.email = address, token, refresh, user, email
@@ -40,6 +40,8 @@ class Client:
         if document is not None:
             headers["Content-Type"] = "application/json"
             body = json.dumps(document, ensure_ascii=False).encode()
+        # The server closes what was idle for long, and some requests take others long.
+        self.connection.close()
         self.connection.request(method, path, body, headers)
         response = self.connection.getresponse()
         return response.status, response.read()
