@@ -1,6 +1,6 @@
 //! Threads for what takes the processor for long, such as hashing passwords.
 //!
-//! They give way to all other threads ([`priority`]), and have a fair and bounded queue
+//! They give way to all other threads (`priority`), and have a fair and bounded queue
 //! ([`queue`]): a flood of such work slows itself, never reads, and not the work of others.
 //! What does not fit, or has waited too long, is told to come back; what nobody waits for any
 //! more is not done.
