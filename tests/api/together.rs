@@ -17,7 +17,7 @@ on_both_databases![
     a_hundred_publish_in_few_transactions,
     what_one_cannot_do_the_others_can,
     a_row_that_is_held_holds_one_up,
-    a_hundred_readers_share_queries,
+    a_hundred_readers_get_each_their_own,
 ];
 
 /// The number `n` of many: with or without a key, tags and publication.
@@ -209,7 +209,7 @@ async fn a_row_that_is_held_holds_one_up(app: TestApp) {
     assert!(is_right(&app));
 }
 
-async fn a_hundred_readers_share_queries(app: TestApp) {
+async fn a_hundred_readers_get_each_their_own(app: TestApp) {
     let ann = app.user("ann").await;
     let mut ids = Vec::new();
     for n in 0..40 {
@@ -224,7 +224,6 @@ async fn a_hundred_readers_share_queries(app: TestApp) {
     let draft = draft.expect(201)["post_id"].as_i64().unwrap();
     ids.extend([draft, 4711]);
     let bob = app.user("bob").await;
-    let before = app.state.db.units();
     // With a token each reads for itself.
     let anyone = app.anonymous();
     let answers = join_all((0..126).map(|n| {
@@ -232,8 +231,6 @@ async fn a_hundred_readers_share_queries(app: TestApp) {
         async move { reader.get(&format!("/post/{id}")).await }
     }))
     .await;
-    let units = app.state.db.units() - before;
-    assert!(units <= 20, "{units} queries");
     for (n, answer) in answers.iter().enumerate() {
         match (n / 3, n % 3) {
             (40, 0) => assert_eq!(answer.expect(200)["post"]["post_title"], "d"),
