@@ -142,7 +142,11 @@ async fn create(
     }
 }
 
-async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String> {
+/// Calls `hear` with each user, the newest first; some are read at a time.
+async fn each_user(
+    directory: &Directory,
+    mut hear: impl FnMut(User) -> Result<(), String>,
+) -> Result<(), String> {
     let mut position = None;
     loop {
         let size = AT_ONCE;
@@ -150,20 +154,25 @@ async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String>
         let users = actions::list_users(directory, None, part)
             .await
             .map_err(|error| database_failed(&error))?;
-        for user in users.rows {
-            let state = if user.is_active { "active" } else { "inactive" };
-            let username = user.username.as_deref().unwrap_or("-");
-            let line = format!(
-                "{}\t{}\t{state}\t{}\t{username}\t{}",
-                user.user_id, user.role, user.email, user.name
-            );
-            say(out, &plain(&line))?;
-        }
+        users.rows.into_iter().try_for_each(&mut hear)?;
         position = users.next;
         if position.is_none() {
             return Ok(());
         }
     }
+}
+
+async fn list(directory: &Directory, out: &mut impl Write) -> Result<(), String> {
+    each_user(directory, |user| {
+        let state = if user.is_active { "active" } else { "inactive" };
+        let username = user.username.as_deref().unwrap_or("-");
+        let line = format!(
+            "{}\t{}\t{state}\t{}\t{username}\t{}",
+            user.user_id, user.role, user.email, user.name
+        );
+        say(out, &plain(&line))
+    })
+    .await
 }
 
 /// Without what a terminal acts on: names of earlier versions may have control characters.
@@ -183,23 +192,15 @@ fn plain(line: &str) -> String {
 async fn list_json(directory: &Directory, out: &mut impl Write) -> Result<(), String> {
     let written = |done: std::io::Result<()>| done.map_err(|e| e.to_string());
     written(write!(out, "{{\"users\":["))?;
-    let (mut position, mut comma) = (None, "");
-    loop {
-        let size = AT_ONCE;
-        let part = ListPart::Below { position, size };
-        let users = actions::list_users(directory, None, part)
-            .await
-            .map_err(|error| database_failed(&error))?;
-        for user in users.rows {
-            let text = serde_json::to_string(&AdminView::from(user)).map_err(|e| e.to_string())?;
-            written(write!(out, "{comma}{text}"))?;
-            comma = ",";
-        }
-        position = users.next;
-        if position.is_none() {
-            return say(out, "]}");
-        }
-    }
+    let mut comma = "";
+    each_user(directory, |user| {
+        let text = serde_json::to_string(&AdminView::from(user)).map_err(|e| e.to_string())?;
+        written(write!(out, "{comma}{text}"))?;
+        comma = ",";
+        Ok(())
+    })
+    .await?;
+    say(out, "]}")
 }
 
 async fn administer(

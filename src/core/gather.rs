@@ -160,7 +160,11 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
     fn push(&self, job: J, result: oneshot::Sender<R>) -> Result<(u64, bool), Refused> {
         let mut state = self.shared.lock();
         if state.waiting.len() >= self.shared.bounds.queue {
-            return Err(Refused::Busy);
+            // Those who have gone take no place from those who come.
+            state.waiting.retain(|one| !one.result.is_closed());
+            if state.waiting.len() >= self.shared.bounds.queue {
+                return Err(Refused::Busy);
+            }
         }
         let number = state.next;
         state.next += 1;
@@ -176,7 +180,8 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
     /// Begins another run when the job still waits.
     fn help(&self, number: u64) {
         let state = self.shared.lock();
-        let waits = state.waiting.iter().any(|one| one.number == number);
+        // They leave in the order of their numbers.
+        let waits = (state.waiting.front()).is_some_and(|first| first.number <= number);
         // One that was called takes all that wait.
         if waits && state.called == 0 && state.running < self.shared.bounds.runs {
             self.begin(state);
@@ -186,8 +191,8 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
     /// Takes the job out of the queue, if it still is there.
     fn give_up(&self, number: u64) -> Result<(), Refused> {
         let mut state = self.shared.lock();
-        let place = state.waiting.iter().position(|one| one.number == number);
-        match place.and_then(|place| state.waiting.remove(place)) {
+        let place = (state.waiting).binary_search_by_key(&number, |one| one.number);
+        match place.ok().and_then(|place| state.waiting.remove(place)) {
             Some(_) => Err(Refused::Busy),
             None => Ok(()),
         }
@@ -396,18 +401,23 @@ mod tests {
         let others: Vec<_> = jobs.into_iter().map(|job| ask(&held, job)).collect();
         until_waiting(&held, 10).await;
         assert_eq!(ask(&held, 9).await.unwrap(), Err(Refused::Busy));
-        // One client goes away.
+        // One client goes away, and another has the place.
         others[4].abort();
         while !others[4].is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let next = ask(&held, 9);
+        while held.gatherer.shared.lock().next != 12 {
             tokio::task::yield_now().await;
         }
         for _ in 0..7 {
             held.go.send(()).unwrap();
         }
         assert_eq!(first.await.unwrap(), Ok(10));
-        for run in [&[50][..], &[51], &[300], &[2, 4, 5, 6], &[7, 8]] {
+        for run in [&[50][..], &[51], &[300], &[2, 4, 5, 6], &[7, 8, 9]] {
             assert_eq!(held.runs.recv().unwrap(), run);
         }
+        assert_eq!(next.await.unwrap(), Ok(90));
     }
 
     #[tokio::test]

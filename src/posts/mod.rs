@@ -1,8 +1,8 @@
 //! The posts room: publishing, reading, listing, searching and feeds.
 //!
 //! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
-//! [`publication`] (a request to publish), [`list`] (filters and pages), [`search`] (the words of texts and queries), [`feed`],
-//! [`views`] (JSON), [`events`] (what the bus is told). On them stand [`storage`] (rows),
+//! [`publication`] (a request to publish), [`list`] (filters and pages), [`search`] (the
+//! words of texts and queries), [`feed`], [`views`] (JSON), [`events`] (what the bus is told). On them stand [`storage`] (rows),
 //! [`actions`] (one function a unit of work) and [`routes`] (HTTP).
 
 pub mod actions;

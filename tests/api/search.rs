@@ -6,6 +6,8 @@ use diesel::sql_types::BigInt;
 use inkpot::core::db::dialect::{Phrase, SearchQuery};
 use inkpot::core::db::{Conn, dialect};
 use inkpot::posts::actions::check;
+use inkpot::posts::list::Filter;
+use inkpot::posts::routes::response_cache::tags_of_list;
 use inkpot::posts::search::words_of;
 use inkpot::posts::search::{Query, Scope};
 use inkpot::posts::storage::check as stored;
@@ -20,6 +22,7 @@ on_both_databases![
     drafts_that_were_indexed_as_before_are_indexed_anew,
     what_was_kept_does_not_outlive_the_indexing,
     the_posts_themselves_find_what_the_index_finds,
+    what_is_too_many_is_not_counted,
 ];
 
 async fn count(reader: &Client<'_>, query: &str) -> i64 {
@@ -351,4 +354,47 @@ async fn the_posts_themselves_find_what_the_index_finds(app: TestApp) {
         }
     }
     assert!(found > 500, "{found}");
+}
+
+async fn what_is_too_many_is_not_counted(app: TestApp) {
+    let ann = app.user("ann").await;
+    for n in 0..5 {
+        let body = json!({ "title": format!("{n}"), "content": "x", "tags": ["t"] });
+        ann.post("/post", body).await.expect(201);
+    }
+    let (anyone, id) = (app.anonymous(), ann.user_id);
+    let path = |page: i64| format!("/post/?author={id}&tag=t&page={page}&size=2");
+    let counted = anyone.get(&path(1)).await;
+    assert_eq!(counted.expect(200)["pagination"]["count"], 5);
+    // Rows of tags behind all posts, as many as somebody's busy years leave behind.
+    app.database.with(|conn| {
+        for shift in 0..15 {
+            conn.batch_execute(&format!(
+                "INSERT INTO post_tag (tag, published, place, post_id, author_id) \
+                 SELECT tag, published, place - {}, post_id, author_id FROM post_tag",
+                5_i64 << shift
+            ))
+            .unwrap();
+        }
+    });
+    app.state
+        .response_cache
+        .invalidate(&tags_of_list(&Filter::default()));
+    let first = anyone.get(&path(1)).await;
+    let pagination = &first.expect(200)["pagination"];
+    assert!(pagination.get("count").is_none() && pagination.get("pages").is_none());
+    assert!(pagination["next"].is_string(), "{pagination}");
+    let link = first.header("link");
+    assert!(
+        link.contains("rel=\"next\"") && !link.contains("rel=\"last\""),
+        "{link}"
+    );
+    // The database passes over no more than it counts.
+    for page in [50_001, 1_000_000, i64::MAX] {
+        let far = anyone.get(&path(page)).await;
+        let answer = far.expect(200);
+        assert_eq!(answer["posts"], json!([]), "{page}");
+        assert!(answer["pagination"]["next"].is_null(), "{answer}");
+        assert!(!far.header("link").contains("rel=\"next\""));
+    }
 }

@@ -137,7 +137,8 @@ pub struct Completed<'k> {
     pub now: NaiveDateTime,
 }
 
-/// Stores keys with their responses. One that was used is a violation of the unique index.
+/// Stores keys with their responses, on MySQL, in one statement. One that was used is a violation
+/// of the unique index.
 pub fn insert_completed(conn: &mut Conn, rows: &[Completed<'_>]) -> QueryResult<()> {
     if rows.is_empty() {
         return Ok(());
@@ -160,7 +161,7 @@ pub fn insert_completed(conn: &mut Conn, rows: &[Completed<'_>]) -> QueryResult<
             response.post_id,
             batch.text(&response.etag),
             Batch::bytes(&packed),
-            batch.time(*now),
+            Batch::mysql_time(*now),
         ));
     }
     batch.push(format!(

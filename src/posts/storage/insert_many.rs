@@ -89,8 +89,8 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
             "{}({author_id}, {}, {}, {}, {}, {position}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
-            batch.time(*date),
-            batch.time(*updated),
+            Batch::mysql_time(*date),
+            Batch::mysql_time(*updated),
             u8::from(*published),
             batch.text(tags),
         );

@@ -205,7 +205,8 @@ fn load_uncounted_page(
         return Ok(page_of(summaries, count, request));
     }
     let count = count_matches(conn, filter, deleted)?;
-    let summaries = if count.is_none_or(|count| offset < count) {
+    // What is passed over costs as much as what is counted.
+    let summaries = if offset < count.unwrap_or(DEPTH) {
         load(conn, count.is_none())?
     } else {
         Vec::new()

@@ -102,13 +102,9 @@ impl Batch {
         }
     }
 
-    /// A time as a literal, to the microsecond, as the columns have it.
-    pub fn time(&self, time: NaiveDateTime) -> String {
-        if self.is_mysql {
-            time.format("'%Y-%m-%d %H:%M:%S%.6f'").to_string()
-        } else {
-            time.format("'%Y-%m-%dT%H:%M:%S%.6f'").to_string()
-        }
+    /// A time as a literal of MySQL, to the microsecond, as the columns have it.
+    pub fn mysql_time(time: NaiveDateTime) -> String {
+        time.format("'%Y-%m-%d %H:%M:%S%.6f'").to_string()
     }
 
     /// Lists posts under their tags.

@@ -1,8 +1,6 @@
 //! Full-text search: `FULLTEXT` of MySQL and FTS5 of SQLite over the words that
 //! [`posts::search`](crate::posts::search) makes, found by the place of their post.
 
-use std::fmt::Write as _;
-
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -111,6 +109,9 @@ pub struct SearchQuery<'a> {
 
 /// How long MySQL's index may look for the posts that match, in milliseconds.
 const INDEX_TIME: u32 = 250;
+/// How long the posts themselves may be looked through, in milliseconds: for words of which each is
+/// in many posts and hardly any post has all, that could be all there are.
+const POSTS_TIME: u32 = 2000;
 
 /// Where the posts that match are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,24 +140,22 @@ enum Value {
 }
 
 impl Sql {
-    /// A query whose rows are a `number` each. On MySQL it has the time of the index, and stays
+    /// A query whose rows are a `number` each. On MySQL it has the time of its way, and stays
     /// prepared: what is meant for one server is a comment to the other.
     fn select(is_mysql: bool, way: Way) -> Self {
-        let mut text = String::new();
-        if is_mysql {
-            text.push_str(KEEP_PREPARED);
-        }
-        if is_mysql && way == Way::Index {
-            let seconds = f64::from(INDEX_TIME) / 1000.0;
-            // Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "/*M!100600 SET STATEMENT max_statement_time = {seconds} FOR */ \
-                 SELECT /*+ MAX_EXECUTION_TIME({INDEX_TIME}) */ "
-            );
+        let time = match way {
+            Way::Index => INDEX_TIME,
+            Way::Posts => POSTS_TIME,
+        };
+        let text = if is_mysql {
+            let seconds = f64::from(time) / 1000.0;
+            format!(
+                "{KEEP_PREPARED}/*M!100600 SET STATEMENT max_statement_time = {seconds} FOR */ \
+                 SELECT /*+ MAX_EXECUTION_TIME({time}) */ "
+            )
         } else {
-            text.push_str("SELECT ");
-        }
+            "SELECT ".to_owned()
+        };
         let values = Vec::new();
         Self { text, values }
     }
