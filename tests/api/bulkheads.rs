@@ -62,7 +62,7 @@ impl Held {
 
 /// The app has four connections for reads, one for searches.
 async fn searches_that_hang_leave_the_rest_alone(app: TestApp) {
-    let ann = app.user("ann").await;
+    let (ann, root) = (app.user("ann").await, app.admin("root").await);
     let id = ann.publish("the title", "words").await;
     let searches = app.state.db.reading_by(Bulkhead::Searches);
     let held = Held::begin(&searches, 1, false).await;
@@ -72,6 +72,13 @@ async fn searches_that_hang_leave_the_rest_alone(app: TestApp) {
     assert!(!refused.header("retry-after").is_empty());
     anonymous.get(&format!("/post/{id}")).await.expect(200);
     anonymous.get("/post/?page=2").await.expect(200);
+    let author_and_tag = format!("/post/?author={}&tag=x", ann.user_id);
+    anonymous.get(&author_and_tag).await.expect(200);
+    for path in ["/user/", "/audit/", "/jobs/"] {
+        root.get(path).await.expect(200);
+    }
+    // All names are read for it.
+    root.get("/user/?q=ann").await.expect(503);
     anonymous.get("/readyz").await.expect(200);
     ann.get("/user/me").await.expect(200);
     app.login("ann").await;

@@ -3,7 +3,7 @@
 use crate::accounts::Directory;
 use crate::accounts::storage::audit;
 use crate::accounts::types::AuditEntry;
-use crate::core::db::{Bulkhead, DbError};
+use crate::core::db::DbError;
 use crate::core::page::{ListPart, Listed};
 
 /// Part of the entries of one user or of all, newest first.
@@ -12,10 +12,8 @@ pub async fn list_audit(
     user_id: Option<i64>,
     part: ListPart,
 ) -> Result<Listed<AuditEntry>, DbError> {
-    // It counts up to a hundred thousand.
     directory
         .db
-        .reading_by(Bulkhead::Searches)
         .snapshot(move |conn| audit::load_part(conn, user_id, part))
         .await
 }

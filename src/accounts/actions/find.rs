@@ -73,11 +73,13 @@ pub async fn list_users(
     words: Option<String>,
     part: ListPart,
 ) -> Result<Listed<User>, DbError> {
-    // It counts, and reads all names where there are words: not where others wait for it.
-    directory
-        .db
-        .reading_by(Bulkhead::Searches)
-        .snapshot(move |conn| users::load_part(conn, words.as_deref(), part))
+    let db = if words.is_some() {
+        // It may read all names: not where others wait for it.
+        directory.db.reading_by(Bulkhead::Searches)
+    } else {
+        directory.db.clone()
+    };
+    db.snapshot(move |conn| users::load_part(conn, words.as_deref(), part))
         .await
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use crate::core::db::{Bulkhead, Db, DbError};
+use crate::core::db::{Db, DbError};
 use crate::core::page::{ListPart, Listed};
 use crate::jobs::Jobs;
 use crate::jobs::events::JobWritten;
@@ -18,9 +18,7 @@ pub async fn list(
     status: Option<JobStatus>,
     part: ListPart,
 ) -> Result<Listed<StoredJob>, DbError> {
-    // It counts up to a hundred thousand.
     jobs.db
-        .reading_by(Bulkhead::Searches)
         .snapshot(move |conn| admin::load_part(conn, status, part))
         .await
 }

@@ -75,9 +75,9 @@ pub async fn list(
     db.snapshot(load).await
 }
 
-/// What is counted anew for each answer, which costs what is found, has connections of its own.
+/// Searches by words have connections of their own.
 fn by_cost(posts: &Posts, filter: &Filter) -> Db {
-    if filter.counted().is_none() {
+    if filter.words.is_some() {
         posts.db.reading_by(Bulkhead::Searches)
     } else {
         posts.db.clone()

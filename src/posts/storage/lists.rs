@@ -10,7 +10,7 @@ use super::counts::{self, Start};
 use super::posts::summary_columns;
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
-use crate::core::db::dialect::{Phrase, SearchQuery, any_of};
+use crate::core::db::dialect::{Phrase, SearchQuery, Tagged, any_of};
 use crate::core::db::schema::{content, post, post_tag, user};
 use crate::core::page::{DEPTH, ListPart, Listed, PageRequest};
 use crate::posts::list::{Filter, List};
@@ -223,23 +223,13 @@ fn count_matches(conn: &mut Conn, filter: &Filter, deleted: &[i64]) -> QueryResu
             .with(filter, deleted)
             .count(conn, DEPTH);
     }
-    let mut query = post_tag::table
-        .filter(post_tag::published.eq(filter.published()))
-        .select(post_tag::place)
-        .limit(DEPTH + 1)
-        .into_boxed();
-    if let Some(author) = filter.only_author() {
-        query = query.filter(post_tag::author_id.eq(author));
+    Tagged {
+        published: filter.published(),
+        author: filter.only_author(),
+        but_authors: deleted,
+        tag: filter.tag.as_ref().map(|tag| tag.0.as_str()),
     }
-    if let Some(tag) = &filter.tag {
-        query = query.filter(post_tag::tag.eq(&tag.0));
-    }
-    if !deleted.is_empty() {
-        query = query.filter(post_tag::author_id.ne_all(deleted));
-    }
-    let places: Vec<i64> = query.load(conn)?;
-    let count = i64::try_from(places.len()).ok();
-    Ok(count.filter(|count| *count <= DEPTH))
+    .count(conn, DEPTH)
 }
 
 /// The query in both languages.

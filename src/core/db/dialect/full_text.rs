@@ -3,11 +3,10 @@
 
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
 
 use super::errors::{ErrorClass, error_class};
+use super::sql::Sql;
 use crate::core::db::connection::Conn;
-use crate::core::db::mysql::KEEP_PREPARED;
 
 diesel::table! {
     /// On MySQL.
@@ -122,78 +121,24 @@ enum Way {
     Posts,
 }
 
-#[derive(QueryableByName)]
-struct Number {
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-/// A statement with its values, whose text is the same for all that ask for the same.
-struct Sql {
-    text: String,
-    values: Vec<Value>,
-}
-
-enum Value {
-    Text(String),
-    Number(i64),
-}
-
-impl Sql {
-    /// A query whose rows are a `number` each. On MySQL it has the time of its way, and stays
-    /// prepared: what is meant for one server is a comment to the other.
-    fn select(is_mysql: bool, way: Way) -> Self {
-        let time = match way {
-            Way::Index => INDEX_TIME,
-            Way::Posts => POSTS_TIME,
-        };
-        let text = if is_mysql {
-            let seconds = f64::from(time) / 1000.0;
-            format!(
-                "{KEEP_PREPARED}/*M!100600 SET STATEMENT max_statement_time = {seconds} FOR */ \
-                 SELECT /*+ MAX_EXECUTION_TIME({time}) */ "
-            )
-        } else {
-            "SELECT ".to_owned()
-        };
-        let values = Vec::new();
-        Self { text, values }
+/// A query whose rows are a `number` each. On MySQL it has the time of its way: what is meant for
+/// one server is a comment to the other.
+fn select(is_mysql: bool, way: Way) -> Sql {
+    let mut sql = Sql::new(is_mysql);
+    let time = match way {
+        Way::Index => INDEX_TIME,
+        Way::Posts => POSTS_TIME,
+    };
+    if is_mysql {
+        let seconds = f64::from(time) / 1000.0;
+        sql.push(&format!(
+            "/*M!100600 SET STATEMENT max_statement_time = {seconds} FOR */ \
+             SELECT /*+ MAX_EXECUTION_TIME({time}) */ "
+        ));
+    } else {
+        sql.push("SELECT ");
     }
-
-    fn push(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    fn bind_text(&mut self, text: impl Into<String>) {
-        self.values.push(Value::Text(text.into()));
-    }
-
-    /// Adds a text and the value of the placeholder at its end.
-    fn push_number(&mut self, text: &str, number: i64) {
-        self.push(text);
-        self.push("?");
-        self.values.push(Value::Number(number));
-    }
-
-    fn load(self, conn: &mut Conn) -> QueryResult<Vec<i64>> {
-        macro_rules! load {
-            ($conn:expr) => {{
-                let mut query = diesel::sql_query(self.text).into_boxed();
-                for value in self.values {
-                    query = match value {
-                        Value::Text(text) => query.bind::<Text, _>(text),
-                        Value::Number(number) => query.bind::<BigInt, _>(number),
-                    };
-                }
-                query.load::<Number>($conn)?
-            }};
-        }
-        let rows = match conn {
-            Conn::Sqlite(c) => load!(c),
-            Conn::Mysql(c) => load!(c),
-        };
-        Ok(rows.into_iter().map(|row| row.number).collect())
-    }
+    sql
 }
 
 impl SearchQuery<'_> {
@@ -253,7 +198,7 @@ impl SearchQuery<'_> {
     /// its time.
     pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
-        let mut sql = Sql::select(is_mysql, Way::Index);
+        let mut sql = select(is_mysql, Way::Index);
         sql.push("COUNT(*) AS number FROM (SELECT 1");
         self.write_tables_and_conditions(&mut sql, is_mysql, Way::Index, i64::MAX);
         sql.push_number(" LIMIT ", most + 1);
@@ -275,7 +220,7 @@ impl SearchQuery<'_> {
     ) -> QueryResult<Vec<i64>> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
         let load = |conn: &mut Conn, way: Way| {
-            let mut sql = Sql::select(is_mysql, way);
+            let mut sql = select(is_mysql, way);
             sql.push("p.post_id AS number");
             self.write_tables_and_conditions(&mut sql, is_mysql, way, below);
             let place = match (way, is_mysql) {
