@@ -31,6 +31,7 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
             post::published.eq(true),
             post::place.eq(0),
             post::tags.eq(""),
+            post::withdrawn.eq(false),
         ))
         .execute(conn)?;
     let id = dialect::last_insert(conn)?;

@@ -12,7 +12,8 @@ pub struct PostSummary {
     pub post_id: i64,
     pub author_id: i64,
     pub title: String,
-    /// The time of publication; that of the last change of its status, for a draft.
+    /// The time of publication, for a withdrawn post as well; that when it was made, for
+    /// any other draft.
     pub date: NaiveDateTime,
     pub updated: NaiveDateTime,
     pub published: bool,
@@ -20,6 +21,8 @@ pub struct PostSummary {
     pub position: i64,
     /// As in the column.
     pub(in crate::posts) tags: String,
+    /// A draft that was published before, with its date and position of then.
+    pub withdrawn: bool,
     /// The author's name.
     pub author: String,
 }

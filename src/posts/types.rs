@@ -106,6 +106,9 @@ pub struct PostChange {
     pub content: Option<String>,
     pub status: Option<Status>,
     pub tags: Option<Vec<Tag>>,
+    /// A post that was published before and is published again gets a new date, and goes to
+    /// the top of the lists.
+    pub as_new: bool,
 }
 
 impl PostChange {
@@ -116,6 +119,8 @@ impl PostChange {
             content,
             status,
             tags,
+            // Only with a status.
+            as_new: _,
         } = self;
         title.is_none() && content.is_none() && status.is_none() && tags.is_none()
     }

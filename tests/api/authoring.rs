@@ -13,6 +13,7 @@ on_both_databases![
     a_draft_is_seen_by_its_author_and_admins_only,
     a_draft_is_published_later,
     an_unpublished_post_is_a_draft_again,
+    what_was_published_before_comes_back_to_its_place,
     a_published_draft_stands_before_what_is_older,
     tags_are_kept_in_their_one_spelling,
     each_rule_of_tags_and_status_has_its_code,
@@ -157,13 +158,91 @@ async fn an_unpublished_post_is_a_draft_again(app: TestApp) {
         .patch(&path, json!({ "status": "published" }))
         .await
         .expect(200);
-    assert_eq!(
-        again["post"]["date"],
-        inkpot::core::clock::rfc3339(app.clock.now())
-    );
+    assert_eq!(again["post"]["date"], made["post"]["date"]);
     for query in ["", "?before=", "?tag=x", "?q=words", "?author=1"] {
         assert_eq!(titles(&ann, query).await, ["Public"], "{query}");
     }
+}
+
+async fn what_was_published_before_comes_back_to_its_place(app: TestApp) {
+    let ann = app.user("ann").await;
+    let now = || inkpot::core::clock::rfc3339(app.clock.now());
+    let made = ann
+        .post(
+            "/post",
+            json!({ "title": "One", "content": "words", "tags": ["x"] }),
+        )
+        .await
+        .expect(201);
+    let path = format!("/post/{}", made["post_id"]);
+    app.clock.advance(Duration::minutes(1));
+    let two = ann.publish("Two", "words").await;
+    for _ in 0..2 {
+        app.clock.advance(Duration::minutes(1));
+        let withdrawn = ann.patch(&path, json!({ "status": "draft" })).await;
+        assert_eq!(withdrawn.expect(200)["post"]["date"], Value::Null);
+        // A change of it meanwhile, a wish without the status, and a repeat are none of it.
+        for change in [
+            json!({ "tags": ["y", "x"] }),
+            json!({ "as_new": true }),
+            json!({ "status": "draft", "as_new": true }),
+            json!({ "content": "other words" }),
+        ] {
+            ann.patch(&path, change).await.expect(200);
+        }
+        app.clock.advance(Duration::minutes(1));
+        let again = ann.patch(&path, json!({ "status": "published" })).await;
+        assert_eq!(again.expect(200)["post"]["date"], made["post"]["date"]);
+        assert_eq!(again.expect(200)["post"]["updated"], now());
+        for query in ["", "?before=", "?q=words", "?author=1"] {
+            assert_eq!(titles(&ann, query).await, ["Two", "One"], "{query}");
+        }
+        assert_eq!(titles(&ann, "?tag=y").await, ["One"]);
+        ann.patch(&path, json!({ "content": "words", "tags": ["x"] }))
+            .await
+            .expect(200);
+    }
+    // It took no number.
+    assert_eq!(ann.publish("Three", "words").await, two + 1);
+
+    // By wish it is new; said once more that is no news.
+    ann.patch(&path, json!({ "status": "draft" }))
+        .await
+        .expect(200);
+    app.clock.advance(Duration::minutes(1));
+    let wish = json!({ "status": "published", "as_new": true });
+    let anew = ann.patch(&path, wish.clone()).await.expect(200);
+    assert_eq!(anew["post"]["date"], now());
+    app.clock.advance(Duration::minutes(1));
+    assert_eq!(ann.patch(&path, wish).await.expect(200), anew);
+    for query in ["", "?before=", "?q=words", "?author=1"] {
+        assert_eq!(
+            titles(&ann, query).await,
+            ["One", "Three", "Two"],
+            "{query}"
+        );
+    }
+    let (rows, found) = app.database.with(|conn| {
+        (
+            tags::compare(conn, &|_| {}).unwrap(),
+            words::compare(conn, &|_| {}).unwrap(),
+        )
+    });
+    assert_eq!(found, words::Found::default());
+    assert_eq!(rows, tags::Found::default());
+
+    // Only a change has the wish.
+    for (wrong, code) in [
+        (json!("yes"), "field_mistyped"),
+        (json!(null), "field_not_clearable"),
+    ] {
+        let answer = ann.patch(&path, json!({ "as_new": wrong })).await;
+        answer.faults(&[("/as_new", code)]);
+    }
+    let body = json!({ "title": "x", "content": "y", "as_new": true });
+    ann.post("/post", body)
+        .await
+        .faults(&[("/as_new", "field_unknown")]);
 }
 
 async fn a_published_draft_stands_before_what_is_older(app: TestApp) {

@@ -30,6 +30,7 @@ diesel::table! {
         published -> Bool,
         place -> BigInt,
         tags -> Text,
+        withdrawn -> Bool,
     }
 }
 

@@ -148,8 +148,10 @@ fn update(
     let summary = &mut after.summary;
     summary.updated = now.max(summary.updated + TimeDelta::microseconds(1));
     if summary.published != before.summary.published {
-        summary.date = summary.updated;
-        if summary.published {
+        let is_kept = before.summary.withdrawn && !change.as_new;
+        summary.withdrawn = !summary.published;
+        if summary.published && !is_kept {
+            summary.date = summary.updated;
             summary.position = rows::take_position(conn, summary)?;
         }
     }
@@ -179,6 +181,7 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
         content,
         status,
         tags,
+        as_new: _,
     } = change;
     let mut summary = post.summary.clone();
     if let Some(title) = title {

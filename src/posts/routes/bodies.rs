@@ -62,9 +62,18 @@ const TAGS: Field = Field {
     example: "rust",
 };
 
+const AS_NEW: Field = Field {
+    name: "as_new",
+    required: false,
+    kind: Kind::Boolean,
+    description: "With the status `published`, for a post that was published before: its `date` is now, and it goes to \
+                  the top of the lists. It keeps date and place otherwise.",
+    example: "false",
+};
+
 impl Document for PostChange {
     const NAME: &'static str = "PostPatch";
-    const NOT_NULL: &'static [&'static str] = &["title", "content", "status", "tags"];
+    const NOT_NULL: &'static [&'static str] = &["title", "content", "status", "tags", "as_new"];
     const FIELDS: &'static [Field] = &[
         Field {
             required: false,
@@ -75,13 +84,15 @@ impl Document for PostChange {
             ..CONTENT
         },
         Field {
-            description: "`published` or `draft`. A draft that is published is new: `date` is then.",
+            description: "`published` or `draft`. A draft that is published is new: `date` is then. One that was published \
+                          before keeps its date, unless `as_new`.",
             ..STATUS
         },
         Field {
             description: "At most 10, in the place of all that there were; trimmed, lower-cased, equal ones once.",
             ..TAGS
         },
+        AS_NEW,
     ];
 
     fn limit(settings: &Settings) -> usize {
@@ -98,11 +109,13 @@ impl Document for PostChange {
         let content = content(input, settings);
         let status = input.parse("status", Status::parse);
         let tags = tags(input);
+        let as_new = input.boolean("as_new").unwrap_or(false);
         Some(Self {
             title,
             content,
             status,
             tags,
+            as_new,
         })
     }
 }

@@ -48,7 +48,9 @@ pub fn endpoints() -> Vec<Endpoint> {
                 edit_operation("changePost", "Change a post", "The post as it is now")
                     .description(
                         "For its author and for admins. Fields that are absent stay. A draft that \
-                         is published goes to the top of the lists: `date` is when it was.",
+                         is published goes to the top of the lists: `date` is when it was. A post that \
+                         was published before comes back to its place with its date, or to the top \
+                         with `as_new`. What changes nothing leaves `updated` and the ETag as they are.",
                     )
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .header("ETag", "Of the post as it is now.")

@@ -68,7 +68,8 @@ fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<
 fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
     let mut sql = String::from(
-        "INSERT INTO post (author_id, title, date, updated, published, place, tags) VALUES ",
+        "INSERT INTO post (author_id, title, date, updated, published, place, tags, \
+         withdrawn) VALUES ",
     );
     for (n, post) in posts.iter().flatten().enumerate() {
         // Whole: no column is left out unnoticed.
@@ -81,18 +82,20 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
             published,
             position,
             tags,
+            withdrawn,
             author: _,
         } = post;
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
-            "{}({author_id}, {}, {}, {}, {}, {position}, {})",
+            "{}({author_id}, {}, {}, {}, {}, {position}, {}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
             Batch::mysql_time(*date),
             Batch::mysql_time(*updated),
             u8::from(*published),
             batch.text(tags),
+            u8::from(*withdrawn),
         );
     }
     batch.push(sql);

@@ -31,6 +31,7 @@ macro_rules! summary_columns {
             post::published,
             post::place,
             post::tags,
+            post::withdrawn,
             user::name.assume_not_null(),
         )
     };
@@ -84,6 +85,7 @@ pub(super) fn summary_of(request: &Publish, author: String, now: NaiveDateTime) 
         published: new.status == Status::Published,
         position: 0,
         tags: join_tags(&new.tags),
+        withdrawn: false,
         author,
     }
 }
@@ -100,6 +102,7 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
         published,
         position,
         tags,
+        withdrawn,
         author: _,
     } = post;
     diesel::insert_into(post::table)
@@ -111,6 +114,7 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
             post::published.eq(published),
             post::place.eq(position),
             post::tags.eq(tags),
+            post::withdrawn.eq(withdrawn),
         ))
         .execute(conn)?;
     dialect::last_insert(conn)
@@ -127,6 +131,7 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
         published,
         position,
         tags,
+        withdrawn,
         author: _,
     } = post;
     diesel::update(post::table.find(post_id))
@@ -137,6 +142,7 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
             post::published.eq(published),
             post::place.eq(position),
             post::tags.eq(tags),
+            post::withdrawn.eq(withdrawn),
         ))
         .execute(conn)
         .map(drop)
@@ -206,7 +212,7 @@ pub fn update_post(
 
 /// Whether a change of a post makes it found by other words, or by others.
 pub fn is_found_by_others(before: &StoredPost, after: &StoredPost) -> bool {
-    // Its position changes only when it is published.
+    // Its position changes only when it is published for the first time, or anew.
     after.text != before.text
         || after.summary.title != before.summary.title
         || after.summary.published != before.summary.published

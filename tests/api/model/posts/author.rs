@@ -315,6 +315,8 @@ impl Author {
         }
         if self.chance.percent(35) {
             change["status"] = json!(*self.chance.pick(&["draft", "published"]));
+            // So that the order of publication is all that the model must know.
+            change["as_new"] = json!(true);
         }
         change
     }

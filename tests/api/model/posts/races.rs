@@ -144,7 +144,7 @@ impl Arena<'_> {
 
     fn statuses(&mut self, post: Post) {
         let statuses = ["published", "draft"];
-        let changes = statuses.map(|status| json!({ "status": status }));
+        let changes = statuses.map(|status| json!({ "status": status, "as_new": true }));
         let [one, other] = changes
             .clone()
             .map(|change| Call::patch(post.path(), change));
