@@ -28,6 +28,7 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
             post::title.eq(ready.title),
             post::date.eq(now),
             post::updated.eq(now),
+            post::created.eq(now),
             post::published.eq(true),
             post::place.eq(0),
             post::tags.eq(""),

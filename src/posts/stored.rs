@@ -16,6 +16,8 @@ pub struct PostSummary {
     /// any other draft.
     pub date: NaiveDateTime,
     pub updated: NaiveDateTime,
+    /// When it was made; of a post from before that was kept, its date.
+    pub created: NaiveDateTime,
     pub published: bool,
     /// Its position in lists, the newest with the highest number: the column `place`.
     pub position: i64,
@@ -25,7 +27,11 @@ pub struct PostSummary {
     pub withdrawn: bool,
     /// The author's name.
     pub author: String,
+    pub author_username: Option<String>,
 }
+
+/// Name and username of a post's author.
+pub type AuthorNames = (String, Option<String>);
 
 impl PostSummary {
     /// Its tags, in their order.

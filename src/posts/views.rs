@@ -21,6 +21,9 @@ pub struct PostItem {
     author: String,
     #[schema(minimum = 1)]
     author_id: i64,
+    /// Null if they have none.
+    #[schema(required = true)]
+    author_username: Option<String>,
     /// When it was published; null for a draft.
     #[serde(serialize_with = "clock::serialize_option")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, required = true)]
@@ -28,6 +31,10 @@ pub struct PostItem {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     updated: NaiveDateTime,
+    /// When it was made, as a draft perhaps.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created: NaiveDateTime,
     status: Status,
     /// In lower case, each once.
     tags: Vec<String>,
@@ -45,6 +52,9 @@ pub struct Post {
     author: String,
     #[schema(minimum = 1)]
     author_id: i64,
+    /// Null if they have none.
+    #[schema(required = true)]
+    author_username: Option<String>,
     /// When it was published; null for a draft.
     #[serde(serialize_with = "clock::serialize_option")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, required = true)]
@@ -52,6 +62,10 @@ pub struct Post {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     updated: NaiveDateTime,
+    /// When it was made, as a draft perhaps.
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created: NaiveDateTime,
     status: Status,
     /// In lower case, each once.
     tags: Vec<String>,
@@ -78,8 +92,10 @@ impl From<PostSummary> for PostItem {
             post_title: post.title,
             author: post.author,
             author_id: post.author_id,
+            author_username: post.author_username,
             date: post.published.then_some(post.date),
             updated: post.updated,
+            created: post.created,
         }
     }
 }
@@ -94,8 +110,10 @@ impl From<StoredPost> for Post {
             post_content: text,
             author: summary.author,
             author_id: summary.author_id,
+            author_username: summary.author_username,
             date: summary.published.then_some(summary.date),
             updated: summary.updated,
+            created: summary.created,
         }
     }
 }
@@ -152,7 +170,8 @@ pub fn etag(post: &Post) -> serde_json::Result<String> {
 pub fn item_example() -> Value {
     json!({
         "post_id": 1, "post_title": "Hello, world", "author": "Ann Smith", "author_id": 1,
-        "date": "2026-11-21T09:31:00.5Z", "updated": "2026-11-21T09:31:00.5Z",
+        "author_username": "ann-smith", "date": "2026-11-21T09:31:00.5Z",
+        "updated": "2026-11-21T09:31:00.5Z", "created": "2026-11-21T09:30:00.5Z",
         "status": "published", "tags": ["rust", "news"],
     })
 }

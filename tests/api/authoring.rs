@@ -3,6 +3,7 @@
 
 use actix_web::http::Method;
 use chrono::Duration;
+use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
 use inkpot::posts::storage::check::{tags, words};
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ on_both_databases![
     a_published_draft_stands_before_what_is_older,
     tags_are_kept_in_their_one_spelling,
     each_rule_of_tags_and_status_has_its_code,
+    creation_is_kept_and_the_username_is_the_present_one,
     a_change_leaves_the_rest,
     an_empty_change_changes_nothing,
     values_that_are_there_change_nothing,
@@ -377,6 +379,57 @@ async fn each_rule_of_tags_and_status_has_its_code(app: TestApp) {
     let body = json!({ "title": "x", "content": "y", "tags": null });
     let made = ann.post("/post", body).await.expect(201);
     assert_eq!(made["post"]["tags"], json!([]));
+}
+
+async fn creation_is_kept_and_the_username_is_the_present_one(app: TestApp) {
+    let ann = app.user("ann").await;
+    let created = inkpot::core::clock::rfc3339(app.clock.now());
+    let id = draft(&ann, "Draft").await;
+    let path = format!("/post/{id}");
+    for change in [
+        json!({ "title": "Other" }),
+        json!({ "status": "published" }),
+        json!({ "status": "draft" }),
+        json!({ "status": "published", "as_new": true }),
+    ] {
+        app.clock.advance(Duration::minutes(1));
+        let changed = ann.patch(&path, change.clone()).await.expect(200);
+        assert_eq!(changed["post"]["created"], created, "{change}");
+    }
+    // What is kept of answers knows of every change of the name.
+    let everywhere = async |username: Value| {
+        let one = app.anonymous().get(&path).await.expect(200);
+        assert_eq!(one["post"]["author_username"], username);
+        assert_eq!(one["post"]["created"], created);
+        for query in ["", "?before=", "?author=1", "?q=draft", "?tag=t"] {
+            let list = app.anonymous().get(&format!("/post/{query}")).await;
+            let item = &list.expect(200)["posts"][0];
+            assert_eq!(item["author_username"], username, "{query}");
+            assert_eq!(item["created"], created, "{query}");
+        }
+    };
+    ann.patch(&path, json!({ "tags": ["t"] })).await.expect(200);
+    everywhere(Value::Null).await;
+    for username in [json!("ann-smith"), json!("Ann-Smith"), Value::Null] {
+        let change = json!({ "username": username });
+        ann.patch("/user/me", change).await.expect(200);
+        everywhere(username.clone()).await;
+        let made = json!({ "title": "x", "content": "y", "status": "draft" });
+        let made = ann.post("/post", made).await.expect(201);
+        assert_eq!(made["post"]["author_username"], username);
+    }
+    // Of what was there before, the date is all that is known.
+    app.database.with(move |conn| {
+        let sql = format!("UPDATE post SET created = NULL WHERE post_id = {id}");
+        conn.batch_execute(&sql).unwrap();
+    });
+    let change = json!({ "title": "Once more" });
+    let post = ann.patch(&path, change).await.expect(200)["post"].clone();
+    assert_eq!(post["created"], post["date"]);
+    let created = post["date"].clone();
+    let change = json!({ "status": "draft" });
+    let post = ann.patch(&path, change).await.expect(200)["post"].clone();
+    assert_eq!(post["created"], created);
 }
 
 async fn a_change_leaves_the_rest(app: TestApp) {

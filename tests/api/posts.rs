@@ -45,6 +45,8 @@ async fn a_published_post_can_be_read_by_anyone(app: TestApp) {
     assert_eq!(post["author"], "ann");
     assert_eq!(post["author_id"], ann.user_id);
     assert_eq!(post["date"], post["updated"]);
+    assert_eq!(post["date"], post["created"]);
+    assert_eq!(post["author_username"], serde_json::Value::Null);
     assert_eq!(
         post["date"],
         inkpot::core::clock::rfc3339(app.clock.now()),

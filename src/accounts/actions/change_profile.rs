@@ -66,7 +66,8 @@ pub async fn change_profile(
         return Ok(ProfileChanged::RateLimited(limited));
     }
     let now = directory.clock.now();
-    let (limits, is_renamed) = (directory.messages, change.name.is_some());
+    let is_renamed = change.name.is_some() || !matches!(change.username, Change::Keep);
+    let limits = directory.messages;
     let wanted = identifiers_of(&change);
     let done = directory
         .write_shown(
@@ -75,7 +76,7 @@ pub async fn change_profile(
                 write(conn, &limits, whose, &change, (&client, language), now)
             },
             move |done| match done {
-                Some(Written::Done { before, after }) => before.name != after.name,
+                Some(Written::Done { before, after }) => is_shown_otherwise(before, after),
                 Some(_) => false,
                 None => is_renamed,
             },
@@ -83,7 +84,7 @@ pub async fn change_profile(
                 let Written::Done { before, after } = done else {
                     return;
                 };
-                if before.name != after.name {
+                if is_shown_otherwise(before, after) {
                     bus.publish(&UserChanged { user_id });
                 }
                 if before != after {
@@ -158,7 +159,7 @@ fn write(
     let after = users::change_profile(conn, before.clone(), change, now)?;
     if !fields.is_empty() {
         notifications::profile_changed(conn, limits, (&before, &after), language, now)?;
-        if before.name != after.name {
+        if is_shown_otherwise(&before, &after) {
             sessions::announce(conn, Revocation::User(user_id), now)?;
         }
         let fields = fields.join(", ");
@@ -172,6 +173,11 @@ fn write(
         before: Box::new(before),
         after: Box::new(after),
     })
+}
+
+/// Whether the answers that show a user, posts among them, are others.
+fn is_shown_otherwise(before: &User, after: &User) -> bool {
+    before.name != after.name || before.username != after.username
 }
 
 fn identifiers_of(change: &ProfileChange) -> Vec<Account> {

@@ -31,6 +31,7 @@ diesel::table! {
         place -> BigInt,
         tags -> Text,
         withdrawn -> Bool,
+        created -> Nullable<Timestamp>,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, user};
 use crate::posts::publication::Prepared;
-use crate::posts::stored::PostSummary;
+use crate::posts::stored::{AuthorNames, PostSummary};
 
 /// Inserts posts that are new and have no key that is known, and gives their summaries, in
 /// order. `None` for one whose author is not there (any more) or not active, of which nothing is kept.
@@ -53,14 +53,14 @@ pub fn insert_posts(
     Ok(posts)
 }
 
-fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<i64, String>> {
+fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<i64, AuthorNames>> {
     let mut ids: Vec<i64> = jobs.iter().map(|job| job.request.author_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let authors = user::table
+    let authors: Vec<(i64, AuthorNames)> = user::table
         .filter(dialect::any_of(user::user_id, &ids))
         .filter(user::is_active.eq(true))
-        .select((user::user_id, user::name))
+        .select((user::user_id, (user::name, user::username)))
         .load(conn)?;
     Ok(authors.into_iter().collect())
 }
@@ -68,7 +68,7 @@ fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<
 fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
     let mut sql = String::from(
-        "INSERT INTO post (author_id, title, date, updated, published, place, tags, \
+        "INSERT INTO post (author_id, title, date, updated, created, published, place, tags, \
          withdrawn) VALUES ",
     );
     for (n, post) in posts.iter().flatten().enumerate() {
@@ -79,20 +79,23 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
             title,
             date,
             updated,
+            created,
             published,
             position,
             tags,
             withdrawn,
             author: _,
+            author_username: _,
         } = post;
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
-            "{}({author_id}, {}, {}, {}, {}, {position}, {}, {})",
+            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
             Batch::mysql_time(*date),
             Batch::mysql_time(*updated),
+            Batch::mysql_time(*created),
             u8::from(*published),
             batch.text(tags),
             u8::from(*withdrawn),

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Timestamp};
 
 use super::counts::Additions;
 use crate::accounts::types::DELETED;
@@ -15,7 +16,7 @@ use crate::core::db::schema::{content, post, user};
 use crate::posts::list::List;
 use crate::posts::publication::Publish;
 use crate::posts::search;
-use crate::posts::stored::{PostSummary, StoredPost, join_tags, split_tags};
+use crate::posts::stored::{AuthorNames, PostSummary, StoredPost, join_tags, split_tags};
 use crate::posts::types::Status;
 
 /// The columns of a [`PostSummary`], in its order, from `post` and `user` in a left join:
@@ -28,15 +29,22 @@ macro_rules! summary_columns {
             post::title,
             post::date,
             post::updated,
+            $crate::posts::storage::posts::coalesce(post::created, post::date),
             post::published,
             post::place,
             post::tags,
             post::withdrawn,
             user::name.assume_not_null(),
+            user::username.nullable(),
         )
     };
 }
 pub(super) use summary_columns;
+
+diesel::define_sql_function! {
+    /// The first that is not null.
+    fn coalesce(first: Nullable<Timestamp>, other: Timestamp) -> Timestamp;
+}
 
 /// Inserts the post, which is found by `words` as they are stored, and gives its summary. `None` when the
 /// author is not there (any more) or not active; nothing is kept then.
@@ -46,10 +54,10 @@ pub fn insert_post(
     words: &str,
     now: NaiveDateTime,
 ) -> QueryResult<Option<PostSummary>> {
-    let author: Option<String> = user::table
+    let author: Option<AuthorNames> = user::table
         .find(request.author_id)
         .filter(user::is_active.eq(true))
-        .select(user::name)
+        .select((user::name, user::username))
         .first(conn)
         .optional()?;
     let Some(author) = author else {
@@ -74,19 +82,26 @@ pub fn insert_post(
 }
 
 /// A new post, whose id and position are not known yet.
-pub(super) fn summary_of(request: &Publish, author: String, now: NaiveDateTime) -> PostSummary {
+pub(super) fn summary_of(
+    request: &Publish,
+    author: AuthorNames,
+    now: NaiveDateTime,
+) -> PostSummary {
     let new = &request.post;
+    let (author, author_username) = author;
     PostSummary {
         post_id: 0,
         author_id: request.author_id,
         title: new.title.0.clone(),
         date: now,
         updated: now,
+        created: now,
         published: new.status == Status::Published,
         position: 0,
         tags: join_tags(&new.tags),
         withdrawn: false,
         author,
+        author_username,
     }
 }
 
@@ -99,11 +114,13 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
         title,
         date,
         updated,
+        created,
         published,
         position,
         tags,
         withdrawn,
         author: _,
+        author_username: _,
     } = post;
     diesel::insert_into(post::table)
         .values((
@@ -111,6 +128,7 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
             post::title.eq(title),
             post::date.eq(date),
             post::updated.eq(updated),
+            post::created.eq(created),
             post::published.eq(published),
             post::place.eq(position),
             post::tags.eq(tags),
@@ -128,17 +146,20 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
         title,
         date,
         updated,
+        created,
         published,
         position,
         tags,
         withdrawn,
         author: _,
+        author_username: _,
     } = post;
     diesel::update(post::table.find(post_id))
         .set((
             post::title.eq(title),
             post::date.eq(date),
             post::updated.eq(updated),
+            post::created.eq(created),
             post::published.eq(published),
             post::place.eq(position),
             post::tags.eq(tags),

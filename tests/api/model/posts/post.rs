@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset};
 use serde_json::{Value, json};
 
 /// The members that the model computes.
-const COMPUTED: [&str; 9] = [
+const COMPUTED: [&str; 10] = [
     "post_id",
     "post_title",
     "post_content",
@@ -12,6 +12,7 @@ const COMPUTED: [&str; 9] = [
     "author_id",
     "date",
     "updated",
+    "created",
     "status",
     "tags",
 ];
@@ -100,6 +101,7 @@ pub fn is_made_by(body: &Value, author: (i64, &str), post: &Value) -> bool {
         "author_id": author.0,
         "date": if is_draft { Value::Null } else { post["updated"].clone() },
         "updated": post["updated"],
+        "created": post["updated"],
         "status": if is_draft { "draft" } else { "published" },
         "tags": lower(&body["tags"]),
     });
