@@ -60,6 +60,7 @@ codes! {
     CodeExpired "code_expired" Some(403), "Code expired", "The code that was sent last has expired. Ask for a new one.";
     CodeUsed "code_used" Some(403), "Code used", "The code that was sent last was used already, or what it was sent to has changed. Ask for a new one.";
     AdminsOnly "admins_only" Some(403), "Admins only", "The route is for users with the role admin.";
+    RegistrationClosed "registration_closed" Some(403), "Registration closed", "Nobody registers here by themselves: an admin creates the account.";
     NotYourPost "not_your_post" Some(403), "Not your post", "Only its author and admins may change or delete a post.";
     OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie, or opens a live stream, must come from a page of this server or of a listed origin.";
     NotFound "not_found" Some(404), "Not found", "Nothing is served under this path.";

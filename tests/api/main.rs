@@ -47,6 +47,7 @@ mod model;
 mod outage;
 mod own;
 mod passwords;
+mod people;
 mod phrases;
 mod plans;
 mod posts;

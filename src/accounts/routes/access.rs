@@ -1,5 +1,8 @@
 //! Authentication over HTTP: registration, login, refresh, logout.
 
+use std::future::ready;
+
+use actix_web::dev::Payload;
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -13,10 +16,11 @@ use crate::accounts::actions::{self, LogIn, LoggedIn, Refresh, Registered, WhoLo
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::TokenSubject;
 use crate::accounts::limits;
-use crate::core::settings::Settings;
+use crate::core::settings::{Registration as Registering, Settings};
 use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::handler::{self, Extract};
 use crate::http::rate_limit::RateLimited;
 use crate::http::response::{self, CacheControl};
 use crate::notify::Language;
@@ -84,7 +88,29 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
+/// Registration that is open. It stands first: where it is not, nothing else of the request
+/// counts.
+struct OpenRegistration;
+
+impl Extract for OpenRegistration {
+    fn extract(
+        request: &HttpRequest,
+        _: &mut Payload,
+    ) -> impl Future<Output = Result<Self, Error>> {
+        let settings = handler::part::<Settings>(request);
+        ready(settings.and_then(|settings| match settings.registration {
+            Registering::Open => Ok(Self),
+            Registering::Closed => Err(Error::new(Code::RegistrationClosed)),
+        }))
+    }
+
+    fn describe(operation: Operation) -> Operation {
+        operation.refuses(&[Code::RegistrationClosed])
+    }
+}
+
 async fn register(
+    _: OpenRegistration,
     from: RateLimited<limits::Registration>,
     body: Body<Registration>,
     app: Data<Accounts>,

@@ -92,6 +92,15 @@ pub enum Switch {
     Off,
 }
 
+/// Who may make an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    /// Anyone, for themselves.
+    Open,
+    /// Admins, and whoever runs the server, for others.
+    Closed,
+}
+
 /// How long sessions last from their last refresh.
 #[derive(Clone, Copy, Debug)]
 pub struct Lifetimes {
@@ -229,6 +238,16 @@ pub struct Settings {
     #[arg(long, env = "INKPOT_AUDIT_ADDRESSES", global = true, value_name = "TIME", default_value_t = YEAR,
           value_parser = seconds(0, 10 * YEAR))]
     pub audit_addresses: u32,
+
+    /// Whether anyone may register; closed leaves it to admins to create users
+    #[arg(
+        long,
+        env = "INKPOT_REGISTRATION",
+        global = true,
+        value_name = "WHO",
+        default_value = "open"
+    )]
+    pub registration: Registration,
 
     /// Work factor of bcrypt, 4 to 31; each step doubles the time of a login
     #[arg(long, env = "INKPOT_BCRYPT_COST", global = true, value_name = "COST", default_value_t = 12,
