@@ -105,6 +105,7 @@ codes! {
     NameEmpty "name_empty" None, "Empty name", "A name needs at least one visible character.";
     NameTooLong "name_too_long" None, "Name too long", "A name has at most 64 characters.";
     UsernameInvalid "username_invalid" None, "Invalid username", "A username has 5 to 20 characters of A-Z a-z 0-9 _ -, at least one of them a letter.";
+    UsernameReserved "username_reserved" None, "Reserved username", "The username is the name of a part of the site or of a role, and is nobody's.";
     MobileInvalid "mobile_invalid" None, "Invalid mobile number", "A mobile number is given in international form: + and 8 to 15 digits.";
     PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 characters.";
     PasswordTooLong "password_too_long" None, "Password too long", "A password has at most 1024 bytes.";

@@ -1,11 +1,21 @@
 //! People: who may become one, and how they are found.
 
+use std::collections::BTreeSet;
+
 use actix_web::http::Method;
+use diesel::prelude::*;
+use inkpot::accounts::types::Username;
+use inkpot::core::db::schema::user;
 use serde_json::json;
 
+use crate::harness::contract::DESCRIPTION;
 use crate::harness::{PASSWORD, TestApp, on_both_databases};
 
-on_both_databases![closed_registration_leaves_it_to_others];
+on_both_databases![
+    closed_registration_leaves_it_to_others,
+    names_of_routes_and_roles_are_nobodys,
+    who_has_a_reserved_name_keeps_it,
+];
 
 /// What somebody registers with.
 fn person(name: &str) -> serde_json::Value {
@@ -33,4 +43,82 @@ async fn closed_registration_leaves_it_to_others(app: TestApp) {
     let listed = root.get("/user/").await.expect(200);
     assert_eq!(listed["pagination"]["count"], 3);
     bob.get("/user/me").await.expect(200);
+}
+
+/// Every word of a path below which nothing may be taken for a user.
+#[test]
+fn every_route_is_a_reserved_name() {
+    let paths = DESCRIPTION["paths"].as_object().unwrap();
+    let words = paths.keys().flat_map(|path| path.split(['/', '.']));
+    let words: BTreeSet<&str> = words
+        .filter(|word| word.len() > 1 && !word.contains(['{', '@']))
+        .filter(|word| !["json", "yaml"].contains(word))
+        .collect();
+    for word in words {
+        let username = Username {
+            text: word.to_owned(),
+            key: word.to_owned(),
+        };
+        assert!(username.is_reserved(), "{word}");
+    }
+}
+
+async fn names_of_routes_and_roles_are_nobodys(app: TestApp) {
+    let ann = app.user("ann").await;
+    for name in ["admin", "Online", "DIRECTORY", "root-", "moderator"] {
+        let fault = match name {
+            "root-" => None,
+            _ => Some([("/username", "username_reserved")]),
+        };
+        let mut body = person("bob");
+        body["username"] = json!(name);
+        let registered = app.anonymous().post("/user/reg", body).await;
+        let changed = ann.patch("/user/me", json!({ "username": name })).await;
+        match fault {
+            Some(fault) => {
+                registered.faults(&fault);
+                changed.faults(&fault);
+            }
+            None => {
+                registered.expect(201);
+                changed.problem("username_taken");
+            }
+        }
+    }
+    // Every fault at once.
+    let body = json!({ "email": "x", "name": "Bob", "password": PASSWORD, "username": "admin" });
+    let faults = [
+        ("/email", "email_invalid"),
+        ("/username", "username_reserved"),
+    ];
+    app.anonymous()
+        .post("/user/reg", body)
+        .await
+        .faults(&faults);
+}
+
+async fn who_has_a_reserved_name_keeps_it(app: TestApp) {
+    let ann = app.user("ann").await;
+    let id = ann.user_id;
+    app.database
+        .with(move |conn| {
+            let named = (user::username.eq("Admin"), user::username_key.eq("admin"));
+            diesel::update(user::table.find(id))
+                .set(named)
+                .execute(conn)
+        })
+        .unwrap();
+    let body = json!({ "username": "Admin", "name": "Ann the first" });
+    let me = ann.patch("/user/me", body).await.expect(200);
+    assert_eq!(me["userinfo"]["username"], "Admin");
+    let body = json!({ "username": "ADMIN" });
+    ann.patch("/user/me", body).await.expect(200);
+    let login = json!({ "username": "admin", "password": PASSWORD });
+    app.anonymous().post("/user/login", login).await.expect(200);
+    // Who gives it up does not get it again.
+    ann.patch("/user/me", json!({ "username": null }))
+        .await
+        .expect(200);
+    let again = ann.patch("/user/me", json!({ "username": "admin" })).await;
+    again.faults(&[("/username", "username_reserved")]);
 }

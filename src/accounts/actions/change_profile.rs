@@ -34,6 +34,8 @@ pub enum ProfileChanged {
     /// A new address or number needs the password.
     PasswordMissing,
     WrongPassword,
+    /// The new username is nobody's.
+    Reserved,
     /// Other users have these identifiers, one at least.
     Taken(Vec<Identifier>),
     RateLimited(LimitExceeded),
@@ -51,6 +53,9 @@ pub async fn change_profile(
     let Some(user) = find_active_user(directory, user_id).await? else {
         return Ok(ProfileChanged::NotFound);
     };
+    if wants_reserved(&user, &change) {
+        return Ok(ProfileChanged::Reserved);
+    }
     let is_confirmed = needs_password(&user, &change);
     if is_confirmed {
         let Some(password) = password else {
@@ -195,4 +200,14 @@ fn identifiers_of(change: &ProfileChange) -> Vec<Account> {
 fn needs_password(user: &User, change: &ProfileChange) -> bool {
     let mut parts = change.parts_that_differ(user).into_iter();
     parts.any(Part::needs_password)
+}
+
+/// Whether it asks for a username that is reserved, and not in another spelling for one that
+/// the user has already.
+fn wants_reserved(user: &User, change: &ProfileChange) -> bool {
+    let Change::Set(new) = &change.username else {
+        return false;
+    };
+    let own = user.username.as_deref().map(str::to_ascii_lowercase);
+    new.is_reserved() && own.as_deref() != Some(new.key.as_str())
 }

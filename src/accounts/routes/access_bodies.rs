@@ -87,7 +87,7 @@ impl Document for Registration {
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
         let email = input.parse_pasted("email", Email::parse);
         let name = input.parse("name", Name::parse);
-        let username = input.parse("username", Username::parse);
+        let username = input.parse("username", Username::choose);
         let mobile = input.parse_pasted("mobile", Mobile::parse);
         let password = input.parse("password", |text| Password::choose(text, &own));
         let remembered = input.boolean("remembered").unwrap_or(false);

@@ -16,9 +16,9 @@ use crate::accounts::Accounts;
 use crate::accounts::actions::{self, OwnDeletion, PasswordChanged, ProfileChanged};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::Caller;
-use crate::accounts::types::User;
+use crate::accounts::types::{RESERVED, User};
 use crate::error::{Code, Error, FieldError};
-use crate::http::body::Body;
+use crate::http::body::{Body, Fault};
 use crate::http::client_address::ClientAddress;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::path::Id;
@@ -156,6 +156,7 @@ async fn change(
         ProfileChanged::Done(user) => own_view(*user),
         ProfileChanged::NotFound => Err(gone()),
         ProfileChanged::PasswordMissing => Err(no_password()),
+        ProfileChanged::Reserved => Err(reserved()),
         ProfileChanged::WrongPassword => Err(Error::new(Code::WrongPassword)),
         ProfileChanged::Taken(identifiers) => Err(taken(&identifiers)),
         ProfileChanged::RateLimited(limited) => Err(limited.into()),
@@ -166,6 +167,11 @@ fn no_password() -> Error {
     let detail = "is required for a new e-mail address or mobile number";
     let fault = FieldError::new("current_password", Code::FieldMissing, detail);
     Error::fields(vec![fault])
+}
+
+fn reserved() -> Error {
+    let Fault(code, detail) = RESERVED;
+    Error::fields(vec![FieldError::new("username", code, detail)])
 }
 
 async fn change_password(

@@ -74,7 +74,118 @@ impl Username {
             ))
         }
     }
+
+    /// The same for one that somebody wants to have: what could be taken for a part of the
+    /// site, or for who runs it, is nobody's.
+    pub fn choose(text: &str) -> Result<Self, Fault> {
+        let username = Self::parse(text)?;
+        if username.is_reserved() {
+            return Err(RESERVED);
+        }
+        Ok(username)
+    }
+
+    /// Whether nobody may take it. Who has it from earlier versions keeps it.
+    pub fn is_reserved(&self) -> bool {
+        RESERVED_NAMES.contains(&self.key.as_str())
+    }
 }
+
+/// The refusal of a username that is reserved.
+pub const RESERVED: Fault = Fault(Code::UsernameReserved, "is reserved");
+
+/// Names of routes, of what front ends have beside them, and of roles, as keys of usernames. A
+/// test compares them with the routes.
+const RESERVED_NAMES: [&str; 88] = [
+    "about",
+    "account",
+    "admin",
+    "administrator",
+    "anonymous",
+    "api",
+    "archive",
+    "assets",
+    "atom",
+    "audit",
+    "author",
+    "blog",
+    "comment",
+    "comments",
+    "contact",
+    "deleted",
+    "directory",
+    "docs",
+    "editor",
+    "everyone",
+    "export",
+    "favicon",
+    "feed",
+    "follow",
+    "followers",
+    "following",
+    "forgot",
+    "help",
+    "home",
+    "index",
+    "inkpot",
+    "jobs",
+    "jwks",
+    "like",
+    "likes",
+    "livez",
+    "login",
+    "logout",
+    "me",
+    "metrics",
+    "mod",
+    "moderator",
+    "new",
+    "nobody",
+    "null",
+    "official",
+    "online",
+    "openapi",
+    "operator",
+    "owner",
+    "page",
+    "password",
+    "post",
+    "postmaster",
+    "posts",
+    "privacy",
+    "problems",
+    "pub",
+    "readyz",
+    "refresh",
+    "reg",
+    "register",
+    "reset",
+    "retry",
+    "robots",
+    "root",
+    "rss",
+    "search",
+    "security",
+    "send",
+    "sessions",
+    "settings",
+    "sitemap",
+    "staff",
+    "static",
+    "status",
+    "support",
+    "system",
+    "tag",
+    "tags",
+    "terms",
+    "undefined",
+    "user",
+    "users",
+    "verify",
+    "webmaster",
+    "well-known",
+    "www",
+];
 
 /// A mobile number in international form.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,9 @@ mod signing_key;
 mod user;
 
 pub use audit::{Action, Actor, AuditEntry, NewAuditEntry};
-pub use identifiers::{Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, Username, former_keys};
+pub use identifiers::{
+    Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, RESERVED, Username, former_keys,
+};
 pub use message::{Cause, Channel, Counted};
 pub use session::{OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
