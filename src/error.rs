@@ -64,7 +64,7 @@ codes! {
     NotYourPost "not_your_post" Some(403), "Not your post", "Only its author and admins may change or delete a post.";
     OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie, or opens a live stream, must come from a page of this server or of a listed origin.";
     NotFound "not_found" Some(404), "Not found", "Nothing is served under this path.";
-    UserNotFound "user_not_found" Some(404), "User not found", "No user has this id.";
+    UserNotFound "user_not_found" Some(404), "User not found", "No user has this id or username.";
     PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id.";
     SessionNotFound "session_not_found" Some(404), "Session not found", "You have no live session with this id.";
     JobNotFound "job_not_found" Some(404), "Job not found", "No job has this id.";

@@ -15,6 +15,7 @@ on_both_databases![
     closed_registration_leaves_it_to_others,
     names_of_routes_and_roles_are_nobodys,
     who_has_a_reserved_name_keeps_it,
+    a_user_is_found_by_username,
 ];
 
 /// What somebody registers with.
@@ -121,4 +122,76 @@ async fn who_has_a_reserved_name_keeps_it(app: TestApp) {
         .expect(200);
     let again = ann.patch("/user/me", json!({ "username": "admin" })).await;
     again.faults(&[("/username", "username_reserved")]);
+}
+
+async fn a_user_is_found_by_username(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.patch("/user/me", json!({ "username": "Ann-Smith" }))
+        .await
+        .expect(200);
+    ann.publish("first", "text").await;
+    let by_id = app.anonymous().get(&format!("/user/{}", ann.user_id)).await;
+    let shown = by_id.expect(200);
+    assert_eq!(shown["user"]["posts"], 1);
+    for path in [
+        "/user/@Ann-Smith",
+        "/user/@ann-smith/",
+        "/user/%40ANN-SMITH",
+    ] {
+        let by_name = app.anonymous().get(path).await;
+        assert_eq!(by_name.expect(200), shown, "{path}");
+        assert_eq!(by_name.header("etag"), by_id.header("etag"));
+        assert_eq!(by_name.header("cache-control"), "no-cache");
+        let etag = by_id.header("etag");
+        let again = app
+            .anonymous()
+            .with_header("if-none-match", etag)
+            .get(path)
+            .await;
+        again.expect_empty(304);
+    }
+    let head = app.anonymous().request(Method::HEAD, "/user/@ann-smith");
+    assert_eq!(app.send(head).await.status, 200);
+    // Neither an id nor what is no username names anybody.
+    for name in [
+        "nobody",
+        "1",
+        "ann",
+        "%F0%9F%90%99",
+        "ann-smith%00",
+        &"a".repeat(3000),
+        "a%25b",
+    ] {
+        let unknown = app.anonymous().get(&format!("/user/@{name}")).await;
+        unknown.problem("user_not_found");
+    }
+    app.anonymous().get("/user/@").await.problem("path_invalid");
+    let query = app.anonymous().get("/user/@ann-smith?page=1").await;
+    query.problem("query_invalid");
+    // A name leads to who has it now.
+    ann.patch("/user/me", json!({ "username": "ann-jones" }))
+        .await
+        .expect(200);
+    app.anonymous()
+        .get("/user/@ann-smith")
+        .await
+        .problem("user_not_found");
+    let bob = app.user("bob").await;
+    bob.patch("/user/me", json!({ "username": "ann-smith" }))
+        .await
+        .expect(200);
+    let other = app.anonymous().get("/user/@ann-smith").await.expect(200);
+    assert_eq!(other["user"]["user_id"], bob.user_id);
+    // Who is deactivated stays readable, who is deleted is nobody.
+    let root = app.admin("root").await;
+    let path = format!("/user/{}", bob.user_id);
+    root.patch(&path, json!({ "is_active": false }))
+        .await
+        .expect(200);
+    app.anonymous().get("/user/@ann-smith").await.expect(200);
+    root.delete(&path).await.expect_empty(204);
+    app.anonymous()
+        .get("/user/@ann-smith")
+        .await
+        .problem("user_not_found");
 }

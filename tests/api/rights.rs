@@ -72,6 +72,7 @@ fn table() -> Vec<Row> {
         ("GET", "/feed.json", none.clone(), [200; 5]),
         ("GET", "/post/{id}", none.clone(), [200; 5]),
         ("GET", "/user/{id}", none.clone(), [200; 5]),
+        ("GET", "/user/@{username}", none.clone(), [200; 5]),
         ("POST", "/user/reg", json!({}), [422; 5]),
         ("POST", "/user/login", json!({}), [422; 5]),
         ("POST", "/user/refresh", json!({}), [401; 5]),
@@ -159,6 +160,8 @@ async fn every_route_for_everybody(app: TestApp) {
         ("admin", app.admin("root").await),
     ]);
     let root = app.client_of(&app.login("root").await);
+    let named = json!({ "username": "the-owner" });
+    clients["owner"].patch("/user/me", named).await.expect(200);
     let dora = format!("/user/{}", clients["deactivated"].user_id);
     root.patch(&dora, json!({ "is_active": false }))
         .await
@@ -194,6 +197,7 @@ async fn every_route_for_everybody(app: TestApp) {
             };
             let path = pattern
                 .replace("{id}", &id.to_string())
+                .replace("{username}", "the-owner")
                 .replace("{code}", "internal");
             let mut request = client.request(Method::from_bytes(method.as_bytes()).unwrap(), &path);
             if !body.is_null() {

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use diesel::result::QueryResult;
+
 use crate::accounts::Directory;
 use crate::accounts::storage::{sessions, users};
-use crate::accounts::types::{Account, PublicUser, Session, User};
-use crate::core::db::{Bulkhead, Db, DbError};
+use crate::accounts::types::{Account, PublicUser, Session, User, Username};
+use crate::core::db::{Bulkhead, Conn, Db, DbError};
 use crate::core::page::{ListPart, Listed};
 use crate::posts;
 
@@ -47,18 +49,35 @@ pub async fn find_public_user(
     directory
         .db
         .read(move |conn| {
-            let Some(user) = users::find_user(conn, user_id)? else {
-                return Ok(None);
-            };
-            Ok(Some(PublicUser {
-                user_id,
-                name: user.name,
-                username: user.username,
-                created: user.created,
-                posts: posts::actions::of_author::count_published_by(conn, user_id)?,
-            }))
+            let user = users::find_user(conn, user_id)?;
+            user.map(|user| public_view(conn, user)).transpose()
         })
         .await
+}
+
+/// The same by username.
+pub async fn find_public_user_by_name(
+    directory: &Directory,
+    username: Username,
+) -> Result<Option<PublicUser>, DbError> {
+    let account = Account::Username(username.key);
+    directory
+        .db
+        .read(move |conn| {
+            let user = users::find_by_account(conn, &account)?;
+            user.map(|user| public_view(conn, user)).transpose()
+        })
+        .await
+}
+
+fn public_view(conn: &mut Conn, user: User) -> QueryResult<PublicUser> {
+    Ok(PublicUser {
+        posts: posts::actions::of_author::count_published_by(conn, user.user_id)?,
+        user_id: user.user_id,
+        name: user.name,
+        username: user.username,
+        created: user.created,
+    })
 }
 
 /// The names of these users, by id.

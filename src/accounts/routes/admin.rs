@@ -9,7 +9,7 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::fields::{NAME, needed};
-use super::own;
+use super::public;
 use super::respond::{TAG, nothing};
 use super::views::{
     AdminUserAnswer, AuditAnswer, Role, UsersAnswer, audit_example, userinfo_example,
@@ -67,7 +67,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             list,
         ),
         Endpoint::new("/user/{id}")
-            .get(own::public_operation(), own::read_public)
+            .get(public::by_id(), public::read)
             .patch(
                 by_admin("changeUser", "Change a user", "The user as they are now")
                     .answers::<AdminUserAnswer>(StatusCode::OK, json!({ "userinfo": user }))

@@ -12,10 +12,12 @@ pub const EMAIL: Kind = Kind::Text {
     pattern: None,
     format: Some(KnownFormat::Email),
 };
+/// What usernames are made of; they have a letter.
+pub const USERNAME_PATTERN: &str = "^[0-9_-]*[A-Za-z][A-Za-z0-9_-]*$";
 pub const USERNAME: Kind = Kind::Text {
     min: 5,
     max: Some(20),
-    pattern: Some("^[0-9_-]*[A-Za-z][A-Za-z0-9_-]*$"),
+    pattern: Some(USERNAME_PATTERN),
     format: None,
 };
 pub const MOBILE: Kind = Kind::Text {

@@ -1,5 +1,5 @@
 //! `/user…` and `/audit` over HTTP: `access` is authentication, `own` what users
-//! do with their own account, `codes` verifying and recovering, `admin` what admins do
+//! do with their own account, `codes` verifying and recovering, `public` what anyone may know of a user, `admin` what admins do
 //! with all; `keys` publishes the keys that verify tokens. A handler parses, calls an
 //! action and renders what came of it.
 
@@ -14,6 +14,7 @@ mod fields;
 pub mod keys;
 mod own;
 mod own_bodies;
+mod public;
 mod respond;
 mod views;
 
@@ -27,6 +28,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         access::endpoints(),
         codes::endpoints(),
         own::endpoints(),
+        public::endpoints(),
         admin::endpoints(),
     ]
     .into_iter()

@@ -8,10 +8,7 @@ use serde_json::json;
 use super::export::{self, ExportAnswer};
 use super::own_bodies::{Confirmation, NewPassword, ProfilePatch};
 use super::respond::{TAG, nothing, taken, unfit};
-use super::views::{
-    OwnUserAnswer, PublicUserAnswer, SessionView, SessionsAnswer, public_example, session_example,
-    userinfo_example,
-};
+use super::views::{OwnUserAnswer, SessionView, SessionsAnswer, session_example, userinfo_example};
 use crate::accounts::Accounts;
 use crate::accounts::actions::{self, OwnDeletion, PasswordChanged, ProfileChanged};
 use crate::accounts::client_info::ClientInfo;
@@ -108,21 +105,6 @@ pub fn endpoints() -> Vec<Endpoint> {
             export::export,
         ),
     ]
-}
-
-/// The public view of a user, for `/user/{id}`.
-pub fn public_operation() -> Operation {
-    Operation::new(
-        "getUser",
-        TAG,
-        "Read what anyone may know of a user",
-        "What anyone may know of a user",
-    )
-    .description("Never the e-mail address, the mobile number or the role.")
-    .database()
-    .answers::<PublicUserAnswer>(StatusCode::OK, public_example())
-    .revalidates()
-    .refuses(&[Code::UserNotFound])
 }
 
 /// A token whose user is gone, or not active any more, is none.
@@ -245,12 +227,4 @@ async fn end_other_sessions(
     let (user_id, session_id) = (caller.user_id, caller.session_id);
     actions::end_other_sessions(&app.directory, user_id, session_id, client).await?;
     Ok(nothing())
-}
-
-/// `GET /user/{id}`.
-pub async fn read_public(id: Id, app: Data<Accounts>) -> Result<HttpResponse, Error> {
-    let user = actions::find_public_user(&app.directory, id.0)
-        .await?
-        .ok_or_else(|| Error::new(Code::UserNotFound))?;
-    response::read(&PublicUserAnswer { user: user.into() })
 }
