@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use actix_web::http::Method;
+use chrono::TimeDelta;
 use diesel::prelude::*;
 use inkpot::accounts::types::Username;
 use inkpot::core::db::schema::user;
@@ -16,6 +17,7 @@ on_both_databases![
     names_of_routes_and_roles_are_nobodys,
     who_has_a_reserved_name_keeps_it,
     a_user_is_found_by_username,
+    an_admin_reads_one_account,
 ];
 
 /// What somebody registers with.
@@ -194,4 +196,66 @@ async fn a_user_is_found_by_username(app: TestApp) {
         .get("/user/@ann-smith")
         .await
         .problem("user_not_found");
+}
+
+async fn an_admin_reads_one_account(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let path = format!("/user/{}/account", ann.user_id);
+    let answer = root.get(&path).await;
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let account = &answer.expect(200)["userinfo"];
+    assert_eq!(account["email"], "ann@example.org");
+    assert_eq!(account["is_active"], true);
+    assert_eq!(account["last_login"], account["created"]);
+    assert_eq!(account["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(account["sessions"][0]["current"], false);
+    assert!(!answer.text().contains("$2b$"));
+    // A login counts, a refused one and another's deed do not.
+    app.clock.advance(TimeDelta::hours(1));
+    app.login("ann").await;
+    let at_login = app.clock.now();
+    app.clock.advance(TimeDelta::minutes(1));
+    let wrong = json!({ "account": "ann@example.org", "password": "wrong" });
+    app.anonymous()
+        .post("/user/login", wrong)
+        .await
+        .problem("invalid_credentials");
+    let id = format!("/user/{}", ann.user_id);
+    root.patch(&id, json!({ "name": "Ann B." }))
+        .await
+        .expect(200);
+    let account = root.get(&path).await.expect(200)["userinfo"].clone();
+    let shown = account["last_login"].as_str().unwrap();
+    let shown = chrono::DateTime::parse_from_rfc3339(shown)
+        .unwrap()
+        .naive_utc();
+    assert_eq!(shown, at_login);
+    let sessions = account["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    assert!(sessions[0]["session_id"].as_i64() > sessions[1]["session_id"].as_i64());
+    // The last login stays when its session is over.
+    root.patch(&id, json!({ "is_active": false }))
+        .await
+        .expect(200);
+    let account = root.get(&path).await.expect(200)["userinfo"].clone();
+    assert_eq!(account["is_active"], false);
+    assert_eq!(account["sessions"], json!([]));
+    assert!(account["last_login"].is_string());
+    // One's own has the session that asks.
+    let own = root
+        .get(&format!("/user/{}/account", root.user_id))
+        .await
+        .expect(200);
+    assert_eq!(own["userinfo"]["sessions"][0]["current"], true);
+    ann.get(&path).await.problem("session_ended");
+    let bob = app.user("bob").await;
+    bob.get(&path).await.problem("admins_only");
+    app.anonymous().get(&path).await.problem("token_missing");
+    root.get("/user/999999/account")
+        .await
+        .problem("user_not_found");
+    root.get("/user/0/account").await.problem("path_invalid");
+    root.delete(&id).await.expect_empty(204);
+    root.get(&path).await.problem("user_not_found");
 }

@@ -130,6 +130,12 @@ fn table() -> Vec<Row> {
         ("GET", "/user", none.clone(), [401, 403, 403, 401, 200]),
         ("GET", "/audit", none.clone(), [401, 403, 403, 401, 200]),
         (
+            "GET",
+            "/user/{id}/account",
+            none.clone(),
+            [401, 403, 403, 401, 200],
+        ),
+        (
             "PATCH",
             "/user/{id}",
             json!({ "name": "New" }),

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use diesel::result::QueryResult;
 
 use crate::accounts::Directory;
-use crate::accounts::storage::{sessions, users};
-use crate::accounts::types::{Account, PublicUser, Session, User, Username};
+use crate::accounts::storage::{audit, sessions, users};
+use crate::accounts::types::{Account, AccountDetails, PublicUser, Session, User, Username};
 use crate::core::db::{Bulkhead, Conn, Db, DbError};
 use crate::core::page::{ListPart, Listed};
 use crate::posts;
@@ -27,6 +27,29 @@ pub async fn find_user(directory: &Directory, user_id: i64) -> Result<Option<Use
     directory
         .db
         .read(move |conn| users::find_user(conn, user_id))
+        .await
+}
+
+/// What the administration knows of a user.
+pub async fn find_account(
+    directory: &Directory,
+    user_id: i64,
+) -> Result<Option<AccountDetails>, DbError> {
+    let now = directory.clock.now();
+    // However many tries were refused since the last login: not where others wait for it.
+    directory
+        .db
+        .reading_by(Bulkhead::Searches)
+        .snapshot(move |conn| {
+            let Some(user) = users::find_user(conn, user_id)? else {
+                return Ok(None);
+            };
+            Ok(Some(AccountDetails {
+                user,
+                last_login: audit::find_last_login(conn, user_id)?,
+                sessions: sessions::load_live(conn, user_id, Some(LISTED), now)?,
+            }))
+        })
         .await
 }
 

@@ -31,8 +31,8 @@ pub use delete_user::{Deletion, OwnDeletion, delete_own_user, delete_user};
 pub use end_session::{end_other_sessions, end_session};
 pub use export::{Export, ExportRest, Part};
 pub use find::{
-    find_active_user, find_public_user, find_public_user_by_name, find_user, find_user_by_account,
-    list_sessions, list_users, load_names,
+    find_account, find_active_user, find_public_user, find_public_user_by_name, find_user,
+    find_user_by_account, list_sessions, list_users, load_names,
 };
 pub use log_in::{LogIn, log_in};
 pub use log_out::{WhoLogsOut, log_out};

@@ -12,7 +12,8 @@ use super::fields::{NAME, needed};
 use super::public;
 use super::respond::{TAG, nothing};
 use super::views::{
-    AdminUserAnswer, AuditAnswer, Role, UsersAnswer, audit_example, userinfo_example,
+    AccountAnswer, AccountView, AdminUserAnswer, AuditAnswer, Role, UsersAnswer, account_example,
+    audit_example, userinfo_example,
 };
 use crate::accounts::Accounts;
 use crate::accounts::actions::{self, Deletion};
@@ -84,6 +85,16 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .refuses(&[Code::UserNotFound, Code::LastAdmin]),
                 delete,
             ),
+        Endpoint::new("/user/{id}/account").get(
+            by_admin(
+                "getAccount",
+                "Read what the administration knows of a user",
+                "The user, their live sessions and their last login",
+            )
+            .answers::<AccountAnswer>(StatusCode::OK, json!({ "userinfo": account_example() }))
+            .refuses(&[Code::UserNotFound]),
+            read,
+        ),
         Endpoint::new("/audit").get(
             by_admin(
                 "listAudit",
@@ -174,6 +185,15 @@ async fn list(
         pagination,
     };
     response::part_of_list(&answer, link)
+}
+
+async fn read(Admin(admin): Admin, id: Id, app: Data<Accounts>) -> Result<HttpResponse, Error> {
+    let details = actions::find_account(&app.directory, id.0).await?;
+    let details = details.ok_or_else(|| Error::new(Code::UserNotFound))?;
+    let answer = AccountAnswer {
+        userinfo: AccountView::new(details, admin.session_id),
+    };
+    response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }
 
 async fn change(

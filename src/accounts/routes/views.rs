@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::accounts::codes::CodeRow;
-use crate::accounts::types::{AuditEntry, PublicUser, Session, User};
+use crate::accounts::types::{AccountDetails, AuditEntry, PublicUser, Session, User};
 use crate::core::clock;
 use crate::http::page::Pagination;
 
@@ -132,6 +132,43 @@ impl From<User> for AdminView {
 #[derive(Serialize, ToSchema)]
 pub struct AdminUserAnswer {
     pub userinfo: AdminView,
+}
+
+/// What the administration shows of one user.
+#[derive(Serialize, ToSchema)]
+pub struct AccountView {
+    #[serde(flatten)]
+    account: AdminView,
+    /// The last login, or the registration; null for who never logged in.
+    #[serde(serialize_with = "clock::serialize_option")]
+    #[schema(required = true, value_type = Option<chrono::DateTime<chrono::Utc>>)]
+    last_login: Option<NaiveDateTime>,
+    /// Live ones, the last used first, a hundred at most.
+    sessions: Vec<SessionView>,
+}
+
+impl AccountView {
+    /// As the session `current` sees it.
+    pub fn new(details: AccountDetails, current: i64) -> Self {
+        let AccountDetails {
+            user,
+            last_login,
+            sessions,
+        } = details;
+        let sessions = sessions.into_iter();
+        Self {
+            account: user.into(),
+            last_login,
+            sessions: sessions
+                .map(|session| SessionView::new(session, current))
+                .collect(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub struct AccountAnswer {
+    pub userinfo: AccountView,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -366,6 +403,16 @@ pub fn userinfo_example() -> serde_json::Value {
         "mobile": null, "role": "user", "email_verified": false, "mobile_verified": false,
         "created": "2026-11-21T09:30:00.123456Z", "updated": "2026-11-21T09:30:00.123456Z",
     })
+}
+
+pub fn account_example() -> serde_json::Value {
+    let mut account = userinfo_example();
+    account["is_active"] = json!(true);
+    account["last_login"] = json!("2026-11-21T09:30:00.123456Z");
+    let mut session = session_example();
+    session["current"] = json!(false);
+    account["sessions"] = json!([session]);
+    account
 }
 
 pub fn token_example() -> serde_json::Value {

@@ -58,6 +58,19 @@ pub fn insert(
     Ok(())
 }
 
+/// When a user logged in last, or registered by themselves. Refused tries since then are read
+/// one by one.
+pub fn find_last_login(conn: &mut Conn, user_id: i64) -> QueryResult<Option<NaiveDateTime>> {
+    let registered = (audit::action.eq(Action::Registered.name())).and(audit::actor_id.eq(user_id));
+    audit::table
+        .filter(audit::user_id.eq(user_id))
+        .filter((audit::action.eq(Action::LoggedIn.name()).nullable()).or(registered))
+        .order(audit::audit_id.desc())
+        .select(audit::at)
+        .first(conn)
+        .optional()
+}
+
 /// Takes the addresses off some entries of a user who is deleted; gives off how many.
 pub fn forget_some_addresses_of(conn: &mut Conn, user_id: i64, limit: i64) -> QueryResult<usize> {
     let ids: Vec<i64> = audit::table

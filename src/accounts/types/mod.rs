@@ -15,6 +15,6 @@ pub use message::{Cause, Channel, Counted};
 pub use session::{OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
 pub use user::{
-    ADMIN, AdminChange, Administered, Change, DELETED, Identifier, NOBODY, NewAccount, NewUser,
-    Part, ProfileChange, PublicUser, User,
+    ADMIN, AccountDetails, AdminChange, Administered, Change, DELETED, Identifier, NOBODY,
+    NewAccount, NewUser, Part, ProfileChange, PublicUser, User,
 };

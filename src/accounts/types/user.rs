@@ -6,6 +6,7 @@ use diesel::prelude::*;
 pub use crate::http::body::Change;
 
 use super::identifiers::{Email, Mobile, Name, Username};
+use super::session::Session;
 use crate::accounts::password::Password;
 use crate::core::db::schema::user;
 use crate::error::Code;
@@ -70,6 +71,16 @@ impl User {
         let is_way = self.email_verified || !self.has_verified_mobile();
         (is_way && self.email == target).then_some(Identifier::Email)
     }
+}
+
+/// What the administration knows of one user.
+#[derive(Clone, Debug)]
+pub struct AccountDetails {
+    pub user: User,
+    /// When they logged in last, or registered; `None` for who never did.
+    pub last_login: Option<NaiveDateTime>,
+    /// Live ones, the last used first.
+    pub sessions: Vec<Session>,
 }
 
 /// What anyone may know of a user.
