@@ -178,6 +178,9 @@ pub struct Order {
     pub nonce: String,
     /// The hash of what only whoever ordered it knows; empty where a token says who that is.
     pub order_hash: String,
+    /// Whether it chooses the first password of an account that somebody else made, which
+    /// its mail says.
+    pub is_invitation: bool,
 }
 
 /// The hash by which a reset id is known again.

@@ -51,7 +51,11 @@ pub fn send_code(
     }
     let issued = codes::issue(conn, keys, whose, order, now)?;
     if let Issued::New(code_id) = issued {
-        let what = CodeToSend { code_id, language };
+        let what = CodeToSend {
+            code_id,
+            language,
+            is_invitation: order.is_invitation,
+        };
         let mut job = match channel {
             Channel::Email => NewJob::of::<MailCode>(&what, now)?,
             Channel::Mobile => NewJob::of::<SmsCode>(&what, now)?,

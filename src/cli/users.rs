@@ -7,7 +7,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use super::args::{Form, UserAction};
 use super::{say, say_json};
 use crate::accounts::Directory;
-use crate::accounts::actions::{self, Created, Deletion, PasswordSet};
+use crate::accounts::actions::{self, Created, Creation, Deletion, PasswordSet};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::failure::Failure;
 use crate::accounts::password::{Fault, Password};
@@ -17,6 +17,7 @@ use crate::accounts::types::{
 };
 use crate::core::clock;
 use crate::core::cpu_pool::PoolError;
+use crate::core::cpu_pool::Requester;
 use crate::core::db::DbError;
 use crate::core::page::ListPart;
 use crate::core::settings::Settings;
@@ -129,7 +130,12 @@ async fn create(
     is_admin: bool,
     out: &mut impl Write,
 ) -> Result<(), String> {
-    let created = actions::create_user(directory, new, is_admin, operator()).await;
+    let new = Creation {
+        account: new,
+        is_admin,
+        invited_in: None,
+    };
+    let created = actions::create_user(directory, &Requester::operator(), new, operator()).await;
     match created.map_err(failed)? {
         Created::Done(user) => say(
             out,

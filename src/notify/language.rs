@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Templates {
     pub account_deleted: &'static str,
     pub email_changed: &'static str,
+    pub invitation: &'static str,
     pub mobile_changed: &'static str,
     pub password_changed: &'static str,
     pub reset_password: &'static str,
@@ -25,6 +26,7 @@ macro_rules! templates {
             account_deleted: include_str!(concat!("templates/", $tag, "/account_deleted.txt")),
             mobile_changed: include_str!(concat!("templates/", $tag, "/mobile_changed.txt")),
             email_changed: include_str!(concat!("templates/", $tag, "/email_changed.txt")),
+            invitation: include_str!(concat!("templates/", $tag, "/invitation.txt")),
             password_changed: include_str!(concat!("templates/", $tag, "/password_changed.txt")),
             reset_password: include_str!(concat!("templates/", $tag, "/reset_password.txt")),
             session_ended: include_str!(concat!("templates/", $tag, "/session_ended.txt")),

@@ -24,6 +24,7 @@ fn template(message: &Message, language: Language) -> &'static str {
         Message::VerifyEmail { .. } => templates.verify_email,
         Message::VerifyMobile { .. } => templates.verify_mobile,
         Message::ResetPassword { .. } => templates.reset_password,
+        Message::Invitation { .. } => templates.invitation,
         Message::PasswordChanged { .. } => templates.password_changed,
         Message::EmailChanged { .. } => templates.email_changed,
         Message::MobileChanged { .. } => templates.mobile_changed,
@@ -207,13 +208,14 @@ mod tests {
             .unwrap()
     }
 
-    fn messages(code: &str) -> [Message; 8] {
+    fn messages(code: &str) -> [Message; 9] {
         let code = code.to_owned();
         let at = at();
         [
             Message::VerifyEmail { code: code.clone() },
             Message::VerifyMobile { code: code.clone() },
-            Message::ResetPassword { code },
+            Message::ResetPassword { code: code.clone() },
+            Message::Invitation { code },
             Message::PasswordChanged { at },
             Message::EmailChanged { at },
             Message::MobileChanged { at },
@@ -296,7 +298,7 @@ mod tests {
     #[test]
     fn values_are_escaped_and_not_filled_in_again() {
         let hostile = "<b>&\"'{link}";
-        for message in &messages(hostile)[..3] {
+        for message in &messages(hostile)[..4] {
             let mail = RenderedMail::new(message, Language::English, &public_url());
             assert!(!mail.html.contains("<b>"));
             assert!(

@@ -9,14 +9,34 @@ use serde::{Deserialize, Serialize};
 /// What is said to somebody. Times in UTC.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    VerifyEmail { code: String },
-    VerifyMobile { code: String },
-    ResetPassword { code: String },
-    PasswordChanged { at: NaiveDateTime },
-    EmailChanged { at: NaiveDateTime },
-    MobileChanged { at: NaiveDateTime },
-    AccountDeleted { at: NaiveDateTime },
-    SessionEnded { at: NaiveDateTime },
+    VerifyEmail {
+        code: String,
+    },
+    VerifyMobile {
+        code: String,
+    },
+    ResetPassword {
+        code: String,
+    },
+    /// To choose the first password of an account that somebody else made.
+    Invitation {
+        code: String,
+    },
+    PasswordChanged {
+        at: NaiveDateTime,
+    },
+    EmailChanged {
+        at: NaiveDateTime,
+    },
+    MobileChanged {
+        at: NaiveDateTime,
+    },
+    AccountDeleted {
+        at: NaiveDateTime,
+    },
+    SessionEnded {
+        at: NaiveDateTime,
+    },
 }
 
 impl Message {
@@ -24,7 +44,8 @@ impl Message {
         match self {
             Self::VerifyEmail { code }
             | Self::VerifyMobile { code }
-            | Self::ResetPassword { code } => Some(code),
+            | Self::ResetPassword { code }
+            | Self::Invitation { code } => Some(code),
             _ => None,
         }
     }
@@ -45,6 +66,7 @@ impl Message {
             Self::VerifyEmail { .. } => "VerifyEmail",
             Self::VerifyMobile { .. } => "VerifyMobile",
             Self::ResetPassword { .. } => "ResetPassword",
+            Self::Invitation { .. } => "Invitation",
             Self::PasswordChanged { .. } => "PasswordChanged",
             Self::EmailChanged { .. } => "EmailChanged",
             Self::MobileChanged { .. } => "MobileChanged",

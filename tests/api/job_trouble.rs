@@ -53,6 +53,7 @@ impl Place {
                     let order = Order {
                         nonce,
                         order_hash: String::new(),
+                        is_invitation: false,
                     };
                     send_code(conn, (&keys, &limits), what, Language::English, &order, now)?;
                 }

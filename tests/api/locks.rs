@@ -218,6 +218,7 @@ fn of_sessions() -> Vec<(&'static str, Work)> {
             let order = Order {
                 nonce: "nonce".to_owned(),
                 order_hash: "order".to_owned(),
+                is_invitation: false,
             };
             codes::wait(conn, whose, now).unwrap();
             codes::issue(conn, &keys, whose, &order, now).unwrap();

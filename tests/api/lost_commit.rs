@@ -16,7 +16,7 @@ use crate::outage::{through_a_proxy, unavailable, until_back};
 const NEW_PASSWORD: &str = "another rare secret 7";
 
 /// Every route that writes.
-const WRITES: [(&str, &str); 20] = [
+const WRITES: [(&str, &str); 21] = [
     ("POST", "/jobs/{id}/retry"),
     ("POST", "/post"),
     ("POST", "/post/pub"),
@@ -35,6 +35,7 @@ const WRITES: [(&str, &str); 20] = [
     ("POST", "/user/password/reset"),
     ("POST", "/user/refresh"),
     ("POST", "/user/reg"),
+    ("POST", "/user"),
     ("DELETE", "/user/{id}"),
     ("PATCH", "/user/{id}"),
 ];
@@ -141,6 +142,7 @@ async fn prepare(
             let login = app.login("ann").await;
             (0, json!({ "refresh_token": login["refresh_token"] }))
         }
+        ("POST", "/user") => (0, json!({ "email": "eve@example.org", "name": "Eve" })),
         ("PATCH", "/user/{id}") => (ann.user_id, json!({ "name": "Other Ann" })),
         ("DELETE", "/user/{id}") => (ann.user_id, Value::Null),
         (_, "/user/logout") => (0, json!({})),
@@ -156,7 +158,7 @@ fn caller<'a>(
     anonymous: &'a Client<'a>,
 ) -> &'a Client<'a> {
     match path {
-        "/jobs/{id}/retry" | "/user/{id}" => admin,
+        "/jobs/{id}/retry" | "/user" | "/user/{id}" => admin,
         "/user/reg"
         | "/user/login"
         | "/user/refresh"

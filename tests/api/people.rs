@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use actix_web::http::Method;
 use chrono::TimeDelta;
 use diesel::prelude::*;
+use futures_util::future::join_all;
 use inkpot::accounts::types::Username;
 use inkpot::core::db::schema::user;
 use serde_json::json;
@@ -18,6 +19,10 @@ on_both_databases![
     who_has_a_reserved_name_keeps_it,
     a_user_is_found_by_username,
     an_admin_reads_one_account,
+    an_admin_creates_users,
+    who_is_created_without_a_password_chooses_one,
+    an_invitation_waits_until_it_can_be_sent,
+    of_those_who_take_one_username_one_has_it,
 ];
 
 /// What somebody registers with.
@@ -258,4 +263,205 @@ async fn an_admin_reads_one_account(app: TestApp) {
     root.get("/user/0/account").await.problem("path_invalid");
     root.delete(&id).await.expect_empty(204);
     root.get(&path).await.problem("user_not_found");
+}
+
+async fn an_admin_creates_users(app: TestApp) {
+    let root = app.admin("root").await;
+    let closed = app.second(&["--registration", "closed"]).await;
+    let mut there = closed.anonymous();
+    there.token.clone_from(&root.token);
+    let body = json!({ "email": "Bob@Example.org", "name": " Bob ", "username": "Bob-Jones",
+                       "mobile": "+31 6 12345678", "password": PASSWORD, "role": "admin" });
+    let answer = there.post("/user/", body).await;
+    let bob = answer.expect(201)["userinfo"].clone();
+    assert_eq!(
+        answer.header("location"),
+        format!("/user/{}", bob["user_id"])
+    );
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(
+        [
+            &bob["name"],
+            &bob["email"],
+            &bob["username"],
+            &bob["mobile"],
+            &bob["role"]
+        ],
+        [
+            "Bob",
+            "Bob@Example.org",
+            "Bob-Jones",
+            "+31612345678",
+            "admin"
+        ]
+    );
+    assert_eq!(
+        (&bob["is_active"], &bob["email_verified"]),
+        (&json!(true), &json!(false))
+    );
+    let login = json!({ "account": "bob-jones", "password": PASSWORD });
+    let login = app.anonymous().post("/user/login", login).await.expect(200);
+    app.client_of(&login).get("/audit/").await.expect(200);
+    assert_eq!(app.work().await, 0);
+    // Who was there first is named, whole.
+    let body = json!({ "email": "bob@example.org", "name": "Eve", "username": "BOB-JONES",
+                       "mobile": "0031612345678", "password": PASSWORD });
+    let taken = root.post("/user/", body).await;
+    assert_eq!(taken.status, 409);
+    let pointers: Vec<String> = taken.problem("email_taken")["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| error["pointer"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(pointers, ["/email", "/username", "/mobile"]);
+    let body = json!({ "email": "x", "name": "", "username": "admin", "mobile": "x",
+                       "password": "short", "role": "king", "is_active": false });
+    root.post("/user/", body).await.faults(&[
+        ("/email", "email_invalid"),
+        ("/name", "name_empty"),
+        ("/username", "username_reserved"),
+        ("/mobile", "mobile_invalid"),
+        ("/password", "password_too_short"),
+        ("/role", "role_invalid"),
+        ("/is_active", "field_unknown"),
+    ]);
+    let body =
+        json!({ "email": "carol@example.org", "name": "Carol", "password": "carol@example.org" });
+    root.post("/user/", body)
+        .await
+        .faults(&[("/password", "password_similar")]);
+    let ann = app.user("ann").await;
+    ann.post("/user/", json!({})).await.problem("admins_only");
+    app.anonymous()
+        .post("/user/", json!({}))
+        .await
+        .problem("token_missing");
+    // It is traced, with who did it; and is no login of the new user's.
+    let path = format!("/audit/?user={}", bob["user_id"]);
+    let audit = root.get(&path).await.expect(200)["audit"].clone();
+    let did: Vec<(&str, Option<i64>)> = audit
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (
+                entry["action"].as_str().unwrap(),
+                entry["actor_id"].as_i64(),
+            )
+        })
+        .collect();
+    let (by_root, by_bob) = (Some(root.user_id), bob["user_id"].as_i64());
+    let expected = [
+        ("logged_in", by_bob),
+        ("role_changed", by_root),
+        ("registered", by_root),
+    ];
+    assert_eq!(did, expected);
+}
+
+async fn who_is_created_without_a_password_chooses_one(app: TestApp) {
+    let root = app.admin("root").await.with_header("accept-language", "zh");
+    let body = json!({ "email": "bob@example.org", "name": "Bob", "password": null });
+    let bob = root.post("/user/", body).await.expect(201)["userinfo"].clone();
+    let account = format!("/user/{}/account", bob["user_id"]);
+    let shown = root.get(&account).await.expect(200)["userinfo"].clone();
+    assert_eq!(
+        (&shown["last_login"], &shown["sessions"]),
+        (&json!(null), &json!([]))
+    );
+    for password in ["", PASSWORD] {
+        let login = json!({ "account": "bob@example.org", "password": password });
+        app.anonymous()
+            .post("/user/login", login)
+            .await
+            .problem("invalid_credentials");
+    }
+    while app.work().await > 0 {}
+    let sent = app.outbox();
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0].to, "bob@example.org");
+    assert!(sent[0].text.contains("网站管理员"), "{}", sent[0].text);
+    let reset = json!({ "account": "bob@example.org", "code": sent[0].code(),
+                        "new_password": "a tin cup of coffee" });
+    app.anonymous()
+        .post("/user/password/reset", reset)
+        .await
+        .expect_empty(204);
+    let login = json!({ "account": "bob@example.org", "password": "a tin cup of coffee" });
+    let login = app.anonymous().post("/user/login", login).await.expect(200);
+    assert_eq!(login["userinfo"]["email_verified"], true);
+    let shown = root.get(&account).await.expect(200)["userinfo"].clone();
+    assert!(shown["last_login"].is_string());
+    // Where nothing was created nothing is sent.
+    let body = json!({ "email": "BOB@example.org", "name": "Bob" });
+    root.post("/user/", body).await.problem("email_taken");
+    while app.work().await > 0 {}
+    assert_eq!(
+        app.outbox().len(),
+        2,
+        "the invitation and the notice of the new password"
+    );
+}
+
+async fn an_invitation_waits_until_it_can_be_sent(app: TestApp) {
+    let root = app.admin("root").await;
+    for name in ["bob", "carol"] {
+        let body = json!({ "email": format!("{name}@example.org"), "name": name });
+        root.post("/user/", body).await.expect(201);
+    }
+    // Whoever recovered the account meanwhile needs none.
+    app.database
+        .with(|conn| {
+            let bob = user::table.filter(user::email_key.eq("bob@example.org"));
+            diesel::update(bob)
+                .set(user::email_verified.eq(true))
+                .execute(conn)
+        })
+        .unwrap();
+    // The worker was away for longer than a code lives.
+    app.clock.advance(TimeDelta::hours(5));
+    while app.work().await > 0 {}
+    let sent = app.outbox();
+    let to: Vec<&str> = sent.iter().map(|mail| mail.to.as_str()).collect();
+    assert_eq!(to, ["carol@example.org"]);
+    assert!(
+        sent[0].text.contains("has made an account"),
+        "{}",
+        sent[0].text
+    );
+    let reset = json!({ "account": "carol@example.org", "code": sent[0].code(),
+                        "new_password": "a tin cup of coffee" });
+    app.anonymous()
+        .post("/user/password/reset", reset)
+        .await
+        .expect_empty(204);
+    while app.work().await > 0 {}
+}
+
+async fn of_those_who_take_one_username_one_has_it(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let name = |n: usize| if n % 2 == 0 { "the-one" } else { "The-One" };
+    let tries = (0..12).map(|n| {
+        let (root, ann, app) = (&root, &ann, &app);
+        async move {
+            let mut body = person(&format!("person{n}"));
+            body["username"] = json!(name(n));
+            let answer = match n % 3 {
+                0 => root.post("/user/", body).await,
+                1 => app.anonymous().post("/user/reg", body).await,
+                _ => ann.patch("/user/me", json!({ "username": name(n) })).await,
+            };
+            if !answer.status.is_success() {
+                answer.problem("username_taken");
+                return None;
+            }
+            Some(answer.json()["userinfo"]["user_id"].as_i64().unwrap())
+        }
+    });
+    let owners: BTreeSet<i64> = join_all(tries).await.into_iter().flatten().collect();
+    assert_eq!(owners.len(), 1, "{owners:?}");
+    let found = app.anonymous().get("/user/@the-one").await.expect(200);
+    assert_eq!(found["user"]["user_id"].as_i64(), owners.first().copied());
 }

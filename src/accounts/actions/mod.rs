@@ -38,6 +38,6 @@ pub use log_in::{LogIn, log_in};
 pub use log_out::{WhoLogsOut, log_out};
 pub use logged_in::LoggedIn;
 pub use refresh::{Refresh, refresh};
-pub use register::{Created, Registered, create_user, register};
+pub use register::{Created, Creation, Registered, create_user, register};
 pub use reset_password::{GivenCode, PasswordReset, request_reset, reset_password};
 pub use verify::{CodeSent, Verified, send_code, verify};

@@ -9,6 +9,7 @@ use super::administer::change;
 use super::logged_in::LoggedIn;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::failure::Failure;
+use crate::accounts::jobs::recover;
 use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{
@@ -18,6 +19,8 @@ use crate::accounts::types::{
 use crate::accounts::{Accounts, Directory};
 use crate::core::cpu_pool::Requester;
 use crate::core::db::DbError;
+use crate::jobs::events::JobWritten;
+use crate::notify::Language;
 
 /// What came of a registration.
 pub enum Registered {
@@ -76,34 +79,57 @@ pub enum Created {
     Taken(Vec<Identifier>),
 }
 
+/// What is asked for when somebody makes an account for somebody else.
+pub struct Creation {
+    pub account: NewAccount,
+    pub is_admin: bool,
+    /// In which language its owner is sent a code to choose a password with; `None` for one
+    /// who is told the password of `account`.
+    pub invited_in: Option<Language>,
+}
+
 /// Makes an account for somebody else, who may be an admin; nobody is logged in.
 pub async fn create_user(
     directory: &Directory,
-    new: NewAccount,
-    is_admin: bool,
+    requester: &Requester,
+    new: Creation,
     (actor, client): (Actor, ClientInfo),
 ) -> Result<Created, Failure> {
     let now = directory.clock.now();
-    let wanted = identifiers_of(&new);
-    let new = hashed(directory, &Requester::operator(), new, now).await?;
+    let Creation {
+        account,
+        is_admin,
+        invited_in,
+    } = new;
+    let wanted = identifiers_of(&account);
+    let new = hashed(directory, requester, account, now).await?;
     let promotion = AdminChange {
         is_admin: Some(true),
         ..AdminChange::default()
     };
     let done = directory
-        .db
-        .write(move |conn| {
-            let user = users::insert_user(conn, &new)?;
-            let entry = NewAuditEntry::new(Action::Registered, user.user_id, actor);
-            audit::insert(conn, entry, &client, now)?;
-            if is_admin {
-                let promoted = change(conn, user.user_id, &promotion, (actor, &client), now)?;
-                if let Administered::Done { after, .. } = promoted {
-                    return Ok(*after);
+        .write(
+            move |conn| {
+                let user = users::insert_user(conn, &new)?;
+                let entry = NewAuditEntry::new(Action::Registered, user.user_id, actor);
+                audit::insert(conn, entry, &client, now)?;
+                if let Some(language) = invited_in {
+                    recover::enqueue_invitation(conn, &new.email, language, now)?;
                 }
-            }
-            Ok(user)
-        })
+                if is_admin {
+                    let promoted = change(conn, user.user_id, &promotion, (actor, &client), now)?;
+                    if let Administered::Done { after, .. } = promoted {
+                        return Ok(*after);
+                    }
+                }
+                Ok(user)
+            },
+            move |bus, _| {
+                if invited_in.is_some() {
+                    bus.publish(&JobWritten {});
+                }
+            },
+        )
         .await;
     match done {
         Ok(user) => Ok(Created::Done(Box::new(user))),

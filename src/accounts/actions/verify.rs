@@ -48,6 +48,7 @@ pub async fn send_code(
     let order = Order {
         nonce: new_nonce().map_err(|why| Failure::fault(why))?,
         order_hash: String::new(),
+        is_invitation: false,
     };
     let keys = Arc::clone(&accounts.code_keys);
     let limits = accounts.directory.messages;

@@ -12,7 +12,7 @@ use crate::accounts::codes::{Issued, LIFETIME, Order, Purpose};
 use crate::accounts::notifications::{self, Channel};
 use crate::accounts::refresh::new_nonce;
 use crate::accounts::storage::users;
-use crate::accounts::types::Account;
+use crate::accounts::types::{Account, Email, User};
 use crate::core::db::Conn;
 use crate::jobs::handler::JobHandler;
 use crate::jobs::types::{Failure, Job, JobKind, NewJob, Outcome, Queue};
@@ -33,6 +33,26 @@ pub struct Recovery {
     /// Of the reset id that whoever asked was given; empty in jobs of older versions.
     #[serde(default)]
     order_hash: String,
+    /// Whether somebody else made the account; not in jobs of older versions.
+    #[serde(default)]
+    is_invitation: bool,
+}
+
+/// Has a code with which to choose a first password sent to the owner of a new account that
+/// somebody else made in this transaction.
+pub fn enqueue_invitation(
+    conn: &mut Conn,
+    email: &Email,
+    language: Language,
+    now: NaiveDateTime,
+) -> QueryResult<()> {
+    let invitation = Recovery {
+        account: Account::Email(email.key.clone()),
+        language,
+        order_hash: String::new(),
+        is_invitation: true,
+    };
+    actions::enqueue(conn, &NewJob::of::<Recover>(&invitation, now)?, now).map(drop)
 }
 
 /// Has a code sent to whoever the account is, if anybody: the same work for all.
@@ -47,6 +67,7 @@ pub fn enqueue_recovery(
         account: account.clone(),
         language,
         order_hash: order_hash.to_owned(),
+        is_invitation: false,
     };
     actions::enqueue(conn, &NewJob::of::<Recover>(&recovery, now)?, now).map(drop)
 }
@@ -66,14 +87,17 @@ impl JobHandler for Recover {
             account,
             language,
             order_hash,
+            is_invitation,
         } = recovery;
         let (now, asked) = (self.accounts.directory.clock.now(), job.created);
-        if job.created + LIFETIME <= now {
+        // Nobody waits for an invitation, and it is sent whenever that can be.
+        if !is_invitation && job.created + LIFETIME <= now {
             return Ok(Outcome::NotNeeded("whoever asked waits no more"));
         }
         let order = Order {
             nonce: new_nonce().map_err(Failure::Transient)?,
             order_hash,
+            is_invitation,
         };
         let keys = Arc::clone(&self.accounts.code_keys);
         let limits = self.accounts.directory.messages;
@@ -83,7 +107,11 @@ impl JobHandler for Recover {
             .db
             .write(move |conn| {
                 let found = users::find_by_account(conn, &account)?;
-                let Some(user) = found.filter(|user| user.is_active) else {
+                let is_wanted = |user: &User| {
+                    // Who has a verified address has chosen a password already.
+                    user.is_active && !(is_invitation && user.email_verified)
+                };
+                let Some(user) = found.filter(is_wanted) else {
                     return Ok(None);
                 };
                 let is_asked_by_mobile = matches!(account, Account::Mobile(_));
@@ -103,6 +131,7 @@ impl JobHandler for Recover {
             Some(Issued::TooSoon { wait, created }) if created <= asked => {
                 Outcome::Reschedule(now + wait)
             }
+            Some(Issued::TooMany(wait)) if is_invitation => Outcome::Reschedule(now + wait),
             Some(Issued::TooMany(_)) => {
                 Outcome::NotNeeded("there were too many codes for the account, or in all")
             }

@@ -31,6 +31,9 @@ pub struct SmsCode {
 pub struct CodeToSend {
     pub code_id: i64,
     pub language: Language,
+    /// Not in jobs of older versions.
+    #[serde(default)]
+    pub is_invitation: bool,
 }
 
 const NOT_NEEDED: Outcome =
@@ -42,7 +45,7 @@ impl JobHandler for MailCode {
     type Payload = CodeToSend;
 
     async fn run(&self, job: Job, what: CodeToSend) -> Result<Outcome, Failure> {
-        let Some((to, message)) = find(&self.accounts, what.code_id).await? else {
+        let Some((to, message)) = find(&self.accounts, &what).await? else {
             return Ok(NOT_NEEDED);
         };
         let (language, origin) = (what.language, origin_of(&job));
@@ -61,7 +64,7 @@ impl JobHandler for SmsCode {
     type Payload = CodeToSend;
 
     async fn run(&self, job: Job, what: CodeToSend) -> Result<Outcome, Failure> {
-        let Some((to, message)) = find(&self.accounts, what.code_id).await? else {
+        let Some((to, message)) = find(&self.accounts, &what).await? else {
             return Ok(NOT_NEEDED);
         };
         let (language, origin) = (what.language, origin_of(&job));
@@ -70,7 +73,11 @@ impl JobHandler for SmsCode {
 }
 
 /// To whom the code goes and what is said, if it is still good for something.
-async fn find(accounts: &Accounts, code_id: i64) -> Result<Option<(String, Message)>, DbError> {
+async fn find(
+    accounts: &Accounts,
+    what: &CodeToSend,
+) -> Result<Option<(String, Message)>, DbError> {
+    let (code_id, is_invitation) = (what.code_id, what.is_invitation);
     let (keys, now) = (
         Arc::clone(&accounts.code_keys),
         accounts.directory.clock.now(),
@@ -89,6 +96,7 @@ async fn find(accounts: &Accounts, code_id: i64) -> Result<Option<(String, Messa
         let message = match purpose {
             Purpose::VerifyEmail => Message::VerifyEmail { code },
             Purpose::VerifyMobile => Message::VerifyMobile { code },
+            Purpose::ResetPassword if is_invitation => Message::Invitation { code },
             Purpose::ResetPassword => Message::ResetPassword { code },
         };
         (target, message)

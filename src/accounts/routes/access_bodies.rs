@@ -27,6 +27,15 @@ const COOKIE: Field = Field {
     example: "false",
 };
 
+/// What a password is compared with, even where it does not fit its own field, so that all
+/// faults are told at once.
+pub fn own_data(input: &Input) -> Vec<String> {
+    ["email", "name", "username"]
+        .iter()
+        .filter_map(|name| input.peek(name))
+        .collect()
+}
+
 /// A person who registers, and begins a session with that.
 pub struct Registration {
     pub account: NewAccount,
@@ -78,12 +87,7 @@ impl Document for Registration {
     ];
 
     fn read(input: &mut Input, _: &Settings) -> Option<Self> {
-        // What the password is compared with, even where it does not fit its own
-        // field, so that all faults are told at once.
-        let own: Vec<String> = ["email", "name", "username"]
-            .iter()
-            .filter_map(|name| input.peek(name))
-            .collect();
+        let own = own_data(input);
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
         let email = input.parse_pasted("email", Email::parse);
         let name = input.parse("name", Name::parse);

@@ -1,28 +1,31 @@
 //! What admins do with all accounts.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
-use utoipa::PartialSchema;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::fields::{NAME, needed};
+use super::admin_bodies::{UserCreation, UserPatch};
 use super::public;
-use super::respond::{TAG, nothing};
+use super::respond::{TAG, nothing, taken};
 use super::views::{
-    AccountAnswer, AccountView, AdminUserAnswer, AuditAnswer, Role, UsersAnswer, account_example,
+    AccountAnswer, AccountView, AdminUserAnswer, AuditAnswer, UsersAnswer, account_example,
     audit_example, userinfo_example,
 };
 use crate::accounts::Accounts;
-use crate::accounts::actions::{self, Deletion};
+use crate::accounts::actions::{self, Created, Creation, Deletion};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::Admin;
-use crate::accounts::types::{Actor, AdminChange, Administered, NOBODY, Name};
-use crate::core::settings::Settings;
+use crate::accounts::password::Password;
+use crate::accounts::refresh::new_nonce;
+use crate::accounts::types::{Actor, Administered, NOBODY, NewAccount, User};
+use crate::core::cpu_pool::Requester;
 use crate::error::{Code, Error};
-use crate::http::body::{Body, Document, Fault, Field, Input, Kind};
+use crate::http::body::Body;
+use crate::http::client_address::ClientAddress;
 use crate::http::endpoint::{Endpoint, Operation, id_schema};
 use crate::http::page::{Pagination, UncountedPart, query_value};
 use crate::http::path::{Id, parse_id};
@@ -66,6 +69,23 @@ pub fn endpoints() -> Vec<Endpoint> {
             )
             .refuses(&[Code::QueryInvalid]),
             list,
+        )
+        .post(
+            by_admin("createUser", "Create a user", "The new user")
+                .description(
+                    "For admins, also where registration is closed. Nobody is logged in. Without a \
+                     password the person gets a mail with a code for `/user/password/reset`; when \
+                     that has expired, `/user/password/forgot` sends another one.",
+                )
+                .answers::<AdminUserAnswer>(StatusCode::CREATED, json!({ "userinfo": user }))
+                .header("Location", "The public view of the new user.")
+                .refuses(&[
+                    Code::EmailTaken,
+                    Code::UsernameTaken,
+                    Code::MobileTaken,
+                    Code::Overloaded,
+                ]),
+            create,
         ),
         Endpoint::new("/user/{id}")
             .get(public::by_id(), public::read)
@@ -118,55 +138,6 @@ pub fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-/// What an admin changes of a user.
-struct UserPatch(AdminChange);
-
-impl Document for UserPatch {
-    const NAME: &'static str = "UserPatch";
-    const NOT_NULL: &'static [&'static str] = &["name"];
-    const FIELDS: &'static [Field] = &[
-        Field {
-            name: "is_active",
-            required: false,
-            kind: Kind::Boolean,
-            description: "A user who is not active cannot log in; their sessions end.",
-            example: "false",
-        },
-        Field {
-            name: "role",
-            required: false,
-            kind: Kind::Choice {
-                name: "Role",
-                schema: <Role as PartialSchema>::schema,
-            },
-            description: "`user` or `admin`.",
-            example: "admin",
-        },
-        Field {
-            name: "name",
-            required: false,
-            kind: NAME,
-            description: "Shown with every post; trimmed.",
-            example: "Ann Smith",
-        },
-    ];
-
-    fn read(input: &mut Input, _: &Settings) -> Option<Self> {
-        let is_active = input.boolean("is_active");
-        let is_admin = input.parse("role", |role| match role {
-            "admin" => Ok(true),
-            "user" => Ok(false),
-            _ => Err(Fault(Code::RoleInvalid, "is user or admin")),
-        });
-        let name = needed(input, "name", Name::parse);
-        Some(Self(AdminChange {
-            is_active,
-            is_admin,
-            name,
-        }))
-    }
-}
-
 async fn list(
     _: Admin,
     UncountedPart(part): UncountedPart,
@@ -185,6 +156,60 @@ async fn list(
         pagination,
     };
     response::part_of_list(&answer, link)
+}
+
+async fn create(
+    Admin(admin): Admin,
+    body: Body<UserCreation>,
+    language: Language,
+    app: Data<Accounts>,
+    client: ClientInfo,
+    from: ClientAddress,
+) -> Result<HttpResponse, Error> {
+    let UserCreation {
+        email,
+        name,
+        username,
+        mobile,
+        password,
+        is_admin,
+    } = body.0;
+    let invited_in = password.is_none().then_some(language);
+    let requester = Requester::about(from.0, &email.key);
+    let account = NewAccount {
+        email,
+        name,
+        username,
+        mobile,
+        password: password.map_or_else(unknown_password, Ok)?,
+    };
+    let new = Creation {
+        account,
+        is_admin,
+        invited_in,
+    };
+    let who = (Actor::User(admin.user_id), client);
+    match actions::create_user(&app.directory, &requester, new, who).await? {
+        Created::Done(user) => created(*user),
+        Created::Taken(identifiers) => Err(taken(&identifiers)),
+    }
+}
+
+/// What nobody knows, and so nobody logs in with.
+fn unknown_password() -> Result<Password, Error> {
+    let random = new_nonce().map_err(|why| Error::internal(why))?;
+    Ok(Password::attempt(&random))
+}
+
+fn created(user: User) -> Result<HttpResponse, Error> {
+    let location = format!("/user/{}", user.user_id);
+    let location = HeaderValue::try_from(location).map_err(|e| Error::internal(e))?;
+    let answer = AdminUserAnswer {
+        userinfo: user.into(),
+    };
+    let mut response = response::json(StatusCode::CREATED, CacheControl::NoStore, &answer)?;
+    response.headers_mut().insert(header::LOCATION, location);
+    Ok(response)
 }
 
 async fn read(Admin(admin): Admin, id: Id, app: Data<Accounts>) -> Result<HttpResponse, Error> {

@@ -6,6 +6,7 @@
 mod access;
 mod access_bodies;
 mod admin;
+mod admin_bodies;
 mod code_bodies;
 mod codes;
 mod cookie;

@@ -47,7 +47,11 @@ pub fn issue(
     order: &Order,
     now: NaiveDateTime,
 ) -> QueryResult<Issued> {
-    let Order { nonce, order_hash } = order;
+    let Order {
+        nonce,
+        order_hash,
+        is_invitation: _, // said in its mail
+    } = order;
     let of_purpose = || {
         code::table
             .filter(code::user_id.eq(user_id))
