@@ -49,6 +49,13 @@ pub const NEW_IDENTIFIER: SubjectLimit = SubjectLimit::new(
     (Duration::from_secs(30), Duration::from_secs(120)),
 );
 
+/// What a user may search for among all people, which reads the names of all.
+pub const SEARCH_FOR_PEOPLE: SubjectLimit = SubjectLimit::new(
+    ("search for people", "refusal of a search for people"),
+    (30, Duration::from_secs(1)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
 /// [`LOGIN`] as a type.
 pub enum Login {}
 /// [`REGISTRATION`] as a type.

@@ -5,6 +5,7 @@
 //!   access tokens and the ring of keys, which [`signing`] makes; `jwt_algorithms`: how
 //!   they sign and verify; [`refresh`]: refresh tokens; [`codes`]: verification codes;
 //!   [`session_cache`]: live sessions; [`client_info`]: from where a request comes;
+//!   [`views`]: what users look like in the answers of several rooms;
 //!   [`failure`]: what stops an action; [`events`]: what others hear of it.
 //! - [`storage`]: the rows.
 //! - [`actions`]: what happens to accounts; [`notifications`]: what is sent about it, enqueued
@@ -31,6 +32,7 @@ pub mod signing;
 pub mod storage;
 pub mod tokens;
 pub mod types;
+pub mod views;
 
 use std::future::Future;
 use std::sync::Arc;

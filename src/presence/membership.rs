@@ -284,6 +284,11 @@ impl Membership {
         }))
     }
 
+    /// Somebody who is online, as everybody sees them.
+    pub fn online(&self, user_id: i64) -> Option<&Online> {
+        self.visible.get(&user_id)
+    }
+
     /// How many are online.
     pub fn total(&self) -> usize {
         self.visible.len()

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use futures_util::future::join_all;
 use inkpot::accounts::types::Username;
 use inkpot::core::db::schema::user;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::contract::DESCRIPTION;
 use crate::harness::{PASSWORD, TestApp, on_both_databases};
@@ -23,10 +23,13 @@ on_both_databases![
     who_is_created_without_a_password_chooses_one,
     an_invitation_waits_until_it_can_be_sent,
     of_those_who_take_one_username_one_has_it,
+    everybody_is_listed_with_what_anyone_may_know,
+    people_are_found_by_name_and_username_only,
+    a_user_searches_for_people_at_a_bounded_pace,
 ];
 
 /// What somebody registers with.
-fn person(name: &str) -> serde_json::Value {
+fn person(name: &str) -> Value {
     json!({ "email": format!("{name}@example.org"), "name": name, "password": PASSWORD })
 }
 
@@ -217,7 +220,7 @@ async fn an_admin_reads_one_account(app: TestApp) {
     assert_eq!(account["sessions"][0]["current"], false);
     assert!(!answer.text().contains("$2b$"));
     // A login counts, a refused one and another's deed do not.
-    app.clock.advance(TimeDelta::hours(1));
+    app.clock.advance(TimeDelta::minutes(30));
     app.login("ann").await;
     let at_login = app.clock.now();
     app.clock.advance(TimeDelta::minutes(1));
@@ -271,7 +274,7 @@ async fn an_admin_creates_users(app: TestApp) {
     let mut there = closed.anonymous();
     there.token.clone_from(&root.token);
     let body = json!({ "email": "Bob@Example.org", "name": " Bob ", "username": "Bob-Jones",
-                       "mobile": "+31 6 12345678", "password": PASSWORD, "role": "admin" });
+                       "mobile": "+31612345678", "password": PASSWORD, "role": "admin" });
     let answer = there.post("/user/", body).await;
     let bob = answer.expect(201)["userinfo"].clone();
     assert_eq!(
@@ -464,4 +467,177 @@ async fn of_those_who_take_one_username_one_has_it(app: TestApp) {
     assert_eq!(owners.len(), 1, "{owners:?}");
     let found = app.anonymous().get("/user/@the-one").await.expect(200);
     assert_eq!(found["user"]["user_id"].as_i64(), owners.first().copied());
+}
+
+/// The ids in an answer, in its order.
+fn ids(answer: &Value) -> Vec<i64> {
+    let users = answer["users"].as_array().unwrap();
+    users
+        .iter()
+        .map(|user| user["user_id"].as_i64().unwrap())
+        .collect()
+}
+
+async fn everybody_is_listed_with_what_anyone_may_know(app: TestApp) {
+    let root = app.admin("root").await;
+    let ann = app.user("ann").await;
+    let mut all = vec![root.user_id, ann.user_id];
+    for n in 0..5 {
+        all.push(app.user(&format!("user{n}")).await.user_id);
+    }
+    all.reverse();
+    for n in 0..3 {
+        ann.publish(&format!("post {n}"), "text").await;
+    }
+    let body = json!({ "title": "draft", "content": "text", "status": "draft" });
+    ann.post("/post/pub", body).await.expect(201);
+    let answer = ann.get("/user/directory").await;
+    let page = answer.expect(200);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(ids(&page), all);
+    assert_eq!(
+        page["pagination"],
+        json!({ "count": 7, "pages": 1, "page": 1, "size": 20, "next": null })
+    );
+    assert!(page.get("partial").is_none());
+    for user in page["users"].as_array().unwrap() {
+        assert_eq!(
+            (&user["online"], &user["since"]),
+            (&json!(false), &json!(null))
+        );
+        // The same as by id.
+        let path = format!("/user/{}", user["user_id"]);
+        let public = app.anonymous().get(&path).await.expect(200)["user"].clone();
+        for (name, value) in public.as_object().unwrap() {
+            assert_eq!(user[name], *value, "{name}");
+        }
+        assert_eq!(
+            user.as_object().unwrap().len(),
+            public.as_object().unwrap().len() + 2
+        );
+    }
+    let ann_there = page["users"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|user| user["name"] == "ann");
+    assert_eq!(ann_there.unwrap()["posts"], 3);
+    // By page and by cursor.
+    let answer = ann.get("/user/directory/?page=2&size=3").await;
+    assert_eq!(ids(&answer.expect(200)), all[3..6]);
+    let link = answer.header("link");
+    assert!(
+        link.contains("</user/directory/?page=3&size=3>; rel=\"next\""),
+        "{link}"
+    );
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/user/directory?before={cursor}&size=2");
+        let part = ann.get(&path).await.expect(200);
+        assert!(part["pagination"].get("count").is_none());
+        found.extend(ids(&part));
+        match part["pagination"]["next"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => break,
+        }
+    }
+    assert_eq!(found, all);
+    // Who is deactivated or deleted is not among them.
+    let gone = [all[0], all[1]];
+    root.patch(&format!("/user/{}", gone[0]), json!({ "is_active": false }))
+        .await
+        .expect(200);
+    root.delete(&format!("/user/{}", gone[1]))
+        .await
+        .expect_empty(204);
+    let page = ann.get("/user/directory").await.expect(200);
+    assert_eq!(
+        (ids(&page), &page["pagination"]["count"]),
+        (all[2..].to_vec(), &json!(5))
+    );
+    for path in ["?page=1002&size=100", "?before=x", "?name=ann", "?q=a&q=b"] {
+        let refused = ann.get(&format!("/user/directory{path}")).await;
+        refused.problem("query_invalid");
+    }
+    app.anonymous()
+        .get("/user/directory")
+        .await
+        .problem("token_missing");
+    ann.post("/user/logout", json!({})).await.expect_empty(204);
+    ann.get("/user/directory").await.problem("session_ended");
+}
+
+async fn people_are_found_by_name_and_username_only(app: TestApp) {
+    let ann = app.user("ann").await;
+    let body = json!({ "email": "secret@hidden.example", "name": "100% Sure_! \u{c4}rger \u{416}\u{443}\u{43a}",
+                       "password": PASSWORD, "username": "Percent-Man", "mobile": "+31612345678" });
+    let made = app.anonymous().post("/user/reg", body).await.expect(201);
+    let id = made["userinfo"]["user_id"].as_i64().unwrap();
+    for words in [
+        "sure",
+        "PERCENT-m",
+        "100%25",
+        "_",
+        "e_!",
+        "%C3%A4RGER",
+        "%D0%96%D0%A3%D0%9A",
+        "+sure+",
+    ] {
+        let page = ann
+            .get(&format!("/user/directory?q={words}"))
+            .await
+            .expect(200);
+        assert_eq!(
+            (ids(&page), &page["pagination"]["count"]),
+            (vec![id], &json!(1)),
+            "{words}"
+        );
+        let part = ann
+            .get(&format!("/user/directory?before=&q={words}"))
+            .await
+            .expect(200);
+        assert_eq!(ids(&part), [id], "{words}");
+    }
+    // Neither address nor number is anybody's business.
+    for words in [
+        "secret",
+        "hidden.example",
+        "example.org",
+        "316",
+        "nobody",
+        "'%20OR%201=1",
+    ] {
+        let page = ann
+            .get(&format!("/user/directory?q={words}"))
+            .await
+            .expect(200);
+        assert_eq!(ids(&page), [0_i64; 0], "{words}");
+    }
+    let page = ann.get("/user/directory?q=%20").await.expect(200);
+    assert_eq!(page["pagination"]["count"], 2);
+    let answer = ann.get("/user/directory?q=%20ANN").await;
+    assert!(
+        answer.header("link").contains("q=ann>"),
+        "{}",
+        answer.header("link")
+    );
+}
+
+async fn a_user_searches_for_people_at_a_bounded_pace(app: TestApp) {
+    let limited = app.second(&["--rate-limits", "on"]).await;
+    let (ann, ben) = (limited.user("ann").await, limited.user("ben").await);
+    for _ in 0..30 {
+        ann.get("/user/directory?q=ann").await.expect(200);
+    }
+    ann.get("/user/directory?q=ann")
+        .await
+        .problem("rate_limited");
+    // What reads no more than it shows goes on, and so do others.
+    ann.get("/user/directory").await.expect(200);
+    ben.get("/user/directory?q=ann").await.expect(200);
+    limited.clock.advance(TimeDelta::seconds(1));
+    ann.get("/user/directory?q=ann").await.expect(200);
+    ann.get("/user/directory?q=ann")
+        .await
+        .problem("rate_limited");
 }

@@ -296,3 +296,35 @@ async fn the_eleventh_socket_of_a_user_is_refused() {
     all.push(open(&serving, &ann).await);
     assert_eq!(serving.app.state.presence.sockets(), 11);
 }
+
+#[actix_web::test]
+async fn the_directory_says_who_of_everybody_is_there_and_since_when() {
+    let serving = serving(&[]).await;
+    let (ann, ben) = (serving.app.user("ann").await, serving.app.user("ben").await);
+    let online = async |path: &str| -> Vec<(Value, Value)> {
+        let page = ann.get(path).await.expect(200);
+        let users = page["users"].as_array().unwrap().iter();
+        users
+            .map(|user| (user["online"].clone(), user["since"].clone()))
+            .collect()
+    };
+    let away = (json!(false), json!(null));
+    assert_eq!(
+        online("/user/directory").await,
+        [away.clone(), away.clone()]
+    );
+    let mut anns = open(&serving, &ann).await;
+    anns.until_online(&[ann.user_id]).await;
+    serving.app.clock.advance(chrono::Duration::minutes(1));
+    let bens = open(&serving, &ben).await;
+    anns.until_online(&[ann.user_id, ben.user_id]).await;
+    let here = |id: i64| (json!(true), json!(anns.view[&id].1));
+    let both = [here(ben.user_id), here(ann.user_id)];
+    assert_ne!(both[0].1, both[1].1);
+    assert_eq!(online("/user/directory").await, both);
+    assert_eq!(online("/user/directory?before=&size=1").await, both[..1]);
+    assert_eq!(online("/user/directory?q=an").await, both[1..]);
+    bens.close().await;
+    anns.until_online(&[ann.user_id]).await;
+    assert_eq!(online("/user/directory?q=ben").await, [away]);
+}

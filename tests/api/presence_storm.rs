@@ -348,3 +348,42 @@ async fn who_is_silent_for_a_lease_is_gone_and_enters_anew() {
     anns.until_online(&[1]).await;
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
+
+#[actix_web::test]
+async fn every_process_lists_who_is_online_in_any() {
+    let Some(redis) = Redis::start() else { return };
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let [here, there] = [start(&redis, &database), start(&redis, &database)];
+    let (ann, ben) = (register(&here, "ann"), register(&here, "ben"));
+    register(&there, "cid");
+    let mut anns = Socket::open(&here.address, &ann).await;
+    let mut bens = Socket::open(&there.address, &ben).await;
+    for socket in [&mut anns, &mut bens] {
+        socket.until_online(&[1, 2]).await;
+        socket.until("whole", |socket| !socket.is_partial).await;
+    }
+    let list = |process: &Process, token: &str| -> Value {
+        let headers = format!("Authorization: Bearer {token}\r\n");
+        let (status, answer) = process.call("GET", "/user/directory", &headers, "");
+        assert_eq!(status, 200, "{answer}");
+        serde_json::from_str(&answer).unwrap()
+    };
+    let (one, other) = (list(&here, &ann), list(&there, &ben));
+    assert_eq!(one, other);
+    let online = |page: &Value| -> Vec<bool> {
+        let users = page["users"].as_array().unwrap().iter();
+        users
+            .map(|user| user["online"].as_bool().unwrap())
+            .collect()
+    };
+    assert_eq!(online(&one), [false, true, true]);
+    assert!(one.get("partial").is_none());
+    // Without Redis each knows its own, and says so.
+    redis.stop();
+    anns.until("partial", |socket| socket.is_partial).await;
+    let page = list(&here, &ann);
+    assert_eq!(page["partial"], true);
+    assert!(online(&page)[2]);
+}

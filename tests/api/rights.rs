@@ -26,6 +26,12 @@ fn codes_and_jobs() -> Vec<Row> {
             none.clone(),
             [401, 200, 200, 401, 200],
         ),
+        (
+            "GET",
+            "/user/directory",
+            none.clone(),
+            [401, 200, 200, 401, 200],
+        ),
         ("GET", "/jobs", none.clone(), [401, 403, 403, 401, 200]),
         (
             "POST",

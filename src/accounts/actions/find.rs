@@ -73,7 +73,7 @@ pub async fn find_public_user(
         .db
         .read(move |conn| {
             let user = users::find_user(conn, user_id)?;
-            user.map(|user| public_view(conn, user)).transpose()
+            user.map(|user| read_public(conn, user)).transpose()
         })
         .await
 }
@@ -88,19 +88,51 @@ pub async fn find_public_user_by_name(
         .db
         .read(move |conn| {
             let user = users::find_by_account(conn, &account)?;
-            user.map(|user| public_view(conn, user)).transpose()
+            user.map(|user| read_public(conn, user)).transpose()
         })
         .await
 }
 
-fn public_view(conn: &mut Conn, user: User) -> QueryResult<PublicUser> {
-    Ok(PublicUser {
-        posts: posts::actions::of_author::count_published_by(conn, user.user_id)?,
+fn read_public(conn: &mut Conn, user: User) -> QueryResult<PublicUser> {
+    let posts = posts::actions::of_author::count_published_by(conn, user.user_id)?;
+    Ok(public_view((user, posts)))
+}
+
+/// What anyone may know of a user with so many posts.
+fn public_view((user, posts): (User, i64)) -> PublicUser {
+    PublicUser {
         user_id: user.user_id,
         name: user.name,
         username: user.username,
         created: user.created,
+        posts,
+    }
+}
+
+/// Part of what anyone may know of all active users, the newest first; with `words` only those
+/// whose name or username has them in it.
+pub async fn list_public_users(
+    directory: &Directory,
+    words: Option<String>,
+    part: ListPart,
+) -> Result<Listed<PublicUser>, DbError> {
+    // By cursor it reads no more than it shows. Otherwise it counts, or reads all names: not
+    // where others wait for it.
+    let is_short = words.is_none() && matches!(part, ListPart::Below { .. });
+    let db = if is_short {
+        directory.db.clone()
+    } else {
+        directory.db.reading_by(Bulkhead::Searches)
+    };
+    db.snapshot(move |conn| {
+        let mut listed = users::load_public_part(conn, words.as_deref(), part)?;
+        let found = std::mem::take(&mut listed.rows);
+        let user_ids: Vec<i64> = found.iter().map(|user| user.user_id).collect();
+        let posts = posts::actions::of_author::count_published_by_each(conn, &user_ids)?;
+        let shown = found.into_iter().zip(posts);
+        Ok(listed.with(shown.map(public_view).collect()))
     })
+    .await
 }
 
 /// The names of these users, by id.

@@ -32,7 +32,7 @@ pub use end_session::{end_other_sessions, end_session};
 pub use export::{Export, ExportRest, Part};
 pub use find::{
     find_account, find_active_user, find_public_user, find_public_user_by_name, find_user,
-    find_user_by_account, list_sessions, list_users, load_names,
+    find_user_by_account, list_public_users, list_sessions, list_users, load_names,
 };
 pub use log_in::{LogIn, log_in};
 pub use log_out::{WhoLogsOut, log_out};

@@ -6,7 +6,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::accounts::codes::CodeRow;
-use crate::accounts::types::{AccountDetails, AuditEntry, PublicUser, Session, User};
+use crate::accounts::types::{AccountDetails, AuditEntry, Session, User};
+use crate::accounts::views::PublicView;
 use crate::core::clock;
 use crate::http::page::Pagination;
 
@@ -282,41 +283,6 @@ impl From<AuditEntry> for AuditView {
 pub struct AuditAnswer {
     pub audit: Vec<AuditView>,
     pub pagination: Pagination,
-}
-
-/// What anyone may know of a user.
-#[derive(Serialize, ToSchema)]
-pub struct PublicView {
-    #[schema(minimum = 1)]
-    user_id: i64,
-    name: String,
-    #[schema(required = true)]
-    username: Option<String>,
-    #[serde(serialize_with = "clock::serialize")]
-    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
-    created: NaiveDateTime,
-    /// How many posts they have published.
-    #[schema(minimum = 0)]
-    posts: i64,
-}
-
-impl From<PublicUser> for PublicView {
-    fn from(user: PublicUser) -> Self {
-        let PublicUser {
-            user_id,
-            name,
-            username,
-            created,
-            posts,
-        } = user;
-        Self {
-            user_id,
-            name,
-            username,
-            created,
-            posts,
-        }
-    }
 }
 
 /// What was asked for will be done, outside of the request.

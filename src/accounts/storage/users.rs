@@ -443,6 +443,61 @@ pub fn delete_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     Ok(diesel::delete(user::table.find(user_id)).execute(conn)? == 1)
 }
 
+/// What `LIKE` finds a text with these words in it by, `!` being its escape.
+fn pattern_of(words: &str) -> String {
+    let mut pattern = "%".to_owned();
+    for c in words.to_lowercase().chars() {
+        if matches!(c, '!' | '%' | '_') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// Part of the active users, the newest first; with `words` only those whose name or username
+/// has them in it, which is all of it that anybody may know. Call it in a snapshot.
+pub fn load_public_part(
+    conn: &mut Conn,
+    words: Option<&str>,
+    part: ListPart,
+) -> QueryResult<Listed<User>> {
+    let pattern = words.map(pattern_of);
+    let found = find_keys(part, |below, limit| {
+        let mut newest = user::table
+            .filter(user::is_active.eq(true))
+            .filter(user::user_id.lt(below))
+            .order(user::user_id.desc())
+            .limit(limit)
+            .select(user::user_id)
+            .into_boxed();
+        if let Some(pattern) = &pattern {
+            newest = newest.filter(
+                dialect::lower(user::name)
+                    .like(pattern.clone())
+                    .escape('!')
+                    .or(user::username_key
+                        .assume_not_null()
+                        .like(pattern.clone())
+                        .escape('!')),
+            );
+        }
+        newest.load(conn)
+    })?;
+    load_listed(conn, found)
+}
+
+/// The users of part of a list.
+fn load_listed(conn: &mut Conn, found: Listed<i64>) -> QueryResult<Listed<User>> {
+    let users = user::table
+        .filter(dialect::any_of(user::user_id, &found.rows))
+        .order(user::user_id.desc())
+        .select(User::as_select())
+        .load(conn)?;
+    Ok(found.with(users))
+}
+
 /// Part of the users, the newest first; with `words` only those whose name, e-mail address or
 /// username has them in it. Call it in a snapshot.
 pub fn load_part(
@@ -450,19 +505,7 @@ pub fn load_part(
     words: Option<&str>,
     part: ListPart,
 ) -> QueryResult<Listed<User>> {
-    let pattern = words.map(|words| {
-        let escaped: String = words
-            .to_lowercase()
-            .chars()
-            .flat_map(|c| {
-                matches!(c, '!' | '%' | '_')
-                    .then_some('!')
-                    .into_iter()
-                    .chain([c])
-            })
-            .collect();
-        format!("%{escaped}%")
-    });
+    let pattern = words.map(pattern_of);
     let found = find_keys(part, |below, limit| {
         let mut newest = user::table
             .filter(user::role.ne(DELETED))
@@ -489,12 +532,7 @@ pub fn load_part(
         }
         newest.load(conn)
     })?;
-    let users = user::table
-        .filter(dialect::any_of(user::user_id, &found.rows))
-        .order(user::user_id.desc())
-        .select(User::as_select())
-        .load(conn)?;
-    Ok(found.with(users))
+    load_listed(conn, found)
 }
 
 /// Replaces a password hash that was made with another cost, unless it has changed since.

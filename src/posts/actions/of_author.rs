@@ -24,6 +24,12 @@ pub fn count_published_by(conn: &mut Conn, author_id: i64) -> QueryResult<i64> {
     counts::count(conn, &List::Author(author_id))
 }
 
+/// How many posts each of these authors has published, in their order.
+pub fn count_published_by_each(conn: &mut Conn, author_ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let lists: Vec<List> = author_ids.iter().copied().map(List::Author).collect();
+    counts::count_each(conn, &lists)
+}
+
 /// From where [`load_some_of`] goes on; the default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AuthorCursor {

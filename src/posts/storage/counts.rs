@@ -11,7 +11,7 @@
 //! are chosen by connection (`dialect::Batch::add_counts`): publishers do not queue
 //! behind one row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::prelude::*;
 
@@ -148,6 +148,22 @@ pub fn count(conn: &mut Conn, list: &List) -> QueryResult<i64> {
         .select(post_count::posts)
         .load(conn)?;
     Ok(slots.iter().sum())
+}
+
+/// How many posts each of these lists has, in their order.
+pub fn count_each(conn: &mut Conn, lists: &[List]) -> QueryResult<Vec<i64>> {
+    let keys: Vec<String> = lists.iter().map(List::key).collect();
+    let slots: Vec<(String, i64)> = post_count::table
+        .filter(post_count::list.eq_any(&keys))
+        .filter(post_count::level.eq(1))
+        .select((post_count::list, post_count::posts))
+        .load(conn)?;
+    let mut counts: HashMap<String, i64> = HashMap::new();
+    for (list, posts) in slots {
+        *counts.entry(list).or_default() += posts;
+    }
+    let count = |key| counts.get(key).copied().unwrap_or(0);
+    Ok(keys.iter().map(count).collect())
 }
 
 /// The block that has post number `offset`, and the post's number in the block. `rows`:

@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
+
 use super::{Hub, Subscription};
 use crate::presence::frames;
 use crate::presence::membership::{Delta, Member, Online};
@@ -26,6 +28,15 @@ impl Hub {
         state.membership.refresh();
         let online = state.membership.newest(MAX_LISTED).collect();
         read(state.membership.total(), online, state.is_partial)
+    }
+
+    /// Since when each of these users is online, `None` for who is not; and whether others are
+    /// missing.
+    pub fn online_since(&self, user_ids: &[i64]) -> (Vec<Option<NaiveDateTime>>, bool) {
+        let mut state = self.lock();
+        state.membership.refresh();
+        let since = |user_id: &i64| Some(state.membership.online(*user_id)?.since);
+        (user_ids.iter().map(since).collect(), state.is_partial)
     }
 
     /// Sends every socket what has changed; gives what other processes are to be sent.

@@ -1,5 +1,7 @@
-//! `/user/online` over HTTP: the list, and the live stream by WebSocket.
+//! `/user/online` over HTTP: the list, and the live stream by WebSocket; and everybody, at
+//! `/user/directory`.
 
+mod directory;
 mod upgrade;
 
 use std::sync::Arc;
@@ -54,6 +56,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .refuses(&[Code::OriginRefused, Code::TooManySockets, Code::MalformedRequest]),
             online,
         ),
+        directory::endpoint(),
     ]
 }
 
