@@ -116,6 +116,7 @@ codes! {
     CodeMalformed "code_malformed" None, "Malformed code", "A code has six digits.";
     TitleEmpty "title_empty" None, "Empty title", "A title needs at least one visible character.";
     TitleTooLong "title_too_long" None, "Title too long", "A title has at most 256 characters.";
+    FormatInvalid "format_invalid" None, "Invalid format", "A format is markdown, html or text.";
     StatusInvalid "status_invalid" None, "Invalid status", "A status is published or draft.";
     TooManyTags "too_many_tags" None, "Too many tags", "A post has at most 10 tags.";
     TagEmpty "tag_empty" None, "Empty tag", "A tag needs at least one visible character.";

@@ -11,7 +11,7 @@ use inkpot::core::db::schema::{post, user};
 use inkpot::posts::publication::Publish;
 use inkpot::posts::search;
 use inkpot::posts::storage::posts as store;
-use inkpot::posts::types::{NewPost, Status, Tag, Title};
+use inkpot::posts::types::{Format, NewPost, Status, Tag, Title};
 
 use crate::Outcome;
 use crate::words::{self, Dice};
@@ -94,6 +94,7 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
         content: words::text(bytes, &mut dice),
         status: Status::Published,
         tags,
+        format: Format::Markdown,
     };
     Ok(Row {
         words: search::words_of(&new.title.0, &new.content),

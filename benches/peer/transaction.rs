@@ -33,6 +33,7 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
             post::place.eq(0),
             post::tags.eq(""),
             post::withdrawn.eq(false),
+            post::format.eq("markdown"),
         ))
         .execute(conn)?;
     let id = dialect::last_insert(conn)?;

@@ -25,6 +25,22 @@ pub enum ListPart {
     Below { position: Option<i64>, size: u32 },
 }
 
+impl ListPart {
+    /// The same with at most so many rows.
+    pub fn at_most(self, most: u32) -> Self {
+        match self {
+            Self::Page(request) => Self::Page(PageRequest {
+                size: request.size.min(most),
+                ..request
+            }),
+            Self::Below { position, size } => Self::Below {
+                position,
+                size: size.min(most),
+            },
+        }
+    }
+}
+
 /// A part of a list.
 #[derive(Debug)]
 pub struct Listed<T> {

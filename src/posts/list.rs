@@ -15,6 +15,25 @@ pub struct Filter {
     pub drafts_of: Option<i64>,
 }
 
+/// What is shown of the posts of a list beside what an item has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Include {
+    /// The content as it was written.
+    pub content: bool,
+    /// The content as HTML.
+    pub html: bool,
+}
+
+impl Include {
+    /// Posts of a part of a list with contents, of a megabyte each at worst.
+    pub const MOST: u32 = 20;
+
+    /// Whether it takes the contents.
+    pub fn takes_contents(self) -> bool {
+        self.content || self.html
+    }
+}
+
 /// A list whose posts are counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum List {

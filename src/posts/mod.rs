@@ -1,13 +1,15 @@
 //! The posts room: publishing, reading, listing, searching and feeds.
 //!
 //! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
-//! [`publication`] (a request to publish), [`list`] (filters and pages), [`search`] (the
-//! words of texts and queries), [`feed`], [`views`] (JSON), [`events`] (what the bus is told). On them stand [`storage`] (rows),
+//! [`publication`] (a request to publish), [`list`] (filters and pages), [`html`] (a text as others
+//! read it), [`search`] (the words of texts and queries), [`feed`], [`views`] (JSON), [`events`]
+//! (what the bus is told). On them stand [`storage`] (rows),
 //! [`actions`] (one function a unit of work) and [`routes`] (HTTP).
 
 pub mod actions;
 pub mod events;
 pub mod feed;
+pub mod html;
 pub mod list;
 pub mod publication;
 pub mod routes;

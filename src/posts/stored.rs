@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::Queryable;
 
 use super::search::Scope;
-use super::types::Tag;
+use super::types::{Format, Tag};
 
 /// A post without its text: a summary.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
@@ -25,6 +25,8 @@ pub struct PostSummary {
     pub(in crate::posts) tags: String,
     /// A draft that was published before, with its date and position of then.
     pub withdrawn: bool,
+    /// As in the column.
+    pub(in crate::posts) format: String,
     /// The author's name.
     pub author: String,
     pub author_username: Option<String>,
@@ -37,6 +39,11 @@ impl PostSummary {
     /// Its tags, in their order.
     pub fn tags(&self) -> Vec<&str> {
         split_tags(&self.tags).collect()
+    }
+
+    /// How its text is read; what is not known here is shown as it is written.
+    pub fn format(&self) -> Format {
+        Format::of_name(&self.format).unwrap_or(Format::Text)
     }
 
     /// Who may find it.

@@ -65,6 +65,40 @@ impl Status {
     }
 }
 
+/// How a text is read where it is shown as HTML. It is kept and returned as it was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `CommonMark` with GitHub's tables, task lists, strikethrough and footnotes.
+    #[default]
+    Markdown,
+    Html,
+    /// Paragraphs and lines.
+    Text,
+}
+
+impl Format {
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        Self::of_name(text).ok_or(Fault(Code::FormatInvalid, "is markdown, html or text"))
+    }
+
+    /// That of the column; a version to come may know more of them.
+    pub(super) fn of_name(name: &str) -> Option<Self> {
+        [Self::Markdown, Self::Html, Self::Text]
+            .into_iter()
+            .find(|format| format.name() == name)
+    }
+
+    /// As in JSON, and in the column.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Markdown => "markdown",
+            Self::Html => "html",
+            Self::Text => "text",
+        }
+    }
+}
+
 /// A tag: 1 to 32 characters, trimmed, in lower case and NFC, so that those that
 /// look the same are the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -97,6 +131,7 @@ pub struct NewPost {
     pub status: Status,
     /// Each once.
     pub tags: Vec<Tag>,
+    pub format: Format,
 }
 
 /// What of a post is changed.
@@ -106,6 +141,7 @@ pub struct PostChange {
     pub content: Option<String>,
     pub status: Option<Status>,
     pub tags: Option<Vec<Tag>>,
+    pub format: Option<Format>,
     /// A post that was published before and is published again gets a new date, and goes to
     /// the top of the lists.
     pub as_new: bool,
@@ -119,10 +155,15 @@ impl PostChange {
             content,
             status,
             tags,
+            format,
             // Only with a status.
             as_new: _,
         } = self;
-        title.is_none() && content.is_none() && status.is_none() && tags.is_none()
+        title.is_none()
+            && content.is_none()
+            && status.is_none()
+            && tags.is_none()
+            && format.is_none()
     }
 }
 

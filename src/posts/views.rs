@@ -6,8 +6,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::html;
+use super::list::Include;
 use super::stored::{PostSummary, StoredPost};
-use super::types::Status;
+use super::types::{Format, Status};
 use crate::core::clock;
 use crate::core::compression::etag_of;
 
@@ -17,6 +19,15 @@ pub struct PostItem {
     #[schema(minimum = 1)]
     post_id: i64,
     post_title: String,
+    /// With `include=content`: as its author sent it, character for character.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    post_content: Option<String>,
+    /// With `include=html`: the content as sanitized HTML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    post_html: Option<String>,
+    format: Format,
     /// The author's name.
     author: String,
     #[schema(minimum = 1)]
@@ -48,6 +59,11 @@ pub struct Post {
     post_title: String,
     /// As its author sent it, character for character.
     post_content: String,
+    /// With `include=html`: the content as sanitized HTML.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String)]
+    post_html: Option<String>,
+    format: Format,
     /// The author's name.
     author: String,
     #[schema(minimum = 1)]
@@ -88,6 +104,9 @@ impl From<PostSummary> for PostItem {
         Self {
             status: status(&post),
             tags: tags(&post),
+            format: post.format(),
+            post_content: None,
+            post_html: None,
             post_id: post.post_id,
             post_title: post.title,
             author: post.author,
@@ -105,6 +124,8 @@ impl From<StoredPost> for Post {
         Self {
             status: status(&summary),
             tags: tags(&summary),
+            format: summary.format(),
+            post_html: None,
             post_id: summary.post_id,
             post_title: summary.title,
             post_content: text,
@@ -114,6 +135,30 @@ impl From<StoredPost> for Post {
             date: summary.published.then_some(summary.date),
             updated: summary.updated,
             created: summary.created,
+        }
+    }
+}
+
+impl PostItem {
+    /// An item with what was asked for beside it.
+    pub fn including(StoredPost { summary, text }: StoredPost, include: Include) -> Self {
+        let html = |text: &str| html::render(summary.post_id, summary.format(), text);
+        let post_html = include.html.then(|| html(&text));
+        Self {
+            post_html,
+            post_content: include.content.then_some(text),
+            ..Self::from(summary)
+        }
+    }
+}
+
+impl Post {
+    /// The same with its content as HTML, which takes tens of milliseconds for a megabyte.
+    pub fn with_html(self) -> Self {
+        let html = html::render(self.post_id, self.format, &self.post_content);
+        Self {
+            post_html: Some(html),
+            ..self
         }
     }
 }
@@ -169,7 +214,7 @@ pub fn etag(post: &Post) -> serde_json::Result<String> {
 /// For the description.
 pub fn item_example() -> Value {
     json!({
-        "post_id": 1, "post_title": "Hello, world", "author": "Ann Smith", "author_id": 1,
+        "post_id": 1, "post_title": "Hello, world", "format": "markdown", "author": "Ann Smith", "author_id": 1,
         "author_username": "ann-smith", "date": "2026-11-21T09:31:00.5Z",
         "updated": "2026-11-21T09:31:00.5Z", "created": "2026-11-21T09:30:00.5Z",
         "status": "published", "tags": ["rust", "news"],

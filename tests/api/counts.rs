@@ -12,7 +12,7 @@ use inkpot::posts::storage::check;
 use inkpot::posts::storage::check::{tags, words};
 use inkpot::posts::storage::counts::Block;
 use inkpot::posts::storage::posts as store;
-use inkpot::posts::types::{NewPost, Status, Tag, Title};
+use inkpot::posts::types::{Format, NewPost, Status, Tag, Title};
 use serde_json::json;
 
 use crate::harness::{Backend, Client, TestApp, TestDatabase, on_both_databases};
@@ -40,6 +40,7 @@ fn publishers_do_not_queue_behind_one_row() {
             content: "y".to_owned(),
             status: Status::Published,
             tags: vec![Tag("t".to_owned())],
+            format: Format::Markdown,
         },
         key: None,
     };

@@ -21,7 +21,7 @@ use inkpot::jobs::types::{Disposition, Settled};
 use inkpot::jobs::{JobStatus, Queue};
 use inkpot::posts::publication::Publish;
 use inkpot::posts::storage::{check, idempotency, posts as store};
-use inkpot::posts::types::{IdempotencyKey, NewPost, Status, Tag, Title};
+use inkpot::posts::types::{Format, IdempotencyKey, NewPost, Status, Tag, Title};
 
 use crate::harness::{Backend, SECRET, TestDatabase, posts};
 use crate::plans::{all_statements, faults, insert_jobs, rows_read};
@@ -262,6 +262,7 @@ fn of_posts() -> Vec<(&'static str, Work)> {
                 content: "y".to_owned(),
                 status: Status::Published,
                 tags: vec![Tag("all".to_owned()), Tag("even".to_owned())],
+                format: Format::Markdown,
             };
             let request = Publish {
                 author_id: 2,

@@ -32,6 +32,7 @@ diesel::table! {
         tags -> Text,
         withdrawn -> Bool,
         created -> Nullable<Timestamp>,
+        format -> Text,
     }
 }
 

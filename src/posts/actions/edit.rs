@@ -55,7 +55,7 @@ struct Prepared {
 /// What a transaction gets of [`Prepared`].
 enum Preparation {
     /// Made before it; `None` when there was no post that this editor may edit.
-    Before(Option<Prepared>),
+    Before(Option<Box<Prepared>>),
     /// Nothing: it is made while the post is held.
     Within,
 }
@@ -181,6 +181,7 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
         content,
         status,
         tags,
+        format,
         as_new: _,
     } = change;
     let mut summary = post.summary.clone();
@@ -189,6 +190,9 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
     }
     if let Some(tags) = tags {
         summary.set_tags(tags);
+    }
+    if let Some(format) = format {
+        format.name().clone_into(&mut summary.format);
     }
     if let Some(status) = status {
         summary.published = *status == Status::Published;
@@ -222,7 +226,7 @@ async fn prepare(
     let prepared = super::prepare(size, work)
         .await?
         .map_err(|error| DbError::fault(error))?;
-    Ok(Preparation::Before(Some(prepared)))
+    Ok(Preparation::Before(Some(Box::new(prepared))))
 }
 
 impl Prepared {
@@ -264,7 +268,9 @@ fn hold<'p>(
         }));
     }
     let prepared = match prepared {
-        Preparation::Before(Some(prepared)) if prepared.post == post => Cow::Borrowed(prepared),
+        Preparation::Before(Some(prepared)) if prepared.post == post => {
+            Cow::Borrowed(prepared.as_ref())
+        }
         Preparation::Before(_) => return Ok(Outcome::Overtaken),
         Preparation::Within => Cow::Owned(
             Prepared::make(post, edit, change)

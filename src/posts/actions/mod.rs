@@ -28,8 +28,8 @@ pub const EXPIRED_KEYS: ExpiredRows = ExpiredRows {
 /// a megabyte takes tens of milliseconds.
 const INLINE: usize = 16 * 1024;
 
-/// Does what is to be done with a content of `size` bytes before a transaction.
-async fn prepare<T: Send + 'static>(
+/// Does what is to be done with contents of `size` bytes, where it holds nobody up.
+pub(super) async fn prepare<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DbError> {

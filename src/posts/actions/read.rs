@@ -75,6 +75,17 @@ pub async fn list(
     db.snapshot(load).await
 }
 
+/// The same with the texts of the posts.
+pub async fn list_with_texts(
+    posts: &Posts,
+    filter: Filter,
+    part: ListPart,
+) -> Result<Listed<StoredPost>, DbError> {
+    let db = by_cost(posts, &filter);
+    let load = move |conn: &mut _| lists::load_with_texts(conn, &filter, part);
+    db.snapshot(load).await
+}
+
 /// Searches by words have connections of their own.
 fn by_cost(posts: &Posts, filter: &Filter) -> Db {
     if filter.words.is_some() {

@@ -5,7 +5,9 @@ use utoipa::PartialSchema;
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Field, Input, Kind, VISIBLE};
-use crate::posts::types::{NewPost, PostChange, Status, TAG_MAX, TAGS_MAX, TITLE_MAX, Tag, Title};
+use crate::posts::types::{
+    Format, NewPost, PostChange, Status, TAG_MAX, TAGS_MAX, TITLE_MAX, Tag, Title,
+};
 
 /// The most that JSON can blow a byte of text up to: `\u0000`.
 const ESCAPED: usize = 6;
@@ -62,6 +64,18 @@ const TAGS: Field = Field {
     example: "rust",
 };
 
+const FORMAT: Field = Field {
+    name: "format",
+    required: false,
+    kind: Kind::Choice {
+        name: "Format",
+        schema: <Format as PartialSchema>::schema,
+    },
+    description: "How the content is read where it is shown as HTML: `markdown` (CommonMark with GitHub's tables, task \
+                  lists, strikethrough and footnotes), `html`, or `text`. Markdown if absent.",
+    example: "markdown",
+};
+
 const AS_NEW: Field = Field {
     name: "as_new",
     required: false,
@@ -73,7 +87,8 @@ const AS_NEW: Field = Field {
 
 impl Document for PostChange {
     const NAME: &'static str = "PostPatch";
-    const NOT_NULL: &'static [&'static str] = &["title", "content", "status", "tags", "as_new"];
+    const NOT_NULL: &'static [&'static str] =
+        &["title", "content", "status", "tags", "format", "as_new"];
     const FIELDS: &'static [Field] = &[
         Field {
             required: false,
@@ -92,6 +107,10 @@ impl Document for PostChange {
             description: "At most 10, in the place of all that there were; trimmed, lower-cased, equal ones once.",
             ..TAGS
         },
+        Field {
+            description: "How the content is read where it is shown as HTML: `markdown`, `html` or `text`.",
+            ..FORMAT
+        },
         AS_NEW,
     ];
 
@@ -109,12 +128,14 @@ impl Document for PostChange {
         let content = content(input, settings);
         let status = input.parse("status", Status::parse);
         let tags = tags(input);
+        let format = input.parse("format", Format::parse);
         let as_new = input.boolean("as_new").unwrap_or(false);
         Some(Self {
             title,
             content,
             status,
             tags,
+            format,
             as_new,
         })
     }
@@ -122,7 +143,7 @@ impl Document for PostChange {
 
 impl Document for NewPost {
     const NAME: &'static str = "PostInput";
-    const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS];
+    const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS, FORMAT];
 
     fn limit(settings: &Settings) -> usize {
         max_content(settings) * ESCAPED + REST
@@ -133,11 +154,13 @@ impl Document for NewPost {
         let content = content(input, settings);
         let status = input.parse("status", Status::parse);
         let tags = tags(input);
+        let format = input.parse("format", Format::parse);
         Some(Self {
             title: title?,
             content: content?,
             status: status.unwrap_or(Status::Published),
             tags: tags.unwrap_or_default(),
+            format: format.unwrap_or_default(),
         })
     }
 }

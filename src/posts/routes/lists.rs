@@ -8,6 +8,7 @@ use utoipa::openapi::Ref;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::include::{include_of, include_schema};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::{PostsAnswer, page_example};
 use crate::accounts::extract;
@@ -19,11 +20,12 @@ use crate::http::page::{LINK_MAX, ListPart, Listed, Pagination, query_value};
 use crate::http::path::parse_id;
 use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
+use crate::posts::actions::prepare;
 use crate::posts::actions::read;
-use crate::posts::list::Filter;
+use crate::posts::list::{Filter, Include};
 use crate::posts::search::{Query, TooLong};
-use crate::posts::stored::PostSummary;
 use crate::posts::types::{Status, TAG_MAX, Tag};
+use crate::posts::views::PostItem;
 
 /// How it is described.
 pub fn operation() -> Operation {
@@ -61,6 +63,14 @@ pub fn operation() -> Operation {
             "`draft`: one's own drafts, which needs a token; otherwise published posts.",
             Ref::from_schema_name("Status").into(),
             json!("published"),
+        )
+        .parameter(
+            "include",
+            ParameterIn::Query,
+            "`content`: with the contents, `post_content`; `html`: with the contents as sanitized HTML, \
+             `post_html`. A `size` above 20 becomes 20 then.",
+            include_schema("content|html"),
+            json!("content"),
         )
         .may_have_token()
         .database()
@@ -113,6 +123,7 @@ pub fn author_and_tag(query: &str) -> Result<Filter, Error> {
 pub struct ListRequest {
     pub filter: Filter,
     pub part: ListPart,
+    pub include: Include,
 }
 
 /// Whether the query string asks for drafts.
@@ -153,8 +164,16 @@ impl ListRequest {
             let words = Query::parse(&text).map_err(|TooLong| invalid("q", &TOO_LONG))?;
             filter.words = Some(words);
         }
-        let part = ListPart::of_query(query)?;
-        Ok(Self { filter, part })
+        let mut part = ListPart::of_query(query)?;
+        let include = include_of(query, true)?;
+        if include.takes_contents() {
+            part = part.at_most(Include::MOST);
+        }
+        Ok(Self {
+            filter,
+            part,
+            include,
+        })
     }
 
     /// The filter as parameters, the same for all ways to ask for it: of what was asked
@@ -179,18 +198,34 @@ impl ListRequest {
         if drafts_of.is_some() {
             parameters.push(("status", "draft".to_owned()));
         }
+        match (self.include.content, self.include.html) {
+            (true, true) => parameters.push(("include", "content,html".to_owned())),
+            (true, false) => parameters.push(("include", "content".to_owned())),
+            (false, true) => parameters.push(("include", "html".to_owned())),
+            (false, false) => {}
+        }
         Some(parameters)
     }
 
     /// The part of the list as an answer, and its `Link` header.
-    pub fn answer(&self, listed: Listed<PostSummary>) -> (PostsAnswer, Option<String>) {
+    pub fn answer(&self, listed: Listed<PostItem>) -> (PostsAnswer, Option<String>) {
         let pagination = Pagination::new(self.part, &listed);
         let link = self
             .parameters()
             .map(|kept| pagination.link("/post/", &kept))
             .filter(|link| link.len() <= LINK_MAX);
-        let posts = listed.rows.into_iter().map(Into::into).collect();
+        let posts = listed.rows;
         (PostsAnswer { posts, pagination }, link)
+    }
+
+    /// Tells lists apart in the cache.
+    fn kind(&self) -> &'static str {
+        match (self.include.content, self.include.html) {
+            (false, false) => "list",
+            (true, false) => "list with content",
+            (false, true) => "list with html",
+            (true, true) => "list with content and html",
+        }
     }
 }
 
@@ -206,11 +241,12 @@ pub async fn list(
         return list_drafts(&posts, &ListRequest::of_query(query, Some(author))?).await;
     }
     let request = ListRequest::of_query(query, None)?;
-    let key = CacheKey::of_list("list", &request.filter, request.part);
+    let key = CacheKey::of_list(request.kind(), &request.filter, request.part);
     let fill = async || {
-        let (answer, link) = load(&posts, &request).await?;
+        let render =
+            |answer: &PostsAnswer, link: Option<&str>| response::cacheable_json(answer, link);
         Ok(Filled::Found {
-            parts: response::cacheable_json(&answer, link.as_deref())?,
+            parts: load(&posts, &request, render).await?,
             tags: response_cache::tags_of_list(&request.filter),
         })
     };
@@ -219,19 +255,42 @@ pub async fn list(
 }
 
 async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
-    let (answer, link) = load(posts, request).await?;
-    let mut response = response::read_with(CacheControl::NoStore, &answer)?;
+    let render = |answer: &PostsAnswer, link: Option<&str>| {
+        Ok((response::render(answer)?, link.map(str::to_owned)))
+    };
+    let (rendered, link) = load(posts, request, render).await?;
+    let mut response = response::builder(StatusCode::OK, CacheControl::NoStore);
+    response.insert_header((header::ETAG, rendered.etag));
     if let Some(link) = link {
         let link = header::HeaderValue::try_from(link).map_err(|e| Error::internal(e))?;
-        response.headers_mut().insert(header::LINK, link);
+        response.insert_header((header::LINK, link));
     }
-    Ok(response)
+    Ok(response.body(rendered.body))
 }
 
-async fn load(
+/// Loads what is asked for and renders it, contents where they hold nobody up.
+async fn load<T: Send + 'static>(
     posts: &Posts,
     request: &ListRequest,
-) -> Result<(PostsAnswer, Option<String>), Error> {
-    let listed = read::list(posts, request.filter.clone(), request.part).await?;
-    Ok(request.answer(listed))
+    render: impl FnOnce(&PostsAnswer, Option<&str>) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let (filter, part) = (request.filter.clone(), request.part);
+    if !request.include.takes_contents() {
+        let mut listed = read::list(posts, filter, part).await?;
+        let items = std::mem::take(&mut listed.rows);
+        let items = items.into_iter().map(PostItem::from).collect();
+        let (answer, link) = request.answer(listed.with(items));
+        return render(&answer, link.as_deref());
+    }
+    let mut listed = read::list_with_texts(posts, filter, part).await?;
+    let size = listed.rows.iter().map(|post| post.text.len()).sum();
+    let request = request.clone();
+    let work = move || {
+        let items = std::mem::take(&mut listed.rows);
+        let including = |post| PostItem::including(post, request.include);
+        let items = items.into_iter().map(including).collect();
+        let (answer, link) = request.answer(listed.with(items));
+        render(&answer, link.as_deref())
+    };
+    prepare(size, work).await?
 }

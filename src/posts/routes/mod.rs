@@ -4,6 +4,7 @@
 pub mod bodies;
 pub mod feeds;
 pub mod idempotency_key;
+pub mod include;
 pub mod lists;
 pub mod posts;
 pub mod response_cache;

@@ -4,9 +4,11 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
+use utoipa::openapi::path::ParameterIn;
 
 use super::TAG;
 use super::idempotency_key::OptionalKey;
+use super::include::{include_of, include_schema};
 use super::lists;
 use super::response_cache::{self, CacheKey, ResponseCache};
 use crate::accounts::extract::{self, Caller};
@@ -19,8 +21,10 @@ use crate::http::path::Id;
 use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::edit::{self, Edit, EditRefusal};
+use crate::posts::actions::prepare;
 use crate::posts::actions::publish::{self, Published};
 use crate::posts::actions::read;
+use crate::posts::list::Include;
 use crate::posts::publication::Publish;
 use crate::posts::stored::{Editor, StoredPost};
 use crate::posts::types::{NewPost, PostChange};
@@ -36,12 +40,22 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new("/post/{id}")
             .get(
                 Operation::new("getPost", TAG, "Read a post", "The post with its content")
-                    .description("A draft is there for its author and for admins only.")
+                    .description(
+                        "A draft is there for its author and for admins only. The `ETag` with `include` is \
+                         not the one that `If-Match` takes.",
+                    )
+                    .parameter(
+                        "include",
+                        ParameterIn::Query,
+                        "`html`: with the content as sanitized HTML, `post_html`.",
+                        include_schema("html"),
+                        json!("html"),
+                    )
                     .may_have_token()
                     .database()
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .revalidates()
-                    .refuses(&[Code::PostNotFound]),
+                    .refuses(&[Code::PostNotFound, Code::QueryInvalid]),
                 read,
             )
             .patch(
@@ -126,8 +140,13 @@ async fn read(
     posts: Data<Posts>,
     cache: Data<ResponseCache>,
 ) -> Result<HttpResponse, Error> {
-    let key = CacheKey::Post(id.0);
-    let fill = async || fill(&posts, id.0).await;
+    let include = include_of(req.query_string(), false)?;
+    let key = if include.html {
+        CacheKey::of_html(id.0)
+    } else {
+        CacheKey::Post(id.0)
+    };
+    let fill = async || fill(&posts, id.0, include).await;
     if let Some(response) = response_cache::respond(&cache, &key, &req, fill).await? {
         return Ok(response);
     }
@@ -137,16 +156,37 @@ async fn read(
         Some(caller) => read::find_visible(&posts, id.0, editor(caller)).await?,
         None => None,
     };
-    visible.map_or_else(|| Err(Error::new(Code::PostNotFound)), respond)
+    match visible {
+        Some(post) if include.html => respond_with_html(post).await,
+        Some(post) => respond(post),
+        None => Err(Error::new(Code::PostNotFound)),
+    }
 }
 
-async fn fill(posts: &Posts, post_id: i64) -> Result<Filled, Error> {
+async fn respond_with_html(post: StoredPost) -> Result<HttpResponse, Error> {
+    let (cache_control, size) = (cache_control(&post), post.text.len());
+    let work = move || {
+        let post = Post::from(post).with_html();
+        response::render(&PostAnswer { post: &post })
+    };
+    let rendered = prepare(size, work).await??;
+    Ok(response::builder(StatusCode::OK, cache_control)
+        .insert_header((header::ETAG, rendered.etag))
+        .body(rendered.body))
+}
+
+async fn fill(posts: &Posts, post_id: i64, include: Include) -> Result<Filled, Error> {
     let tags = response_cache::tags_of_post(post_id);
     let Some(post) = read::find_published(posts, post_id).await? else {
         return Ok(Filled::Absent { tags });
     };
-    let post = Post::from(post);
-    let parts = response::cacheable_json(&PostAnswer { post: &post }, None)?;
+    let render = |post: &Post| response::cacheable_json(&PostAnswer { post }, None);
+    let parts = if include.html {
+        let size = post.text.len();
+        prepare(size, move || render(&Post::from(post).with_html())).await??
+    } else {
+        render(&Post::from(post))?
+    };
     Ok(Filled::Found { parts, tags })
 }
 
@@ -168,13 +208,17 @@ fn editor(caller: Caller) -> Editor {
 }
 
 fn respond(post: StoredPost) -> Result<HttpResponse, Error> {
-    let cache_control = if post.summary.published {
+    let cache_control = cache_control(&post);
+    let post = Post::from(post);
+    response::read_with(cache_control, &PostAnswer { post: &post })
+}
+
+fn cache_control(post: &StoredPost) -> CacheControl {
+    if post.summary.published {
         CacheControl::NoCache
     } else {
         CacheControl::NoStore
-    };
-    let post = Post::from(post);
-    response::read_with(cache_control, &PostAnswer { post: &post })
+    }
 }
 
 async fn change(

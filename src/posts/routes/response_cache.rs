@@ -32,7 +32,7 @@ pub enum CacheKey {
     Post(i64),
     /// A page of all posts.
     Page(PageRequest),
-    /// Any other list or feed, by a hash of all that it was asked for with.
+    /// Any other list or feed, or a post with more than its fields, by a hash of all that it was asked for with.
     Other([u8; 16]),
 }
 
@@ -48,6 +48,18 @@ enum Dependency<'a> {
 }
 
 impl CacheKey {
+    /// That of a published post with its content as HTML.
+    pub fn of_html(post_id: i64) -> Self {
+        Self::other(&format!("html of {post_id}"))
+    }
+
+    fn other(text: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let mut short = [0; 16];
+        short.copy_from_slice(&digest[..16]);
+        Self::Other(short)
+    }
+
     /// That of a part of a list; `kind` tells lists and feeds apart.
     pub fn of_list(kind: &str, filter: &Filter, part: ListPart) -> Self {
         if let (true, "list", ListPart::Page(request)) = (filter.is_open(), kind, part) {
@@ -66,10 +78,7 @@ impl CacheKey {
             text,
             "{kind} {author:?} {tag:?} {words:?} {drafts_of:?} {part:?}"
         );
-        let digest: [u8; 32] = Sha256::digest(text).into();
-        let mut short = [0; 16];
-        short.copy_from_slice(&digest[..16]);
-        Self::Other(short)
+        Self::other(&text)
     }
 
     /// That of a request in its plainest spelling, and its route: what is asked for
@@ -243,6 +252,10 @@ mod tests {
         let keys = [
             CacheKey::of_list("list", &open(), part),
             CacheKey::of_list("atom", &open(), part),
+            CacheKey::of_list("list with content", &open(), part),
+            CacheKey::of_list("list with html", &open(), part),
+            CacheKey::of_html(1),
+            CacheKey::of_html(2),
             CacheKey::of_list("list", &open(), below(None)),
             CacheKey::of_list("list", &open(), below(Some(7))),
             CacheKey::of_list(

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::idempotency;
-use crate::posts::types::{IdempotencyKey, NewPost, Status};
+use crate::posts::types::{Format, IdempotencyKey, NewPost, Status};
 use crate::posts::views::PublishedResponse;
 
 /// Hours that a key and its response are kept.
@@ -41,6 +41,7 @@ pub fn request_hash(new: &NewPost) -> String {
         content,
         status,
         tags,
+        format,
     } = new;
     let mut hash = Sha256::new();
     let tags = tags.iter().map(|tag| tag.0.as_str());
@@ -49,6 +50,11 @@ pub fn request_hash(new: &NewPost) -> String {
         hash.update(part);
     }
     hash.update([u8::from(*status == Status::Published)]);
+    // The default as if there were no formats: a request that a program of before has answered may
+    // come again.
+    if *format != Format::default() {
+        hash.update(format.name());
+    }
     URL_SAFE_NO_PAD.encode(hash.finalize())
 }
 

@@ -69,7 +69,7 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
     let mut batch = Batch::new(conn);
     let mut sql = String::from(
         "INSERT INTO post (author_id, title, date, updated, created, published, place, tags, \
-         withdrawn) VALUES ",
+         withdrawn, format) VALUES ",
     );
     for (n, post) in posts.iter().flatten().enumerate() {
         // Whole: no column is left out unnoticed.
@@ -84,13 +84,14 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
             position,
             tags,
             withdrawn,
+            format,
             author: _,
             author_username: _,
         } = post;
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
-            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {})",
+            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
             Batch::mysql_time(*date),
@@ -99,6 +100,7 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
             u8::from(*published),
             batch.text(tags),
             u8::from(*withdrawn),
+            batch.text(format),
         );
     }
     batch.push(sql);

@@ -80,20 +80,40 @@ pub fn load_beginnings(
     };
     let summaries = load_some(conn, filter, &deleted, (start, i64::from(size)), false)?;
     let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
-    let mut texts: HashMap<i64, String> = content::table
+    let texts = content::table
         .filter(content::post_id.eq_any(&ids))
         .select((content::post_id, substr(content::body, 1, characters)))
-        .load::<(i64, String)>(conn)?
-        .into_iter()
-        .collect();
+        .load(conn)?;
+    Ok(with_texts(summaries, texts))
+}
+
+/// A part of a list with the texts of its posts. Call it in a snapshot.
+pub fn load_with_texts(
+    conn: &mut Conn,
+    filter: &Filter,
+    part: ListPart,
+) -> QueryResult<Listed<StoredPost>> {
+    let mut listed = load(conn, filter, part)?;
+    let summaries = std::mem::take(&mut listed.rows);
+    let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
+    let texts = content::table
+        .filter(content::post_id.eq_any(&ids))
+        .select((content::post_id, content::body))
+        .load(conn)?;
+    Ok(listed.with(with_texts(summaries, texts)))
+}
+
+/// Posts with their texts, which may be in any order.
+fn with_texts(summaries: Vec<PostSummary>, texts: Vec<(i64, String)>) -> Vec<StoredPost> {
+    let mut texts: HashMap<i64, String> = texts.into_iter().collect();
     // Every post has a text: both are written in one transaction.
-    Ok(summaries
+    summaries
         .into_iter()
         .filter_map(|summary| {
             let text = texts.remove(&summary.post_id)?;
             Some(StoredPost { summary, text })
         })
-        .collect())
+        .collect()
 }
 
 /// Posts that are loaded with their texts, each of which may be a megabyte.

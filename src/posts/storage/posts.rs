@@ -34,6 +34,7 @@ macro_rules! summary_columns {
             post::place,
             post::tags,
             post::withdrawn,
+            post::format,
             user::name.assume_not_null(),
             user::username.nullable(),
         )
@@ -100,6 +101,7 @@ pub(super) fn summary_of(
         position: 0,
         tags: join_tags(&new.tags),
         withdrawn: false,
+        format: new.format.name().to_owned(),
         author,
         author_username,
     }
@@ -119,6 +121,7 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
         position,
         tags,
         withdrawn,
+        format,
         author: _,
         author_username: _,
     } = post;
@@ -133,6 +136,7 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
             post::place.eq(position),
             post::tags.eq(tags),
             post::withdrawn.eq(withdrawn),
+            post::format.eq(format),
         ))
         .execute(conn)?;
     dialect::last_insert(conn)
@@ -151,6 +155,7 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
         position,
         tags,
         withdrawn,
+        format,
         author: _,
         author_username: _,
     } = post;
@@ -164,6 +169,7 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
             post::place.eq(position),
             post::tags.eq(tags),
             post::withdrawn.eq(withdrawn),
+            post::format.eq(format),
         ))
         .execute(conn)
         .map(drop)

@@ -4,7 +4,7 @@ use chrono::{DateTime, FixedOffset};
 use serde_json::{Value, json};
 
 /// The members that the model computes.
-const COMPUTED: [&str; 10] = [
+const COMPUTED: [&str; 11] = [
     "post_id",
     "post_title",
     "post_content",
@@ -13,6 +13,7 @@ const COMPUTED: [&str; 10] = [
     "date",
     "updated",
     "created",
+    "format",
     "status",
     "tags",
 ];
@@ -102,6 +103,7 @@ pub fn is_made_by(body: &Value, author: (i64, &str), post: &Value) -> bool {
         "date": if is_draft { Value::Null } else { post["updated"].clone() },
         "updated": post["updated"],
         "created": post["updated"],
+        "format": "markdown",
         "status": if is_draft { "draft" } else { "published" },
         "tags": lower(&body["tags"]),
     });

@@ -1,0 +1,169 @@
+//! What HTML may cost. The parser behind the sanitizer does what the standard says, which is
+//! quadratic in the depth of elements and worse where formatting is left open: every paragraph after it
+//! gets the whole of it again. So the text is parsed once in small pieces, of which nothing is kept,
+//! until it is seen that it stays within these numbers.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
+
+use html5ever::interface::{Attribute, ElementFlags, NodeOrText, QualName, QuirksMode, TreeSink};
+use html5ever::tendril::{StrTendril, TendrilSink};
+use html5ever::{ExpandedName, ParseOpts, local_name, ns, parse_fragment};
+
+/// Elements in each other.
+const DEPTH: usize = 128;
+/// Elements and comments, of some 200 bytes each while they are sanitized.
+const NODES: usize = 100_000;
+/// Elements that are moved because others were closed in a wrong order.
+const MOVES: usize = 1_000;
+/// What may separate attributes, in one tag: each attribute is compared with all before it.
+const SEPARATORS: usize = 4_096;
+/// Bytes from one look at the numbers to the next.
+const PIECE: usize = 1_024;
+
+/// Whether HTML is sanitized in reasonable time.
+pub fn has_room_for(html: &str) -> bool {
+    let context = QualName::new(None, ns!(html), local_name!("div"));
+    let options = ParseOpts::default();
+    let mut parser = parse_fragment(Counter::default(), options, context, Vec::new(), false);
+    let (mut rest, mut separators) = (html, 0);
+    while !rest.is_empty() {
+        let mut end = PIECE.min(rest.len());
+        while !rest.is_char_boundary(end) {
+            end += 1;
+        }
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        let steps = parser.tokenizer.sink.sink.steps.get();
+        parser.process(StrTendril::from_slice(piece));
+        let counter = &parser.tokenizer.sink.sink;
+        if counter.steps.get() > steps {
+            separators = 0;
+        }
+        separators += piece.bytes().filter(|byte| is_separator(*byte)).count();
+        if separators > SEPARATORS || counter.is_too_much() {
+            return false;
+        }
+    }
+    true
+}
+
+fn is_separator(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || b"/\"'".contains(&byte)
+}
+
+/// Counts what a tree would be made of.
+#[derive(Default)]
+struct Counter {
+    depth: Cell<usize>,
+    nodes: Cell<usize>,
+    moves: Cell<usize>,
+    /// Whatever was done: while there is nothing the parser is within a tag or a comment.
+    steps: Cell<usize>,
+}
+
+/// A node, which knows how deep it is and nothing of others.
+struct Node {
+    name: QualName,
+    depth: Cell<usize>,
+}
+
+impl Counter {
+    fn is_too_much(&self) -> bool {
+        self.depth.get() > DEPTH || self.nodes.get() > NODES || self.moves.get() > MOVES
+    }
+
+    fn count(of: &Cell<usize>) {
+        of.set(of.get() + 1);
+    }
+
+    fn make(&self, name: QualName) -> Rc<Node> {
+        Self::count(&self.nodes);
+        Self::count(&self.steps);
+        let depth = Cell::new(0);
+        Rc::new(Node { name, depth })
+    }
+
+    /// For what is no element.
+    fn nameless(&self) -> Rc<Node> {
+        self.make(QualName::new(None, ns!(), local_name!("")))
+    }
+
+    fn put(&self, child: &NodeOrText<Rc<Node>>, depth: usize) {
+        Self::count(&self.steps);
+        if let NodeOrText::AppendNode(node) = child {
+            node.depth.set(depth);
+            self.depth.set(self.depth.get().max(depth));
+        }
+    }
+}
+
+impl TreeSink for Counter {
+    type Handle = Rc<Node>;
+    type Output = ();
+    type ElemName<'a> = ExpandedName<'a>;
+
+    fn finish(self) {}
+
+    fn parse_error(&self, _message: Cow<'static, str>) {}
+
+    fn get_document(&self) -> Rc<Node> {
+        self.nameless()
+    }
+
+    fn elem_name<'a>(&'a self, target: &'a Rc<Node>) -> ExpandedName<'a> {
+        target.name.expanded()
+    }
+
+    fn create_element(&self, name: QualName, _: Vec<Attribute>, _: ElementFlags) -> Rc<Node> {
+        self.make(name)
+    }
+
+    fn create_comment(&self, _text: StrTendril) -> Rc<Node> {
+        self.nameless()
+    }
+
+    fn create_pi(&self, _target: StrTendril, _data: StrTendril) -> Rc<Node> {
+        self.nameless()
+    }
+
+    fn append(&self, parent: &Rc<Node>, child: NodeOrText<Rc<Node>>) {
+        self.put(&child, parent.depth.get() + 1);
+    }
+
+    fn append_based_on_parent_node(
+        &self,
+        element: &Rc<Node>,
+        previous: &Rc<Node>,
+        child: NodeOrText<Rc<Node>>,
+    ) {
+        self.put(&child, element.depth.get().max(previous.depth.get() + 1));
+    }
+
+    fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
+
+    fn get_template_contents(&self, target: &Rc<Node>) -> Rc<Node> {
+        Rc::clone(target)
+    }
+
+    fn same_node(&self, one: &Rc<Node>, other: &Rc<Node>) -> bool {
+        Rc::ptr_eq(one, other)
+    }
+
+    fn set_quirks_mode(&self, _mode: QuirksMode) {}
+
+    fn append_before_sibling(&self, sibling: &Rc<Node>, node: NodeOrText<Rc<Node>>) {
+        self.put(&node, sibling.depth.get());
+    }
+
+    fn add_attrs_if_missing(&self, _target: &Rc<Node>, _attributes: Vec<Attribute>) {}
+
+    fn remove_from_parent(&self, _target: &Rc<Node>) {
+        Self::count(&self.moves);
+    }
+
+    fn reparent_children(&self, _node: &Rc<Node>, _parent: &Rc<Node>) {
+        Self::count(&self.moves);
+    }
+}
