@@ -445,7 +445,13 @@ async fn an_invitation_waits_until_it_can_be_sent(app: TestApp) {
 async fn of_those_who_take_one_username_one_has_it(app: TestApp) {
     let root = app.admin("root").await;
     let ann = app.user("ann").await;
-    let name = |n: usize| if n % 2 == 0 { "the-one" } else { "The-One" };
+    let name = |n: usize| {
+        if n.is_multiple_of(2) {
+            "the-one"
+        } else {
+            "The-One"
+        }
+    };
     let tries = (0..12).map(|n| {
         let (root, ann, app) = (&root, &ann, &app);
         async move {

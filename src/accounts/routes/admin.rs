@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
@@ -35,58 +35,10 @@ use crate::notify::Language;
 /// The endpoints of this module, and with them the public view, which shares its
 /// path.
 pub fn endpoints() -> Vec<Endpoint> {
-    let by_admin = |id, summary, outcome| {
-        Operation::new(id, TAG, summary, outcome)
-            .description("For admins.")
-            .database()
-    };
-    let text = || {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .build()
-            .into()
-    };
     let mut user = userinfo_example();
     user["is_active"] = json!(true);
-    let pagination = Pagination::example();
     vec![
-        Endpoint::new("/user").get(
-            by_admin(
-                "listUsers",
-                "List users, newest first",
-                "A page of users, newest first",
-            )
-            .parameter(
-                "q",
-                ParameterIn::Query,
-                "Part of a name, e-mail address or username.",
-                text(),
-                json!("ann"),
-            )
-            .answers::<UsersAnswer>(
-                StatusCode::OK,
-                json!({ "users": [user], "pagination": pagination }),
-            )
-            .refuses(&[Code::QueryInvalid]),
-            list,
-        )
-        .post(
-            by_admin("createUser", "Create a user", "The new user")
-                .description(
-                    "For admins, also where registration is closed. Nobody is logged in. Without a \
-                     password the person gets a mail with a code for `/user/password/reset`; when \
-                     that has expired, `/user/password/forgot` sends another one.",
-                )
-                .answers::<AdminUserAnswer>(StatusCode::CREATED, json!({ "userinfo": user }))
-                .header("Location", "The public view of the new user.")
-                .refuses(&[
-                    Code::EmailTaken,
-                    Code::UsernameTaken,
-                    Code::MobileTaken,
-                    Code::Overloaded,
-                ]),
-            create,
-        ),
+        users_endpoint(&user),
         Endpoint::new("/user/{id}")
             .get(public::by_id(), public::read)
             .patch(
@@ -115,27 +67,81 @@ pub fn endpoints() -> Vec<Endpoint> {
             .refuses(&[Code::UserNotFound]),
             read,
         ),
-        Endpoint::new("/audit").get(
+        audit_endpoint(),
+    ]
+}
+
+fn by_admin(id: &'static str, summary: &'static str, outcome: &'static str) -> Operation {
+    Operation::new(id, TAG, summary, outcome)
+        .description("For admins.")
+        .database()
+}
+
+fn users_endpoint(user: &Value) -> Endpoint {
+    let text = ObjectBuilder::new().schema_type(Type::String).build();
+    let pagination = Pagination::example();
+    Endpoint::new("/user")
+        .get(
             by_admin(
-                "listAudit",
-                "List the audit, newest first",
-                "A page of the audit, newest first",
+                "listUsers",
+                "List users, newest first",
+                "A page of users, newest first",
             )
             .parameter(
-                "user",
+                "q",
                 ParameterIn::Query,
-                "Of this user only.",
-                id_schema(),
-                json!(1),
+                "Part of a name, e-mail address or username.",
+                text.into(),
+                json!("ann"),
             )
-            .answers::<AuditAnswer>(
+            .answers::<UsersAnswer>(
                 StatusCode::OK,
-                json!({ "audit": [audit_example()], "pagination": pagination }),
+                json!({ "users": [user], "pagination": pagination }),
             )
             .refuses(&[Code::QueryInvalid]),
-            list_audit,
-        ),
-    ]
+            list,
+        )
+        .post(
+            by_admin("createUser", "Create a user", "The new user")
+                .description(
+                    "For admins, also where registration is closed. Nobody is logged in. Without a \
+                 password the person gets a mail with a code for `/user/password/reset`; when \
+                 that has expired, `/user/password/forgot` sends another one.",
+                )
+                .answers::<AdminUserAnswer>(StatusCode::CREATED, json!({ "userinfo": user }))
+                .header("Location", "The public view of the new user.")
+                .refuses(&[
+                    Code::EmailTaken,
+                    Code::UsernameTaken,
+                    Code::MobileTaken,
+                    Code::Overloaded,
+                ]),
+            create,
+        )
+}
+
+fn audit_endpoint() -> Endpoint {
+    let pagination = Pagination::example();
+    Endpoint::new("/audit").get(
+        by_admin(
+            "listAudit",
+            "List the audit, newest first",
+            "A page of the audit, newest first",
+        )
+        .parameter(
+            "user",
+            ParameterIn::Query,
+            "Of this user only.",
+            id_schema(),
+            json!(1),
+        )
+        .answers::<AuditAnswer>(
+            StatusCode::OK,
+            json!({ "audit": [audit_example()], "pagination": pagination }),
+        )
+        .refuses(&[Code::QueryInvalid]),
+        list_audit,
+    )
 }
 
 async fn list(
