@@ -188,8 +188,9 @@ fn operations() -> impl Iterator<Item = &'static Value> {
 #[test]
 fn every_operation_says_what_it_does_and_what_comes_back() {
     let verbs = [
-        "Ask", "Change", "Choose", "Delete", "End", "Explain", "Export", "List", "Log", "Make",
-        "Publish", "Read", "Refresh", "Register", "Send", "Verify",
+        "Ask", "Change", "Choose", "Create", "Delete", "End", "Explain", "Export", "Follow",
+        "Like", "List", "Log", "Make", "Publish", "Read", "Refresh", "Register", "Send",
+        "Unfollow", "Unlike", "Verify", "Write",
     ];
     for operation in operations() {
         let id = operation["operationId"].as_str().unwrap();

@@ -40,6 +40,10 @@ pub fn endpoint() -> Endpoint {
             "List everybody, with who is online",
             "A page of all active users, the newest first",
         )
+        .description(
+            "By `page`, or by `before` for endless scrolling. Who is online is told as of the answer: \
+             `GET /user/online` tells what changes from then on.",
+        )
         .database()
         .parameter(
             "q",
