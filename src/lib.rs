@@ -12,6 +12,7 @@
 //! - [`accounts`], [`posts`], [`presence`], [`jobs`], [`notify`], [`maintenance`]: the rooms.
 //! - [`routes`], [`openapi`], [`meta`]: the route table, its description, the service about
 //!   itself.
+//! - [`page`]: what people read in a browser, made of the same reads.
 //! - [`state`]: the composition root; [`server`], [`cli`]: what starts it.
 
 pub mod accounts;
@@ -24,6 +25,7 @@ pub mod maintenance;
 pub mod meta;
 pub mod notify;
 pub mod openapi;
+pub mod page;
 pub mod posts;
 pub mod presence;
 pub mod routes;

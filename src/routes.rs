@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
-use crate::{accounts, jobs, meta, posts, presence};
+use crate::{accounts, jobs, meta, page, posts, presence};
 
 /// Every endpoint. Fixed paths stand before patterns that would match them.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -22,11 +22,12 @@ pub fn endpoints() -> Vec<Endpoint> {
     .collect()
 }
 
-/// Gives a router every endpoint, and 404 for the rest.
+/// Gives a router every endpoint and the documents, and 404 for the rest.
 pub fn register(config: &mut ServiceConfig) {
     for endpoint in endpoints() {
         endpoint.register(config);
     }
+    page::routes::register(config);
     config.default_service(web::to(|| async {
         Err::<HttpResponse, _>(Error::new(Code::NotFound))
     }));

@@ -35,6 +35,7 @@ use crate::maintenance::jobs::sweep::Sweep;
 use crate::meta::{Health, Rendered};
 use crate::notify::Notifier;
 use crate::openapi;
+use crate::page::{self, Site};
 use crate::posts::Posts;
 use crate::posts::actions::EXPIRED_KEYS;
 use crate::posts::actions::publish::publisher;
@@ -72,6 +73,7 @@ pub struct AppState {
     health: Data<Health>,
     description: Data<Rendered>,
     middleware: Data<middleware::Shared>,
+    site: Data<Site>,
     /// The base of absolute links.
     pub public_url: PublicUrl,
 }
@@ -152,14 +154,8 @@ impl AppState {
         });
         let description = Data::new(openapi::render(settings.base_path())?);
         let settings = Data::new(settings);
-        let looked_up = Arc::clone(&response_cache);
-        let middleware = Data::new(middleware::Shared {
-            settings: settings.clone(),
-            lookup: Box::new(move |request| {
-                response_cache::lookup(Arc::clone(&looked_up), request)
-            }),
-            refused_origins: Mutex::default(),
-        });
+        let site = Data::new(Site::new(&settings, public_url.clone()));
+        let middleware = Data::new(middleware_of(&settings, &response_cache, &site));
         Ok(Self {
             settings,
             db,
@@ -178,6 +174,7 @@ impl AppState {
             health,
             description,
             middleware,
+            site,
             public_url,
         })
     }
@@ -195,7 +192,8 @@ impl AppState {
             .app_data(self.presence.clone())
             .app_data(self.health.clone())
             .app_data(self.description.clone())
-            .app_data(self.middleware.clone());
+            .app_data(self.middleware.clone())
+            .app_data(self.site.clone());
     }
 
     /// What connects the bus to other processes, if Redis is set up; once. Asks the
@@ -250,6 +248,34 @@ impl AppState {
         );
         let (db, clock) = (self.db.clone(), self.clock.clone());
         Worker::new(db, clock, job_notifier.clone(), registry)
+    }
+}
+
+/// What the middleware takes of the rooms and of the page.
+fn middleware_of(
+    settings: &Data<Settings>,
+    cache: &Arc<ResponseCache>,
+    site: &Data<Site>,
+) -> middleware::Shared {
+    let (cache, site) = (Data::from(Arc::clone(cache)), site.clone());
+    let has_page = site.is_on;
+    middleware::Shared {
+        settings: settings.clone(),
+        lookup: Box::new(move |request| {
+            let api = response_cache::lookup(cache.clone().into_inner(), request);
+            if api.is_some() || !has_page {
+                return api;
+            }
+            page::routes::lookup(cache.clone(), request)
+        }),
+        dress: Box::new(move |refusal, response| {
+            if has_page {
+                page::routes::dress_refusal(&site, refusal, response)
+            } else {
+                response
+            }
+        }),
+        refused_origins: Mutex::default(),
     }
 }
 

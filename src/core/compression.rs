@@ -146,7 +146,8 @@ pub fn is_text(headers: &HeaderMap) -> bool {
 
 /// Whether a body of this `Content-Type` is ever compressed.
 pub fn is_text_kind(kind: &HeaderValue) -> bool {
-    const KINDS: [&str; 5] = [
+    const KINDS: [&str; 6] = [
+        "text/html",
         "application/json",
         "application/yaml",
         "application/problem+json",
@@ -274,6 +275,7 @@ mod tests {
         let is_text = |kind| is_text_kind(&HeaderValue::from_static(kind));
         assert!(is_text("application/atom+xml; charset=utf-8"));
         assert!(is_text("application/feed+json"));
+        assert!(is_text("text/html; charset=utf-8"));
         assert!(!is_text("image/png"));
         let kind = HeaderValue::from_static("application/json");
         assert!(gains(&kind, MIN_SIZE) && !gains(&kind, MIN_SIZE - 1));

@@ -174,7 +174,8 @@ fn check_query(query: &str, known: &[String]) -> Result<(), Error> {
 /// Characters of a name that an error repeats.
 const NAME_SHOWN: usize = 64;
 
-fn options_or_refuse(request: &HttpRequest, allow: &str) -> Result<HttpResponse, Error> {
+/// Answers `OPTIONS` with the methods of a path, and refuses every other one.
+pub fn options_or_refuse(request: &HttpRequest, allow: &str) -> Result<HttpResponse, Error> {
     if *request.method() == Method::OPTIONS {
         return Ok(HttpResponse::NoContent()
             .insert_header(("allow", allow))
@@ -185,7 +186,10 @@ fn options_or_refuse(request: &HttpRequest, allow: &str) -> Result<HttpResponse,
 
 /// The pattern of a route as the table has it, whichever slash was used.
 pub fn canonical(pattern: &str) -> &str {
-    pattern.trim_end_matches('/')
+    match pattern.trim_end_matches('/') {
+        "" => pattern,
+        path => path,
+    }
 }
 
 /// What one method of a path does, as clients read it.

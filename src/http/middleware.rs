@@ -45,6 +45,8 @@ const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 pub struct Shared {
     pub settings: Data<Settings>,
     pub lookup: Box<Lookup>,
+    /// Makes a document of a refusal, for who asks for documents.
+    pub dress: Box<Dress>,
     /// Foreign origins that were refused and are in the log; the first ones.
     pub refused_origins: Mutex<Vec<String>>,
 }
@@ -69,6 +71,16 @@ impl Shared {
 
 /// Looks a GET or HEAD up among the answers that are finished.
 pub type Lookup = dyn Fn(&ServiceRequest) -> Option<Hit<'_>> + Send + Sync;
+
+/// Gives a refusal the body of a document, or leaves it as it is.
+pub type Dress = dyn Fn(&Refusal, HttpResponse) -> HttpResponse + Send + Sync;
+
+/// What is known of a request that is refused.
+pub struct Refusal<'a> {
+    pub request_id: &'a str,
+    /// `Accept-Language`.
+    pub languages: Option<&'a HeaderValue>,
+}
 
 /// A finished answer that was there.
 pub struct Hit<'a> {
@@ -140,9 +152,41 @@ struct Visit {
     shared: Option<Data<Shared>>,
     method: Method,
     asking: Asking,
+    reader: Option<Reader>,
     is_chunked: bool,
     is_unchunkable: bool,
     is_ended: Cell<bool>,
+}
+
+/// Somebody who asks for a document, and would not know what to do with JSON.
+struct Reader {
+    languages: Option<HeaderValue>,
+}
+
+impl Reader {
+    fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
+        let accept = headers.get(header::ACCEPT)?;
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        (is_read && prefers_documents(accept.to_str().ok()?)).then(|| Self {
+            languages: headers.get(header::ACCEPT_LANGUAGE).cloned(),
+        })
+    }
+}
+
+/// Whether `Accept` (RFC 9110 §12.5.1) names HTML, and weighs no JSON higher.
+fn prefers_documents(accept: &str) -> bool {
+    let weight = |kind: &str| {
+        let mut ranges = accept.split(',').map(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let name = parts.next().unwrap_or_default();
+            let q = parts.find_map(|part| part.strip_prefix("q="));
+            (name, q.map_or(1.0, |q| q.parse().unwrap_or(0.0)))
+        });
+        let found = ranges.find(|(name, _)| name.eq_ignore_ascii_case(kind));
+        found.map_or(0.0_f32, |(_, q)| q)
+    };
+    let html = weight("text/html");
+    html > 0.0 && html >= weight("application/json") && html >= weight("application/problem+json")
 }
 
 /// What the log says of a request whose client went before it was answered, as other
@@ -171,6 +215,7 @@ impl Visit {
             shared: request.app_data::<Data<Shared>>().cloned(),
             method: request.method().clone(),
             asking: Asking::of(request.method(), headers),
+            reader: Reader::of(request.method(), headers),
             is_chunked: headers.contains_key(header::TRANSFER_ENCODING),
             is_unchunkable: is_unchunkable(request),
             is_ended: Cell::new(false),
@@ -244,6 +289,21 @@ impl Visit {
                 "a request met a fault"
             );
         }
+        self.dressed(answer)
+    }
+
+    /// A refusal as who is refused can read it.
+    fn dressed(&self, answer: HttpResponse) -> HttpResponse {
+        let (Some(reader), Some(shared)) = (&self.reader, &self.shared) else {
+            return answer;
+        };
+        let refusal = Refusal {
+            request_id: &self.id.0,
+            languages: reader.languages.as_ref(),
+        };
+        let mut answer = (shared.dress)(&refusal, answer);
+        let vary = HeaderValue::from_static("Accept");
+        answer.headers_mut().append(header::VARY, vary);
         answer
     }
 
@@ -278,7 +338,10 @@ impl Visit {
             }
         }
         // Answers are data: whoever makes a browser take one for a page gets nothing of it.
-        headers.insert(header::CONTENT_SECURITY_POLICY, NO_CONTENT);
+        // Documents have a policy of their own.
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+            headers.insert(header::CONTENT_SECURITY_POLICY, NO_CONTENT);
+        }
         headers.insert(
             header::REFERRER_POLICY,
             HeaderValue::from_static("no-referrer"),

@@ -4,24 +4,31 @@ use std::future::ready;
 
 use actix_web::HttpRequest;
 use actix_web::dev::Payload;
-use actix_web::http::header::{ACCEPT_LANGUAGE, AcceptLanguage, from_comma_delimited};
+use actix_web::http::header::{ACCEPT_LANGUAGE, AcceptLanguage, HeaderMap, from_comma_delimited};
 
 use super::language::Language;
 use crate::error::Error;
 use crate::http::endpoint::Operation;
 use crate::http::handler::Extract;
 
+impl Language {
+    /// The one that the headers of a request ask for.
+    pub fn of_headers(headers: &HeaderMap) -> Self {
+        // Several lines are one list (RFC 9110 §5.3). One that is not ASCII is passed over;
+        // the typed header would give up all of them.
+        let lines = headers.get_all(ACCEPT_LANGUAGE);
+        let readable = lines.filter(|line| line.to_str().is_ok());
+        let ranges = from_comma_delimited(readable).unwrap_or_default();
+        Self::of(&AcceptLanguage(ranges))
+    }
+}
+
 impl Extract for Language {
     fn extract(
         request: &HttpRequest,
         _: &mut Payload,
     ) -> impl Future<Output = Result<Self, Error>> {
-        // Several lines are one list (RFC 9110 §5.3). One that is not ASCII is passed over;
-        // the typed header would give up all of them.
-        let lines = request.headers().get_all(ACCEPT_LANGUAGE);
-        let readable = lines.filter(|line| line.to_str().is_ok());
-        let ranges = from_comma_delimited(readable).unwrap_or_default();
-        ready(Ok(Self::of(&AcceptLanguage(ranges))))
+        ready(Ok(Self::of_headers(request.headers())))
     }
 
     fn describe(operation: Operation) -> Operation {

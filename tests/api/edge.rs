@@ -28,7 +28,6 @@ on_both_databases![
 
 async fn unknown_paths_are_told(app: TestApp) {
     for path in [
-        "/",
         "//",
         "/x",
         "/users",

@@ -39,7 +39,7 @@ enum Floor {
     /// Extractors, which a room offers to the routes of others.
     Extract,
     Routes,
-    /// The route table, the description, the service about itself.
+    /// The route table, the description, the service about itself, the page.
     Table,
     State,
     Top,
@@ -67,7 +67,7 @@ fn floor(file: &str) -> Floor {
                 Floor::Types
             }
         }
-        "routes.rs" | "openapi.rs" | "meta.rs" | "meta" => Floor::Table,
+        "routes.rs" | "openapi.rs" | "meta.rs" | "meta" | "page" => Floor::Table,
         "state.rs" => Floor::State,
         _ => Floor::Top,
     }

@@ -47,6 +47,7 @@ mod migrations;
 mod model;
 mod outage;
 mod own;
+mod page;
 mod passwords;
 mod people;
 mod phrases;

@@ -17,6 +17,7 @@ use ipnet::IpNet;
 
 use crate::core::db::DatabaseUrl;
 use crate::core::redis::url::RedisUrl;
+use crate::core::text::is_blank;
 use crate::core::tls_roots::Authorities;
 use messages::{MailFrom, SmsToken, SmsUrl, SmtpUrl};
 use public_url::PublicUrl;
@@ -300,6 +301,27 @@ pub struct Settings {
     #[arg(long, env = "INKPOT_CA_FILE", global = true, value_name = "PATH",
           value_parser = optional(|path| Authorities::load(path.as_ref())))]
     ca_file: Option<Given<Authorities>>,
+
+    /// Whether people get documents to read at /; off serves the API alone
+    #[arg(
+        long,
+        env = "INKPOT_PAGE",
+        global = true,
+        value_name = "SWITCH",
+        default_value = "on"
+    )]
+    pub page: Switch,
+
+    /// Name of the site, as readers see it
+    #[arg(
+        long,
+        env = "INKPOT_TITLE",
+        global = true,
+        value_name = "NAME",
+        default_value = "Inkpot",
+        value_parser = site_title
+    )]
+    pub title: String,
 
     /// Origins whose pages may call the API with credentials, separated by commas
     /// [default: none; any page may read without credentials]
@@ -593,6 +615,22 @@ fn origin(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if url.origin().ascii_serialization() == text => Ok(text.to_owned()),
         _ => Err("an origin looks like https://blog.example.org".to_owned()),
+    }
+}
+
+/// Characters of the name of a site.
+const TITLE_MAX: usize = 100;
+
+/// A name that readers see.
+fn site_title(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_shown = !is_blank(text) && !text.chars().any(char::is_control);
+    if is_shown && text.chars().count() <= TITLE_MAX {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "a name of a site has 1 to {TITLE_MAX} visible characters, as in: Notes from Delft"
+        ))
     }
 }
 

@@ -29,7 +29,7 @@ pub const EXPIRED_KEYS: ExpiredRows = ExpiredRows {
 const INLINE: usize = 16 * 1024;
 
 /// Does what is to be done with contents of `size` bytes, where it holds nobody up.
-pub(super) async fn prepare<T: Send + 'static>(
+pub async fn prepare<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DbError> {

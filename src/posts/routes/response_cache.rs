@@ -53,6 +53,11 @@ impl CacheKey {
         Self::other(&format!("html of {post_id}"))
     }
 
+    /// That of the document of a published post in that language.
+    pub fn of_document(language: &str, post_id: i64) -> Self {
+        Self::other(&format!("document of {post_id} in {language}"))
+    }
+
     fn other(text: &str) -> Self {
         let digest: [u8; 32] = Sha256::digest(text).into();
         let mut short = [0; 16];
@@ -256,6 +261,8 @@ mod tests {
             CacheKey::of_list("list with html", &open(), part),
             CacheKey::of_html(1),
             CacheKey::of_html(2),
+            CacheKey::of_document("en", 1),
+            CacheKey::of_document("zh", 1),
             CacheKey::of_list("list", &open(), below(None)),
             CacheKey::of_list("list", &open(), below(Some(7))),
             CacheKey::of_list(

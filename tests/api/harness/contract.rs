@@ -30,6 +30,9 @@ pub fn check(answer: &Answer) {
         "nosniff",
         "{context}"
     );
+    if is_document(answer) {
+        return;
+    }
     let is_error = answer.status.is_client_error() || answer.status.is_server_error();
     if is_error {
         check_problem(answer, &context);
@@ -80,6 +83,31 @@ pub fn check(answer: &Answer) {
     if media_type.contains("json") && is_plain && answer.method != Method::HEAD {
         fits(&body["schema"], &answer.json(), &context);
     }
+}
+
+/// Whether it is a document of the page or what documents load, which are no part of the API; sees
+/// that a document does nothing that it need not.
+#[track_caller]
+fn is_document(answer: &Answer) -> bool {
+    let media_type = answer.header("content-type");
+    if media_type.starts_with("text/html") {
+        let policy = answer.header("content-security-policy");
+        let context = format!("{} {}", answer.method, answer.path);
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'self';"),
+            "{context}"
+        );
+        assert!(policy.contains("frame-ancestors 'none'"), "{context}");
+        assert!(!policy.contains("unsafe"), "{context}");
+        assert!(!answer.header("content-language").is_empty(), "{context}");
+        return true;
+    }
+    let is_of_page = |pattern: &str| {
+        let first = pattern.split('/').nth(1).unwrap_or_default();
+        ["", "p", "t", "u", "@{username}", "search", "assets"].contains(&first)
+    };
+    let is_read = answer.status.is_success() || answer.status == 304;
+    is_read && answer.pattern.as_deref().is_some_and(is_of_page)
 }
 
 /// Sees that a body which was taken is one that the description allows.

@@ -1,0 +1,117 @@
+//! What every document has: the head, the header with the ways through the site, the footer.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::Site;
+use super::assets::Assets;
+use super::wording::Wording;
+use crate::core::clock::rfc3339;
+use crate::posts::feed::Format;
+use crate::posts::stored::PostSummary;
+
+/// What a document says of itself.
+#[derive(Default)]
+pub struct Head<'a> {
+    /// Without the site's.
+    pub title: Option<&'a str>,
+    pub description: Option<String>,
+    /// Its one address, as a path of this server; none for what has no address of its own.
+    pub path: Option<String>,
+    /// The filter of the feed that goes with it, as a query string with its `?`.
+    pub feed: String,
+    /// Of a list, the neighbours as paths of this server.
+    pub newer: Option<String>,
+    pub older: Option<String>,
+    /// A post that it is.
+    pub post: Option<&'a PostSummary>,
+    /// What somebody searched for, for the field in the header.
+    pub is_search: bool,
+}
+
+/// The document around `main`.
+pub fn document(site: &Site, wording: &Wording, head: &Head, main: &Markup) -> String {
+    let is_home = head.path.as_deref() == Some("/");
+    let markup = html! {
+        (DOCTYPE)
+        html lang=(wording.tag()) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (full_title(site, wording, head)) }
+                (described(site, head))
+                link rel="stylesheet" href=(site.at(&Assets::path("style.css")));
+                link rel="icon" type="image/svg+xml" href=(site.at(&Assets::path("icon.svg")));
+                meta name="color-scheme" content="light dark";
+            }
+            body {
+                a.skip href="#main" { (wording.say("layout.skip")) }
+                header.site {
+                    @if is_home {
+                        h1.name { a href=(site.at("/")) dir="auto" { (site.title) } }
+                    } @else {
+                        p.name { a href=(site.at("/")) dir="auto" { (site.title) } }
+                    }
+                    nav aria-label=(wording.say("layout.menu")) {
+                        @if !head.is_search {
+                            a href=(site.at("/search")) { (wording.say("layout.search")) }
+                        }
+                        a href=(format!("{}{}", site.at(Format::Atom.path()), head.feed)) {
+                            (wording.say("layout.feed"))
+                        }
+                    }
+                }
+                main id="main" tabindex="-1" { (main) }
+                footer.site { p { (wording.say("layout.powered")) } }
+            }
+        }
+    };
+    markup.into_string()
+}
+
+fn full_title(site: &Site, wording: &Wording, head: &Head) -> String {
+    head.title.map_or_else(
+        || site.title.clone(),
+        |what| wording.fill("list.title", &[("what", what), ("site", &site.title)]),
+    )
+}
+
+/// What machines read: search engines, previews of links, feed readers.
+fn described(site: &Site, head: &Head) -> Markup {
+    let url = head.path.as_ref().map(|path| site.public_url.join(path));
+    let feed = |format: Format| format!("{}{}", site.at(format.path()), head.feed);
+    let (title, kind) = (head.title.unwrap_or(&site.title), kind_of(head));
+    html! {
+        @if let Some(text) = &head.description {
+            meta name="description" content=(text);
+            meta property="og:description" content=(text);
+        }
+        @if let Some(url) = &url {
+            link rel="canonical" href=(url);
+            meta property="og:url" content=(url);
+            meta property="og:title" content=(title);
+            meta property="og:type" content=(kind);
+            meta property="og:site_name" content=(site.title);
+        } @else {
+            meta name="robots" content="noindex";
+        }
+        @if let Some(post) = head.post {
+            meta name="author" content=(post.author);
+            meta property="article:published_time" content=(rfc3339(post.date));
+            meta property="article:modified_time" content=(rfc3339(post.updated));
+            @for tag in post.tags() { meta property="article:tag" content=(tag); }
+        }
+        @if let Some(path) = &head.newer { link rel="prev" href=(site.at(path)); }
+        @if let Some(path) = &head.older { link rel="next" href=(site.at(path)); }
+        @for format in [Format::Atom, Format::Json] {
+            link rel="alternate" type=(format.media_type()) title=(site.title) href=(feed(format));
+        }
+    }
+}
+
+fn kind_of(head: &Head) -> &'static str {
+    if head.post.is_some() {
+        "article"
+    } else {
+        "website"
+    }
+}

@@ -1,0 +1,57 @@
+//! The document of a post.
+
+use maud::{PreEscaped, html};
+
+use super::layout::{self, Head};
+use super::lists::{byline, post_path, tag_path};
+use super::wording::Wording;
+use super::{Site, teaser};
+use crate::core::clock::rfc3339;
+use crate::posts::html as content;
+use crate::posts::stored::{PostSummary, StoredPost};
+
+/// The document; tens of milliseconds for a megabyte.
+pub fn render(site: &Site, wording: &Wording, post: &StoredPost) -> String {
+    let summary = &post.summary;
+    let description = teaser::of(post);
+    let head = Head {
+        title: Some(&summary.title),
+        description: (!description.is_empty()).then_some(description),
+        path: Some(post_path(summary)),
+        post: Some(summary),
+        ..Head::default()
+    };
+    // The one text that is not escaped: the sanitizer has written it.
+    let text = content::render(summary.post_id, summary.format(), &post.text);
+    let main = html! {
+        article.post {
+            header {
+                h1 dir="auto" { (summary.title) }
+                (byline(site, wording, summary))
+            }
+            div.text dir="auto" { (PreEscaped(text)) }
+            footer {
+                @if !summary.tags().is_empty() {
+                    ul.tags aria-label=(wording.say("post.tags")) {
+                        @for tag in summary.tags() {
+                            li { a rel="tag" href=(site.at(&tag_path(tag))) dir="auto" { (tag) } }
+                        }
+                    }
+                }
+                @if is_edited(summary) {
+                    p.meta {
+                        time datetime=(rfc3339(summary.updated)) {
+                            (wording.fill("post.edited", &[("day", &wording.day(summary.updated))]))
+                        }
+                    }
+                }
+            }
+        }
+    };
+    layout::document(site, wording, &head, &main)
+}
+
+/// Whether it is worth telling that a post was changed: not on the day it was published.
+fn is_edited(post: &PostSummary) -> bool {
+    post.updated.date() > post.date.date()
+}

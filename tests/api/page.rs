@@ -1,0 +1,455 @@
+//! Documents for people: what is in them, for whom, and how long they are kept.
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use serde_json::json;
+
+use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases};
+
+on_both_databases![
+    home_has_the_newest_posts_with_their_beginnings,
+    a_post_is_read_without_scripts,
+    what_people_write_is_text_wherever_it_stands,
+    an_author_has_a_document_by_name_and_by_number,
+    posts_with_a_tag_are_found_by_their_tag,
+    words_are_looked_for,
+    lists_go_on_in_pages,
+    who_reads_in_a_browser_is_told_in_a_document,
+    the_language_is_that_of_the_reader,
+    a_document_is_kept_until_what_it_shows_changes,
+    drafts_have_no_document,
+    nothing_is_changed_by_a_document,
+    assets_are_kept_for_ever,
+    links_lead_where_the_world_reaches_the_server,
+    the_page_can_be_left_out,
+];
+
+/// Reads a document in a browser.
+async fn browse(app: &TestApp, path: &str) -> Answer {
+    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let reader = app.anonymous().with_header("Accept", accept);
+    reader.get(path).await
+}
+
+/// The text of a document, which is there.
+async fn document(app: &TestApp, path: &str) -> String {
+    let answer = browse(app, path).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+    answer.text()
+}
+
+#[track_caller]
+fn has(document: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(document.contains(part), "no {part} in {document}");
+    }
+}
+
+async fn home_has_the_newest_posts_with_their_beginnings(app: TestApp) {
+    let empty = document(&app, "/").await;
+    has(&empty, &["Nothing has been published here yet."]);
+    let ann = app.user("ann").await;
+    ann.publish("First", "Some *text* with [a link](https://example.org/).")
+        .await;
+    ann.publish("Second", &"word ".repeat(1000)).await;
+    let home = document(&app, "/").await;
+    has(
+        &home,
+        &[
+            "<!DOCTYPE html>",
+            "<html lang=\"en\">",
+            "<title>Inkpot</title>",
+            "<a href=\"/p/1\">First</a>",
+            "Some text with a link.",
+            "word word…",
+            "<link rel=\"canonical\" href=\"http://127.0.0.1:8080/\">",
+            "type=\"application/atom+xml\"",
+        ],
+    );
+    assert!(home.find("Second").unwrap() < home.find("First").unwrap());
+}
+
+async fn a_post_is_read_without_scripts(app: TestApp) {
+    let ann = app.user("ann").await;
+    let body = json!({ "title": "On & off", "content": "The *first* of many.\n\n## Part", "tags": ["c/d", "rust"] });
+    ann.post("/post/pub", body).await.expect(201);
+    let post = document(&app, "/p/1").await;
+    has(
+        &post,
+        &[
+            "<title>On &amp; off · Inkpot</title>",
+            "<p>The <em>first</em> of many.</p>\n<h2>Part</h2>",
+            "<meta name=\"description\" content=\"The first of many. Part\">",
+            "<link rel=\"canonical\" href=\"http://127.0.0.1:8080/p/1\">",
+            "<meta property=\"og:type\" content=\"article\">",
+            "<meta property=\"og:title\" content=\"On &amp; off\">",
+            "<meta property=\"article:tag\" content=\"c/d\">",
+            "<a rel=\"author\" href=\"/u/1\"><bdi>ann</bdi></a>",
+            "href=\"/t/c%2Fd\"",
+        ],
+    );
+    assert_eq!(browse(&app, "/p/1/").await.text(), post);
+    // Whoever asks for anything gets it, as readers of links do.
+    assert_eq!(app.anonymous().get("/p/1").await.text(), post);
+}
+
+async fn what_people_write_is_text_wherever_it_stands(app: TestApp) {
+    let evil = "<img src=x onerror=alert(1)>\"'&";
+    let body = json!({ "email": "eve@example.org", "name": evil, "password": PASSWORD, "username": "eve-eve" });
+    let answer = app.anonymous().post("/user/reg", body).await.expect(201);
+    let eve = app.client_of(&answer);
+    let body = json!({ "title": evil, "content": evil, "format": "text", "tags": [&evil[..20]] });
+    eve.post("/post/pub", body).await.expect(201);
+    let words = "/search?q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E%22%27%26";
+    let tag = "/t/%3Cimg%20src%3Dx%20onerror%3D";
+    for path in ["/", "/p/1", "/u/1", "/@eve-eve", tag, words] {
+        let html = document(&app, path).await;
+        assert!(!html.contains("<img"), "{path}: {html}");
+        has(&html, &["&lt;img src=x onerror="]);
+    }
+}
+
+async fn an_author_has_a_document_by_name_and_by_number(app: TestApp) {
+    let ann = app.user("ann").await;
+    has(
+        &document(&app, "/u/1").await,
+        &["ann has not published anything yet."],
+    );
+    ann.publish("Hello", "World").await;
+    ann.patch("/user/me", json!({ "username": "Ann-Smith" }))
+        .await
+        .expect(200);
+    for path in ["/u/1", "/@ann-smith", "/@Ann-Smith"] {
+        let html = document(&app, path).await;
+        has(
+            &html,
+            &[
+                "<title>ann · Inkpot</title>",
+                "<span>@Ann-Smith</span>",
+                "1 post",
+                ">Hello</a>",
+                "<link rel=\"canonical\" href=\"http://127.0.0.1:8080/@Ann-Smith\">",
+                "href=\"/feed.atom?author=1\"",
+            ],
+        );
+    }
+    ann.patch("/user/me", json!({ "name": "Ann S." }))
+        .await
+        .expect(200);
+    has(&document(&app, "/@ann-smith").await, &["<bdi>Ann S.</bdi>"]);
+    for path in ["/u/2", "/u/x", "/@nobody", "/@x"] {
+        assert_eq!(browse(&app, path).await.status, 404, "{path}");
+    }
+}
+
+async fn posts_with_a_tag_are_found_by_their_tag(app: TestApp) {
+    let ann = app.user("ann").await;
+    for tag in ["c/d", "100%", "a b", "c++", "文"] {
+        let body = json!({ "title": format!("On {tag}"), "content": "x", "tags": [tag] });
+        ann.post("/post/pub", body).await.expect(201);
+    }
+    for (path, tag) in [
+        ("/t/c%2Fd", "c/d"),
+        ("/t/100%25", "100%"),
+        ("/t/a%20b", "a b"),
+        ("/t/A%20B", "a b"),
+        ("/t/c++", "c++"),
+        ("/t/c%2B%2B", "c++"),
+        ("/t/%E6%96%87", "文"),
+    ] {
+        let html = document(&app, path).await;
+        has(
+            &html,
+            &[
+                &format!(">On {tag}</a>"),
+                &format!("Posts tagged “{tag}”"),
+                "1 post",
+            ],
+        );
+        assert_eq!(html.matches("<article>").count(), 1, "{path}");
+    }
+    has(&document(&app, "/t/none").await, &["No post has this tag."]);
+}
+
+async fn words_are_looked_for(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("Bread", "Flour and water").await;
+    ann.publish("Soup", "Water and salt").await;
+    let ask = document(&app, "/search").await;
+    has(
+        &ask,
+        &[
+            "name=\"q\" value=\"\"",
+            "A phrase stands in quotes",
+            "name=\"robots\"",
+        ],
+    );
+    let found = document(&app, "/search?q=water").await;
+    has(
+        &found,
+        &[
+            "value=\"water\"",
+            "2 posts with “water”",
+            ">Bread</a>",
+            ">Soup</a>",
+        ],
+    );
+    let one = document(&app, "/search?q=%22and%20salt%22&utm_source=x").await;
+    has(&one, &["1 post with “&quot;and salt&quot;”", ">Soup</a>"]);
+    has(
+        &document(&app, "/search?q=fire").await,
+        &["No post has all of these words."],
+    );
+    let many: Vec<String> = (0..70).map(|n| format!("w{n}")).collect();
+    let answer = document(&app, &format!("/search?q={}", many.join("+"))).await;
+    has(&answer, &["too many words"]);
+}
+
+async fn lists_go_on_in_pages(app: TestApp) {
+    let ann = app.user("ann").await;
+    for n in 1..=12 {
+        ann.publish(&format!("Post {n}"), "water").await;
+    }
+    let first = document(&app, "/").await;
+    has(
+        &first,
+        &[
+            ">Post 12</a>",
+            ">Post 3</a>",
+            "Page 1 of 2",
+            "<link rel=\"next\" href=\"/?page=2\">",
+        ],
+    );
+    assert!(!first.contains(">Post 2</a>") && !first.contains("rel=\"prev\""));
+    let second = document(&app, "/?page=2").await;
+    has(
+        &second,
+        &[
+            ">Post 2</a>",
+            ">Post 1</a>",
+            "<link rel=\"prev\" href=\"/\">",
+            "Page 2 of 2",
+        ],
+    );
+    has(
+        &second,
+        &["<link rel=\"canonical\" href=\"http://127.0.0.1:8080/?page=2\">"],
+    );
+    has(
+        &document(&app, "/search?q=water&page=2").await,
+        &[">Post 2</a>", "href=\"/search?q=water\""],
+    );
+    assert_eq!(browse(&app, "/?page=3").await.status, 404);
+    assert_eq!(browse(&app, "/?page=9223372036854775807").await.status, 404);
+}
+
+async fn who_reads_in_a_browser_is_told_in_a_document(app: TestApp) {
+    for path in ["/nothing", "/p/1", "/p/x", "/post/7", "/t/%00"] {
+        let answer = browse(&app, path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
+        assert_eq!(answer.header("cache-control"), "no-store");
+        has(
+            &answer.text(),
+            &["<h1>Not found</h1>", "name=\"robots\" content=\"noindex\""],
+        );
+        let vary: Vec<_> = answer.headers.get_all("vary").collect();
+        assert!(vary.iter().any(|value| *value == "Accept"), "{vary:?}");
+        // Everybody else is told as before.
+        app.anonymous().get(path).await.expect(404);
+    }
+    let answer = browse(&app, "/panics").await;
+    assert_eq!(answer.status, 500);
+    has(
+        &answer.text(),
+        &["Something went wrong", answer.header("x-request-id")],
+    );
+    assert!(!answer.text().contains("secret"));
+    let answer = browse(&app, "/user/me").await;
+    assert_eq!(answer.status, 401);
+    assert!(!answer.header("www-authenticate").is_empty());
+    has(&answer.text(), &["<h1>Please log in</h1>"]);
+    // JSON that is weighed higher, and requests that are no reading, get JSON.
+    for (accept, method) in [
+        ("application/json, text/html;q=0.9", Method::GET),
+        ("text/html;q=0", Method::GET),
+        ("text/html", Method::POST),
+    ] {
+        let request = TestRequest::with_uri("/nothing").method(method);
+        let answer = app.send(request.insert_header(("Accept", accept))).await;
+        answer.problem("not_found");
+    }
+}
+
+async fn the_language_is_that_of_the_reader(app: TestApp) {
+    let reader = app
+        .anonymous()
+        .with_header("Accept-Language", "zh-CN,zh;q=0.9");
+    for _ in 0..2 {
+        let answer = reader.get("/").await;
+        has(
+            &answer.text(),
+            &["<html lang=\"zh\">", "这里还没有发表任何文章。"],
+        );
+        assert_eq!(answer.header("content-language"), "zh");
+        let vary: Vec<_> = answer.headers.get_all("vary").collect();
+        assert!(
+            vary.iter().any(|value| *value == "Accept-Language"),
+            "{vary:?}"
+        );
+        let answer = app.anonymous().get("/").await;
+        has(&answer.text(), &["<html lang=\"en\">"]);
+        assert_eq!(answer.header("content-language"), "en");
+    }
+    let reader = reader.with_header("Accept", "text/html");
+    has(&reader.get("/nothing").await.text(), &["<h1>未找到</h1>"]);
+}
+
+async fn a_document_is_kept_until_what_it_shows_changes(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("Hello", "World").await;
+    for path in ["/", "/p/1", "/u/1", "/search?q=hello"] {
+        let answer = app.anonymous().get(path).await;
+        assert_eq!(answer.header("cache-control"), "no-cache", "{path}");
+        let etag = answer.header("etag").to_owned();
+        let again = app
+            .anonymous()
+            .with_header("If-None-Match", &etag)
+            .get(path)
+            .await;
+        assert_eq!(again.status, 304, "{path}");
+        assert!(again.body.is_empty());
+        assert!(!again.header("content-security-policy").is_empty());
+        let packed = app
+            .anonymous()
+            .with_header("Accept-Encoding", "br")
+            .get(path)
+            .await;
+        assert_eq!(packed.header("content-encoding"), "br", "{path}");
+        assert!(packed.body.len() < answer.body.len());
+    }
+    ann.patch("/post/1", json!({ "title": "Hello again" }))
+        .await
+        .expect(200);
+    for path in ["/", "/p/1", "/u/1", "/search?q=hello"] {
+        has(&document(&app, path).await, &["Hello again"]);
+    }
+    ann.delete("/post/1").await.expect_empty(204);
+    assert_eq!(browse(&app, "/p/1").await.status, 404);
+    has(
+        &document(&app, "/").await,
+        &["Nothing has been published here yet."],
+    );
+}
+
+async fn drafts_have_no_document(app: TestApp) {
+    let ann = app.user("ann").await;
+    let body = json!({ "title": "Hidden", "content": "x", "status": "draft", "tags": ["rust"] });
+    ann.post("/post/pub", body).await.expect(201);
+    // With their author's token, too: documents are for everybody.
+    assert_eq!(ann.get("/p/1").await.status, 404);
+    for path in ["/", "/u/1", "/t/rust", "/search?q=hidden"] {
+        assert!(!document(&app, path).await.contains(">Hidden<"), "{path}");
+    }
+}
+
+async fn nothing_is_changed_by_a_document(app: TestApp) {
+    for path in [
+        "/",
+        "/p/1",
+        "/t/x",
+        "/@nobody",
+        "/u/1",
+        "/search",
+        "/assets/x/style.css",
+    ] {
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            let answer = app.send(TestRequest::with_uri(path).method(method)).await;
+            answer.problem("method_not_allowed");
+            assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
+        }
+        let answer = app
+            .send(TestRequest::with_uri(path).method(Method::OPTIONS))
+            .await;
+        answer.expect_empty(204);
+    }
+    let answer = app
+        .send(TestRequest::with_uri("/").method(Method::HEAD))
+        .await;
+    assert_eq!(answer.status, 200);
+}
+
+async fn assets_are_kept_for_ever(app: TestApp) {
+    let home = document(&app, "/").await;
+    let (_, rest) = home.split_once("rel=\"stylesheet\" href=\"").unwrap();
+    let path = rest.split('"').next().unwrap();
+    let plain = app.anonymous().get(path).await;
+    assert_eq!(plain.header("content-type"), "text/css; charset=utf-8");
+    assert_eq!(
+        plain.header("cache-control"),
+        "public, max-age=31536000, immutable"
+    );
+    for coding in ["br", "zstd", "gzip"] {
+        let packed = app
+            .anonymous()
+            .with_header("Accept-Encoding", coding)
+            .get(path)
+            .await;
+        assert_eq!(packed.header("content-encoding"), coding);
+        assert!(packed.body.len() < plain.body.len() / 2);
+    }
+    // That of another version, while an installation is renewed.
+    let other = app
+        .anonymous()
+        .get("/assets/0123456789abcdef/style.css")
+        .await;
+    assert_eq!(
+        (other.status.as_u16(), other.header("cache-control")),
+        (200, "no-store")
+    );
+    let absent = path.replace("style.css", "style.scss");
+    app.anonymous().get(&absent).await.problem("not_found");
+}
+
+async fn links_lead_where_the_world_reaches_the_server(app: TestApp) {
+    app.user("ann").await.publish("Hello", "World").await;
+    let flags = [
+        "--public-url",
+        "https://example.org/blog",
+        "--title",
+        "Ann & friends",
+    ];
+    let app = app.second(&flags).await;
+    let home = document(&app, "/").await;
+    has(
+        &home,
+        &[
+            "<title>Ann &amp; friends</title>",
+            "<a href=\"/blog/p/1\">Hello</a>",
+            "<link rel=\"canonical\" href=\"https://example.org/blog/\">",
+            "<link rel=\"stylesheet\" href=\"/blog/assets/",
+        ],
+    );
+    has(
+        &document(&app, "/search").await,
+        &["action=\"/blog/search\""],
+    );
+}
+
+async fn the_page_can_be_left_out(app: TestApp) {
+    app.user("ann").await.publish("Hello", "World").await;
+    let app = app.second(&["--page", "off"]).await;
+    for path in [
+        "/",
+        "/p/1",
+        "/u/1",
+        "/search",
+        "/assets/x/style.css",
+        "/nothing",
+    ] {
+        let answer = browse(&app, path).await;
+        answer.problem("not_found");
+    }
+    app.anonymous().get("/post/1").await.expect(200);
+}
