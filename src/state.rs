@@ -246,6 +246,7 @@ impl AppState {
             &Arc::new(notifier),
             job_notifier,
         );
+        let registry = crate::posts::jobs::register(registry, &self.posts.clone().into_inner());
         let (db, clock) = (self.db.clone(), self.clock.clone());
         Worker::new(db, clock, job_notifier.clone(), registry)
     }

@@ -96,8 +96,10 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
         tags,
         format: Format::Markdown,
     };
+    let names: Vec<&str> = new.tags.iter().map(|tag| tag.0.as_str()).collect();
+    let words = search::words_of(&new.title.0, &names, &new.content);
     Ok(Row {
-        words: search::words_of(&new.title.0, &new.content),
+        words,
         request: Publish {
             author_id,
             post: new,

@@ -50,7 +50,7 @@ pub fn publish(options: &Publish) -> Outcome<()> {
     let url = DatabaseUrl::parse(&options.database)?;
     let db = Db::open(&url, options.pool)?;
     let clock = Clock::system();
-    let words = search::words_of(&body.title, &body.content);
+    let words = search::words_of(&body.title, &[], &body.content);
     let ready = transaction::Ready {
         author_id: options.author,
         title: &body.title,

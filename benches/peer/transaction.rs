@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use inkpot::core::db::dialect::Batch;
 use inkpot::core::db::schema::{content, post, user};
 use inkpot::core::db::{Conn, dialect};
+use inkpot::posts::search::{self, Scope};
 
 /// A post whose words for the search are made already.
 pub struct Ready<'a> {
@@ -17,7 +18,7 @@ pub struct Ready<'a> {
 
 /// Publishes; the transaction around it is the caller's.
 pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryResult<()> {
-    let _name: String = user::table
+    let name: String = user::table
         .find(ready.author_id)
         .filter(user::is_active.eq(true))
         .select(user::name)
@@ -40,7 +41,8 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
     diesel::insert_into(content::table)
         .values((content::post_id.eq(id), content::body.eq(ready.text)))
         .execute(conn)?;
-    dialect::insert_words(conn, id, ready.words)?;
+    let words = search::with_author(&name, ready.words, Scope::Published);
+    dialect::insert_words(conn, id, &words)?;
     let mut batch = Batch::new(conn);
     batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
     let author = format!("u{}", ready.author_id);

@@ -4,12 +4,13 @@
 //! [`publication`] (a request to publish), [`list`] (filters and pages), [`html`] (a text as others
 //! read it), [`search`] (the words of texts and queries), [`feed`], [`views`] (JSON), [`events`]
 //! (what the bus is told). On them stand [`storage`] (rows),
-//! [`actions`] (one function a unit of work) and [`routes`] (HTTP).
+//! [`actions`] (one function a unit of work), [`jobs`] and [`routes`] (HTTP).
 
 pub mod actions;
 pub mod events;
 pub mod feed;
 pub mod html;
+pub mod jobs;
 pub mod list;
 pub mod publication;
 pub mod routes;

@@ -25,7 +25,7 @@ const INDEXING_PAUSE: Duration = Duration::from_secs(30);
 fn index_pending(app: &AppState) {
     let hear = |done| tracing::info!(done, "indexing posts for the search");
     loop {
-        match check::index_and_announce(&app.posts, &hear) {
+        match check::index_and_announce(&app.posts, usize::MAX, &hear) {
             Ok(0) => return,
             Ok(done) => return tracing::info!(done, "indexed posts for the search"),
             Err(error) => tracing::warn!(

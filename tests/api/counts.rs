@@ -264,7 +264,7 @@ async fn counts_that_are_wrong_are_found_and_mended(app: TestApp) {
         db.write_blocking(&|conn| check::add_missing(conn, &found))
             .unwrap();
         db.write_blocking(&check::unindex_all).unwrap();
-        actions::check::index_pending(&db, &|_| {}).unwrap()
+        actions::check::index_pending(&db, usize::MAX, &|_| {}).unwrap()
     });
     assert_eq!(mended.join().unwrap(), 5);
     assert_eq!(missing(&app), []);
@@ -307,8 +307,9 @@ async fn posts_from_before_the_search_are_found_after_a_while(app: TestApp) {
         .expect(200);
     ann.delete("/post/9").await.expect_empty(204);
     let second = app.second(&[]).await;
-    let workers = [app.state.db.clone(), second.state.db.clone()]
-        .map(|db| std::thread::spawn(move || actions::check::index_pending(&db, &|_| {}).unwrap()));
+    let workers = [app.state.db.clone(), second.state.db.clone()].map(|db| {
+        std::thread::spawn(move || actions::check::index_pending(&db, usize::MAX, &|_| {}).unwrap())
+    });
     let done: usize = workers
         .into_iter()
         .map(|worker| worker.join().unwrap())

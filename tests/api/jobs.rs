@@ -25,6 +25,8 @@ use inkpot::jobs::types::{ClaimedJob, Disposition, NewJob, Settled, StoredJob};
 use inkpot::jobs::worker::{Worker, thread};
 use inkpot::jobs::{Failure, Job, JobKind, Outcome, Queue};
 use inkpot::maintenance::jobs::sweep::Sweep;
+use inkpot::posts::jobs::index_author::IndexAuthor;
+use inkpot::posts::jobs::index_posts::IndexPosts;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -65,12 +67,14 @@ fn performing(
 }
 
 /// All kinds of the product.
-const KINDS: [JobKind; 6] = [
+const KINDS: [JobKind; 8] = [
     DeleteUser::KIND,
     Recover::KIND,
     MailCode::KIND,
     SmsCode::KIND,
     MailNotice::KIND,
+    IndexAuthor::KIND,
+    IndexPosts::KIND,
     Sweep::KIND,
 ];
 
@@ -592,6 +596,8 @@ fn the_kinds_of_the_product_are_kept() {
         ("mail_code", "mail", 90, false),
         ("sms_code", "sms", 30, false),
         ("mail_notice", "mail", 90, false),
+        ("index_author", "work", 600, false),
+        ("index_posts", "work", 600, false),
         ("sweep", "work", 600, true),
     ];
     assert_eq!(found, expected);

@@ -142,7 +142,7 @@ async fn words_are_found_in_every_language(app: TestApp) {
         ("\"of its ow*\"", vec![2]),
         ("ωμέγα", vec![2]),
         ("café", vec![2]),
-        ("cafe", vec![]),
+        ("cafe", vec![2]),
         ("straße", vec![2]),
         ("北京", vec![3]),
         ("咖啡館", vec![3]),

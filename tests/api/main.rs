@@ -28,6 +28,7 @@ mod exchanges;
 mod fairness;
 mod feeds;
 mod formats;
+mod found_words;
 mod frontend;
 mod fuzz;
 mod house;

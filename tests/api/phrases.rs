@@ -72,7 +72,7 @@ async fn a_storm_leaves_no_post_out_of_a_phrase(app: TestApp) {
         "don't",
         "3.14",
         "\"two words\"",
-        "\"forget 3\"",
+        "\"forget 3.14\"",
         "\"and two wor*\"",
         "words",
         "forg*",

@@ -162,14 +162,15 @@ async fn drafts_that_were_indexed_as_before_are_indexed_anew(app: TestApp) {
     ann.publish("Public", "shown words").await;
     app.database.with(|conn| {
         dialect::delete_words(conn, &[1]).unwrap();
-        dialect::insert_words(conn, 1, &words_of("Sketch", "hidden words")).unwrap();
+        dialect::insert_words(conn, 1, &words_of("Sketch", &[], "hidden words")).unwrap();
         stored::unindex_all(conn).unwrap();
     });
     // What was published is found all the time, and no draft ever is.
     assert_eq!(count(&ann, "words").await, 1);
     assert_eq!(count_drafts(&ann, "words").await, 0);
     let db = app.state.db.clone();
-    let indexing = std::thread::spawn(move || check::index_pending(&db, &|_| {}).unwrap());
+    let indexing =
+        std::thread::spawn(move || check::index_pending(&db, usize::MAX, &|_| {}).unwrap());
     assert_eq!(indexing.join().unwrap(), 2);
     assert_eq!(count(&ann, "words").await, 1);
     assert_eq!(count_drafts(&ann, "words").await, 1);
@@ -184,13 +185,15 @@ async fn what_was_kept_does_not_outlive_the_indexing(app: TestApp) {
     });
     assert_eq!(count(&ann, "sought").await, 0);
     let posts = app.state.posts.clone().into_inner();
-    let indexing = std::thread::spawn(move || check::index_and_announce(&posts, &|_| {}));
+    let indexing =
+        std::thread::spawn(move || check::index_and_announce(&posts, usize::MAX, &|_| {}));
     assert_eq!(indexing.join().unwrap().unwrap(), 1);
     assert_eq!(count(&ann, "sought").await, 1);
     // With nothing to do nothing is said: what is kept stays.
     let before = app.state.db.units();
     let posts = app.state.posts.clone().into_inner();
-    let indexing = std::thread::spawn(move || check::index_and_announce(&posts, &|_| {}));
+    let indexing =
+        std::thread::spawn(move || check::index_and_announce(&posts, usize::MAX, &|_| {}));
     assert_eq!(indexing.join().unwrap().unwrap(), 0);
     assert_eq!(count(&ann, "sought").await, 1);
     assert_eq!(app.state.db.units(), before);

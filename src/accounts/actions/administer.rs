@@ -12,6 +12,8 @@ use crate::accounts::types::{
     Action, Actor, AdminChange, Administered, NewAuditEntry, Revocation, User,
 };
 use crate::core::db::Conn;
+use crate::jobs::events::JobWritten;
+use crate::posts::jobs::index_author::enqueue_renamed;
 
 /// Changes a user as an admin may. The sessions of one who is not active any more end.
 pub async fn administer(
@@ -36,6 +38,7 @@ pub async fn administer(
                 {
                     bus.publish(&UserChanged { user_id });
                     bus.publish(&SessionEnded::all_of(user_id));
+                    bus.publish(&JobWritten {});
                 }
             },
         )
@@ -55,6 +58,9 @@ pub(super) fn change(
     if let Administered::Done { before, after } = &done
         && trace(conn, (before, after), (actor, client), now)?
     {
+        if before.name != after.name {
+            enqueue_renamed(conn, user_id, now)?;
+        }
         if after.is_active {
             sessions::announce(conn, Revocation::User(user_id), now)?;
         } else {

@@ -24,6 +24,7 @@ use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::core::settings::MessageLimits;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
+use crate::posts::jobs::index_author::enqueue_renamed;
 
 /// What came of changing one's profile.
 pub enum ProfileChanged {
@@ -166,6 +167,9 @@ fn write(
         notifications::profile_changed(conn, limits, (&before, &after), language, now)?;
         if is_shown_otherwise(&before, &after) {
             sessions::announce(conn, Revocation::User(user_id), now)?;
+        }
+        if before.name != after.name {
+            enqueue_renamed(conn, user_id, now)?;
         }
         let fields = fields.join(", ");
         let entry = NewAuditEntry {

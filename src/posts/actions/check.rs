@@ -67,15 +67,15 @@ pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), 
             db.write_blocking(&|conn| check::unindex(conn, ids))?;
         }
     }
-    index_pending(db, progress).map(drop)
+    index_pending(db, usize::MAX, progress).map(drop)
 }
 
-/// Indexes all posts that are to be, on a thread that may block; gives how many. `progress`
-/// hears how many were done, now and then. Responses that are kept are for the caller to
-/// invalidate.
-pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
+/// Indexes all posts that are to be, or `most` and some more, on a thread that may block; gives how
+/// many. `progress` hears how many were done, now and then. Responses that are kept are for the
+/// caller to invalidate.
+pub fn index_pending(db: &Db, most: usize, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
     let (mut done, mut told) = (0, 0);
-    loop {
+    while done < most {
         let mut pending = db.read_blocking(&check::load_pending)?;
         pending.prepare();
         match db.write_blocking(&|conn| check::index_some(conn, &pending))? {
@@ -87,16 +87,21 @@ pub fn index_pending(db: &Db, progress: &dyn Fn(usize)) -> Result<usize, DbError
             progress(done);
         }
     }
+    Ok(done)
 }
 
 /// [`index_pending`] in a server: says now and then, and at the end, that anything may have
 /// changed, so that no response is kept from before a post was found.
-pub fn index_and_announce(posts: &Posts, progress: &dyn Fn(usize)) -> Result<usize, DbError> {
+pub fn index_and_announce(
+    posts: &Posts,
+    most: usize,
+    progress: &dyn Fn(usize),
+) -> Result<usize, DbError> {
     let hear = |done: usize| {
         progress(done);
         posts.bus.publish(&AnythingChanged {});
     };
-    let done = index_pending(&posts.db, &hear);
+    let done = index_pending(&posts.db, most, &hear);
     // After a failure too: some may have been indexed.
     if !matches!(done, Ok(0)) {
         posts.bus.publish(&AnythingChanged {});

@@ -65,7 +65,8 @@ fn prepare_request(request: Publish, now: NaiveDateTime) -> Prepared {
         key,
     } = &request;
     let scope = Scope::of(post.status == Status::Published, *author_id);
-    let words = search::words_of(&post.title.0, &post.content);
+    let tags: Vec<&str> = post.tags.iter().map(|tag| tag.0.as_str()).collect();
+    let words = search::words_of(&post.title.0, &tags, &post.content);
     let words = scope.spell(&words).into_owned();
     let request_hash = (key.as_ref())
         .map(|_| idempotency::request_hash(post))

@@ -52,8 +52,9 @@ pub fn operation() -> Operation {
         .parameter(
             "q",
             ParameterIn::Query,
-            "With all of these words in title or content; `\"a phrase\"`, a beginning as `wor*`. At \
-             most 64 words; in scripts without spaces each pair of neighbours is one.",
+            "With all of these words in title, content, tags or the author's name, whatever their case \
+             and accents; `\"a phrase\"`, a beginning as `wor*`. At most 64 words; in scripts without \
+             spaces each pair of neighbours is one.",
             text(),
             json!("hello wor*"),
         )

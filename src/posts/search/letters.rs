@@ -27,8 +27,9 @@ impl Kind {
             // Most of Chinese and Japanese, without asking the tables.
             '\u{4e00}'..='\u{9fff}' => Self::Unspaced,
             // They say how a word is broken, joined or drawn, not which word it is: soft hyphen,
-            // joiners, variation selectors, the box around a digit.
+            // kashida, joiners, variation selectors, the box around a digit.
             '\u{ad}'
+            | '\u{640}'
             | '\u{34f}'
             | '\u{200c}'
             | '\u{200d}'
@@ -58,26 +59,109 @@ fn is_unspaced(c: char) -> bool {
         | '\u{1aff0}'..='\u{1afff}' | '\u{1b000}'..='\u{1b16f}') // Kana
 }
 
-/// The text as it is compared: NFKC, lower case, one small sigma.
+/// The text as it is compared: NFKC, without case (full folding) and without accents.
+///
+/// Vowel signs of Arabic and Hebrew are accents; those of the scripts of India and of Thai are not,
+/// for without them other words are left.
 pub(super) fn fold(text: &str) -> impl Iterator<Item = char> {
-    // Lower case between taking apart and putting together: J with a caron is no character of
-    // its own, but the small one is.
+    let mut base = '\0';
+    // Between taking apart and putting together: what has an accent has a base of its own there.
     text.nfkd()
-        .flat_map(char::to_lowercase)
-        .map(|c| if c == 'ς' { 'σ' } else { c })
+        .filter(move |&c| {
+            if is_combining_mark(c) {
+                return !is_accent(base, c);
+            }
+            base = c;
+            true
+        })
+        .flat_map(fold_case)
         .nfc()
+}
+
+/// Whether a mark behind this base makes no other letter of it.
+fn is_accent(base: char, mark: char) -> bool {
+    match mark {
+        // Short i, yi and short u of Cyrillic are letters.
+        '\u{306}' => !matches!(base, 'И' | 'и' | 'У' | 'у'),
+        '\u{308}' => !matches!(base, 'І' | 'і'),
+        // The iota below a letter is a letter where there are capitals only.
+        '\u{345}' => false,
+        '\u{300}'..='\u{36f}'
+        | '\u{483}'..='\u{487}' // Cyrillic
+        | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c2}' | '\u{5c4}'..='\u{5c5}'
+        | '\u{5c7}' // Hebrew
+        | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{652}' | '\u{656}'..='\u{65f}' | '\u{670}'
+        | '\u{6d6}'..='\u{6dc}' | '\u{6df}'..='\u{6e4}' | '\u{6e7}'..='\u{6e8}'
+        | '\u{6ea}'..='\u{6ed}' | '\u{8ca}'..='\u{8e1}' | '\u{8e3}'..='\u{8ff}' // Arabic
+        | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
+        | '\u{fe20}'..='\u{fe2f}' => true,
+        // Hamza and madda, which many leave out above an alef.
+        '\u{653}'..='\u{655}' => base == '\u{627}',
+        _ => false,
+    }
+}
+
+/// A character without case. By way of its capitals, as full folding has it: small letters that
+/// differ in their form only have one, and that of a sharp s is two letters.
+fn fold_case(c: char) -> impl Iterator<Item = char> {
+    let quick = match c {
+        'A'..='Z' => Some(c.to_ascii_lowercase()),
+        '\0'..='\x7f' | '\u{4e00}'..='\u{9fff}' => Some(c),
+        _ => None,
+    };
+    let slow = quick.is_none().then(|| {
+        c.to_lowercase()
+            .flat_map(char::to_uppercase)
+            .flat_map(char::to_lowercase)
+            .flat_map(|c| {
+                without_stroke(c)
+                    .chars()
+                    .chain(Some(c).filter(|c| without_stroke(*c).is_empty()))
+            })
+    });
+    quick.into_iter().chain(slow.into_iter().flatten())
+}
+
+/// What is written for a Latin letter that is not taken apart into a base and an accent; empty for
+/// all others.
+fn without_stroke(c: char) -> &'static str {
+    match c {
+        '\u{e6}' => "ae",
+        '\u{153}' => "oe",
+        '\u{fe}' => "th",
+        'ⱥ' => "a",
+        'ƀ' | 'ɓ' => "b",
+        'ƈ' | 'ȼ' => "c",
+        'ð' | 'đ' | 'ɖ' | 'ɗ' => "d",
+        'ɇ' => "e",
+        'ƒ' => "f",
+        'ǥ' | 'ɠ' => "g",
+        'ħ' => "h",
+        'ɨ' => "i",
+        'ɉ' => "j",
+        'ƙ' | 'ĸ' => "k",
+        'ł' | 'ƚ' => "l",
+        'ɲ' => "n",
+        'ø' => "o",
+        'ɍ' => "r",
+        'ŧ' | 'ⱦ' | 'ƭ' => "t",
+        'ʉ' => "u",
+        'ƴ' | 'ɏ' => "y",
+        'ƶ' => "z",
+        _ => "",
+    }
 }
 
 /// Writes the character in `[a-z0-9]`. No character's spelling begins another's, so a
 /// spelt text begins with another exactly if the texts do, and each can be read back.
 ///
 /// Letters and digits of ASCII are themselves, but for `q`, which leads all the others
-/// (and is `qw`); letters of Latin, Greek and Cyrillic take 3 bytes, Chinese 5.
+/// (and is `qw`); letters of Latin, Greek and Cyrillic take 3 bytes, Chinese 5, signs of ASCII 6.
 pub(super) fn spell(c: char, out: &mut String) {
     let code = u32::from(c);
     match c {
         'q' => out.push_str("qw"),
-        '\0'..='\x7f' => out.push(c),
+        'a'..='z' | 'A'..='Z' | '0'..='9' => out.push(c),
         // After the q a first digit of 0 to v, x and y, or z.
         '\u{80}'..='\u{4ff}' => digits(code - 0x80, 2, out),
         '\u{500}'..='\u{1717f}' => digits(33 * P3 + code - 0x500, 4, out),
@@ -154,7 +238,7 @@ mod tests {
     fn no_spelling_begins_another() {
         let mut all: Vec<String> = (0..=u32::from(char::MAX))
             .filter_map(char::from_u32)
-            .filter(|c| !c.is_ascii() || Kind::of(*c) == Kind::Letter)
+            .filter(|c| !c.is_ascii_uppercase())
             .map(|c| {
                 let mut out = String::new();
                 spell(c, &mut out);
@@ -180,16 +264,42 @@ mod tests {
             ("Wor", "wor"),
             ("ＷＯＲ①", "wor1"),
             ("ﬁn x² ™", "fin x2 tm"),
-            ("CAFE\u{301}", "café"),
-            ("STRAẞE", "straße"),
-            ("ΣΟΦΟΣ σοφος σοφοσ", "σοφοσ σοφοσ σοφοσ"),
-            ("J\u{30c}", "\u{1f0}"),
-            ("İ", "i\u{307}"),
+            ("CAFE\u{301} café", "cafe cafe"),
+            ("STRAẞE Straße", "strasse strasse"),
+            ("ΣΟΦΟΣ σοφός σοφοσ", "σοφοσ σοφοσ σοφοσ"),
+            ("J\u{30c} ǰ", "j j"),
+            (
+                "İstanbul DIYARBAKIR Diyarbakır",
+                "istanbul diyarbakir diyarbakir",
+            ),
             ("ｶﾞ か\u{3099}", "ガ が"),
             ("\u{1112}\u{1161}\u{11ab}", "한"),
-            ("Йод", "йод"),
+            ("Йод її ЎЗ", "йод її ўз"),
+            ("Ёжик", "ежик"),
+            ("Łódź Đà Nẵng Ångström", "lodz da nang angstrom"),
+            (
+                "smørrebrød Þór æther œuvre",
+                "smorrebrod thor aether oeuvre",
+            ),
+            ("Việt Nam phở ưu", "viet nam pho uu"),
+            ("ŉ ᾳ ΐ և", "ʼn αι ι եւ"),
+            ("مُحَمَّد أإآ", "محمد ااا"),
+            ("שָׁלוֹם", "שלום"),
+            ("हिन्दी ไทยดี", "हिन्दी ไทยดี"),
+            ("ſ K Ω ϐ ᲀ", "s k ω β в"),
         ] {
             assert_eq!(fold(text).collect::<String>(), folded, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_folded_stays_as_it_is() {
+        for c in '\0'..=char::MAX {
+            let once: String = fold(&c.to_string()).collect();
+            let twice: String = fold(&once).collect();
+            assert_eq!(once, twice, "{c:?} {:x}", u32::from(c));
+            let upper: String = c.to_uppercase().collect();
+            assert_eq!(fold(&upper).collect::<String>(), once, "{c:?}");
         }
     }
 }

@@ -20,19 +20,41 @@ pub use scope::Scope;
 /// Bytes of the tokens of one post, with the spaces between. The text beyond cannot be
 /// found.
 pub const INDEXED_MAX: usize = 8 * 1024 * 1024;
-/// Stands between title and content. No word begins with a `z`.
+/// Of these, those of the author's name.
+const AUTHOR_MAX: usize = 8 * 1024;
+/// And all others.
+const WORDS_MAX: usize = INDEXED_MAX - AUTHOR_MAX;
+/// Stands between title, tags, content and the author's name. No word begins with a `z`.
 const BETWEEN: &str = "zzz";
 
-/// The tokens of a post, one space between them, the title's first: ASCII letters and
-/// digits, each token of 3 to 84 bytes and no stop word of `InnoDB`. At most
-/// [`INDEXED_MAX`] bytes, cut between tokens. A passage that stood before is not in it
-/// again. How they are stored is for the [`Scope`] of the post to say.
-pub fn words_of(title: &str, content: &str) -> String {
-    let mut words = Words::new(INDEXED_MAX);
+/// The tokens of a post, one space between them, the title's first, then those of each tag and the
+/// content's: ASCII letters and digits, each token of 3 to 84 bytes and no stop word of
+/// `InnoDB`. At most [`INDEXED_MAX`] bytes with the author's, cut between tokens. A
+/// passage that stood before is not in it again. How they are stored is for the [`Scope`] of
+/// the post to say, and [`with_author`].
+pub fn words_of(title: &str, tags: &[&str], content: &str) -> String {
+    let mut words = Words::new(WORDS_MAX);
     words.read(title);
+    for tag in tags {
+        words.token(|text| text.push_str(BETWEEN));
+        words.read(tag);
+    }
     words.token(|text| text.push_str(BETWEEN));
     words.read(content);
     repeats::without_repeats(words.text)
+}
+
+/// The tokens of a post as they are stored: those of its author's name before the others, which the
+/// scope has spelt. Quick enough for a transaction, which alone knows the name for certain.
+pub fn with_author(author: &str, spelt: &str, scope: Scope) -> String {
+    let mut words = Words::new(AUTHOR_MAX / 4);
+    words.read(author);
+    words.token(|text| text.push_str(BETWEEN));
+    let mut all = String::with_capacity(2 * words.text.len() + spelt.len() + 1);
+    all.push_str(&scope.spell(&words.text));
+    all.push(' ');
+    all.push_str(spelt);
+    all
 }
 
 #[cfg(test)]
@@ -87,13 +109,14 @@ mod tests {
         ("\"a lazy\"", &[1]),
         ("a", &[1]),
         ("-quick", &[0, 1]),
-        ("café", &[2]),
-        ("cafe", &[3]),
+        ("café", &[2, 3]),
+        ("cafe", &[2, 3]),
         ("caf*", &[2, 3]),
-        ("cafe\u{301}", &[2]),
-        ("STRAẞE", &[2]),
+        ("cafe\u{301}", &[2, 3]),
+        ("STRAẞE", &[2, 3]),
+        ("Koln", &[2]),
         ("k*", &[2]),
-        ("ёжик ПРИВЕТ", &[4]),
+        ("ежик ПРИВЕТ", &[4]),
         ("прив", &[]),
         ("прив*", &[4]),
         ("в", &[4]),
@@ -153,7 +176,7 @@ mod tests {
         for (place, (title, content)) in (0i64..).zip(TEXTS) {
             sql_query("INSERT INTO w (rowid, words) VALUES (?, ?)")
                 .bind::<BigInt, _>(place)
-                .bind::<Text, _>(words_of(title, content))
+                .bind::<Text, _>(words_of(title, &[], content))
                 .execute(&mut conn)
                 .unwrap();
         }
@@ -187,7 +210,7 @@ mod tests {
         for (place, text) in [(98, &long), (99, &all)] {
             sql_query("INSERT INTO w (rowid, words) VALUES (?, ?)")
                 .bind::<BigInt, _>(place)
-                .bind::<Text, _>(words_of("", text))
+                .bind::<Text, _>(words_of("", &[], text))
                 .execute(conn)
                 .unwrap();
         }
@@ -199,22 +222,41 @@ mod tests {
 
     #[test]
     fn title_and_content_stand_apart() {
-        assert_eq!(words_of("One", "two"), "aaone zzz aatwo");
-        assert_eq!(words_of("!", "?"), "zzz");
-        assert_eq!(words_of("zz", ""), "aazz zzz");
+        assert_eq!(words_of("One", &[], "two"), "aaone zzz aatwo");
+        assert_eq!(words_of("!", &["a b", "c"], "?"), "zzz aaa aab zzz aac zzz");
+        assert_eq!(words_of("zz", &[], ""), "aazz zzz");
+    }
+
+    #[test]
+    fn the_name_of_the_author_is_found_in_the_same_scope() {
+        let words = words_of("One", &[], "two");
+        let spelt = with_author("Ann Ö'Neil", &words, Scope::Published);
+        assert_eq!(spelt, "aaann aao aaneil zzz aaone zzz aatwo");
+        let scope = Scope::DraftsOf(7);
+        let spelt = with_author("Ann", &scope.spell(&words), scope);
+        assert_eq!(spelt, "d7aaann d7zzz d7aaone d7zzz d7aatwo");
+        // The longest there may be.
+        for name in ["𞤢 ".repeat(32), "𞤢".repeat(64), "中".repeat(64)] {
+            let spelt = with_author(&name, "", Scope::DraftsOf(i64::MAX));
+            assert!(
+                spelt.ends_with("zzz ") && spelt.len() < AUTHOR_MAX,
+                "{}",
+                spelt.len()
+            );
+        }
     }
 
     #[test]
     fn the_text_beyond_is_not_stored() {
         let text: Vec<String> = (0..INDEXED_MAX / 8).map(|n| n.to_string()).collect();
-        let words = words_of("title", &text.join(" "));
-        assert!((INDEXED_MAX - 11..=INDEXED_MAX).contains(&words.len()));
+        let words = words_of("title", &[], &text.join(" "));
+        assert!((WORDS_MAX - 11..=WORDS_MAX).contains(&words.len()));
     }
 
     #[test]
     fn a_text_that_repeats_itself_has_few_words() {
         for text in ["中", "a ", "ab cd ", "一二三", "word ", "ใช่"] {
-            let words = words_of("", &text.repeat((1 << 20) / text.len()));
+            let words = words_of("", &[], &text.repeat((1 << 20) / text.len()));
             let tokens = words.split(' ').count();
             assert!(tokens <= 3 * PHRASE_MAX, "{text}: {tokens}");
             let conn = &mut table();
@@ -230,7 +272,7 @@ mod tests {
     #[test]
     fn a_heap_of_marks_is_one_word() {
         let text = format!("a{}b c", "\u{301}".repeat(500_000));
-        assert_eq!(words_of("", &text).split(' ').count(), 3);
+        assert_eq!(words_of("", &[], &text).split(' ').count(), 3);
     }
 
     #[test]

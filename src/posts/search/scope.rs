@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::INDEXED_MAX;
+use super::WORDS_MAX;
 use super::words::TOKEN_MAX;
 
 /// Whose words a token is one of.
@@ -27,7 +27,7 @@ impl Scope {
     }
 
     /// Tokens, one space between them, as they are stored and looked for in this scope. At
-    /// most [`INDEXED_MAX`] bytes, cut between tokens.
+    /// most [`INDEXED_MAX`](super::INDEXED_MAX) bytes with the name of the author, cut between tokens.
     ///
     /// Those of drafts begin with a `d` and the author's id. No other token begins so, and
     /// none goes on with a digit, so that no id is the beginning of another. What becomes
@@ -41,7 +41,7 @@ impl Scope {
         let mut spelt = String::new();
         for token in tokens.split_terminator(' ') {
             let token = token.get(..room).unwrap_or(token);
-            if spelt.len() + before.len() + token.len() + 1 > INDEXED_MAX {
+            if spelt.len() + before.len() + token.len() + 1 > WORDS_MAX {
                 break;
             }
             if !spelt.is_empty() {
@@ -56,16 +56,16 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{INDEXED_MAX, words_of};
+    use super::super::{WORDS_MAX, words_of};
     use super::*;
 
     #[test]
     fn drafts_have_words_of_their_own() {
-        let words = words_of("One", "é 中");
+        let words = words_of("One", &["t"], "ж 中");
         assert_eq!(Scope::of(true, 7).spell(&words), words);
         assert_eq!(
             Scope::of(false, 7).spell(&words),
-            "d7aaone d7zzz d7q2x d7qxegd"
+            "d7aaone d7zzz d7aat d7zzz d7qqe d7qxegd"
         );
         assert_eq!(Scope::DraftsOf(7).spell(""), "");
         // No word of one is a word, or the beginning of one, of another.
@@ -78,14 +78,14 @@ mod tests {
 
     #[test]
     fn words_of_drafts_are_no_longer_than_others() {
-        let long = words_of("", &"a".repeat(200));
+        let long = words_of("", &[], &"a".repeat(200));
         for scope in [Scope::DraftsOf(1), Scope::DraftsOf(i64::MAX)] {
             let spelt = scope.spell(&long).into_owned();
             let longest = spelt.split(' ').map(str::len).max();
             assert_eq!(longest, Some(TOKEN_MAX));
         }
-        let many = "aab ".repeat(INDEXED_MAX / 4);
+        let many = "aab ".repeat(WORDS_MAX / 4);
         let spelt = Scope::DraftsOf(i64::MAX).spell(&many).into_owned();
-        assert!((INDEXED_MAX - 2 * TOKEN_MAX..=INDEXED_MAX).contains(&spelt.len()));
+        assert!((WORDS_MAX - 2 * TOKEN_MAX..=WORDS_MAX).contains(&spelt.len()));
     }
 }

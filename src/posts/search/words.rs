@@ -8,11 +8,15 @@ pub(super) const TOKEN_MAX: usize = 84;
 /// Stands before words that begin with an ASCII character, so that they have 3 bytes
 /// and none is a stop word. All others begin with a `q`.
 pub(super) const ASCII_FIRST: &str = "aa";
+/// A word with a dot before it; the only one of its kind.
+const NET: &str = "aanet";
+
 /// Reads texts and writes their tokens.
 ///
-/// Letters, digits and their marks are words. In scripts without spaces every pair of
-/// neighbours is a token, and the last character of a run is one as well, so that
-/// each character begins a token.
+/// Letters, digits and their marks are words, and so are numbers with dots in them (`1.2.3`, with or
+/// without a `v` before), a letter with `++` or `#` behind it (`c++`, `c#`), and `.net`. In
+/// scripts without spaces every pair of neighbours is a token, and the last character of
+/// a run is one as well, so that each character begins a token.
 pub(super) struct Words {
     /// The tokens so far.
     pub(super) text: String,
@@ -22,6 +26,8 @@ pub(super) struct Words {
     pub(super) full: bool,
     run: Run,
     max: usize,
+    /// Whether a dot stands before what comes next, and nothing that a word could be of before it.
+    is_dotted: bool,
 }
 
 /// How a run ended.
@@ -38,17 +44,56 @@ pub(super) enum End {
 #[derive(Clone, Copy)]
 enum Run {
     None,
-    Word {
-        /// Where its token begins.
-        start: usize,
-        /// Whether the token takes no more.
-        cut: bool,
-    },
+    Word(Word),
     Unspaced {
         last: char,
         /// Whether there was a character before the last.
         paired: bool,
     },
+}
+
+#[derive(Clone, Copy)]
+struct Word {
+    /// Where its token begins.
+    start: usize,
+    /// Whether the token takes no more.
+    cut: bool,
+    form: Form,
+    /// Whether a dot stands before it.
+    is_dotted: bool,
+    /// Signs that belong to it if what follows allows it.
+    held: Held,
+}
+
+/// What a word is so far, as far as signs may belong to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One letter of ASCII.
+    Letter(char),
+    /// Digits, and dots between them.
+    Digits,
+    /// The same with a `v` before.
+    Version,
+    Other,
+}
+
+/// Signs behind a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Held {
+    None,
+    Dot,
+    /// So many of them.
+    Plus(usize),
+}
+
+impl Form {
+    fn with(self, c: char) -> Self {
+        match (self, c) {
+            (Self::Digits | Self::Version, '0'..='9') => self,
+            (Self::Letter('v'), '0'..='9') => Self::Version,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Words {
@@ -60,20 +105,26 @@ impl Words {
             full: false,
             run: Run::None,
             max,
+            is_dotted: false,
         }
     }
 
     /// Reads a text, which ends where a run ends.
     pub(super) fn read(&mut self, text: &str) {
-        // ASCII ends runs and is not changed by what stands beside it, unless it is a letter or
-        // digit; so the parts between can be folded by themselves, and most need not be.
-        for part in text.split(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()) {
+        // Signs of ASCII are not changed by what stands beside them, so the parts between can be
+        // folded by themselves, and most need not be.
+        for part in text.split_inclusive(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()) {
             if self.full {
                 return;
             }
             if part.is_ascii() {
                 for byte in part.bytes() {
-                    self.letter(char::from(byte.to_ascii_lowercase()));
+                    let c = char::from(byte.to_ascii_lowercase());
+                    if c.is_ascii_alphanumeric() {
+                        self.letter(c);
+                    } else {
+                        self.sign(c);
+                    }
                 }
             } else {
                 for c in fold(part) {
@@ -83,8 +134,9 @@ impl Words {
                     }
                 }
             }
-            self.end_run();
         }
+        self.end_run();
+        self.is_dotted = false;
     }
 
     /// Writes a token, or nothing if there is no room for it.
@@ -112,40 +164,117 @@ impl Words {
     fn take(&mut self, c: char) {
         match (Kind::of(c), self.run) {
             (Kind::Ignored, _) | (Kind::Mark, Run::None) => {}
-            (Kind::Letter, _) | (Kind::Mark, Run::Word { .. }) => self.letter(c),
+            (Kind::Mark, Run::Word(word)) if word.held != Held::None => {}
+            (Kind::Letter, _) | (Kind::Mark, Run::Word(_)) => self.letter(c),
             (Kind::Unspaced, _) | (Kind::Mark, Run::Unspaced { .. }) => self.unspaced(c),
-            (Kind::Gap, _) => self.end_run(),
+            (Kind::Gap, _) => self.sign(c),
         }
     }
 
-    fn letter(&mut self, c: char) {
-        let start = match self.run {
-            Run::Word { cut: true, .. } => return,
-            Run::Word { start, .. } => start,
-            Run::Unspaced { .. } | Run::None => {
-                self.end_run();
-                self.space();
-                let start = self.text.len();
-                if c.is_ascii() {
-                    self.text.push_str(ASCII_FIRST);
-                }
-                start
+    /// What is no letter: it ends the run, or belongs to it for the time being.
+    fn sign(&mut self, c: char) {
+        let belongs = match (&mut self.run, c) {
+            (Run::Word(word), '.')
+                if matches!(word.form, Form::Digits | Form::Version) && word.held == Held::None =>
+            {
+                word.held = Held::Dot;
+                true
             }
+            (Run::Word(word), '+') if matches!(word.form, Form::Letter(_)) => {
+                word.held = match word.held {
+                    Held::Plus(count) => Held::Plus(count + 1),
+                    _ => Held::Plus(1),
+                };
+                true
+            }
+            (Run::Word(word), '#')
+                if matches!(word.form, Form::Letter(_)) && word.held == Held::None =>
+            {
+                spell(c, &mut self.text);
+                false
+            }
+            _ => false,
         };
+        if belongs {
+            return;
+        }
+        let is_alone = matches!(self.run, Run::None);
+        self.end_run();
+        self.is_dotted = c == '.' && is_alone;
+    }
+
+    fn letter(&mut self, c: char) {
+        if let Run::Word(word) = self.run
+            && word.held != Held::None
+        {
+            if word.held == Held::Dot && c.is_ascii_digit() {
+                self.go_on_behind_dot(word);
+            } else {
+                self.end_run();
+            }
+        }
+        let mut word = match self.run {
+            Run::Word(word) if word.cut => return,
+            Run::Word(word) => Word {
+                form: word.form.with(c),
+                ..word
+            },
+            Run::Unspaced { .. } | Run::None => self.begin_word(c),
+        };
+        self.write(c, &mut word);
+        self.run = Run::Word(word);
+    }
+
+    fn begin_word(&mut self, c: char) -> Word {
+        self.end_run();
+        self.space();
+        let start = self.text.len();
+        if c.is_ascii() {
+            self.text.push_str(ASCII_FIRST);
+        }
+        let form = match c {
+            'a'..='z' => Form::Letter(c),
+            '0'..='9' => Form::Digits,
+            _ => Form::Other,
+        };
+        Word {
+            start,
+            cut: false,
+            form,
+            is_dotted: std::mem::take(&mut self.is_dotted),
+            held: Held::None,
+        }
+    }
+
+    /// A number goes on behind a dot: with or without a `v` before it is the same.
+    fn go_on_behind_dot(&mut self, mut word: Word) {
+        if word.form == Form::Version && !word.cut {
+            self.text.remove(word.start + ASCII_FIRST.len());
+            word.form = Form::Digits;
+        }
+        word.held = Held::None;
+        if !word.cut {
+            self.write('.', &mut word);
+        }
+        self.run = Run::Word(word);
+    }
+
+    /// Writes a character of a word if its token has room.
+    fn write(&mut self, c: char, word: &mut Word) {
         let before = self.text.len();
         spell(c, &mut self.text);
-        let cut = self.text.len() - start > TOKEN_MAX;
-        if cut {
+        word.cut = self.text.len() - word.start > TOKEN_MAX;
+        if word.cut {
             self.text.truncate(before);
         }
-        self.run = Run::Word { start, cut };
     }
 
     fn unspaced(&mut self, c: char) {
         let before = match self.run {
             Run::Unspaced { last, .. } => Some(last),
-            Run::Word { .. } | Run::None => {
+            Run::Word(_) | Run::None => {
                 self.end_run();
+                self.is_dotted = false;
                 None
             }
         };
@@ -164,8 +293,17 @@ impl Words {
     fn end_run(&mut self) {
         match std::mem::replace(&mut self.run, Run::None) {
             Run::None => {}
-            Run::Word { start, .. } => {
-                self.check_room(start.saturating_sub(1)); // with the space
+            Run::Word(word) => {
+                if word.held == Held::Plus(2) {
+                    spell('+', &mut self.text);
+                    spell('+', &mut self.text);
+                }
+                if word.is_dotted && &self.text[word.start..] == NET {
+                    self.text.truncate(word.start + ASCII_FIRST.len());
+                    spell('.', &mut self.text);
+                    self.text.push_str(&NET[ASCII_FIRST.len()..]);
+                }
+                self.check_room(word.start.saturating_sub(1)); // with the space
                 self.end = Some(End::Word);
             }
             Run::Unspaced { last, paired } => {
@@ -200,14 +338,14 @@ mod tests {
     fn every_language_has_its_tokens() {
         for (text, tokens) in [
             ("The Quick, brown fox.", "the quick brown fox"),
-            ("don't foo-bar a\0b C++ 3.14", "don t foo bar a b c 3 14"),
+            ("don't foo-bar a\0b C++ 3.14", "don t foo bar a b c++ 3.14"),
             ("ＷＯＲ① ﬁn x² ™", "wor1 fin x2 tm"),
-            ("Café CAFE\u{301} cafe", "café café cafe"),
-            ("Straße STRAẞE Strasse", "straße straße strasse"),
-            ("ΟΔΟΣ οδός", "οδοσ οδόσ"),
-            ("Ёжик, Привет!", "ёжик привет"),
+            ("Café CAFE\u{301} cafe", "cafe cafe cafe"),
+            ("Straße STRAẞE Strasse", "strasse strasse strasse"),
+            ("ΟΔΟΣ οδός", "οδοσ οδοσ"),
+            ("Ёжик, Привет!", "ежик привет"),
             ("हिन्दी में क्षत्रिय", "हिन्दी में क्षत्रिय"),
-            ("שָׁלוֹם، مَرْحَبًا", "שָׁלוֹם مَرْحَبًا"),
+            ("שָׁלוֹם، مَرْحَبًا مـــرحبا", "שלום مرحبا مرحبا"),
             ("می\u{200c}خواهم co\u{ad}op", "میخواهم coop"),
             ("ไทยดี", "ไท ทย ยด ดี ี"),
             ("中文字", "中文 文字 字"),
@@ -218,7 +356,7 @@ mod tests {
             ("한국어를 배우다", "한국 국어 어를 를 배우 우다 다"),
             ("iPhone手机２０２４年", "iphone 手机 机 2024 年"),
             ("𠀋中𝐀", "𠀋中 中 a"),
-            ("中\u{301}国 \u{301}国", "中\u{301} \u{301}国 国 国"),
+            ("中\u{301}国 \u{301}国", "中国 国 国"),
             ("1\u{fe0f}\u{20e3} x\u{fe0e}y", "1 xy"),
             ("😀 ❤\u{fe0f} 👩\u{200d}👩\u{200d}👧 🇳🇱 👍🏽", ""),
             ("\u{301} \0 \u{7} \u{fffd} ++ -- \"", ""),
@@ -235,7 +373,7 @@ mod tests {
             ("w", "aaw"),
             ("the", "aathe"),
             ("Query", "aaqwuery"),
-            ("é café", "q2x aacafq2x"),
+            ("é café ж", "aae aacafe qqe"),
             ("12", "aa12"),
         ] {
             assert_eq!(read(text), words, "{text}");
@@ -250,7 +388,7 @@ mod tests {
 
     #[test]
     fn what_begins_a_word_begins_its_token() {
-        for word in "question café éclair Привет हिन्दी 𞤀𞤁q1 naïve2q".split(' ')
+        for word in "question café éclair Привет हिन्दी 𞤀𞤁q1 naïve2q 1.2.3 c++ c#".split(' ')
         {
             let full = read(word);
             let ends = word.char_indices().map(|(at, c)| at + c.len_utf8());
@@ -258,8 +396,36 @@ mod tests {
                 assert!(full.starts_with(&read(&word[..end])), "{}", &word[..end]);
             }
         }
-        assert!(!read("café").starts_with(&read("cafe")));
         assert!(!read("qw").starts_with(&read("qq")));
+    }
+
+    #[test]
+    fn signs_are_part_of_some_words() {
+        for (text, tokens) in [
+            ("C++ (c++) c++, C++.", "c++ c++ c++ c++"),
+            ("c++17 C++/C c+++ c+ +c++", "c++ 17 c++ c c c c++"),
+            ("notepad++ abc++ a+b i++;", "notepad abc a b i++"),
+            ("C# c#, F# c#7 html#top #c ##", "c# c# f# c# 7 html top c"),
+            (".NET (.net) \".net\" .net.", ".net .net .net .net"),
+            (
+                "asp.net a .NET6 .gitignore ..net",
+                "asp net a net6 gitignore .net",
+            ),
+            ("中.net", "中 net"),
+            ("3.14 1.2.3. v1.2.3 V1.2", "3.14 1.2.3 1.2.3 1.2"),
+            ("v1 v1. v1.x 1.x 1..2 .5 1.", "v1 v1 v1 x 1 x 1 2 5 1"),
+            (
+                "1.2.3-rc.1 1.0rc1 127.0.0.1:80",
+                "1.2.3 rc 1 1.0rc1 127.0.0.1 80",
+            ),
+            ("Ｃ＋＋ １．５ c＃", "c++ 1.5 c#"),
+            ("第3.5章 1.中 c++中", "第 3.5 章 1 中 c++ 中"),
+            ("r2.d2 a1.2", "r2 d2 a1 2"),
+        ] {
+            let tokens: Vec<String> = tokens.split_whitespace().map(token).collect();
+            assert_eq!(read(text), tokens.join(" "), "{text}");
+        }
+        assert_eq!(read("v1.2*"), read("1.2"));
     }
 
     #[test]
@@ -267,7 +433,7 @@ mod tests {
         for (text, chars) in [
             ("a", 82),
             ("q", 41),
-            ("é", 28),
+            ("é", 82),
             ("я", 28),
             ("अ", 16),
             ("𞤢", 14),
@@ -279,7 +445,7 @@ mod tests {
             assert_eq!(read(&(text.repeat(chars + 1) + "b")), long, "{text}");
         }
         let tail = |c: &str| read(&("a".repeat(80) + c));
-        assert_eq!(tail("éb"), tail("ü"));
+        assert_eq!(tail("жb"), tail("ю"));
     }
 
     #[test]

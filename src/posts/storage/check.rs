@@ -113,6 +113,27 @@ pub fn unindex(conn: &mut Conn, ids: &[i64]) -> QueryResult<()> {
     .map(drop)
 }
 
+/// Ids of published posts or drafts of an author whose positions are behind `after`, at most
+/// `limit`, and the last position where there may be more.
+pub fn load_written(
+    conn: &mut Conn,
+    (author_id, published): (i64, bool),
+    after: i64,
+    limit: i64,
+) -> QueryResult<(Vec<i64>, Option<i64>)> {
+    let rows: Vec<(i64, i64)> = post::table
+        .filter(post::author_id.eq(author_id))
+        .filter(post::published.eq(published))
+        .filter(post::place.gt(after))
+        .order(post::place)
+        .limit(limit)
+        .select((post::post_id, post::place))
+        .load(conn)?;
+    let is_full = i64::try_from(rows.len()).is_ok_and(|found| found >= limit);
+    let last = rows.last().map(|row| row.1).filter(|_| is_full);
+    Ok((rows.into_iter().map(|row| row.0).collect(), last))
+}
+
 /// How many posts are still to be indexed.
 pub fn count_unindexed(conn: &mut Conn) -> QueryResult<i64> {
     post_unindexed::table.count().get_result(conn)

@@ -1,6 +1,7 @@
 //! Several posts in one transaction, by statements of many rows: on MySQL each post then
 //! costs a fraction of a round trip.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, user};
 use crate::posts::publication::Prepared;
+use crate::posts::search;
 use crate::posts::stored::{AuthorNames, PostSummary};
 
 /// Inserts posts that are new and have no key that is known, and gives their summaries, in
@@ -136,14 +138,17 @@ fn insert_parts(
         "UPDATE post SET place = post_id WHERE post_id IN ({})",
         ids.join(", ")
     ));
-    let rows = |text: fn(&Prepared) -> &str| {
+    let rows = |text: for<'a> fn(&'a Prepared, &'a PostSummary) -> Cow<'a, str>| {
         let rows: Vec<String> = inserted()
-            .map(|(job, post)| format!("({}, {})", post.post_id, batch.text(text(job))))
+            .map(|(job, post)| format!("({}, {})", post.post_id, batch.text(&text(job, post))))
             .collect();
         rows.join(", ")
     };
-    let contents = rows(|job| &job.request.post.content);
-    let words = rows(|job| &job.words);
+    let contents = rows(|job, _| Cow::Borrowed(&job.request.post.content));
+    let words = rows(|job, post| {
+        let words = search::with_author(&post.author, &job.words, post.scope());
+        Cow::Owned(words)
+    });
     batch.push(format!(
         "INSERT INTO content (post_id, body) VALUES {contents}"
     ));

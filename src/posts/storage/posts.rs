@@ -47,7 +47,8 @@ diesel::define_sql_function! {
     fn coalesce(first: Nullable<Timestamp>, other: Timestamp) -> Timestamp;
 }
 
-/// Inserts the post, which is found by `words` as they are stored, and gives its summary. `None` when the
+/// Inserts the post, which is found by `words`, as its scope spells them, and by its author's name;
+/// and gives its summary. `None` when the
 /// author is not there (any more) or not active; nothing is kept then.
 pub fn insert_post(
     conn: &mut Conn,
@@ -73,7 +74,8 @@ pub fn insert_post(
             content::body.eq(&request.post.content),
         ))
         .execute(conn)?;
-    dialect::insert_words(conn, post.position, words)?;
+    let words = search::with_author(&post.author, words, post.scope());
+    dialect::insert_words(conn, post.position, &words)?;
     let mut batch = Batch::new(conn);
     let id = post.post_id;
     batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
@@ -242,14 +244,17 @@ pub fn is_found_by_others(before: &StoredPost, after: &StoredPost) -> bool {
     // Its position changes only when it is published for the first time, or anew.
     after.text != before.text
         || after.summary.title != before.summary.title
+        || after.summary.tags != before.summary.tags
         || after.summary.published != before.summary.published
 }
 
 /// The words of a post as they are stored. It takes tens of milliseconds for a megabyte:
 /// outside of transactions, for on SQLite all who write wait for those.
 pub fn words_of(post: &StoredPost) -> String {
-    let words = search::words_of(&post.summary.title, &post.text);
-    post.summary.scope().spell(&words).into_owned()
+    let StoredPost { summary, text } = post;
+    let words = search::words_of(&summary.title, &summary.tags(), text);
+    let scope = summary.scope();
+    search::with_author(&summary.author, &scope.spell(&words), scope)
 }
 
 /// Takes a post out of the lists that it was in and puts it into those that it is in.
@@ -322,6 +327,16 @@ pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResul
     additions.write(&mut batch);
     batch.run(conn)?;
     Ok(rows.len())
+}
+
+/// Whether there is any post of an author.
+pub fn has_written(conn: &mut Conn, author_id: i64) -> QueryResult<bool> {
+    let first: Option<i64> = post::table
+        .filter(post::author_id.eq(author_id))
+        .select(post::post_id)
+        .first(conn)
+        .optional()?;
+    Ok(first.is_some())
 }
 
 /// A post with its text, draft or not; `None` when its author was deleted.

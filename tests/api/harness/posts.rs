@@ -22,7 +22,11 @@ pub fn insert_many(conn: &mut Conn, authors: i64, total: i64) {
     } else {
         "rowid"
     };
-    let word = |text: &str| inkpot::posts::search::words_of("", text).trim().to_owned();
+    let word = |text: &str| {
+        inkpot::posts::search::words_of("", &[], text)
+            .trim()
+            .to_owned()
+    };
     let (plain, seventh) = (word("word"), word("word seventh"));
     let tags = "CASE WHEN n % 2 = 0 THEN 'all\neven' ELSE 'all' END";
     for sql in [
