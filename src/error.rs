@@ -1,6 +1,7 @@
 //! Every refusal that a client can meet: one table of codes, one shape
 //! (`application/problem+json`, RFC 9457), one place that renders it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
@@ -91,7 +92,7 @@ codes! {
     Internal "internal" Some(500), "Internal error", "A fault of the server. Its log has the details under the request id.";
     Overloaded "overloaded" Some(503), "Overloaded", "Too much of this work is waiting already. Try again after the time in Retry-After.";
     Unavailable "unavailable" Some(503), "Unavailable", "The database cannot be reached just now. Try again after the time in Retry-After. A write may or may not have happened.";
-    NotReady "not_ready" Some(503), "Not ready", "A part that the service needs does not work; the detail names it.";
+    NotReady "not_ready" Some(503), "Not ready", "A part that the service needs does not work, or the process stops; checks has each part.";
 
     FieldUnknown "field_unknown" None, "Unknown field", "The body has a field that the route does not take.";
     FieldMissing "field_missing" None, "Missing field", "The body lacks a field that the route needs.";
@@ -231,6 +232,10 @@ pub struct Problem<'a> {
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(required = false)]
     pub errors: &'a [FieldError],
+    /// Each part of the service that readiness depends on, and how it is (`/readyz`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(required = false, example = json!({"process": "ok", "database": "away", "migrations": "unknown"}))]
+    pub checks: BTreeMap<&'static str, &'static str>,
 }
 
 /// The closed list as an enum.
@@ -285,6 +290,8 @@ pub struct Error {
     pub allow: Option<String>,
     /// What the client is told to wait, for 429.
     pub retry_after: Option<Duration>,
+    /// Parts of the service and how they are, for `not_ready`.
+    pub checks: Box<[(&'static str, &'static str)]>,
 }
 
 /// What a client is told to wait when it is told to come back.
@@ -304,6 +311,7 @@ impl Error {
             cause: None,
             allow: None,
             retry_after: None,
+            checks: Box::default(),
         }
     }
 
@@ -350,6 +358,7 @@ impl Error {
             code: row.name,
             request_id,
             errors: &self.fields,
+            checks: self.checks.iter().copied().collect(),
         })
         // Strings and numbers only: writing them to memory cannot fail.
         .unwrap_or_default()

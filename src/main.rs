@@ -75,6 +75,9 @@ fn serve(settings: Settings, does_jobs: bool) -> ExitCode {
     println!("inkpot {}", env!("CARGO_PKG_VERSION"));
     println!("database {database}");
     println!("data in {data_dir}");
+    if let Some((_, address)) = &bound.watched {
+        println!("metrics at http://{address}/metrics");
+    }
     println!("listening on http://{}", bound.address);
     ended(system.block_on(server::run(bound)))
 }
@@ -87,6 +90,9 @@ fn work(settings: Settings) -> ExitCode {
     };
     println!("inkpot {}", env!("CARGO_PKG_VERSION"));
     println!("database {database}");
+    if let Some((_, address)) = &worker.watched {
+        println!("metrics at http://{address}/metrics");
+    }
     println!("taking jobs");
     ended(actix_web::rt::System::new().block_on(server::run_worker(worker)))
 }

@@ -1,6 +1,8 @@
 //! The service about itself: health, description, error codes.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
@@ -15,6 +17,7 @@ use crate::core::bus::Bus;
 use crate::core::compression;
 use crate::core::db::migrations::Standing;
 use crate::core::db::{Db, migrations};
+use crate::core::metrics::Families;
 use crate::core::redis::health::RedisHealth;
 use crate::error::{Cause, Code, Error, TABLE};
 use crate::http::endpoint::{Endpoint, Operation};
@@ -28,6 +31,38 @@ pub struct Health {
     pub bus: Arc<Bus>,
     /// `None` where Redis is not set up.
     pub redis: Option<Arc<RedisHealth>>,
+    /// The process stops: it ends what it has and is to get nothing new.
+    pub is_draining: AtomicBool,
+}
+
+impl Health {
+    /// The process stops.
+    pub fn drain(&self) {
+        self.is_draining.store(true, Ordering::Release);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Acquire)
+    }
+
+    /// Whether other processes are not heard by Redis that should be.
+    fn is_degraded(&self) -> bool {
+        (self.redis.as_ref()).is_some_and(|redis| redis.is_away() || !self.bus.is_connected())
+    }
+
+    /// Tells of readiness as far as it is known without the database.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.flag(
+            "inkpot_draining",
+            "Whether the process stops.",
+            self.is_draining(),
+        )?;
+        families.flag(
+            "inkpot_bus_connected",
+            "Whether other processes are heard by Redis; 0 also where it is not set up.",
+            self.bus.is_connected(),
+        )
+    }
 }
 
 /// The API's description, rendered once.
@@ -63,7 +98,10 @@ pub fn endpoints() -> Vec<Endpoint> {
             )
             .description(
                 "`degraded` is ready all the same: Redis is away, so this process hears others \
-                     by the database only, and presence shows its own users.",
+                     by the database only, and presence shows its own users. A refusal says in \
+                     `checks` what is wrong: each of `process`, `database`, `migrations` and, \
+                     where it is set up, `redis` is `ok`, `away`, `pending`, `unknown` or, while \
+                     the process stops, `draining`.",
             )
             .answers::<ReadyAnswer>(
                 StatusCode::OK,
@@ -147,7 +185,7 @@ struct ReadyAnswer {
 }
 
 /// How something is: one list for all, so that generated clients have one type.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum HealthStatus {
     Ok,
@@ -155,6 +193,26 @@ enum HealthStatus {
     Degraded,
     /// It cannot be reached.
     Away,
+    /// It lacks something.
+    Pending,
+    /// It stops.
+    Draining,
+    /// It cannot be asked.
+    Unknown,
+}
+
+impl HealthStatus {
+    /// As it is in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Away => "away",
+            Self::Pending => "pending",
+            Self::Draining => "draining",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// A row of the table of error codes.
@@ -168,7 +226,8 @@ struct Explanation {
     explanation: &'static str,
 }
 
-async fn livez() -> Result<HttpResponse, Error> {
+/// That the process runs.
+pub async fn livez() -> Result<HttpResponse, Error> {
     response::json(
         StatusCode::OK,
         CacheControl::NoStore,
@@ -178,38 +237,60 @@ async fn livez() -> Result<HttpResponse, Error> {
     )
 }
 
-async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
-    let not_ready = |detail: &str, cause: Cause| Error {
-        cause: Some(cause.into()),
-        ..Error::with_detail(Code::NotReady, detail)
-    };
+/// Whether the service can do its work, and if not, what is wrong.
+pub async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
     // A read of a table: a cluster node without quorum still answers SELECT 1.
-    let standing = health
-        .db
-        .read(migrations::standing)
-        .await
-        .map_err(|error| not_ready("The database cannot be reached.", Cause::from(&error)))?;
-    if matches!(standing, Standing::Pending { .. }) {
-        let cause = Cause::new("migrations are pending");
-        return Err(not_ready("The database lacks migrations.", cause));
+    let standing = health.db.read(migrations::standing).await;
+    let is_degraded = health.is_degraded();
+    let redis = (health.bus.has_transport()).then_some(if is_degraded {
+        HealthStatus::Away
+    } else {
+        HealthStatus::Ok
+    });
+    let (database, migrations) = match &standing {
+        Err(_) => (HealthStatus::Away, HealthStatus::Unknown),
+        Ok(Standing::Pending { .. }) => (HealthStatus::Ok, HealthStatus::Pending),
+        Ok(Standing::Current { .. }) => (HealthStatus::Ok, HealthStatus::Ok),
+    };
+    let is_draining = health.is_draining();
+    if is_draining || database != HealthStatus::Ok || migrations != HealthStatus::Ok {
+        let (detail, cause) = match &standing {
+            // That is how it should be, and no fault.
+            _ if is_draining => ("The server stops.", None),
+            Err(error) => ("The database cannot be reached.", Some(Cause::from(error))),
+            Ok(_) => (
+                "The database lacks migrations.",
+                Some(Cause::new("migrations are pending")),
+            ),
+        };
+        let process = if is_draining {
+            HealthStatus::Draining
+        } else {
+            HealthStatus::Ok
+        };
+        let checks = [
+            ("process", Some(process)),
+            ("database", Some(database)),
+            ("migrations", Some(migrations)),
+            ("redis", redis),
+        ];
+        return Err(Error {
+            cause: cause.map(Box::new),
+            checks: (checks.into_iter())
+                .filter_map(|(part, status)| Some((part, status?.name())))
+                .collect(),
+            ..Error::with_detail(Code::NotReady, detail)
+        });
     }
-    let is_degraded = health
-        .redis
-        .as_ref()
-        .is_some_and(|redis| redis.is_away() || !health.bus.is_connected());
     let answer = ReadyAnswer {
         status: if is_degraded {
             HealthStatus::Degraded
         } else {
             HealthStatus::Ok
         },
-        database: HealthStatus::Ok,
-        migrations: HealthStatus::Ok,
-        redis: health.bus.has_transport().then_some(if is_degraded {
-            HealthStatus::Away
-        } else {
-            HealthStatus::Ok
-        }),
+        database,
+        migrations,
+        redis,
     };
     response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }

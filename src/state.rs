@@ -1,7 +1,9 @@
 //! The composition root: puts the parts of a process together. Only the server and the
 //! command line know it; handlers take the parts that they need.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +23,13 @@ use crate::core::clock::Clock;
 use crate::core::clock_sync;
 use crate::core::cpu_pool::CpuPool;
 use crate::core::db::{Bulkhead, DatabaseUrl, Db, migrations};
+use crate::core::metrics::{Families, Metrics, describe_process};
 use crate::core::rate_limits::RateLimits;
 use crate::core::redis::health::RedisHealth;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
 use crate::core::telemetry::chain::Chain;
+use crate::http::metrics::RequestMetrics;
 use crate::http::middleware;
 use crate::jobs::events::JobWritten;
 use crate::jobs::handler::Registry;
@@ -33,8 +37,7 @@ use crate::jobs::worker::Worker;
 use crate::jobs::{self, JobNotifier, Jobs};
 use crate::maintenance::jobs::sweep::Sweep;
 use crate::meta::{Health, Rendered};
-use crate::notify::Notifier;
-use crate::openapi;
+use crate::notify::{Deliveries, Notifier};
 use crate::page::{self, Site};
 use crate::posts::Posts;
 use crate::posts::actions::EXPIRED_KEYS;
@@ -43,6 +46,7 @@ use crate::posts::actions::read::post_reader;
 use crate::posts::events::{AnythingChanged, PostChanged};
 use crate::posts::routes::response_cache::{self, ResponseCache};
 use crate::presence::{Hub, messages};
+use crate::{openapi, routes};
 
 /// How long finished responses are kept where other processes may write.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
@@ -70,7 +74,9 @@ pub struct AppState {
     pub jobs: Data<Jobs>,
     /// Who is online.
     pub presence: Data<Hub>,
-    health: Data<Health>,
+    pub health: Data<Health>,
+    metrics: Arc<Metrics>,
+    deliveries: Arc<Deliveries>,
     description: Data<Rendered>,
     middleware: Data<middleware::Shared>,
     site: Data<Site>,
@@ -145,18 +151,21 @@ impl AppState {
             clock: clock.clone(),
             bus: Arc::clone(&bus),
             notifier,
+            metrics: Arc::default(),
         });
         let housekeeping = db.reading_by(Bulkhead::Housekeeping);
         let health = Data::new(Health {
             db: housekeeping.clone(),
             bus: Arc::clone(&bus),
             redis: redis_health.clone(),
+            is_draining: AtomicBool::new(false),
         });
         let description = Data::new(openapi::render(settings.base_path())?);
         let settings = Data::new(settings);
         let site = Data::new(Site::new(&settings, public_url.clone()));
-        let middleware = Data::new(middleware_of(&settings, &response_cache, &site));
-        Ok(Self {
+        let requests = requests();
+        let middleware = Data::new(middleware_of(&settings, &response_cache, &site, &requests));
+        let mut app = Self {
             settings,
             db,
             housekeeping,
@@ -172,11 +181,43 @@ impl AppState {
             jobs,
             presence: Data::from(presence),
             health,
+            metrics: Arc::default(),
+            deliveries: Arc::default(),
             description,
             middleware,
             site,
             public_url,
-        })
+        };
+        app.metrics = Arc::new(app.register(&requests));
+        Ok(app)
+    }
+
+    /// Has every part tell of itself when metrics are asked for.
+    fn register(&self, requests: &Arc<RequestMetrics>) -> Metrics {
+        let mut metrics = Metrics::default();
+        metrics.register(describe_process);
+        told(&mut metrics, requests, RequestMetrics::describe);
+        told(&mut metrics, &self.health, Health::describe);
+        told(&mut metrics, &Arc::new(self.db.clone()), Db::describe);
+        told(&mut metrics, &self.response_cache, |cache, to| {
+            cache.describe("inkpot_response_cache", to)
+        });
+        told(&mut metrics, &self.accounts, |accounts, to| {
+            accounts.session_cache.describe(to)
+        });
+        told(&mut metrics, &self.posts, Posts::describe);
+        told(&mut metrics, &self.presence, Hub::describe);
+        told(&mut metrics, &self.cpu_pool, CpuPool::describe);
+        told(&mut metrics, &self.limits, RateLimits::describe);
+        told(&mut metrics, &self.jobs, |jobs, to| {
+            jobs.metrics.describe(&jobs.clock, to)
+        });
+        told(&mut metrics, &self.deliveries, Deliveries::describe);
+        told(&mut metrics, &Arc::new(self.clock.clone()), Clock::describe);
+        if let Some(redis) = &self.redis_health {
+            told(&mut metrics, redis, RedisHealth::describe);
+        }
+        metrics
     }
 
     /// Gives an application the parts that its middleware and its handlers take.
@@ -221,7 +262,14 @@ impl AppState {
 
     /// What sends messages. The error is one line.
     pub fn notifier(&self) -> Result<Notifier, String> {
-        Notifier::new(&self.settings, self.public_url.clone())
+        let notifier = Notifier::new(&self.settings, self.public_url.clone())?;
+        Ok(notifier.measured_by(Arc::clone(&self.deliveries)))
+    }
+
+    /// All metrics of the process as they are now, in the text format of `OpenMetrics`.
+    pub async fn measure(&self) -> Result<String, fmt::Error> {
+        jobs::actions::measure(&self.jobs, &self.housekeeping).await;
+        self.metrics.encode()
     }
 
     /// A worker that knows all kinds of jobs, and sends messages by `notifier`.
@@ -249,6 +297,7 @@ impl AppState {
         let registry = crate::posts::jobs::register(registry, &self.posts.clone().into_inner());
         let (db, clock) = (self.db.clone(), self.clock.clone());
         Worker::new(db, clock, job_notifier.clone(), registry)
+            .measured_by(Arc::clone(&self.jobs.metrics))
     }
 }
 
@@ -257,6 +306,7 @@ fn middleware_of(
     settings: &Data<Settings>,
     cache: &Arc<ResponseCache>,
     site: &Data<Site>,
+    requests: &Arc<RequestMetrics>,
 ) -> middleware::Shared {
     let (cache, site) = (Data::from(Arc::clone(cache)), site.clone());
     let has_page = site.is_on;
@@ -276,8 +326,25 @@ fn middleware_of(
                 response
             }
         }),
+        metrics: Arc::clone(requests),
         refused_origins: Mutex::default(),
     }
+}
+
+/// The metrics of requests to all routes.
+fn requests() -> Arc<RequestMetrics> {
+    let paths = (routes::endpoints().into_iter()).map(|endpoint| endpoint.path());
+    Arc::new(RequestMetrics::new(paths.chain(page::routes::PATHS)))
+}
+
+/// Has a part tell of itself when metrics are asked for.
+fn told<T: Send + Sync + 'static>(
+    metrics: &mut Metrics,
+    part: &Arc<T>,
+    describe: impl Fn(&T, &mut Families<'_>) -> fmt::Result + Send + Sync + 'static,
+) {
+    let part = Arc::clone(part);
+    metrics.register(move |families| describe(&part, families));
 }
 
 /// Has a clock tell the time of the database. The error is one line.

@@ -6,12 +6,14 @@
 //! event or reads its row.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::tokens::Subject;
 use super::types::{Revocation, SessionEvent, SessionOwner};
 use crate::core::freshness::Freshness;
+use crate::core::metrics::{Counter, Families, number};
 
 /// Sessions that are cached; with more all are looked up anew.
 const MAX_SESSIONS: usize = 200_000;
@@ -27,6 +29,8 @@ pub struct SessionCache {
     /// When it was last tried, without a pause, to learn what others revoked.
     followed: Freshness,
     reading: Mutex<Reading>,
+    hits: Counter,
+    misses: Counter,
 }
 
 #[derive(Default)]
@@ -63,6 +67,38 @@ impl SessionCache {
     /// the token names, and of all when this process stood still: what was revoked
     /// meanwhile it has not heard.
     pub fn lookup(&self, subject: Subject) -> Option<SessionOwner> {
+        let owner = self.find(subject);
+        match owner {
+            Some(_) => self.hits.increment(),
+            None => self.misses.increment(),
+        }
+        owner
+    }
+
+    /// Tells of sessions that are kept and of what is asked for.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.counters(
+            "inkpot_session_cache_requests",
+            "Sessions that were asked for: known, or to be looked up.",
+            [("hit", &self.hits), ("miss", &self.misses)]
+                .map(|(result, count)| ([("result", result)], count.value())),
+        )?;
+        let memory = self.memory.read().unwrap_or_else(PoisonError::into_inner);
+        let (entries, generation) = (memory.live.len(), memory.generation);
+        drop(memory);
+        families.gauge(
+            "inkpot_session_cache_entries",
+            "Sessions that are known to be live.",
+            number(entries),
+        )?;
+        families.counter(
+            "inkpot_session_cache_invalidations",
+            "Revocations, from here and from other processes.",
+            generation,
+        )
+    }
+
+    fn find(&self, subject: Subject) -> Option<SessionOwner> {
         if !self.followed.is_fresh(FOLLOWED) {
             return None;
         }

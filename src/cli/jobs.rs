@@ -2,6 +2,7 @@
 //! workers.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -29,6 +30,7 @@ pub fn run(action: JobsAction, settings: &Settings, out: &mut impl Write) -> Res
         // Nobody hears it: workers find its jobs within a second.
         bus: Bus::new(Subscribers::default(), false, false).0,
         notifier: JobNotifier::default(),
+        metrics: Arc::default(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

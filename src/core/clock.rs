@@ -2,11 +2,14 @@
 
 #![allow(clippy::disallowed_methods)] // what everybody else is to use instead of them
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+
+use super::metrics::Families;
 
 /// Tells the time in whole microseconds, which is what both databases keep.
 #[derive(Clone, Debug)]
@@ -55,6 +58,16 @@ impl Clock {
     /// How far the system's clock is thought to be behind.
     pub fn correction(&self) -> chrono::Duration {
         chrono::Duration::microseconds(self.behind.load(Ordering::Relaxed))
+    }
+
+    /// Tells how far the system's clock is off.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        let seconds = self.correction().as_seconds_f64();
+        families.gauge(
+            "inkpot_clock_correction_seconds",
+            "How far the machine's clock is behind that of the database, in seconds.",
+            seconds,
+        )
     }
 
     /// Now, in UTC, truncated to microseconds.

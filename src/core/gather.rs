@@ -21,6 +21,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::metrics::Counter;
+
 /// How long one waits for the end of the runs under way before another is begun beside them.
 const SLOW: Duration = Duration::from_millis(20);
 /// How long one waits in all before one is refused.
@@ -77,6 +79,15 @@ struct Shared<J, R> {
     name: &'static str,
     weight: fn(&J) -> usize,
     run: Box<Run<J, R>>,
+    counters: Counters,
+}
+
+/// What was done: jobs for each run are what gathering is worth.
+#[derive(Debug, Default)]
+pub struct Counters {
+    pub runs: Counter,
+    pub jobs: Counter,
+    pub refused: Counter,
 }
 
 struct State<J, R> {
@@ -129,6 +140,7 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
                 name,
                 weight,
                 run: Box::new(run),
+                counters: Counters::default(),
             }),
         }
     }
@@ -151,6 +163,11 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
         done.await.map_err(|_| Refused::Panicked)
     }
 
+    /// What was done so far.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
     /// How many jobs wait for a run.
     pub fn waiting(&self) -> usize {
         self.shared.lock().waiting.len()
@@ -163,6 +180,7 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
             // Those who have gone take no place from those who come.
             state.waiting.retain(|one| !one.result.is_closed());
             if state.waiting.len() >= self.shared.bounds.queue {
+                self.shared.counters.refused.increment();
                 return Err(Refused::Busy);
             }
         }
@@ -193,7 +211,10 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
         let mut state = self.shared.lock();
         let place = (state.waiting).binary_search_by_key(&number, |one| one.number);
         match place.ok().and_then(|place| state.waiting.remove(place)) {
-            Some(_) => Err(Refused::Busy),
+            Some(_) => {
+                self.shared.counters.refused.increment();
+                Err(Refused::Busy)
+            }
             None => Ok(()),
         }
     }
@@ -251,6 +272,8 @@ fn work<J, R>(shared: &Shared<J, R>) {
                 break;
             }
             drop(state);
+            shared.counters.runs.increment();
+            (shared.counters.jobs).add(jobs.len() as u64);
             // What panics takes its own jobs along, and not the thread.
             if let Ok(done) = catch_unwind(AssertUnwindSafe(|| (shared.run)(jobs))) {
                 for (result, done) in results.into_iter().zip(done) {

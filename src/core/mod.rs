@@ -7,6 +7,7 @@
 //! - [`cpu_pool`]: threads for what takes the processor for long.
 //! - [`rate_limits`]: token buckets, in memory or shared through Redis.
 //! - [`redis`]: where a Redis is, and whether it is away.
+//! - [`metrics`]: what is counted for Prometheus.
 //! - [`compression`]: content codings; [`tls_roots`]: who may certify other servers.
 //! - [`owner_only`]: who may read the files that are made.
 //! - [`page`]: which page of a list is asked for.
@@ -25,6 +26,7 @@ pub mod db;
 pub mod freshness;
 pub mod gather;
 pub mod mail_address;
+pub mod metrics;
 pub mod owner_only;
 pub mod page;
 pub mod precondition;

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use actix_http::ConnectionType;
@@ -22,6 +22,7 @@ use futures_util::FutureExt;
 use super::body::ReadWhole;
 use super::cached_response::Finished;
 use super::cors::{self, Asking};
+use super::metrics::RequestMetrics;
 use super::request_id::{self, RequestId};
 use super::transport::LastReads;
 use super::{endpoint, sliced_body};
@@ -47,6 +48,7 @@ pub struct Shared {
     pub lookup: Box<Lookup>,
     /// Makes a document of a refusal, for who asks for documents.
     pub dress: Box<Dress>,
+    pub metrics: Arc<RequestMetrics>,
     /// Foreign origins that were refused and are in the log; the first ones.
     pub refused_origins: Mutex<Vec<String>>,
 }
@@ -191,13 +193,16 @@ fn prefers_documents(accept: &str) -> bool {
 
 /// What the log says of a request whose client went before it was answered, as other
 /// servers do.
-const CLIENT_CLOSED_REQUEST: u64 = 499;
+const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// Without an answer only when the request is dropped, since its client has gone.
 impl Drop for Visit {
     fn drop(&mut self) {
         if !self.is_ended.get() {
             self.log("-", CLIENT_CLOSED_REQUEST, None);
+        }
+        if let Some(shared) = &self.shared {
+            shared.metrics.ended();
         }
     }
 }
@@ -209,10 +214,14 @@ impl Visit {
     )]
     fn begin(request: &ServiceRequest) -> Self {
         let headers = request.headers();
+        let shared = request.app_data::<Data<Shared>>().cloned();
+        if let Some(shared) = &shared {
+            shared.metrics.begun();
+        }
         Self {
             id: RequestId::of(headers),
             begun: Instant::now(),
-            shared: request.app_data::<Data<Shared>>().cloned(),
+            shared,
             method: request.method().clone(),
             asking: Asking::of(request.method(), headers),
             reader: Reader::of(request.method(), headers),
@@ -353,19 +362,24 @@ impl Visit {
         if let Ok(value) = HeaderValue::from_str(&self.id.0) {
             headers.insert(HeaderName::from_static(request_id::HEADER), value);
         }
-        let status = u64::from(response.status().as_u16());
+        let status = response.status().as_u16();
         self.log(route.map_or("-", endpoint::canonical), status, user);
         self.is_ended.set(true);
     }
 
-    fn log(&self, route: &str, status: u64, user: Option<i64>) {
+    /// Measures the request and writes its line.
+    fn log(&self, route: &str, status: u16, user: Option<i64>) {
+        let took = self.begun.elapsed();
+        if let Some(shared) = &self.shared {
+            (shared.metrics).answered(&self.method, route, status, took);
+        }
         // Never the path itself: what stands in it is the client's, perhaps a secret.
         tracing::info!(
             target: "inkpot::request",
             method = self.method.as_str(),
             route,
-            status,
-            duration_us = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX),
+            status = u64::from(status),
+            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             request_id = self.id.0,
             user_id = user,
             "request"

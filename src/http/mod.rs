@@ -12,6 +12,7 @@ pub mod handler;
 mod header_name;
 pub mod if_match;
 mod json;
+pub mod metrics;
 pub mod middleware;
 pub mod page;
 pub mod path;

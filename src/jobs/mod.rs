@@ -9,7 +9,7 @@
 //! back-off ([`back_off`]), and at last is dead: a dead letter, which admins may retry.
 //!
 //! [`types`], [`handler`], [`notifier`], [`back_off`] and [`lease`] say what a job is,
-//! [`views`] how it is shown; `storage` keeps jobs; [`actions`] enqueue, list, retry and
+//! [`views`] how it is shown, [`metrics`] what is measured; `storage` keeps jobs; [`actions`] enqueue, list, retry and
 //! purge them; [`worker`] runs them; [`routes`] speak HTTP.
 
 pub mod actions;
@@ -17,6 +17,7 @@ pub mod back_off;
 pub mod events;
 pub mod handler;
 pub mod lease;
+pub mod metrics;
 pub mod notifier;
 pub mod routes;
 pub mod storage;
@@ -30,6 +31,7 @@ use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::Db;
 
+pub use metrics::JobMetrics;
 pub use notifier::JobNotifier;
 pub use types::{Failure, Job, JobKind, JobStatus, Outcome, Queue};
 
@@ -40,4 +42,5 @@ pub struct Jobs {
     pub bus: Arc<Bus>,
     /// Notified by the bus when something was committed that has jobs.
     pub notifier: JobNotifier,
+    pub metrics: Arc<JobMetrics>,
 }

@@ -14,7 +14,9 @@ mod render;
 mod smtp;
 pub mod types;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use self::files::FileTransport;
 use self::gateway::SmsGateway;
@@ -23,6 +25,7 @@ use self::render::RenderedMail;
 use self::smtp::Smtp;
 use self::types::sanitized;
 pub use self::types::{Failure, Message, Origin, Timeouts};
+use crate::core::metrics::{Families, Histogram, Labelled};
 use crate::core::settings::Settings;
 use crate::core::settings::messages::MailFrom;
 use crate::core::settings::public_url::PublicUrl;
@@ -34,6 +37,43 @@ pub struct Notifier {
     files: Arc<FileTransport>,
     from: MailFrom,
     public_url: PublicUrl,
+    deliveries: Arc<Deliveries>,
+}
+
+/// How long messages took to be taken, by channel, transport and result.
+#[derive(Default)]
+pub struct Deliveries(Labelled<3, Histogram>);
+
+impl Deliveries {
+    /// Tells of messages that were sent, or were not taken.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.histograms(
+            "inkpot_message_duration_seconds",
+            "How long it took to hand a message over; one that failed may be tried again.",
+            self.0.all(["channel", "transport", "result"]),
+        )
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "how long another server really takes"
+    )]
+    async fn measure(
+        &self,
+        channel: &'static str,
+        transport: &'static str,
+        sending: impl Future<Output = Result<(), Failure>>,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let sent = sending.await;
+        let result = match &sent {
+            Ok(()) => "sent",
+            Err(Failure::Transient(_)) => "failed",
+            Err(Failure::Permanent(_)) => "refused",
+        };
+        (self.0.of([channel, transport, result])).observe(begun.elapsed());
+        sent
+    }
 }
 
 enum MailTransport {
@@ -78,7 +118,14 @@ impl Notifier {
             files: Arc::new(FileTransport::new(&settings.data_dir)),
             from: settings.mail_from(),
             public_url,
+            deliveries: Arc::default(),
         })
+    }
+
+    /// Has what it sends measured with the rest of the process.
+    #[must_use]
+    pub fn measured_by(self, deliveries: Arc<Deliveries>) -> Self {
+        Self { deliveries, ..self }
     }
 
     /// Sends a mail.
@@ -94,9 +141,14 @@ impl Notifier {
         match &self.mail {
             MailTransport::Smtp(smtp) => {
                 let hidden = [to, message.code().unwrap_or_default()];
-                smtp.send(mail.envelope(), &mail.formatted(), &hidden).await
+                let formatted = mail.formatted();
+                let sending = smtp.send(mail.envelope(), &formatted, &hidden);
+                self.deliveries.measure("mail", "smtp", sending).await
             }
-            MailTransport::Files => self.file(origin, "eml", mail.formatted()).await,
+            MailTransport::Files => {
+                let writing = self.file(origin, "eml", mail.formatted());
+                self.deliveries.measure("mail", "file", writing).await
+            }
         }
     }
 
@@ -111,8 +163,14 @@ impl Notifier {
         let text = render::text_message(message, language);
         let body = serde_json::json!({ "to": to, "text": text }).to_string();
         match &self.sms {
-            SmsTransport::Gateway(gateway) => gateway.send(body, origin.key()).await,
-            SmsTransport::Files => self.file(origin, "sms.json", body.into_bytes()).await,
+            SmsTransport::Gateway(gateway) => {
+                let sending = gateway.send(body, origin.key());
+                self.deliveries.measure("sms", "gateway", sending).await
+            }
+            SmsTransport::Files => {
+                let writing = self.file(origin, "sms.json", body.into_bytes());
+                self.deliveries.measure("sms", "file", writing).await
+            }
         }
     }
 

@@ -41,16 +41,22 @@ const HTML: &str = "text/html; charset=utf-8";
 /// Characters that are looked for at most, as they are typed.
 const WORDS_MAX: usize = 500;
 
+/// Where what documents load is.
+const ASSETS: &str = "/assets/{version}/{name}";
+/// The paths of documents, and of what they load.
+pub const PATHS: [&str; 7] = [
+    "/",
+    "/p/{post}",
+    "/t/{tag}",
+    "/@{username}",
+    "/u/{id}",
+    "/search",
+    ASSETS,
+];
+
 /// Adds the documents to the router.
 pub fn register(config: &mut ServiceConfig) {
-    for path in [
-        "/",
-        "/p/{post}",
-        "/t/{tag}",
-        "/@{username}",
-        "/u/{id}",
-        "/search",
-    ] {
+    for path in PATHS.into_iter().filter(|path| *path != ASSETS) {
         let paths = match path {
             "/" => vec![path.to_owned()],
             path => vec![path.to_owned(), format!("{path}/")],
@@ -60,7 +66,7 @@ pub fn register(config: &mut ServiceConfig) {
         config.service(web::resource(paths).default_service(route));
     }
     let assets = web::route().to(|request: HttpRequest| async move { asset(&request) });
-    config.service(web::resource("/assets/{version}/{name}").default_service(assets));
+    config.service(web::resource(ASSETS).default_service(assets));
 }
 
 /// Refuses what is no reading, and everything where the page is off.

@@ -20,6 +20,7 @@ pub mod stored;
 pub mod types;
 pub mod views;
 
+use std::fmt;
 use std::sync::Arc;
 
 use self::publication::Publisher;
@@ -27,7 +28,8 @@ use self::stored::StoredPost;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
-use crate::core::gather::Gatherer;
+use crate::core::gather::{Counters, Gatherer};
+use crate::core::metrics::{Families, number};
 use crate::core::settings::public_url::PublicUrl;
 
 /// Reads posts by their ids for clients. Those who ask at the same time share a query.
@@ -44,4 +46,38 @@ pub struct Posts {
     pub bus: Arc<Bus>,
     /// The base of absolute links.
     pub public_url: PublicUrl,
+}
+
+impl Posts {
+    /// Tells of work that is gathered.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        let (read, publish) = (self.reader.counters(), self.publisher.counters());
+        let each = |value: fn(&Counters) -> u64| {
+            [("read", read), ("publish", publish)]
+                .map(|(work, counters)| ([("work", work)], value(counters)))
+        };
+        families.gauges(
+            "inkpot_posts_waiting",
+            "Posts that wait to be read or published together with others.",
+            [
+                ([("work", "read")], number(self.reader.waiting())),
+                ([("work", "publish")], number(self.publisher.waiting())),
+            ],
+        )?;
+        families.counters(
+            "inkpot_posts_gathered",
+            "Posts that were read or published so.",
+            each(|counters| counters.jobs.value()),
+        )?;
+        families.counters(
+            "inkpot_posts_runs",
+            "Queries and transactions by which they were.",
+            each(|counters| counters.runs.value()),
+        )?;
+        families.counters(
+            "inkpot_posts_refused",
+            "Posts that were not read or published since too many waited, or too long.",
+            each(|counters| counters.refused.value()),
+        )
+    }
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use actix_server::{Server, ServerHandle};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::follow::follow;
-use super::start::{Bound, DRAIN_SECONDS, PreparedWorker};
+use super::start::{Bound, DRAIN_SECONDS, PreparedWorker, watch};
 use crate::core::clock_sync;
 use crate::core::telemetry::chain::Chain;
 use crate::jobs::worker::{Worker, thread};
@@ -68,7 +69,9 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     });
     let clocks = clock_sync::run(bound.app.db.clone(), bound.app.clock.clone());
     let clocks = actix_web::rt::spawn(clocks);
+    let health = bound.app.health.clone();
     let follower = actix_web::rt::spawn(follow(bound.app, bound.lock));
+    let watched = bound.watched.map(|(server, _)| watched(server));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = match bound.worker {
         Some(worker) => Some(start_jobs(worker, jobs_stop)?),
@@ -77,6 +80,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     let stopper = async move {
         let signalled = signal().await;
         tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
+        health.drain();
         drop(stop_jobs);
         // First nobody is here any more, or who asks after this process left would hear of them.
         presence.stop();
@@ -96,6 +100,7 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     if let Some(jobs) = jobs {
         ended(jobs).await?;
     }
+    stop_watched(watched).await;
     tracing::info!("stopped");
     served.and(signalled)
 }
@@ -104,23 +109,48 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
 pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
     let PreparedWorker {
         worker,
-        clocks: (db, clock),
+        app,
         transport,
+        watched: listener,
     } = prepared;
+    let health = app.health.clone();
+    let watched = match listener {
+        Some(listener) => {
+            let (server, _) = watch(&app, listener).map_err(std::io::Error::other)?;
+            Some(watched(server))
+        }
+        None => None,
+    };
+    let (db, clock) = (app.db, app.clock);
     let transport = transport.map(|transport| actix_web::rt::spawn(transport.run()));
     let clocks = actix_web::rt::spawn(clock_sync::run(db, clock));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = start_jobs(worker, jobs_stop)?;
     let signalled = signal().await;
     tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
+    health.drain();
     drop(stop_jobs);
     ended(jobs).await?;
     clocks.abort();
     if let Some(transport) = transport {
         transport.abort();
     }
+    stop_watched(watched).await;
     tracing::info!("stopped");
     signalled
+}
+
+/// Has the listener for those who watch served, until the very end.
+fn watched(server: Server) -> ServerHandle {
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    handle
+}
+
+async fn stop_watched(handle: Option<ServerHandle>) {
+    if let Some(handle) = handle {
+        handle.stop(false).await;
+    }
 }
 
 fn start_jobs(worker: Worker, stop: oneshot::Receiver<()>) -> std::io::Result<JoinHandle<()>> {

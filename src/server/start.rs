@@ -15,6 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
 use super::follow::{FOLLOW, others_write};
+use super::metrics::serve_metrics;
 use crate::accounts::actions::keys;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
@@ -45,6 +46,8 @@ pub struct Bound {
     pub address: SocketAddr,
     pub handle: ServerHandle,
     pub server: Server,
+    /// For those who watch, if that is set up, and its address.
+    pub watched: Option<(Server, SocketAddr)>,
     pub(super) app: AppState,
     pub(super) lock: ProcessLock,
     /// `None` when jobs are left to other processes.
@@ -61,13 +64,16 @@ pub struct Prepared {
     /// Takes connections already; they wait until the server runs.
     listener: TcpListener,
     address: SocketAddr,
+    watched: Option<(TcpListener, SocketAddr)>,
 }
 
 /// What a worker needs, put together.
 pub struct PreparedWorker {
     pub(super) worker: Worker,
-    pub(super) clocks: (Db, Clock),
+    pub(super) app: AppState,
     pub(super) transport: Option<RedisTransport>,
+    /// For those who watch, if that is set up, and its address.
+    pub watched: Option<(TcpListener, SocketAddr)>,
 }
 
 /// Opens and migrates the database, which must be there. The error is one line.
@@ -173,6 +179,7 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let lock = ProcessLock::acquire(db.url(), 2 * FOLLOW)?;
     let secrets = secret::load(&settings)?;
     let (listener, address) = take_port(settings.listen)?;
+    let watched = settings.metrics_listen().map(take_port).transpose()?;
     warn_of_own_address(&settings, address);
     warn_of_open_file(&settings);
     let clock = Clock::system();
@@ -193,6 +200,7 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
         transport,
         listener,
         address,
+        watched,
     })
 }
 
@@ -236,6 +244,7 @@ fn take_port(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
 pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     let db = await_database(&settings)?;
     let secrets = secret::load(&settings)?;
+    let watched = settings.metrics_listen().map(take_port).transpose()?;
     // It serves nothing, and hears of jobs as servers do.
     let address = settings.listen;
     if settings.smtp_url().is_some() {
@@ -249,8 +258,9 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     let transport = app.transport()?;
     Ok(PreparedWorker {
         worker: worker_of(&app)?,
-        clocks: (app.db, app.clock),
+        app,
         transport,
+        watched,
     })
 }
 
@@ -277,17 +287,29 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         transport,
         listener,
         address,
+        watched,
     } = prepared;
     let server = serve(&app, listener).map_err(|e| e.to_string())?;
+    let watched = watched.map(|watched| watch(&app, watched)).transpose()?;
     Ok(Bound {
         address,
         handle: server.handle(),
         server,
+        watched,
         app,
         lock,
         worker,
         transport,
     })
+}
+
+/// Serves those who watch. The error is one line.
+pub(super) fn watch(
+    app: &AppState,
+    (listener, address): (TcpListener, SocketAddr),
+) -> Result<(Server, SocketAddr), String> {
+    let server = serve_metrics(app, listener).map_err(|e| e.to_string())?;
+    Ok((server, address))
 }
 
 /// Has as many files open at once as the system lets this process: each connection is

@@ -45,6 +45,7 @@ mod lists;
 mod locks;
 mod lost_commit;
 mod messages;
+mod metrics;
 mod migrations;
 mod model;
 mod outage;

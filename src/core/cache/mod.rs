@@ -17,6 +17,7 @@ mod single_flight;
 mod tests;
 
 use std::cell::Cell;
+use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,6 +32,7 @@ use self::single_flight::SingleFlight;
 use crate::core::clock::Clock;
 use crate::core::compression::Coding;
 use crate::core::freshness::Freshness;
+use crate::core::metrics::{Counter, Families, whole};
 
 /// How long entries hold where others write, unless it is said.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
@@ -60,6 +62,16 @@ pub struct Cache<K: Hash + Eq, E> {
     invalidation: Invalidation,
     flights: SingleFlight<K, Outcome<E>>,
     clock: Clock,
+    counters: Counters,
+}
+
+/// What is counted of requests.
+#[derive(Default)]
+struct Counters {
+    hits: Counter,
+    misses: Counter,
+    stale: Counter,
+    invalidations: Counter,
 }
 
 /// When a reading began.
@@ -106,6 +118,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             invalidation: Invalidation::default(),
             flights: SingleFlight::new(),
             clock,
+            counters: Counters::default(),
         }
     }
 
@@ -149,13 +162,62 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// future of a handler may be dropped in between. A `COMMIT` that was lost may
     /// have happened, so it counts.
     pub fn invalidate(&self, tags: &[CacheTag]) {
+        self.counters.invalidations.increment();
         self.invalidation.invalidate(tags);
     }
 
-    /// The entry of `key` when it is valid.
+    /// The entry of `key` when it is valid. Without one it is not a miss yet: it may be asked
+    /// for by [`find_or_fill`](Self::find_or_fill) next.
     pub fn get(&self, key: &K) -> Option<Arc<Entry>> {
+        let entry = self.find(key)?;
+        self.counters.hits.increment();
+        Some(entry)
+    }
+
+    fn find(&self, key: &K) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
         self.is_valid(&entry).then_some(entry)
+    }
+
+    /// Counts an entry that was served though it had expired.
+    pub fn served_stale(&self) {
+        self.counters.stale.increment();
+    }
+
+    /// Tells of entries and of what is asked for; the names begin with `prefix`.
+    pub fn describe(&self, prefix: &str, families: &mut Families<'_>) -> fmt::Result {
+        let Counters {
+            hits,
+            misses,
+            stale,
+            invalidations,
+        } = &self.counters;
+        families.counters(
+            &format!("{prefix}_requests"),
+            "What was asked for: found, made anew, or served though it had expired.",
+            [("hit", hits), ("miss", misses), ("stale", stale)]
+                .map(|(result, count)| ([("result", result)], count.value())),
+        )?;
+        families.counter(
+            &format!("{prefix}_invalidations"),
+            "Changes that invalidated entries.",
+            invalidations.value(),
+        )?;
+        families.gauge(
+            &format!("{prefix}_entries"),
+            "Entries that are kept, about.",
+            whole(self.entries.entry_count()),
+        )?;
+        families.gauge(
+            &format!("{prefix}_bytes"),
+            "Memory that they need, about.",
+            whole(self.entries.weighted_size()),
+        )?;
+        families.gauge(
+            &format!("{prefix}_max_bytes"),
+            "Memory that they may need.",
+            whole(self.bound),
+        )
     }
 
     /// The entry of `key`, by `fill` when there is no valid one; `None` when there is
@@ -172,6 +234,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         if let Some(entry) = self.get(key) {
             return Ok(Some(entry));
         }
+        self.counters.misses.increment();
         let arrival = self.moment();
         for _ in 0..MAX_JOINED {
             let is_own = Cell::new(false);
@@ -200,7 +263,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
 
     async fn fill(&self, key: &K, fill: &impl AsyncFn() -> Result<Filled, E>) -> Outcome<E> {
         // Another flight may have landed between the first look and this.
-        if let Some(entry) = self.get(key) {
+        if let Some(entry) = self.find(key) {
             return Outcome {
                 read: entry.read,
                 result: FillResult::Found(entry),

@@ -8,6 +8,7 @@
 mod priority;
 pub mod queue;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -17,6 +18,7 @@ use tokio::sync::oneshot;
 
 use self::queue::{Bounds, FairQueue, Ticket};
 use super::clock::Clock;
+use super::metrics::{Counter, Families, Histogram, number};
 use super::rate_limits::subscriber;
 
 /// For whom work is done. Those who ask for much wait for themselves.
@@ -83,6 +85,9 @@ struct Shared {
     changed: Condvar,
     clock: Clock,
     done: AtomicU64,
+    /// How long work waited that was done.
+    waited: Histogram,
+    refused: Counter,
 }
 
 struct State {
@@ -127,6 +132,8 @@ impl CpuPool {
             changed: Condvar::new(),
             clock,
             done: AtomicU64::new(0),
+            waited: Histogram::default(),
+            refused: Counter::new(),
         });
         let _ = first.send(Arc::clone(&shared));
         for n in 1..threads {
@@ -153,6 +160,35 @@ impl CpuPool {
         self.shared.lock().queue.len()
     }
 
+    /// Tells of the queue and of what became of work.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.gauge(
+            "inkpot_bcrypt_queue_length",
+            "Passwords that wait to be hashed or compared, and other such work.",
+            number(self.waiting()),
+        )?;
+        families.gauge(
+            "inkpot_bcrypt_threads",
+            "Threads that do such work.",
+            number(self.threads),
+        )?;
+        families.counter(
+            "inkpot_bcrypt_done",
+            "Passwords that were hashed or compared, and other such work.",
+            self.done(),
+        )?;
+        families.counter(
+            "inkpot_bcrypt_refused",
+            "Such work that was refused: too much waited, or it waited too long.",
+            self.shared.refused.value(),
+        )?;
+        families.histogram(
+            "inkpot_bcrypt_wait_seconds",
+            "How long such work waited until it was begun.",
+            &self.shared.waited,
+        )
+    }
+
     /// How much work is done at once.
     pub fn threads(&self) -> usize {
         self.threads
@@ -167,8 +203,10 @@ impl CpuPool {
     ) -> Result<T, PoolError> {
         let (answer, result) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
+        let since = shared.clock.steady();
         let job: Job = Box::new(move |fate| {
             if fate == Fate::Refused {
+                shared.refused.increment();
                 // Nobody may wait any more; the same below.
                 let _ = answer.send(Err(PoolError::Overloaded));
                 return;
@@ -176,6 +214,7 @@ impl CpuPool {
             if answer.is_closed() {
                 return;
             }
+            (shared.waited).observe(shared.clock.steady().saturating_sub(since));
             let value = work();
             shared.done.fetch_add(1, Ordering::Relaxed);
             let _ = answer.send(Ok(value));
@@ -189,7 +228,10 @@ impl CpuPool {
     fn enqueue(&self, requester: &Requester, job: Job) -> Result<Place<'_>, PoolError> {
         let now = self.shared.clock.steady();
         let pushed = self.shared.lock().queue.push(requester, job, now);
-        let (ticket, displaced) = pushed.map_err(|_| PoolError::Overloaded)?;
+        let (ticket, displaced) = pushed.map_err(|_| {
+            self.shared.refused.increment();
+            PoolError::Overloaded
+        })?;
         self.shared.changed.notify_one();
         if let Some(displaced) = displaced {
             displaced(Fate::Refused);

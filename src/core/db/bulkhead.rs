@@ -10,9 +10,12 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use super::deadline::now;
+use super::metrics::Usage;
 
 /// How long a unit of work waits for a connection before its client is told to come back.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -78,6 +81,7 @@ pub(super) struct Gate {
 struct Shared {
     state: Mutex<State>,
     queue: usize,
+    usage: Usage,
 }
 
 struct State {
@@ -111,6 +115,7 @@ impl Waiter {
 /// The right to use a connection; dropping it lets the next one in.
 pub(super) struct Permit {
     shared: Option<Arc<Shared>>,
+    since: Instant,
 }
 
 /// A place in the queue; dropping it leaves the queue.
@@ -133,6 +138,25 @@ impl Shared {
         // Nothing in here panics half way.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// What came of waiting since then.
+    fn waited(&self, since: Instant, admitted: Result<Permit, Refused>) -> Result<Permit, Refused> {
+        match &admitted {
+            Ok(_) => (self.usage.waited).observe(now().saturating_duration_since(since)),
+            Err(Refused::Shed) => self.usage.shed.increment(),
+            Err(Refused::TimedOut) => self.usage.timed_out.increment(),
+        }
+        admitted
+    }
+}
+
+impl Permit {
+    fn of(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Some(Arc::clone(shared)),
+            since: now(),
+        }
+    }
 }
 
 impl Gate {
@@ -146,6 +170,7 @@ impl Gate {
                     is_shedding: false,
                 }),
                 queue,
+                usage: Usage::default(),
             }),
         }
     }
@@ -157,13 +182,15 @@ impl Gate {
             Ok(permit) => return Ok(permit),
             Err(place) => place,
         };
+        let since = now();
         let admitted = tokio::time::timeout(wait, receiver).await;
         drop(place);
-        match admitted {
+        let admitted = match admitted {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) => Err(Refused::Shed),
             Err(_) => Err(Refused::TimedOut),
-        }
+        };
+        self.shared.waited(since, admitted)
     }
 
     /// Lets a thread in that may block, within `wait`.
@@ -173,21 +200,23 @@ impl Gate {
             Ok(permit) => return Ok(permit),
             Err(place) => place,
         };
+        let since = now();
         let admitted = receiver.recv_timeout(wait);
         drop(place);
-        admitted.map_err(|error| match error {
+        let admitted = admitted.map_err(|error| match error {
             RecvTimeoutError::Disconnected => Refused::Shed,
             RecvTimeoutError::Timeout => Refused::TimedOut,
-        })
+        });
+        self.shared.waited(since, admitted)
     }
 
     fn enter_or_queue(&self, waiter: Waiter) -> Result<Permit, Place<'_>> {
         let mut state = self.shared.lock();
         if state.free > 0 {
             state.free -= 1;
-            return Ok(Permit {
-                shared: Some(Arc::clone(&self.shared)),
-            });
+            drop(state);
+            self.shared.usage.waited.observe(Duration::ZERO);
+            return Ok(Permit::of(&self.shared));
         }
         let shed = if state.waiting.len() >= self.shared.queue {
             state.is_shedding = true;
@@ -208,9 +237,13 @@ impl Gate {
     }
 
     /// How many wait.
-    #[cfg(test)]
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         self.shared.lock().waiting.len()
+    }
+
+    /// What is measured of it.
+    pub(super) fn usage(&self) -> &Usage {
+        &self.shared.usage
     }
 }
 
@@ -219,6 +252,7 @@ impl Drop for Permit {
         let Some(shared) = self.shared.take() else {
             return;
         };
+        (shared.usage.used).observe(now().saturating_duration_since(self.since));
         loop {
             let mut state = shared.lock();
             let next = if state.is_shedding {
@@ -234,9 +268,7 @@ impl Drop for Permit {
                 return;
             };
             drop(state);
-            let permit = Self {
-                shared: Some(Arc::clone(&shared)),
-            };
+            let permit = Self::of(&shared);
             match waiter.admit(permit) {
                 Ok(()) => return,
                 // It gave up in between. Dropped whole, the permit would come back here.

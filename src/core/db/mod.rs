@@ -7,6 +7,7 @@
 //!   and a bounded queue before them.
 //! - [`deadline`]: all database work of a request has one.
 //! - `breaker`: while the database is away, requests are refused at once.
+//! - `metrics`: what it tells of itself.
 //! - [`dialect`]: what differs between the databases, with the table of their errors.
 
 mod breaker;
@@ -15,6 +16,7 @@ pub mod connection;
 pub mod deadline;
 pub mod dialect;
 mod error;
+mod metrics;
 pub mod migrations;
 mod mysql;
 mod pools;
@@ -30,6 +32,7 @@ use diesel::Connection;
 use diesel::connection::TransactionManager;
 use diesel::result::{ConnectionError, QueryResult};
 
+use super::metrics::Counter;
 use super::telemetry::request;
 pub use bulkhead::Bulkhead;
 use bulkhead::{MAX_WAIT, Permit};
@@ -38,6 +41,7 @@ pub use connection::{Conn, DatabaseUrl};
 use dialect::ErrorClass;
 pub use error::{Cause, DbError};
 use error::{Failure, Place};
+use metrics::Counters;
 use pools::Pools;
 
 /// Why the database cannot be opened, as one line.
@@ -94,6 +98,7 @@ struct Inner {
     /// How long the work of a request may take.
     time: Duration,
     units: AtomicU64,
+    counters: Counters,
 }
 
 impl Db {
@@ -116,6 +121,7 @@ impl Db {
                 pools: Pools::new(url, size, None),
                 time,
                 units: AtomicU64::new(0),
+                counters: Counters::default(),
             }),
             reads: Bulkhead::Reads,
         })
@@ -141,6 +147,7 @@ impl Db {
                 pools: Pools::new(&self.inner.url, 1, Some(DAY)),
                 time: DAY,
                 units: AtomicU64::new(0),
+                counters: Counters::default(),
             }),
             reads: Bulkhead::Reads,
         }
@@ -238,7 +245,7 @@ impl Db {
         let permit = match self.inner.pools.enter(bulkhead, left).await {
             Ok(permit) => permit,
             Err(failure) => {
-                let refused = Err(DbError::new(failure, place));
+                let refused = Err(self.failed(failure, place));
                 then(&refused);
                 return refused;
             }
@@ -246,14 +253,20 @@ impl Db {
         let db = self.clone();
         let run = request::inherit(move || {
             let _entered = deadline::enter(deadline);
-            let done = run(&db, permit).map_err(|failure| DbError::new(failure, place));
+            let done = run(&db, permit).map_err(|failure| db.failed(failure, place));
             then(&done);
             done
         });
         match tokio::task::spawn_blocking(run).await {
             Ok(done) => done,
-            Err(panic) => Err(DbError::new(Failure::new(ErrorClass::Fault, panic), place)),
+            Err(panic) => Err(self.failed(Failure::new(ErrorClass::Fault, panic), place)),
         }
+    }
+
+    /// Counts a failure, and says what it means for who asked.
+    fn failed(&self, failure: Failure, place: Place) -> DbError {
+        self.inner.counters.failed(&failure);
+        DbError::new(failure, place)
     }
 
     /// [`read`](Self::read) for threads that may block, such as the command line's.
@@ -300,7 +313,7 @@ impl Db {
         let _entered = deadline::enter(deadline::begin(self.inner.time));
         (self.inner.pools.enter_blocking(bulkhead, MAX_WAIT))
             .and_then(run)
-            .map_err(|failure| DbError::new(failure, place))
+            .map_err(|failure| self.failed(failure, place))
     }
 
     /// [`snapshot`](Self::snapshot) for threads that may block.
@@ -333,7 +346,13 @@ impl Db {
     ) -> Result<T, DbError> {
         (self.inner.pools.enter_blocking(bulkhead, PATIENCE))
             .and_then(run)
-            .map_err(|failure| DbError::new(failure, place))
+            .map_err(|failure| self.failed(failure, place))
+    }
+
+    /// Counts a failure after which the work runs again.
+    fn tried_again(&self, failure: &Failure, retries: &Counter) {
+        self.inner.counters.failed(failure);
+        retries.increment();
     }
 
     fn try_read<T>(
@@ -349,6 +368,7 @@ impl Db {
         };
         match failure.class() {
             ErrorClass::Lost => {
+                self.tried_again(&failure, &self.inner.counters.reconnections);
                 pools.suspect_all();
                 let mut checkout = pools.checkout(self.reads, checkout.release())?;
                 Ok(work(checkout.conn())?)
@@ -392,6 +412,7 @@ impl Db {
             match failure.class() {
                 // Of no use to others while it waits, it gives its place away.
                 ErrorClass::Conflict if attempt < CONFLICT_ATTEMPTS => {
+                    self.tried_again(&failure, &self.inner.counters.conflict_retries);
                     drop(checkout);
                     back_off(attempt);
                     attempt += 1;
@@ -400,6 +421,7 @@ impl Db {
                 }
                 ErrorClass::Lost if !reconnected => {
                     reconnected = true;
+                    self.tried_again(&failure, &self.inner.counters.reconnections);
                     pools.suspect_all();
                     permit = checkout.release();
                 }

@@ -12,6 +12,7 @@ use super::connection::{self, Conn, ConnectionManager, DatabaseUrl, Managed, Rol
 use super::deadline::{self, now};
 use super::dialect::{self, ErrorClass};
 use super::error::Failure;
+use super::metrics::{Standing, Usage};
 
 type Pool = r2d2::Pool<ConnectionManager>;
 type Pooled = r2d2::PooledConnection<ConnectionManager>;
@@ -84,6 +85,28 @@ impl Pools {
 
     fn section(&self, bulkhead: Bulkhead) -> &Section {
         &self.sections[bulkhead as usize]
+    }
+
+    /// Whether the database is thought to be away.
+    pub(super) fn is_away(&self) -> bool {
+        self.breaker.is_open()
+    }
+
+    /// The connections of a bulkhead now.
+    pub(super) fn standing(&self, bulkhead: Bulkhead) -> Standing {
+        let Section { pool, gate } = self.section(bulkhead);
+        let state = pool.state();
+        Standing {
+            used: state.connections.saturating_sub(state.idle_connections),
+            idle: state.idle_connections,
+            max: pool.max_size(),
+            waiting: gate.waiting(),
+        }
+    }
+
+    /// What is measured of a bulkhead.
+    pub(super) fn usage(&self, bulkhead: Bulkhead) -> &Usage {
+        self.section(bulkhead).gate.usage()
     }
 
     /// Waits for a place of a bulkhead, in a task, for [`MAX_WAIT`] at most.

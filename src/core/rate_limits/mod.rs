@@ -11,6 +11,7 @@ mod limit;
 mod local;
 mod shared;
 
+use std::fmt;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use self::limit::{DeclaredLimit, Limit, SubjectLimit};
 use self::local::Local;
 use self::shared::Shared;
 use crate::core::clock::Clock;
+use crate::core::metrics::{Counter, Families, Labelled};
 use crate::core::redis::health::RedisHealth;
 use crate::core::redis::url::RedisUrl;
 
@@ -37,6 +39,15 @@ struct Buckets {
     local: Local,
     /// `None` without Redis.
     shared: Option<Shared>,
+    /// By the name of the limit, and whether it let the try through.
+    tries: Labelled<2, Counter>,
+}
+
+impl Buckets {
+    fn count(&self, limit: &'static str, is_allowed: bool) {
+        let result = if is_allowed { "allowed" } else { "limited" };
+        self.tries.of([limit, result]).increment();
+    }
 }
 
 impl RateLimits {
@@ -57,6 +68,7 @@ impl RateLimits {
             shared: redis
                 .map(|redis| Shared::open(redis, secret, clock))
                 .transpose()?,
+            tries: Labelled::default(),
         })))
     }
 
@@ -64,6 +76,24 @@ impl RateLimits {
     pub fn is_shared(&self) -> bool {
         let shared = self.0.as_ref().and_then(|buckets| buckets.shared.as_ref());
         shared.is_some_and(Shared::is_up)
+    }
+
+    /// Tells of tries by limit. What a route answered is in the metrics of requests.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        let tries = self
+            .0
+            .as_ref()
+            .map(|all| all.tries.all(["limit", "result"]));
+        families.counters(
+            "inkpot_rate_limit_tries",
+            "Tries that a limit let through or refused.",
+            (tries.iter().flatten()).map(|(labels, count)| (*labels, count.value())),
+        )?;
+        families.flag(
+            "inkpot_rate_limits_shared",
+            "Whether tries are counted together with other processes, in Redis.",
+            self.is_shared(),
+        )
     }
 
     /// Waits so long for each answer of Redis from now on, instead of 100 milliseconds:
@@ -84,8 +114,12 @@ impl RateLimits {
                 None => None,
             };
             let taken = shared.unwrap_or_else(|| all.local.take(&limit, network));
-            taken.map_err(exceeded)?;
+            if let Err(wait) = taken {
+                all.count(limit.name(), false);
+                return Err(exceeded(wait));
+            }
         }
+        all.count(limit.name(), true);
         Ok(())
     }
 
@@ -104,12 +138,13 @@ impl RateLimits {
             return Decision::Allowed;
         };
         let address = network(address, SITE);
-        if let Some(shared) = &all.shared
-            && let Some(decision) = shared.try_subject(limit, subject, address).await
-        {
-            return decision;
-        }
-        all.local.try_subject(limit, subject, address)
+        let shared = match &all.shared {
+            Some(shared) => shared.try_subject(limit, subject, address).await,
+            None => None,
+        };
+        let decision = shared.unwrap_or_else(|| all.local.try_subject(limit, subject, address));
+        all.count(limit.bucket_label(), matches!(decision, Decision::Allowed));
+        decision
     }
 
     /// Takes a token from the subject's bucket, from wherever the try comes, without passes.
@@ -124,6 +159,7 @@ impl RateLimits {
             None => None,
         };
         let taken = shared.unwrap_or_else(|| all.local.take_of_subject(limit, subject));
+        all.count(limit.bucket_label(), taken.is_ok());
         taken.map_err(exceeded)
     }
 

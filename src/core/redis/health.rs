@@ -1,10 +1,12 @@
 //! Whether Redis is away, by the word of all that use it: said in the log once when it
 //! goes and once when it is back for all of them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::core::metrics::Families;
 use crate::core::redis::url::RedisUrl;
 
 /// Who uses Redis, each over connections of its own.
@@ -86,6 +88,20 @@ impl RedisHealth {
     /// Whether any of its users cannot reach it.
     pub fn is_away(&self) -> bool {
         self.state.borrow().is_away()
+    }
+
+    /// Tells whether it is there.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        families.flag(
+            "inkpot_redis_up",
+            "Whether all that use Redis reach it.",
+            !self.is_away(),
+        )?;
+        families.counter(
+            "inkpot_redis_losses",
+            "How often the bus between processes has lost Redis.",
+            self.losses(),
+        )
     }
 
     /// How often the bus has lost it, for [`Self::lost_since`].

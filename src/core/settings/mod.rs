@@ -172,6 +172,13 @@ pub struct Settings {
     )]
     pub listen: SocketAddr,
 
+    /// Address and port for those who watch: /metrics for Prometheus, /livez and /readyz. What
+    /// they learn is not for the world
+    /// [default: none]
+    #[arg(long, env = "INKPOT_METRICS_LISTEN", global = true, value_name = "ADDRESS",
+          value_parser = optional(listen))]
+    metrics_listen: Option<Given<SocketAddr>>,
+
     /// Where the world reaches the server, for the links in feeds, mails and answers: http or
     /// https, host, port, perhaps a path
     /// [default: http:// and the address it listens on]
@@ -415,6 +422,11 @@ impl Settings {
     /// The path under which the world reaches the server, without a trailing slash.
     pub fn base_path(&self) -> &str {
         self.public_url.as_ref().map_or("", PublicUrl::path)
+    }
+
+    /// Where those who watch connect.
+    pub fn metrics_listen(&self) -> Option<SocketAddr> {
+        self.metrics_listen.as_ref()?.0
     }
 
     /// The Redis that processes share.

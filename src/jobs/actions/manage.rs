@@ -1,16 +1,22 @@
 //! What admins and the operator do with jobs, by HTTP and by the command line alike.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use crate::core::db::{Db, DbError};
 use crate::core::page::{ListPart, Listed};
 use crate::jobs::Jobs;
 use crate::jobs::events::JobWritten;
-use crate::jobs::storage::admin;
-use crate::jobs::types::{JobStatus, Retried, StoredJob};
+use crate::jobs::metrics::Backlog;
+use crate::jobs::storage::{admin, queue};
+use crate::jobs::types::{JobStatus, Queue, Retried, StoredJob};
 
 /// Rows that one transaction changes.
 const AT_ONCE: i64 = 1000;
+
+/// How long reading the backlog may take: whoever asks for metrics does not wait for long.
+const MEASURE: Duration = Duration::from_secs(1);
 
 /// Part of the jobs of one status or of all, newest first.
 pub async fn list(
@@ -28,6 +34,25 @@ pub async fn list(
 pub async fn load_of_user(db: &Db, user_id: i64, after: i64) -> Result<Vec<StoredJob>, DbError> {
     db.read(move |conn| admin::load_of_user(conn, user_id, after))
         .await
+}
+
+/// Reads the backlog for the metrics, now and then: however often they are asked for, the
+/// database is asked once in ten seconds. While it cannot be, nothing is told of jobs.
+pub async fn measure(jobs: &Jobs, db: &Db) {
+    if !jobs.metrics.is_stale(&jobs.clock) {
+        return;
+    }
+    let reading = db.read(|conn| {
+        let counts = admin::count_unfinished(conn)?;
+        let mut due = Vec::new();
+        for queue in Queue::ALL {
+            due.push((queue, queue::next_due(conn, &[queue])?));
+        }
+        Ok(Backlog { counts, due })
+    });
+    let read = tokio::time::timeout(MEASURE, reading).await;
+    let backlog = read.ok().and_then(Result::ok);
+    jobs.metrics.set_backlog(&jobs.clock, backlog);
 }
 
 /// Has a job tried again that is dead, or that waits for its next try; its tries are

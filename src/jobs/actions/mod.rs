@@ -6,4 +6,4 @@ pub mod expired;
 pub mod manage;
 
 pub use enqueue::{enqueue, enqueue_periodic};
-pub use manage::{list, load_of_user, purge, retry, retry_dead};
+pub use manage::{list, load_of_user, measure, purge, retry, retry_dead};

@@ -1,13 +1,14 @@
 //! Jobs for those who look after them: listed, tried again, deleted.
 
 use chrono::NaiveDateTime;
+use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use crate::core::db::Conn;
 use crate::core::db::dialect::any_of;
 use crate::core::db::schema::job;
 use crate::core::page::{ListPart, Listed, find_keys};
-use crate::jobs::types::{JobStatus, Retried, StoredJob};
+use crate::jobs::types::{JobStatus, Queue, Retried, StoredJob};
 
 /// Part of the jobs of one status or of all, newest first. Call it in a snapshot.
 pub fn load_part(
@@ -32,6 +33,24 @@ pub fn load_part(
         .select(StoredJob::as_select())
         .load(conn)?;
     Ok(found.with(jobs))
+}
+
+/// How many unfinished and dead jobs there are, by queue and status. Reads each of them in
+/// an index.
+pub fn count_unfinished(conn: &mut Conn) -> QueryResult<Vec<(Queue, JobStatus, i64)>> {
+    let mut counts = Vec::new();
+    for status in [JobStatus::Waiting, JobStatus::Running, JobStatus::Dead] {
+        let found: Vec<(String, i64)> = job::table
+            .filter(job::state.eq(status.name()))
+            .group_by(job::lane)
+            .select((job::lane, count_star()))
+            .load(conn)?;
+        for queue in Queue::ALL {
+            let of_queue = found.iter().find(|(lane, _)| lane == queue.name());
+            counts.push((queue, status, of_queue.map_or(0, |(_, count)| *count)));
+        }
+    }
+    Ok(counts)
 }
 
 /// All jobs about a user that are still kept, oldest first, a thousand at a time:

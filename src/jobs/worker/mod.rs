@@ -9,6 +9,7 @@ mod running;
 pub mod thread;
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -17,6 +18,7 @@ use self::running::Running;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
 use crate::core::telemetry::chain::Chain;
+use crate::jobs::JobMetrics;
 use crate::jobs::actions;
 use crate::jobs::back_off::MAX_ATTEMPTS;
 use crate::jobs::handler::Registry;
@@ -40,6 +42,7 @@ pub struct Worker {
     notifier: JobNotifier,
     registry: Registry,
     lease: String,
+    metrics: Arc<JobMetrics>,
 }
 
 /// What the loop does next.
@@ -63,7 +66,14 @@ impl Worker {
             notifier,
             registry,
             lease: ulid::Ulid::generate().to_string(),
+            metrics: Arc::default(),
         }
+    }
+
+    /// Has what it does measured with the rest of the process.
+    #[must_use]
+    pub fn measured_by(self, metrics: Arc<JobMetrics>) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The kinds of jobs that it does.
@@ -260,10 +270,14 @@ impl Worker {
             payload: row.payload,
             created: row.created,
         };
-        let clock = self.clock.clone();
+        let (clock, metrics) = (self.clock.clone(), Arc::clone(&self.metrics));
         running.spawn(job_id, kind.queue, async move {
+            let begun = clock.steady();
             let came = one::run(run, job).await;
-            one::settle(&clock, (job_id, attempts), Some(kind), came)
+            let settled = one::settle(&clock, (job_id, attempts), Some(kind), came);
+            let took = clock.steady().saturating_sub(begun);
+            metrics.ended(kind.name, &settled, took);
+            settled
         });
     }
 

@@ -173,6 +173,7 @@ pub async fn respond(
         Ok(None) => return Ok(None),
         Err(error) if error.code == Code::Unavailable => {
             let (entry, age) = cache.stale(key).ok_or(error)?;
+            cache.served_stale();
             let response = cached_response::respond(cache, key, &entry, request.headers());
             return Ok(Some(mark_stale(response.await, age)));
         }

@@ -5,6 +5,7 @@ mod names;
 mod sync;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use super::keep_alive::Timeouts;
 use super::membership::{Member, Membership, Online};
 use crate::accounts::events::SessionEnded;
 use crate::core::clock::Clock;
+use crate::core::metrics::{Counter, Families, number};
 
 /// Frames that a socket may be behind: with a quarter of a second each, sixteen seconds
 /// at least.
@@ -42,6 +44,8 @@ pub struct Hub {
     closed: Notify,
     clock: Clock,
     limits_addresses: bool,
+    joined: Counter,
+    refused: Counter,
 }
 
 struct State {
@@ -149,6 +153,8 @@ impl Hub {
             closed: Notify::new(),
             clock,
             limits_addresses,
+            joined: Counter::new(),
+            refused: Counter::new(),
         })
     }
 
@@ -167,7 +173,7 @@ impl Hub {
             address,
         } = joining;
         let mut state = self.lock();
-        self.admit(&state, user_id, address)?;
+        (self.admit(&state, user_id, address)).inspect_err(|_| self.refused.increment())?;
         if state.names_version != names_version {
             return Err(Refusal::StaleName);
         }
@@ -197,6 +203,7 @@ impl Hub {
         state.unsent.insert(user_id);
         let timeouts = state.timeouts;
         drop(state);
+        self.joined.increment();
         self.changed.notify_one();
         Ok(Registration {
             hub: Arc::clone(self),
@@ -252,6 +259,34 @@ impl Hub {
     /// How many sockets are open.
     pub fn sockets(&self) -> usize {
         self.lock().sockets.len()
+    }
+
+    /// Tells of sockets and of who is online.
+    pub fn describe(&self, families: &mut Families<'_>) -> fmt::Result {
+        let state = self.lock();
+        let (sockets, online) = (state.sockets.len(), state.membership.total());
+        drop(state);
+        families.gauge(
+            "inkpot_sockets",
+            "WebSockets that are open here.",
+            number(sockets),
+        )?;
+        families.gauge(
+            "inkpot_users_online",
+            "Users who are online, in all processes that this one hears.",
+            number(online),
+        )?;
+        families.counter(
+            "inkpot_sockets_joined",
+            "WebSockets that were opened.",
+            self.joined.value(),
+        )?;
+        families.counter(
+            "inkpot_sockets_refused",
+            "WebSockets that were refused: the user or the address had too many, or the server \
+             stops.",
+            self.refused.value(),
+        )
     }
 
     /// Has every socket look whether its session is still live.
