@@ -175,6 +175,7 @@ def requests(stage):
         return [(anybody, "GET", f"/post/?size={n + 1}&q={query}", None, {}) for n in range(FEW)]
 
     phrases = "+".join("%22" + "%E4%B8%AD" * 2 + "%22" for _ in range(32))
+    tags = "".join(f"&tag=tag+{n}" for n in range(10))
     lists = f"?page={ROWS // 100}&size=100"
     register = {"name": "Dear", "password": PASSWORD + "x" * 900}
     return {
@@ -193,6 +194,14 @@ def requests(stage):
         "listPosts, a page": (
             "the last page, not kept",
             [(anybody, "GET", f"/post/?page=100000&size={n + 1}", None, {}) for n in range(MANY)],
+            (200,),
+        ),
+        "listPosts, dates": (
+            "ten tags between dates, not kept",
+            [
+                (anybody, "GET", f"/post/?since=2000-01-01T00:00:00Z&size={n + 1}{tags}", None, {})
+                for n in range(MANY)
+            ],
             (200,),
         ),
         "getAtomFeed": (

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import time
 from urllib.parse import parse_qs, urlsplit
 
 from .load import once
@@ -16,6 +17,7 @@ BUSY = 1  # the author of a tenth of all, every one under TAG
 TAG = "tag-0"
 # The walk by cursors has a page size of its own, so that it asks for no path that is measured.
 STRIDE = 19
+FIRST_DATE = 1_577_836_800  # of the first post, in seconds since the epoch
 COMMON = 10  # requests of a kind whose cost may grow with what there is
 
 
@@ -50,7 +52,22 @@ def ways(address, posts, requests):
         found["an author's first pages"] = paths
     if {"tag", "q"} <= known:
         found |= searches(posts, requests, dice)
+    selected = selections(posts, requests, dice)
+    found |= selected if {"since", "sort"} <= known else dict.fromkeys(selected)
     return found
+
+
+def selections(posts, requests, dice):
+    """The other end, dates, and several tags."""
+    sizes = [20 + n * 80 // requests for n in range(requests)]
+    few = range(20, 20 + COMMON)
+    return {
+        "oldest first": [f"/post/?sort=oldest&page={1 + n // 21}&size={20 + n % 21}" for n in range(requests)],
+        "oldest first, the middle": [f"/post/?sort=oldest&page={posts // 50 - n}&size=25" for n in range(requests)],
+        "since a date": [f"/post/?since={moment(dice.uniform(0, posts))}&before=&size={size}" for size in sizes],
+        "between dates with a tag": [f"/post/?since={moment(0.4 * posts)}&until={moment(0.5 * posts)}&tag={TAG}&size={size}" for size in few],
+        "two tags": [f"/post/?tag={TAG}&tag=tag-{1 + n}&size=20" for n in range(COMMON)],
+    }
 
 
 def searches(posts, requests, dice):
@@ -68,6 +85,11 @@ def searches(posts, requests, dice):
         "a phrase of Chinese": [f"/post/?q=%E4%BB%8A%E5%A4%A9%E5%A4%A9%E6%B0%94&size={size}" for size in few],
         "an author's word": [f"/post/?q=garden&author={AUTHOR + n}" for n in range(COMMON)],
     }
+
+
+def moment(number):
+    """When the post with this number was published: each is a minute younger than the one before."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(FIRST_DATE + 60 * int(number)))
 
 
 def people(users):

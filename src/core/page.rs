@@ -16,16 +16,16 @@ impl PageRequest {
     }
 }
 
-/// Which part of a list.
+/// Which part of a list, whose cursors are positions or what stands for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListPart {
+pub enum ListPart<C = i64> {
     /// By number, with the count of all.
     Page(PageRequest),
-    /// What comes after a cursor, which is a position; from the top without one.
-    Below { position: Option<i64>, size: u32 },
+    /// What comes after a cursor; from the top without one.
+    Below { position: Option<C>, size: u32 },
 }
 
-impl ListPart {
+impl<C> ListPart<C> {
     /// The same with at most so many rows.
     pub fn at_most(self, most: u32) -> Self {
         match self {
@@ -43,17 +43,17 @@ impl ListPart {
 
 /// A part of a list.
 #[derive(Debug)]
-pub struct Listed<T> {
+pub struct Listed<T, C = i64> {
     pub rows: Vec<T>,
     /// All rows of the list; only for pages.
     pub count: Option<i64>,
     /// The cursor for what follows, where there is more.
-    pub next: Option<i64>,
+    pub next: Option<C>,
 }
 
-impl<T> Listed<T> {
+impl<T, C> Listed<T, C> {
     /// The same part with other rows in place of these.
-    pub fn with<U>(self, rows: Vec<U>) -> Listed<U> {
+    pub fn with<U>(self, rows: Vec<U>) -> Listed<U, C> {
         Listed {
             rows,
             count: self.count,

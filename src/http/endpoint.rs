@@ -17,7 +17,7 @@ use utoipa::openapi::path::{
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Paths, Ref, RefOr, Required, Schema, SecurityRequirement};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -109,9 +109,10 @@ impl Endpoint {
     pub fn register(self, config: &mut ServiceConfig) {
         let paths = vec![self.path.to_owned(), format!("{}/", self.path)];
         let allow = self.allow();
-        let handlers: Vec<(Method, Vec<String>, AnyHandler)> = (self.operations.into_iter())
-            .map(|(method, operation, handler)| (method, operation.query_parameters(), handler))
-            .collect();
+        let handlers: Vec<(Method, Vec<KnownParameter>, AnyHandler)> =
+            (self.operations.into_iter())
+                .map(|(method, operation, handler)| (method, operation.query_parameters(), handler))
+                .collect();
         let answer = move |Whole(request, payload): Whole| -> Answering {
             let asked = match *request.method() {
                 Method::HEAD => Method::GET,
@@ -148,25 +149,32 @@ impl Endpoint {
     }
 }
 
+/// A parameter of the query string.
+#[derive(Clone)]
+struct KnownParameter {
+    name: String,
+    may_repeat: bool,
+}
+
 /// Refuses parameters that the operation does not know, or that are there twice: what a
 /// slip in a name asks for would not be done, and nobody would see.
-fn check_query(query: &str, known: &[String]) -> Result<(), Error> {
+fn check_query(query: &str, known: &[KnownParameter]) -> Result<(), Error> {
     if query.is_empty() {
         return Ok(());
     }
     let mut seen: Vec<&String> = Vec::new();
     for (name, _) in form_urlencoded::parse(query.as_bytes()) {
-        let Some(known) = known.iter().find(|known| **known == name) else {
+        let Some(known) = known.iter().find(|known| known.name == name) else {
             let shown = name.chars().filter(|c| !c.is_control());
             let name: String = shown.take(NAME_SHOWN).collect();
             let detail = format!("The parameter {name} is not known here.");
             return Err(Error::with_detail(Code::QueryInvalid, detail));
         };
-        if seen.contains(&known) {
-            let detail = format!("The parameter {known} is there twice.");
+        if !known.may_repeat && seen.contains(&&known.name) {
+            let detail = format!("The parameter {} is there twice.", known.name);
             return Err(Error::with_detail(Code::QueryInvalid, detail));
         }
-        seen.push(known);
+        seen.push(&known.name);
     }
     Ok(())
 }
@@ -204,6 +212,8 @@ pub struct Operation {
     needs_token: bool,
     may_have_token: bool,
     parameters: Vec<Parameter>,
+    /// Parameters of the query string that may be there several times.
+    repeated: Vec<&'static str>,
     body: Option<RequestBody>,
     status: StatusCode,
     answer: Answer,
@@ -256,6 +266,7 @@ impl Operation {
             needs_token: false,
             may_have_token: false,
             parameters: Vec::new(),
+            repeated: Vec::new(),
             body: None,
             status: StatusCode::OK,
             answer: Answer::Other {
@@ -395,6 +406,11 @@ impl Operation {
 
     /// Takes `page` and `size`, or `before` in place of `page`, and answers with a `Link` header.
     pub fn pages(self) -> Self {
+        self.pages_with_cursor("^([1-9][0-9]{0,17})?$", "1234")
+    }
+
+    /// The same with cursors of another form.
+    pub fn pages_with_cursor(self, pattern: &'static str, example: &'static str) -> Self {
         let number = |format| {
             ObjectBuilder::new()
                 .schema_type(Type::Integer)
@@ -418,9 +434,9 @@ impl Operation {
                 "The `next` of an earlier answer; empty for the top. `page` does not count then.",
                 ObjectBuilder::new()
                     .schema_type(Type::String)
-                    .pattern(Some("^([1-9][0-9]{0,17})?$"))
+                    .pattern(Some(pattern))
                     .into(),
-                json!("1234"),
+                json!(example),
             )
             .header(
                 "Link",
@@ -484,11 +500,34 @@ impl Operation {
         self
     }
 
-    /// The names of the parameters of its query string.
-    fn query_parameters(&self) -> Vec<String> {
+    /// A parameter of the query string that may be there several times, at most `most`.
+    pub fn repeated_parameter(
+        mut self,
+        name: &'static str,
+        description: &'static str,
+        item: RefOr<Schema>,
+        most: usize,
+        example: Value,
+    ) -> Self {
+        self.repeated.push(name);
+        let several = ArrayBuilder::new().items(item).max_items(Some(most));
+        self.parameter(
+            name,
+            ParameterIn::Query,
+            description,
+            several.into(),
+            example,
+        )
+    }
+
+    /// The parameters of its query string.
+    fn query_parameters(&self) -> Vec<KnownParameter> {
         let of_query = |parameter: &&Parameter| parameter.parameter_in == ParameterIn::Query;
-        let parameters = self.parameters.iter().filter(of_query);
-        parameters.map(|parameter| parameter.name.clone()).collect()
+        let known = |parameter: &Parameter| KnownParameter {
+            name: parameter.name.clone(),
+            may_repeat: self.repeated.contains(&parameter.name.as_str()),
+        };
+        self.parameters.iter().filter(of_query).map(known).collect()
     }
 
     /// Refuses with these codes, beside those that its other properties bring.

@@ -1,5 +1,6 @@
 //! `?page&size` and what the answer says of it.
 
+use std::fmt::Display;
 use std::future::ready;
 
 use actix_web::HttpRequest;
@@ -55,13 +56,20 @@ fn parse_positive(text: &str) -> Option<i64> {
 impl ListPart {
     /// Reads a query string: `page` and `size`, or `before` in place of `page`.
     pub fn of_query(query: &str) -> Result<Self, Error> {
+        Self::with_cursor(query, parse_id)
+    }
+}
+
+impl<C> ListPart<C> {
+    /// The same with cursors of another kind; `parse` gives `None` for what is none.
+    pub fn with_cursor(query: &str, parse: impl Fn(&str) -> Option<C>) -> Result<Self, Error> {
         let request = PageRequest::of_query(query);
         let Some(cursor) = query_value(query, "before") else {
             return Ok(Self::Page(request));
         };
         let position = Some(cursor)
             .filter(|cursor| !cursor.is_empty())
-            .map(|cursor| parse_id(&cursor).ok_or_else(no_cursor))
+            .map(|cursor| parse(&cursor).ok_or_else(no_cursor))
             .transpose()?;
         Ok(Self::Below {
             position,
@@ -103,8 +111,8 @@ impl Extract for UncountedPart {
 /// Where in the whole list this part is. By cursor it has only `size` and `next`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Pagination {
-    /// All items, exactly. Of a search, and of an author's posts with a tag, it is not there
-    /// when they are more than 100,000 or take too long to count. For admins it is exact
+    /// All items, exactly. Of a search, of an author's posts with a tag, of posts with several tags
+    /// or between dates, it is not there when they are more than 100,000 or take too long to count. For admins it is exact
     /// up to 100,000, which stands for more, too: pages end there, and only `before` leads on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = i64, minimum = 0, example = 42)]
@@ -127,8 +135,8 @@ pub struct Pagination {
 
 impl Pagination {
     /// Of a part of a list.
-    pub fn new<T>(part: ListPart, listed: &Listed<T>) -> Self {
-        let next = listed.next.map(|position| position.to_string());
+    pub fn new<T, C: Copy + Display>(part: ListPart<C>, listed: &Listed<T, C>) -> Self {
+        let next = listed.next.as_ref().map(ToString::to_string);
         match part {
             ListPart::Page(PageRequest { page, size }) => Self {
                 count: listed.count,

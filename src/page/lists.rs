@@ -8,6 +8,7 @@ use super::{Site, teaser};
 use crate::accounts::types::PublicUser;
 use crate::core::clock::rfc3339;
 use crate::core::page::Listed;
+use crate::posts::list::Cursor;
 use crate::posts::stored::{PostSummary, StoredPost};
 use crate::posts::types::Tag;
 
@@ -32,11 +33,11 @@ pub struct ListPage {
     pub which: Which,
     /// From 1.
     pub number: i64,
-    pub listed: Listed<StoredPost>,
+    pub listed: Listed<StoredPost, Cursor>,
 }
 
 /// No posts, of a list that was not read.
-pub fn nothing() -> Listed<StoredPost> {
+pub fn nothing() -> Listed<StoredPost, Cursor> {
     Listed {
         rows: Vec::new(),
         count: None,

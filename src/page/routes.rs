@@ -25,7 +25,7 @@ use crate::http::path::parse_id;
 use crate::http::{cached_response, response};
 use crate::posts::Posts;
 use crate::posts::actions::{prepare, read};
-use crate::posts::list::Filter;
+use crate::posts::list::{Cursor, Filter};
 use crate::posts::routes::response_cache::{self, CacheKey, ResponseCache};
 use crate::posts::search::{Query, TooLong};
 use crate::posts::types::Tag;
@@ -177,7 +177,7 @@ fn filter_of(which: &mut Which) -> Option<Filter> {
     match which {
         Which::Newest => {}
         Which::Author(user) => filter.author = Some(user.user_id),
-        Which::Tag(tag) => filter.tag = Some(tag.clone()),
+        Which::Tag(tag) => filter.tags = vec![tag.clone()],
         Which::Search { words, is_too_long } => {
             match Query::parse(words) {
                 Ok(query) if !query.is_empty() => filter.words = Some(query),
@@ -202,7 +202,7 @@ fn kind(which: &Which, wording: &Wording) -> String {
     }
 }
 
-fn page_of(number: i64) -> ListPart {
+fn page_of(number: i64) -> ListPart<Cursor> {
     ListPart::Page(PageRequest {
         page: number,
         size: SIZE,

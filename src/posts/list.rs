@@ -1,18 +1,103 @@
-//! Lists of posts, newest first: which posts (the filter), and which part of them (the
+//! Lists of posts: which posts and in which order (the filter), and which part of them (the
 //! page or what follows a cursor).
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDateTime};
 
 use super::search::{Query, Scope};
 use super::stored::PostSummary;
 use super::types::Tag;
+use crate::http::path::parse_id;
 
-/// Which posts.
+/// Which posts, and in which order.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     pub author: Option<i64>,
-    pub tag: Option<Tag>,
+    /// Posts that have all of these, each once; at most [`TAGS_MAX`](super::types::TAGS_MAX).
+    pub tags: Vec<Tag>,
     pub words: Option<Query>,
     /// Drafts of this user, not published posts.
     pub drafts_of: Option<i64>,
+    pub dates: Dates,
+    pub sort: Sort,
+}
+
+/// In which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sort {
+    #[default]
+    Newest,
+    Oldest,
+}
+
+impl Sort {
+    /// All, in the order of the description.
+    pub const ALL: [Self; 2] = [Self::Newest, Self::Oldest];
+
+    /// As in a query string.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Oldest => "oldest",
+        }
+    }
+}
+
+/// Which times of publication, to the microsecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dates {
+    /// This one and those after it.
+    pub since: Option<NaiveDateTime>,
+    /// Those before this one.
+    pub until: Option<NaiveDateTime>,
+}
+
+impl Dates {
+    /// Whether they are all times.
+    pub fn are_all(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Where a part of a list ends: its last post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cursor {
+    /// In the order of positions.
+    Position(i64),
+    /// In the order of dates, and of ids where they are one.
+    Dated { date: NaiveDateTime, post_id: i64 },
+}
+
+impl Cursor {
+    /// What a text of it looks like (a regular expression).
+    pub const PATTERN: &'static str =
+        "^([1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,17})\\.[1-9][0-9]{0,17})?$";
+
+    /// Reads what [`Display`](fmt::Display) writes; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let Some((micros, post_id)) = text.split_once('.') else {
+            return parse_id(text).map(Self::Position);
+        };
+        let size = micros.strip_prefix('-').unwrap_or(micros);
+        let is_number = size == "0" || parse_id(size).is_some();
+        let micros = micros.parse().ok().filter(|_| is_number)?;
+        Some(Self::Dated {
+            date: DateTime::from_timestamp_micros(micros)?.naive_utc(),
+            post_id: parse_id(post_id)?,
+        })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Position(position) => write!(f, "{position}"),
+            Self::Dated { date, post_id } => {
+                write!(f, "{}.{post_id}", date.and_utc().timestamp_micros())
+            }
+        }
+    }
 }
 
 /// What is shown of the posts of a list beside what an item has.
@@ -48,9 +133,31 @@ pub enum List {
 }
 
 impl Filter {
-    /// Whether it takes every published post.
+    /// Whether it takes every published post, newest first.
     pub fn is_open(&self) -> bool {
-        self.counted() == Some(List::All)
+        self.counted() == Some(List::All) && self.sort == Sort::Newest
+    }
+
+    /// Whether the list is in the order of dates, and not of positions.
+    pub fn is_by_date(&self) -> bool {
+        !self.dates.are_all() && self.words.is_none()
+    }
+
+    /// The cursor for what follows this post.
+    pub fn cursor_behind(&self, post: &PostSummary) -> Cursor {
+        if self.is_by_date() {
+            Cursor::Dated {
+                date: post.date,
+                post_id: post.post_id,
+            }
+        } else {
+            Cursor::Position(post.position)
+        }
+    }
+
+    /// Whether a cursor is one of a list in this order.
+    pub fn fits(&self, cursor: Cursor) -> bool {
+        self.is_by_date() == matches!(cursor, Cursor::Dated { .. })
     }
 
     /// Whether it takes published posts, not drafts.
@@ -68,21 +175,26 @@ impl Filter {
         self.drafts_of.or(self.author)
     }
 
-    /// Whether no post can fit: drafts of somebody else, words that are none.
+    /// Whether no post can fit: drafts of somebody else, words that are none, dates before each
+    /// other.
     pub fn is_impossible(&self) -> bool {
         let others_draft =
             self.drafts_of.is_some() && self.author.is_some() && self.drafts_of != self.author;
-        others_draft || self.words.as_ref().is_some_and(Query::is_empty)
+        let is_never = matches!((self.dates.since, self.dates.until), (Some(since), Some(until)) if since >= until);
+        others_draft || is_never || self.words.as_ref().is_some_and(Query::is_empty)
     }
 
     /// The list that is just this, where its posts are counted.
     pub fn counted(&self) -> Option<List> {
-        match (self.only_author(), &self.tag, &self.words) {
-            (_, _, Some(_)) | (Some(_), Some(_), None) => None,
-            (None, None, None) => Some(List::All),
-            (Some(author), None, None) if self.published() => Some(List::Author(author)),
-            (Some(author), None, None) => Some(List::Drafts(author)),
-            (None, Some(tag), None) => Some(List::Tag(tag.0.clone())),
+        if self.words.is_some() || !self.dates.are_all() {
+            return None;
+        }
+        match (self.only_author(), self.tags.as_slice()) {
+            (None, []) => Some(List::All),
+            (Some(author), []) if self.published() => Some(List::Author(author)),
+            (Some(author), []) => Some(List::Drafts(author)),
+            (None, [tag]) => Some(List::Tag(tag.0.clone())),
+            (_, [_, ..]) => None,
         }
     }
 }
@@ -114,6 +226,45 @@ impl List {
             Self::Author(id) => format!("u{id}"),
             Self::Drafts(id) => format!("d{id}"),
             Self::Tag(tag) => format!("t{tag}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_has_one_spelling() {
+        for text in [
+            "1",
+            "1234",
+            "9223372036854775807",
+            "0.7",
+            "1764142200000000.12",
+            "-5.1",
+        ] {
+            let cursor = Cursor::parse(text).unwrap();
+            assert_eq!(cursor.to_string(), text);
+        }
+        for text in [
+            "",
+            "0",
+            "01",
+            "-1",
+            "x",
+            "1.",
+            ".1",
+            "1.0",
+            "1.x",
+            "01.1",
+            "-0x.1",
+            "+1.1",
+            "1.1.1",
+            "--1.1",
+            "99999999999999999999.1",
+        ] {
+            assert_eq!(Cursor::parse(text), None, "{text}");
         }
     }
 }

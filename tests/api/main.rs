@@ -69,6 +69,7 @@ mod rendering;
 mod rights;
 mod scripts;
 mod search;
+mod selections;
 mod sessions;
 mod shared_limits;
 mod slow_clients;

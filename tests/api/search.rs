@@ -287,8 +287,11 @@ fn both_ways(
             published: true,
             author,
             but_authors: &[],
-            tag,
+            tags: tag.as_slice(),
+            between: None,
+            is_ascending: false,
         };
+        let part = (Some(part.0), part.1, part.2);
         [false, true].map(|are_many| query.load_ids(conn, part, are_many).unwrap())
     })
 }

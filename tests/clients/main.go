@@ -73,7 +73,7 @@ func main() {
 	post.SetTags([]string{"first"})
 	published, _, err := posts.Publish(ann).PostInput(*post).Execute()
 	must(err)
-	listed, _, err := posts.ListPosts(nobody).Tag("first").Size(5).Execute()
+	listed, _, err := posts.ListPosts(nobody).Tag([]string{"first"}).Size(5).Execute()
 	must(err)
 	mustBe("the count", listed.Pagination.GetCount(), int64(1))
 	mustBe("the id", listed.Posts[0].PostId, published.PostId)

@@ -46,7 +46,7 @@ except TypeError:
 own = AuthenticatedClient(base_url=url, token=tokens.token)
 post = PostInput(title="Hello", content="*world*", status=Status.PUBLISHED, tags=["first"])
 published = publish.sync(client=own, body=post)
-listed = list_posts.sync(client=client, tag="first", size=5)
+listed = list_posts.sync(client=client, tag=["first"], size=5)
 same((listed.pagination.count, listed.posts[0].post_id), (1, published.post_id))
 changed = change_post.sync(published.post_id, client=own, body=PostPatch(title="Hello again"))
 same(changed.post.post_title, "Hello again")

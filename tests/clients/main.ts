@@ -43,7 +43,7 @@ const slip: Schemas["PostInput"] = { ...post, status: "publishd" }
 mustBe("the code", (await client.POST("/post/pub", { body: slip, headers })).error?.errors?.[0]?.code, "status_invalid")
 const published = must(await client.POST("/post/pub", { body: post, headers }))
 
-const listed = must(await client.GET("/post", { params: { query: { tag: "first", size: 5 } } }))
+const listed = must(await client.GET("/post", { params: { query: { tag: ["first"], size: 5 } } }))
 mustBe("the count", listed.pagination.count, 1)
 mustBe("the id", listed.posts[0]?.post_id, published.post_id)
 const changed = must(await client.PATCH("/post/{id}", {

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::accounts::types::Username;
 use crate::core::db::{Bulkhead, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
-use crate::core::page::{ListPart, Listed};
-use crate::posts::list::Filter;
+use crate::core::page::ListPart;
+use crate::posts::list::{Cursor, Filter};
 use crate::posts::storage::{lists, posts as rows};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::{PostReader, Posts, feed};
@@ -64,12 +65,18 @@ fn read_all(db: &Db, ids: &[i64]) -> Vec<Result<Option<StoredPost>, DbError>> {
     }
 }
 
+/// The user who has this username.
+pub async fn find_author(posts: &Posts, name: Username) -> Result<Option<i64>, DbError> {
+    let find = move |conn: &mut _| lists::find_author(conn, &name.key);
+    posts.db.read(find).await
+}
+
 /// A part of a list, with its count as of the same moment.
 pub async fn list(
     posts: &Posts,
     filter: Filter,
-    part: ListPart,
-) -> Result<Listed<PostSummary>, DbError> {
+    part: ListPart<Cursor>,
+) -> Result<lists::Part<PostSummary>, DbError> {
     let db = by_cost(posts, &filter);
     let load = move |conn: &mut _| lists::load(conn, &filter, part);
     db.snapshot(load).await
@@ -79,8 +86,8 @@ pub async fn list(
 pub async fn list_with_texts(
     posts: &Posts,
     filter: Filter,
-    part: ListPart,
-) -> Result<Listed<StoredPost>, DbError> {
+    part: ListPart<Cursor>,
+) -> Result<lists::Part<StoredPost>, DbError> {
     let db = by_cost(posts, &filter);
     let load = move |conn: &mut _| lists::load_with_texts(conn, &filter, part);
     db.snapshot(load).await
@@ -90,9 +97,9 @@ pub async fn list_with_texts(
 pub async fn list_with_beginnings(
     posts: &Posts,
     filter: Filter,
-    part: ListPart,
+    part: ListPart<Cursor>,
     characters: i64,
-) -> Result<Listed<StoredPost>, DbError> {
+) -> Result<lists::Part<StoredPost>, DbError> {
     let db = by_cost(posts, &filter);
     let load =
         move |conn: &mut _| lists::load_part_with_beginnings(conn, &filter, part, characters);

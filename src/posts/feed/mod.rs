@@ -116,8 +116,8 @@ impl<'a> Feed<'a> {
             title.push_str(" by ");
             title.push_str(&name);
         }
-        if let Some(tag) = &filter.tag {
-            title.push_str(" tagged ");
+        for (n, tag) in filter.tags.iter().enumerate() {
+            title.push_str(if n == 0 { " tagged " } else { ", " });
             title.push_str(&tag.0);
         }
         Self {
@@ -170,9 +170,9 @@ impl<'a> Entry<'a> {
 /// The query string of a feed with this filter; empty without one.
 fn filters(filter: &Filter) -> String {
     let author = filter.author.map(|id| ("author", id.to_string()));
-    let tag = filter.tag.as_ref().map(|tag| ("tag", tag.0.clone()));
+    let tags = filter.tags.iter().map(|tag| ("tag", tag.0.clone()));
     let query = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(author.into_iter().chain(tag))
+        .extend_pairs(author.into_iter().chain(tags))
         .finish();
     if query.is_empty() {
         query
@@ -202,7 +202,10 @@ mod tests {
         let url = |author, tag: Option<&str>| {
             let filter = Filter {
                 author,
-                tag: tag.and_then(|tag| Tag::parse(tag).ok()),
+                tags: tag
+                    .and_then(|tag| Tag::parse(tag).ok())
+                    .into_iter()
+                    .collect(),
                 ..Filter::default()
             };
             Feed::new(&public, &filter, &[]).url(Format::Atom)

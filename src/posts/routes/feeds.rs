@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::lists::{author_and_tag, take_author_and_tag};
+use super::filters::{author_and_tags, take_author_and_tags};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use crate::core::cache::entry::{Filled, Parts};
 use crate::core::page::ListPart;
@@ -39,7 +39,7 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 fn operation(id: &'static str, summary: &'static str, outcome: &'static str) -> Operation {
-    take_author_and_tag(Operation::new(id, super::TAG, summary, outcome))
+    take_author_and_tags(Operation::new(id, super::TAG, summary, outcome))
         .description(
             "The newest 20 published posts, by all or by the filters. A content of more than 64 KiB \
              is cut. URLs begin with the server's public one.",
@@ -71,20 +71,33 @@ async fn respond(
     cache: &ResponseCache,
     format: Format,
 ) -> Result<HttpResponse, Error> {
-    let filter = author_and_tag(req.query_string())?;
+    let (filter, author) = author_and_tags(req.query_string())?;
     let newest = ListPart::Below {
         position: None,
         size: feed::SIZE,
     };
-    let key = CacheKey::of_list(format.path(), &filter, newest);
+    let mut kind = format.path().to_owned();
+    if let Some(name) = &author {
+        kind = format!("{kind} by @{}", name.key);
+    }
+    let key = CacheKey::of_list(&kind, &filter, newest);
     let fill = async || {
+        let mut filter = filter.clone();
+        if let Some(name) = &author {
+            let Some(id) = read::find_author(&posts, name.clone()).await? else {
+                return Ok(Filled::Absent {
+                    tags: response_cache::tags_of_list(&filter),
+                });
+            };
+            filter.author = Some(id);
+        }
         Ok(Filled::Found {
             tags: response_cache::tags_of_list(&filter),
-            parts: render(posts.clone(), filter.clone(), format).await?,
+            parts: render(posts.clone(), filter, format).await?,
         })
     };
     let response = response_cache::respond(cache, &key, &req, fill).await?;
-    response.ok_or_else(|| Error::internal("a feed was absent"))
+    response.ok_or_else(|| Error::new(Code::UserNotFound))
 }
 
 /// Renders the feed of the published posts that `filter` takes. Nothing of the request is

@@ -4,37 +4,27 @@ use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
-use utoipa::openapi::Ref;
 use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::filters::{filter_of, parameters, take_filter, wants_drafts};
 use super::include::{include_of, include_schema};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::{PostsAnswer, page_example};
 use crate::accounts::extract;
+use crate::accounts::types::Username;
 use crate::core::cache::entry::Filled;
 use crate::error::{Code, Error};
-use crate::http::body::Fault;
-use crate::http::endpoint::{Operation, id_schema};
-use crate::http::page::{LINK_MAX, ListPart, Listed, Pagination, query_value};
-use crate::http::path::parse_id;
+use crate::http::endpoint::Operation;
+use crate::http::page::{LINK_MAX, ListPart, Listed, Pagination};
 use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::prepare;
 use crate::posts::actions::read;
-use crate::posts::list::{Filter, Include};
-use crate::posts::search::{Query, TooLong};
-use crate::posts::types::{Status, TAG_MAX, Tag};
+use crate::posts::list::{Cursor, Filter, Include};
 use crate::posts::views::PostItem;
 
 /// How it is described.
 pub fn operation() -> Operation {
-    let text = || {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .build()
-            .into()
-    };
     let operation = Operation::new(
         "listPosts",
         super::TAG,
@@ -45,26 +35,11 @@ pub fn operation() -> Operation {
         "By `page` with the exact `count` and `pages`, as far as it can be told, or by `before`, for endless scrolling: \
              following `next` meets every post once, while others are added or removed. `page` and \
              `size` that are absent, unparsable or below 1 become 1 and 20, a `size` above 100 \
-             becomes 100; the answer says which were used. A page past the end is empty.",
+             becomes 100; the answer says which were used. A page past the end is empty. All filters can \
+             be combined.",
     )
-    .pages();
-    take_author_and_tag(operation)
-        .parameter(
-            "q",
-            ParameterIn::Query,
-            "With all of these words in title, content, tags or the author's name, whatever their case \
-             and accents; `\"a phrase\"`, a beginning as `wor*`. At most 64 words; in scripts without \
-             spaces each pair of neighbours is one.",
-            text(),
-            json!("hello wor*"),
-        )
-        .parameter(
-            "status",
-            ParameterIn::Query,
-            "`draft`: one's own drafts, which needs a token; otherwise published posts.",
-            Ref::from_schema_name("Status").into(),
-            json!("published"),
-        )
+    .pages_with_cursor(Cursor::PATTERN, "1234");
+    take_filter(operation)
         .parameter(
             "include",
             ParameterIn::Query,
@@ -80,125 +55,37 @@ pub fn operation() -> Operation {
         .refuses(&[Code::QueryInvalid])
 }
 
-/// The parameters that [`author_and_tag`] reads.
-pub fn take_author_and_tag(operation: Operation) -> Operation {
-    // Empty as absent, or something visible.
-    let text = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .max_length(Some(TAG_MAX))
-        .pattern(Some("^$|\\S"));
-    operation
-        .parameter(
-            "author",
-            ParameterIn::Query,
-            "By this user only.",
-            id_schema(),
-            json!(1),
-        )
-        .parameter(
-            "tag",
-            ParameterIn::Query,
-            "With this tag only.",
-            text.into(),
-            json!("rust"),
-        )
-}
-
-/// The published posts by an author, with a tag, or both; an empty parameter is none.
-pub fn author_and_tag(query: &str) -> Result<Filter, Error> {
-    let author = given(query, "author")
-        .map(|text| parse_id(&text).ok_or_else(|| invalid("author", &NO_ID)))
-        .transpose()?;
-    let tag = given(query, "tag")
-        .map(|text| Tag::parse(&text).map_err(|fault| invalid("tag", &fault)))
-        .transpose()?;
-    Ok(Filter {
-        author,
-        tag,
-        ..Filter::default()
-    })
-}
-
 /// What a query string asks for.
 #[derive(Clone, Debug)]
 pub struct ListRequest {
     pub filter: Filter,
-    pub part: ListPart,
+    /// The author, who is not in the filter until they are found.
+    pub author: Option<Username>,
+    pub part: ListPart<Cursor>,
     pub include: Include,
 }
-
-/// Whether the query string asks for drafts.
-fn wants_drafts(query: &str) -> Result<bool, Error> {
-    let status = given(query, "status").map(|text| Status::parse(&text));
-    match status.transpose() {
-        Ok(status) => Ok(status == Some(Status::Draft)),
-        Err(fault) => Err(invalid("status", &fault)),
-    }
-}
-
-/// The value of a parameter; an empty one counts as absent.
-fn given(query: &str, name: &str) -> Option<String> {
-    query_value(query, name).filter(|value| !value.is_empty())
-}
-
-fn invalid(name: &str, fault: &Fault) -> Error {
-    Error::with_detail(
-        Code::QueryInvalid,
-        format!("The parameter {name} {}.", fault.1),
-    )
-}
-
-const NO_ID: Fault = Fault(Code::QueryInvalid, "is not the id of a user");
-const TOO_LONG: Fault = Fault(
-    Code::QueryInvalid,
-    "has more than 64 words, where each pair of neighbours counts in scripts without spaces",
-);
 
 impl ListRequest {
     /// Reads a query string. `drafts_of`: the user who asks for their drafts.
     pub fn of_query(query: &str, drafts_of: Option<i64>) -> Result<Self, Error> {
-        let mut filter = Filter {
-            drafts_of,
-            ..author_and_tag(query)?
-        };
-        if let Some(text) = given(query, "q").filter(|text| !text.trim().is_empty()) {
-            let words = Query::parse(&text).map_err(|TooLong| invalid("q", &TOO_LONG))?;
-            filter.words = Some(words);
-        }
-        let mut part = ListPart::of_query(query)?;
+        let (filter, author) = filter_of(query, drafts_of)?;
+        let cursor = |text: &str| Cursor::parse(text).filter(|cursor| filter.fits(*cursor));
+        let mut part = ListPart::with_cursor(query, cursor)?;
         let include = include_of(query, true)?;
         if include.takes_contents() {
             part = part.at_most(Include::MOST);
         }
         Ok(Self {
             filter,
+            author,
             part,
             include,
         })
     }
 
-    /// The filter as parameters, the same for all ways to ask for it: of what was asked
-    /// nothing is repeated. `None` if it cannot be written.
+    /// All of it as parameters.
     fn parameters(&self) -> Option<Vec<(&'static str, String)>> {
-        let Filter {
-            author,
-            tag,
-            words,
-            drafts_of,
-        } = &self.filter;
-        let mut parameters = Vec::new();
-        if let Some(author) = author {
-            parameters.push(("author", author.to_string()));
-        }
-        if let Some(tag) = tag {
-            parameters.push(("tag", tag.0.clone()));
-        }
-        if let Some(words) = words {
-            parameters.push(("q", words.spelling()?));
-        }
-        if drafts_of.is_some() {
-            parameters.push(("status", "draft".to_owned()));
-        }
+        let mut parameters = parameters(&self.filter, self.author.as_ref())?;
         match (self.include.content, self.include.html) {
             (true, true) => parameters.push(("include", "content,html".to_owned())),
             (true, false) => parameters.push(("include", "content".to_owned())),
@@ -208,8 +95,32 @@ impl ListRequest {
         Some(parameters)
     }
 
+    /// The same with the author in the filter; `None` when nobody has their name.
+    async fn resolved(&self, posts: &Posts) -> Result<Option<Self>, Error> {
+        let mut request = self.clone();
+        if let Some(name) = &self.author {
+            let Some(id) = read::find_author(posts, name.clone()).await? else {
+                return Ok(None);
+            };
+            request.filter.author = Some(id);
+        }
+        Ok(Some(request))
+    }
+
+    /// Its key in the response cache.
+    fn key(&self) -> CacheKey {
+        let kind = self.kind();
+        match &self.author {
+            None => CacheKey::of_list(kind, &self.filter, self.part),
+            Some(name) => {
+                let kind = format!("{kind} by @{}", name.key);
+                CacheKey::of_list(&kind, &self.filter, self.part)
+            }
+        }
+    }
+
     /// The part of the list as an answer, and its `Link` header.
-    pub fn answer(&self, listed: Listed<PostItem>) -> (PostsAnswer, Option<String>) {
+    pub fn answer(&self, listed: Listed<PostItem, Cursor>) -> (PostsAnswer, Option<String>) {
         let pagination = Pagination::new(self.part, &listed);
         let link = self
             .parameters()
@@ -242,8 +153,13 @@ pub async fn list(
         return list_drafts(&posts, &ListRequest::of_query(query, Some(author))?).await;
     }
     let request = ListRequest::of_query(query, None)?;
-    let key = CacheKey::of_list(request.kind(), &request.filter, request.part);
+    let key = request.key();
     let fill = async || {
+        let Some(request) = request.resolved(&posts).await? else {
+            return Ok(Filled::Absent {
+                tags: response_cache::tags_of_list(&request.filter),
+            });
+        };
         let render =
             |answer: &PostsAnswer, link: Option<&str>| response::cacheable_json(answer, link);
         Ok(Filled::Found {
@@ -252,10 +168,13 @@ pub async fn list(
         })
     };
     let response = response_cache::respond(&cache, &key, &req, fill).await?;
-    response.ok_or_else(|| Error::internal("a list was absent"))
+    response.ok_or_else(|| Error::new(Code::UserNotFound))
 }
 
 async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
+    let Some(request) = &request.resolved(posts).await? else {
+        return Err(Error::new(Code::UserNotFound));
+    };
     let render = |answer: &PostsAnswer, link: Option<&str>| {
         Ok((response::render(answer)?, link.map(str::to_owned)))
     };

@@ -3,6 +3,7 @@
 
 pub mod bodies;
 pub mod feeds;
+pub mod filters;
 pub mod idempotency_key;
 pub mod include;
 pub mod lists;

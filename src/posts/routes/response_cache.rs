@@ -19,7 +19,7 @@ use crate::http::cached_response;
 use crate::http::middleware::Hit;
 use crate::http::path::parse_id;
 use crate::posts::events::PostState;
-use crate::posts::list::Filter;
+use crate::posts::list::{Cursor, Filter};
 use crate::posts::search::Query;
 
 /// The finished responses of a process.
@@ -66,22 +66,24 @@ impl CacheKey {
     }
 
     /// That of a part of a list; `kind` tells lists and feeds apart.
-    pub fn of_list(kind: &str, filter: &Filter, part: ListPart) -> Self {
+    pub fn of_list(kind: &str, filter: &Filter, part: ListPart<Cursor>) -> Self {
         if let (true, "list", ListPart::Page(request)) = (filter.is_open(), kind, part) {
             return Self::Page(request);
         }
         let Filter {
             author,
-            tag,
+            tags,
             words,
             drafts_of,
+            dates,
+            sort,
         } = filter;
         let words = words.as_ref().map(Query::canonical);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "{kind} {author:?} {tag:?} {words:?} {drafts_of:?} {part:?}"
+            "{kind} {author:?} {tags:?} {words:?} {drafts_of:?} {dates:?} {sort:?} {part:?}"
         );
         Self::other(&text)
     }
@@ -123,8 +125,9 @@ pub fn tags_of_post(post_id: i64) -> Vec<CacheTag> {
 
 /// The cache tags of a part of a list.
 pub fn tags_of_list(filter: &Filter) -> Vec<CacheTag> {
-    let list = match (filter.author, &filter.tag) {
+    let list = match (filter.author, filter.tags.first()) {
         (Some(author), _) => Dependency::PostsOf(author),
+        // Whatever comes or goes has all of its tags.
         (None, Some(tag)) => Dependency::PostsWith(&tag.0),
         (None, None) => Dependency::AllPosts,
     };
@@ -215,7 +218,11 @@ pub fn lookup(cache: Arc<ResponseCache>, request: &ServiceRequest) -> Option<Hit
 
 #[cfg(test)]
 mod tests {
+    use chrono::NaiveDateTime;
+
     use super::*;
+    use crate::posts::list::{Dates, Sort};
+    use crate::posts::types::Tag;
 
     #[test]
     fn plain_requests_are_told_without_the_router() {
@@ -253,7 +260,14 @@ mod tests {
     fn everything_that_is_asked_for_makes_another_key() {
         let words = |text: &str| Some(Query::parse(text).unwrap());
         let part = ListPart::Page(PageRequest { page: 1, size: 20 });
-        let below = |position| ListPart::Below { position, size: 20 };
+        let below = |position: Option<i64>| ListPart::Below {
+            position: position.map(Cursor::Position),
+            size: 20,
+        };
+        let dated = |since| Filter {
+            dates: Dates { since, until: None },
+            ..Filter::default()
+        };
         let open = Filter::default;
         let keys = [
             CacheKey::of_list("list", &open(), part),
@@ -266,6 +280,24 @@ mod tests {
             CacheKey::of_document("zh", 1),
             CacheKey::of_list("list", &open(), below(None)),
             CacheKey::of_list("list", &open(), below(Some(7))),
+            CacheKey::of_list("list by @ann-smith", &open(), part),
+            CacheKey::of_list("list", &dated(Some(NaiveDateTime::default())), part),
+            CacheKey::of_list(
+                "list",
+                &Filter {
+                    sort: Sort::Oldest,
+                    ..open()
+                },
+                part,
+            ),
+            CacheKey::of_list(
+                "list",
+                &Filter {
+                    tags: vec![Tag("a".to_owned()), Tag("b".to_owned())],
+                    ..open()
+                },
+                part,
+            ),
             CacheKey::of_list(
                 "list",
                 &Filter {

@@ -17,7 +17,7 @@ use diesel::prelude::*;
 
 use crate::core::db::schema::post_count;
 use crate::core::db::{Conn, dialect::Batch};
-use crate::posts::list::List;
+use crate::posts::list::{Cursor, List};
 
 /// Bits of a position that a small block leaves out: 256 positions.
 const SMALL: u32 = 8;
@@ -66,14 +66,14 @@ impl Additions {
 /// Where a page of a list begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Its first post is below this position …
-    pub below: i64,
-    /// … and this many rows further, 255 at most.
+    /// Its first post is behind this, or is the list's …
+    pub after: Option<Cursor>,
+    /// … and this many rows further: 255 at most where posts are counted.
     pub skip: i64,
 }
 
-/// How many posts the list has, and where its post number `offset` (from 0, newest
-/// first) is; `None` past the end. Exact in a snapshot. Posts of the authors `but` count as
+/// How many posts the list has, and where its post number `offset` (from 0, the newest
+/// first or, `is_ascending`, the oldest) is; `None` past the end. Exact in a snapshot. Posts of the authors `but` count as
 /// not there: of a list of all what is kept of theirs is subtracted, other lists that are
 /// counted here have none of them.
 pub fn find_start(
@@ -81,32 +81,43 @@ pub fn find_start(
     list: &List,
     but: &[i64],
     offset: i64,
+    is_ascending: bool,
 ) -> QueryResult<(i64, Option<Start>)> {
     let but = if *list == List::All { but } else { &[] };
-    let large = load_blocks(conn, list, but, (1, 0, i64::MAX))?;
+    let mut large = load_blocks(conn, list, but, (1, 0, i64::MAX))?;
     let count = large.iter().map(|(_, posts)| posts).sum();
     if offset >= count {
         return Ok((count, None));
     }
     if offset < 1 << SMALL {
-        let below = i64::MAX;
-        return Ok((
-            count,
-            Some(Start {
-                below,
-                skip: offset,
-            }),
-        ));
+        let start = Start {
+            after: None,
+            skip: offset,
+        };
+        return Ok((count, Some(start)));
+    }
+    if is_ascending {
+        large.reverse();
     }
     let Some((block, offset)) = descend(&large, offset) else {
         return Ok((count, None));
     };
     let first = block << (LARGE - SMALL);
     let end = first + (1 << (LARGE - SMALL));
-    let small = load_blocks(conn, list, but, (0, first, end))?;
-    let start = descend(&small, offset).map(|(block, skip)| Start {
-        below: (block + 1) << SMALL,
-        skip,
+    let mut small = load_blocks(conn, list, but, (0, first, end))?;
+    if is_ascending {
+        small.reverse();
+    }
+    let start = descend(&small, offset).map(|(block, skip)| {
+        let edge = if is_ascending {
+            (block << SMALL) - 1
+        } else {
+            (block + 1) << SMALL
+        };
+        Start {
+            after: Some(Cursor::Position(edge)),
+            skip,
+        }
     });
     Ok((count, start))
 }
@@ -167,7 +178,7 @@ pub fn count_each(conn: &mut Conn, lists: &[List]) -> QueryResult<Vec<i64>> {
 }
 
 /// The block that has post number `offset`, and the post's number in the block. `rows`:
-/// blocks, the highest first, a row for each slot; the slots of a block stand together.
+/// blocks in the order of the list, a row for each slot; the slots of a block stand together.
 fn descend(rows: &[(i64, i64)], mut offset: i64) -> Option<(i64, i64)> {
     for slots in rows.chunk_by(|(a, _), (b, _)| a == b) {
         let posts: i64 = slots.iter().map(|(_, posts)| posts).sum();

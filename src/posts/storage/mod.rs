@@ -6,3 +6,4 @@ pub mod idempotency;
 pub mod insert_many;
 pub mod lists;
 pub mod posts;
+mod selection;

@@ -10,7 +10,8 @@ const DIGITS: &str = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION
 
 /// Inserts posts with the numbers from 1 to `total` (at most 100,000) as ids, but for
 /// multiples of three, with the tag `all` and every other one with `even`; number n is
-/// by user `1 + n % authors`. Their words are `word` and, for multiples of 7, `seventh`.
+/// by user `1 + n % authors`. Those with the same `n / 4096` are of one date: November for odd ones,
+/// October for even ones of the year `2010 + n / 8192`. Their words are `word` and, for multiples of 7, `seventh`.
 pub fn insert_many(conn: &mut Conn, authors: i64, total: i64) {
     let numbers = format!(
         "(SELECT 1 + a.d + 10 * b.d + 100 * c.d + 1000 * d.d + 10000 * e.d AS n \
@@ -32,8 +33,8 @@ pub fn insert_many(conn: &mut Conn, authors: i64, total: i64) {
     for sql in [
         format!(
             "INSERT INTO post (post_id, author_id, title, date, updated, published, place, tags) \
-             SELECT n, 1 + n % {authors}, 'Title', '2026-01-01 00:00:00', '2026-01-01 00:00:00', 1, n, {tags} \
-             FROM {numbers}"
+             SELECT n, 1 + n % {authors}, 'Title', CONCAT(2010 + (n >> 13), '-1', (n >> 12) & 1, '-01 00:00:00'), \
+             '2026-01-01 00:00:00', 1, n, {tags} FROM {numbers}"
         ),
         format!("INSERT INTO content (post_id, body) SELECT n, 'Content' FROM {numbers}"),
         format!(

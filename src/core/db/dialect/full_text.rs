@@ -1,6 +1,7 @@
 //! Full-text search: `FULLTEXT` of MySQL and FTS5 of SQLite over the words that
 //! [`posts::search`](crate::posts::search) makes, found by the place of their post.
 
+use chrono::NaiveDateTime;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 
@@ -103,7 +104,12 @@ pub struct SearchQuery<'a> {
     pub author: Option<i64>,
     /// Whose posts are not found; mostly nobody's.
     pub but_authors: &'a [i64],
-    pub tag: Option<&'a str>,
+    /// All of which the posts have.
+    pub tags: &'a [&'a str],
+    /// The first time of publication, and the one behind the last.
+    pub between: Option<(NaiveDateTime, NaiveDateTime)>,
+    /// Oldest first.
+    pub is_ascending: bool,
 }
 
 /// How long MySQL's index may look for the posts that match, in milliseconds.
@@ -143,8 +149,9 @@ fn select(is_mysql: bool, way: Way) -> Sql {
 
 impl SearchQuery<'_> {
     /// Everything after `SELECT …`, up to the order.
-    fn write_tables_and_conditions(&self, sql: &mut Sql, is_mysql: bool, way: Way, below: i64) {
+    fn write_tables_and_conditions(&self, sql: &mut Sql, is_mysql: bool, way: Way, after: i64) {
         let published = u8::from(self.published);
+        let relation = if self.is_ascending { ">" } else { "<" };
         match way {
             Way::Index if is_mysql => {
                 sql.push(&format!(
@@ -152,7 +159,7 @@ impl SearchQuery<'_> {
                      WHERE MATCH(w.words) AGAINST(? IN BOOLEAN MODE)"
                 ));
                 sql.bind_text(self.mysql);
-                sql.push_number(" AND w.place < ", below);
+                sql.push_number(&format!(" AND w.place {relation} "), after);
             }
             Way::Index => {
                 sql.push(&format!(
@@ -160,7 +167,7 @@ impl SearchQuery<'_> {
                      WHERE w.post_words MATCH ?"
                 ));
                 sql.bind_text(self.fts5);
-                sql.push_number(" AND w.rowid < ", below);
+                sql.push_number(&format!(" AND w.rowid {relation} "), after);
             }
             Way::Posts => {
                 let index = self.author.map_or("post_list", |_| "post_author_list");
@@ -168,7 +175,7 @@ impl SearchQuery<'_> {
                     " FROM post p FORCE INDEX ({index}) STRAIGHT_JOIN post_words w \
                      ON w.place = p.place WHERE p.published = {published}"
                 ));
-                sql.push_number(" AND p.place < ", below);
+                sql.push_number(&format!(" AND p.place {relation} "), after);
             }
         }
         if is_mysql {
@@ -185,12 +192,16 @@ impl SearchQuery<'_> {
         for author in self.but_authors {
             sql.push_number(" AND p.author_id <> ", *author);
         }
-        if let Some(tag) = self.tag {
+        for tag in self.tags {
             sql.push(&format!(
                 " AND EXISTS (SELECT 1 FROM post_tag t WHERE t.published = {published} \
                  AND t.place = p.place AND t.tag = ?)"
             ));
-            sql.bind_text(tag);
+            sql.bind_text(*tag);
+        }
+        if let Some((since, until)) = self.between {
+            sql.push_time(" AND p.date >= ", since);
+            sql.push_time(" AND p.date < ", until);
         }
     }
 
@@ -200,7 +211,7 @@ impl SearchQuery<'_> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
         let mut sql = select(is_mysql, Way::Index);
         sql.push("COUNT(*) AS number FROM (SELECT 1");
-        self.write_tables_and_conditions(&mut sql, is_mysql, Way::Index, i64::MAX);
+        self.write_tables_and_conditions(&mut sql, is_mysql, Way::Index, self.beginning());
         sql.push_number(" LIMIT ", most + 1);
         sql.push(") found");
         match sql.load(conn) {
@@ -210,25 +221,32 @@ impl SearchQuery<'_> {
         }
     }
 
-    /// The ids of the matching posts whose places are below `below`, newest first. `are_many`:
-    /// whether it is known that the index takes too long.
+    /// The place before all others.
+    fn beginning(&self) -> i64 {
+        if self.is_ascending { 0 } else { i64::MAX }
+    }
+
+    /// The ids of the matching posts, of those behind the place `after`. `are_many`: whether it is
+    /// known that the index takes too long.
     pub fn load_ids(
         &self,
         conn: &mut Conn,
-        (below, offset, limit): (i64, i64, i64),
+        (after, offset, limit): (Option<i64>, i64, i64),
         are_many: bool,
     ) -> QueryResult<Vec<i64>> {
+        let after = after.unwrap_or_else(|| self.beginning());
         let is_mysql = matches!(conn, Conn::Mysql(_));
         let load = |conn: &mut Conn, way: Way| {
             let mut sql = select(is_mysql, way);
             sql.push("p.post_id AS number");
-            self.write_tables_and_conditions(&mut sql, is_mysql, way, below);
+            self.write_tables_and_conditions(&mut sql, is_mysql, way, after);
             let place = match (way, is_mysql) {
                 (Way::Index, false) => "w.rowid",
                 (Way::Index, true) => "w.place",
                 (Way::Posts, _) => "p.place",
             };
-            sql.push(&format!(" ORDER BY {place} DESC"));
+            let direction = if self.is_ascending { "" } else { " DESC" };
+            sql.push(&format!(" ORDER BY {place}{direction}"));
             sql.push_number(" LIMIT ", limit);
             sql.push_number(" OFFSET ", offset);
             sql.load(conn)

@@ -11,6 +11,7 @@ pub(super) mod errors;
 mod full_text;
 pub(super) mod letters;
 mod migration_lock;
+mod post_lists;
 mod sql;
 
 use super::connection::Conn;
@@ -21,7 +22,7 @@ pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
 pub use letters::lower;
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
-pub use sql::Tagged;
+pub use post_lists::{Dated, Tagged, Way};
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }

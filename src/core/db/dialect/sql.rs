@@ -1,7 +1,8 @@
-//! Queries that Diesel cannot write, as text with values; and counts up to a bound.
+//! Queries that Diesel cannot write, as text with values.
 
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Text, Timestamp};
 
 use crate::core::db::connection::Conn;
 use crate::core::db::mysql::KEEP_PREPARED;
@@ -16,6 +17,7 @@ pub struct Sql {
 enum Value {
     Text(String),
     Number(i64),
+    Time(NaiveDateTime),
 }
 
 #[derive(QueryableByName)]
@@ -50,6 +52,13 @@ impl Sql {
         self.values.push(Value::Number(number));
     }
 
+    /// Adds text, and a time behind it.
+    pub fn push_time(&mut self, text: &str, time: NaiveDateTime) {
+        self.push(text);
+        self.push("?");
+        self.values.push(Value::Time(time));
+    }
+
     /// The numbers.
     pub fn load(self, conn: &mut Conn) -> QueryResult<Vec<i64>> {
         macro_rules! load {
@@ -59,6 +68,7 @@ impl Sql {
                     query = match value {
                         Value::Text(text) => query.bind::<Text, _>(text),
                         Value::Number(number) => query.bind::<BigInt, _>(number),
+                        Value::Time(time) => query.bind::<Timestamp, _>(time),
                     };
                 }
                 query.load::<Number>($conn)?
@@ -69,39 +79,5 @@ impl Sql {
             Conn::Mysql(c) => load!(c),
         };
         Ok(rows.into_iter().map(|row| row.number).collect())
-    }
-}
-
-/// Rows of `post_tag`.
-pub struct Tagged<'a> {
-    pub published: bool,
-    pub author: Option<i64>,
-    /// Whose rows do not count; mostly nobody's.
-    pub but_authors: &'a [i64],
-    pub tag: Option<&'a str>,
-}
-
-impl Tagged<'_> {
-    /// How many there are, if they are at most so many: no more are read.
-    pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
-        let mut sql = Sql::new(matches!(conn, Conn::Mysql(_)));
-        sql.push(&format!(
-            "SELECT COUNT(*) AS number FROM (SELECT 1 FROM post_tag WHERE published = {}",
-            u8::from(self.published)
-        ));
-        if let Some(author) = self.author {
-            sql.push_number(" AND author_id = ", author);
-        }
-        if let Some(tag) = self.tag {
-            sql.push(" AND tag = ?");
-            sql.bind_text(tag);
-        }
-        for author in self.but_authors {
-            sql.push_number(" AND author_id <> ", *author);
-        }
-        sql.push_number(" LIMIT ", most.saturating_add(1));
-        sql.push(") found");
-        let count = sql.load(conn)?.first().copied().unwrap_or(0);
-        Ok((count <= most).then_some(count))
     }
 }

@@ -18,26 +18,62 @@ use crate::model::world::{SOON, Two, until};
 #[derive(Clone, Debug, Default)]
 struct Filter {
     author: Option<i64>,
-    tag: Option<&'static str>,
+    tags: Vec<&'static str>,
     pieces: Vec<Piece>,
+    /// As answers have it.
+    since: Option<String>,
+    until: Option<String>,
+    is_oldest_first: bool,
 }
 
 impl Filter {
     fn any(authors: &[Author], chance: &mut Random) -> Self {
         Self {
             author: chance.percent(35).then(|| chance.pick(authors).id),
-            tag: chance.percent(35).then(|| *chance.pick(&TAGS)),
+            tags: match chance.below(6) {
+                0 | 1 => vec![*chance.pick(&TAGS)],
+                2 => vec![*chance.pick(&TAGS), *chance.pick(&TAGS)],
+                _ => Vec::new(),
+            },
             pieces: match chance.below(5) {
                 0 => vec![Piece::any(chance)],
                 1 => vec![Piece::any(chance), Piece::any(chance)],
                 _ => Vec::new(),
             },
+            since: Self::any_date(authors, chance),
+            until: Self::any_date(authors, chance),
+            is_oldest_first: chance.percent(30),
         }
     }
 
+    /// Mostly none.
+    fn any_date(authors: &[Author], chance: &mut Random) -> Option<String> {
+        if !chance.percent(15) {
+            return None;
+        }
+        let posts = &chance.pick(authors).posts;
+        let post = chance.pick_of(posts.values().cloned())?;
+        post.value["date"].as_str().map(str::to_owned)
+    }
+
+    /// Whether its order is that of dates.
+    fn is_by_date(&self) -> bool {
+        self.pieces.is_empty() && (self.since.is_some() || self.until.is_some())
+    }
+
     fn takes(&self, post: &Post) -> bool {
+        // They all have one form.
+        let date = post.value["date"].as_str().unwrap_or_default();
         self.author.is_none_or(|id| post.value["author_id"] == id)
-            && self.tag.is_none_or(|tag| post.has_tag(tag))
+            && self.tags.iter().all(|tag| post.has_tag(tag))
+            && self
+                .since
+                .as_ref()
+                .is_none_or(|since| date >= since.as_str())
+            && self
+                .until
+                .as_ref()
+                .is_none_or(|until| date < until.as_str())
             && self.pieces.iter().all(|piece| piece.is_in(&post.value))
     }
 
@@ -48,8 +84,16 @@ impl Filter {
         if let Some(author) = self.author {
             query.append_pair("author", &author.to_string());
         }
-        if let Some(tag) = self.tag {
+        for tag in &self.tags {
             query.append_pair("tag", tag);
+        }
+        for (name, time) in [("since", &self.since), ("until", &self.until)] {
+            if let Some(time) = time {
+                query.append_pair(name, time);
+            }
+        }
+        if self.is_oldest_first {
+            query.append_pair("sort", "oldest");
         }
         if !self.pieces.is_empty() {
             let words: Vec<String> = self.pieces.iter().map(Piece::text).collect();
@@ -188,7 +232,18 @@ impl<'a> Reading<'a> {
     /// What a list must have.
     fn items(filter: &Filter, posts: &[&Post]) -> Vec<Value> {
         let taken = posts.iter().filter(|post| filter.takes(post));
-        taken.map(|post| post.item()).collect()
+        let mut items: Vec<Value> = taken.map(|post| post.item()).collect();
+        if filter.is_by_date() {
+            let key = |item: &Value| {
+                let date = item["date"].as_str().unwrap().to_owned();
+                (date, item["post_id"].as_i64().unwrap())
+            };
+            items.sort_by_key(|item| std::cmp::Reverse(key(item)));
+        }
+        if filter.is_oldest_first {
+            items.reverse();
+        }
+        items
     }
 
     fn check_page(&mut self, process: usize, filter: &Filter, posts: &[&Post]) {
@@ -259,7 +314,7 @@ impl<'a> Reading<'a> {
         drafts.retain(|post| tag.is_none_or(|tag| post.has_tag(tag)));
         let mut expected: Vec<Value> = drafts.iter().map(|post| post.item()).collect();
         let filter = Filter {
-            tag,
+            tags: tag.into_iter().collect(),
             ..Filter::default()
         };
         let mut found = Vec::new();

@@ -1,0 +1,2 @@
+DROP INDEX post_author_dated;
+DROP INDEX post_dated;

@@ -1,0 +1,215 @@
+//! Lists of posts that have tags, lie between dates, or both, as text with values: Diesel has no
+//! word for the order in which tables are read.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::prelude::*;
+
+use super::sql::Sql;
+use crate::core::db::connection::Conn;
+
+/// Posts with tags, in the order of their positions.
+pub struct Tagged<'a> {
+    pub published: bool,
+    pub author: Option<i64>,
+    /// Whose posts do not count; mostly nobody's.
+    pub but_authors: &'a [i64],
+    /// The rows of the first are gone through; with none, those of all tags.
+    pub tags: &'a [&'a str],
+    pub is_ascending: bool,
+}
+
+impl Tagged<'_> {
+    fn write(&self, sql: &mut Sql, columns: &str) {
+        sql.push(&format!(
+            "SELECT {columns} FROM post_tag t WHERE t.published = {}",
+            u8::from(self.published)
+        ));
+        if let Some(author) = self.author {
+            sql.push_number(" AND t.author_id = ", author);
+        }
+        for author in self.but_authors {
+            sql.push_number(" AND t.author_id <> ", *author);
+        }
+        if let Some((first, others)) = self.tags.split_first() {
+            sql.push(" AND t.tag = ?");
+            sql.bind_text(*first);
+            write_tags(sql, "t.place", self.published, others);
+        }
+    }
+
+    /// How many there are, if they are at most so many: no more are read.
+    pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
+        count(conn, most, |sql| self.write(sql, "1 AS one"))
+    }
+
+    /// The ids of those whose positions are from one up to before another, after so many, and at
+    /// most so many.
+    pub fn load_ids(
+        &self,
+        conn: &mut Conn,
+        (from, below): (i64, i64),
+        (skip, limit): (i64, i64),
+    ) -> QueryResult<Vec<i64>> {
+        let mut sql = Sql::new(matches!(conn, Conn::Mysql(_)));
+        self.write(&mut sql, "t.post_id AS number");
+        sql.push_number(" AND t.place >= ", from);
+        sql.push_number(" AND t.place < ", below);
+        sql.push(" ORDER BY t.place");
+        write_end(&mut sql, self.is_ascending, (skip, limit));
+        sql.load(conn)
+    }
+}
+
+/// Where the posts of a list between dates are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Among those with the first tag, which are sorted.
+    Tag,
+    /// Along the index of dates.
+    Date,
+}
+
+/// Published posts between dates, in the order of these, and of ids where they are one.
+pub struct Dated<'a> {
+    pub author: Option<i64>,
+    /// Whose posts do not count; mostly nobody's.
+    pub but_authors: &'a [i64],
+    pub tags: &'a [&'a str],
+    /// The first time, and the one behind the last.
+    pub between: (NaiveDateTime, NaiveDateTime),
+    pub is_ascending: bool,
+    pub way: Way,
+}
+
+impl Dated<'_> {
+    fn write(&self, sql: &mut Sql, is_mysql: bool, columns: &str) {
+        match (self.way, self.tags.split_first()) {
+            (Way::Tag, Some((first, others))) => {
+                let join = if is_mysql {
+                    "STRAIGHT_JOIN"
+                } else {
+                    "CROSS JOIN"
+                };
+                sql.push(&format!(
+                    "SELECT {columns} FROM post_tag t {join} post p ON p.post_id = t.post_id \
+                     WHERE t.published = 1 AND t.tag = ?"
+                ));
+                sql.bind_text(*first);
+                self.write_authors(sql, "t.author_id");
+                write_tags(sql, "t.place", true, others);
+            }
+            (_, _) => {
+                let index = match (is_mysql, self.author) {
+                    (false, _) => "",
+                    (true, None) => "FORCE INDEX (post_dated)",
+                    (true, Some(_)) => "FORCE INDEX (post_author_dated)",
+                };
+                sql.push(&format!(
+                    "SELECT {columns} FROM post p {index} WHERE p.published = 1"
+                ));
+                self.write_authors(sql, "p.author_id");
+                write_tags(sql, "p.place", true, self.tags);
+            }
+        }
+    }
+
+    fn write_authors(&self, sql: &mut Sql, column: &str) {
+        if let Some(author) = self.author {
+            sql.push_number(&format!(" AND {column} = "), author);
+        }
+        for author in self.but_authors {
+            sql.push_number(&format!(" AND {column} <> "), *author);
+        }
+    }
+
+    /// How many there are, if they are at most so many: no more are read.
+    pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
+        let is_mysql = matches!(conn, Conn::Mysql(_));
+        count(conn, most, |sql| {
+            self.write(sql, is_mysql, "1 AS one");
+            write_dates(sql, self.between);
+        })
+    }
+
+    /// The ids of those behind a post of this date and id, after so many, and at most so many.
+    pub fn load_ids(
+        &self,
+        conn: &mut Conn,
+        after: Option<(NaiveDateTime, i64)>,
+        (skip, limit): (i64, i64),
+    ) -> QueryResult<Vec<i64>> {
+        let Some((date, post_id)) = after else {
+            return self.load(conn, (skip, limit), |sql| write_dates(sql, self.between));
+        };
+        // In two ranges of the index: of one that compares date and id MySQL makes none.
+        let relation = if self.is_ascending { ">" } else { "<" };
+        let mut found = self.load(conn, (skip, limit), |sql| {
+            write_dates(sql, self.between);
+            sql.push_time(" AND p.date = ", date);
+            sql.push_number(&format!(" AND p.post_id {relation} "), post_id);
+        })?;
+        let rest = limit - i64::try_from(found.len()).unwrap_or(limit);
+        if rest > 0 {
+            let (since, until) = self.between;
+            let between = if self.is_ascending {
+                (since.max(date + TimeDelta::microseconds(1)), until)
+            } else {
+                (since, until.min(date))
+            };
+            found.extend(self.load(conn, (skip, rest), |sql| write_dates(sql, between))?);
+        }
+        Ok(found)
+    }
+
+    fn load(
+        &self,
+        conn: &mut Conn,
+        bounds: (i64, i64),
+        write_range: impl FnOnce(&mut Sql),
+    ) -> QueryResult<Vec<i64>> {
+        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let mut sql = Sql::new(is_mysql);
+        self.write(&mut sql, is_mysql, "p.post_id AS number");
+        write_range(&mut sql);
+        let direction = if self.is_ascending { "" } else { " DESC" };
+        sql.push(&format!(" ORDER BY p.date{direction}, p.post_id"));
+        write_end(&mut sql, self.is_ascending, bounds);
+        sql.load(conn)
+    }
+}
+
+/// The condition that a post has these tags as well. A number and not `EXISTS`: of that MySQL may
+/// make a join, and begin with any of its tables.
+fn write_tags(sql: &mut Sql, place: &str, published: bool, tags: &[&str]) {
+    for tag in tags {
+        sql.push(&format!(
+            " AND (SELECT COUNT(*) FROM post_tag o WHERE o.tag = ? AND o.published = {} \
+             AND o.place = {place}) = 1",
+            u8::from(published)
+        ));
+        sql.bind_text(*tag);
+    }
+}
+
+fn write_dates(sql: &mut Sql, (since, until): (NaiveDateTime, NaiveDateTime)) {
+    sql.push_time(" AND p.date >= ", since);
+    sql.push_time(" AND p.date < ", until);
+}
+
+/// The direction of an order, and which rows of it.
+fn write_end(sql: &mut Sql, is_ascending: bool, (skip, limit): (i64, i64)) {
+    sql.push(if is_ascending { "" } else { " DESC" });
+    sql.push_number(" LIMIT ", limit);
+    sql.push_number(" OFFSET ", skip);
+}
+
+/// The number of rows that `write` selects, if they are at most so many.
+fn count(conn: &mut Conn, most: i64, write: impl FnOnce(&mut Sql)) -> QueryResult<Option<i64>> {
+    let mut sql = Sql::new(matches!(conn, Conn::Mysql(_)));
+    sql.push("SELECT COUNT(*) AS number FROM (");
+    write(&mut sql);
+    sql.push_number(" LIMIT ", most.saturating_add(1));
+    sql.push(") found");
+    let count = sql.load(conn)?.first().copied().unwrap_or(0);
+    Ok((count <= most).then_some(count))
+}

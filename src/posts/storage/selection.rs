@@ -1,0 +1,315 @@
+//! The posts that a filter takes, in its order: how they are found, and counted where no count of
+//! them is kept.
+
+use std::collections::HashMap;
+
+use chrono::{NaiveDate, NaiveDateTime};
+use diesel::prelude::*;
+
+use super::counts::{self, Start};
+use super::posts::summary_columns;
+use crate::core::db::Conn;
+use crate::core::db::dialect::{Dated, Phrase, SearchQuery, Tagged, Way, any_of};
+use crate::core::db::schema::{post, user};
+use crate::core::page::DEPTH;
+use crate::posts::list::{Cursor, Dates, Filter, List, Sort};
+use crate::posts::search::Query;
+use crate::posts::stored::PostSummary;
+
+/// Posts between dates that are gone through for those with a tag, rather than all with the tag for
+/// those between the dates.
+const FEW: i64 = 5000;
+
+/// A filter, and how its posts are found.
+pub struct Selection<'a> {
+    filter: &'a Filter,
+    /// Authors whose posts are in no list.
+    deleted: &'a [i64],
+    /// Where it matters, that with the fewest posts first.
+    tags: Vec<&'a str>,
+    /// Published posts with the first tag, where there are several or dates.
+    with_first_tag: i64,
+    way: Way,
+}
+
+impl<'a> Selection<'a> {
+    pub fn of(conn: &mut Conn, filter: &'a Filter, deleted: &'a [i64]) -> QueryResult<Self> {
+        let mut selection = Self {
+            filter,
+            deleted,
+            tags: filter.tags.iter().map(|tag| tag.0.as_str()).collect(),
+            with_first_tag: 0,
+            way: Way::Date,
+        };
+        let is_by_date = filter.is_by_date();
+        if filter.words.is_some() || selection.tags.len() < if is_by_date { 1 } else { 2 } {
+            return Ok(selection);
+        }
+        let lists: Vec<List> = (filter.tags.iter())
+            .map(|tag| List::Tag(tag.0.clone()))
+            .collect();
+        let posts = counts::count_each(conn, &lists)?;
+        let mut tags: Vec<(i64, &str)> = posts.into_iter().zip(selection.tags).collect();
+        tags.sort_unstable();
+        selection.with_first_tag = tags.first().map_or(0, |(posts, _)| *posts);
+        selection.tags = tags.into_iter().map(|(_, tag)| tag).collect();
+        if is_by_date
+            && selection.with_first_tag <= DEPTH
+            && selection.dated(&[]).count(conn, FEW)?.is_none()
+        {
+            selection.way = Way::Tag;
+        }
+        Ok(selection)
+    }
+
+    fn is_ascending(&self) -> bool {
+        match self.filter.sort {
+            Sort::Newest => false,
+            Sort::Oldest => true,
+        }
+    }
+
+    fn tagged<'t>(&'t self, tags: &'t [&'t str]) -> Tagged<'t> {
+        Tagged {
+            published: self.filter.published(),
+            author: self.filter.only_author(),
+            but_authors: self.deleted,
+            tags,
+            is_ascending: self.is_ascending(),
+        }
+    }
+
+    fn dated<'t>(&'t self, tags: &'t [&'t str]) -> Dated<'t> {
+        Dated {
+            author: self.filter.author,
+            but_authors: self.deleted,
+            tags,
+            between: bounds(self.filter.dates),
+            is_ascending: self.is_ascending(),
+            way: self.way,
+        }
+    }
+
+    fn search<'t>(&'t self, terms: &'t SearchTerms) -> SearchQuery<'t> {
+        let dates = self.filter.dates;
+        SearchQuery {
+            fts5: &terms.fts5,
+            mysql: &terms.mysql,
+            pieces: &terms.pieces,
+            published: self.filter.published(),
+            author: self.filter.only_author(),
+            but_authors: self.deleted,
+            tags: &self.tags,
+            between: (!dates.are_all()).then(|| bounds(dates)),
+            is_ascending: self.is_ascending(),
+        }
+    }
+
+    /// How many posts there are, of a filter whose posts are not counted: the matches themselves
+    /// are, along their index. `None` when they are more than [`DEPTH`], or so many that it takes
+    /// too long to tell.
+    pub fn count(&self, conn: &mut Conn) -> QueryResult<Option<i64>> {
+        if let Some(query) = &self.filter.words {
+            let terms = SearchTerms::of(query, self.filter);
+            return self.search(&terms).count(conn, DEPTH);
+        }
+        // What is gone through for them is no more than is counted either.
+        let are_few = match (self.filter.is_by_date(), self.tags.as_slice()) {
+            (_, []) | (false, [_]) => true,
+            (true, _) if self.way == Way::Date => self.dated(&[]).count(conn, DEPTH)?.is_some(),
+            (true, _) => true,
+            (false, [first, ..]) if self.filter.only_author().is_some() => {
+                self.tagged(&[first]).count(conn, DEPTH)?.is_some()
+            }
+            (false, _) => self.with_first_tag <= DEPTH,
+        };
+        if !are_few {
+            return Ok(None);
+        }
+        if self.filter.is_by_date() {
+            self.dated(&self.tags).count(conn, DEPTH)
+        } else {
+            self.tagged(&self.tags).count(conn, DEPTH)
+        }
+    }
+
+    /// Some posts from a start on. `are_many`: whether it is known that they took too long to
+    /// count.
+    pub fn load(
+        &self,
+        conn: &mut Conn,
+        start: Start,
+        limit: i64,
+        are_many: bool,
+    ) -> QueryResult<Vec<PostSummary>> {
+        let after = match start.after {
+            Some(Cursor::Position(position)) => Some(position),
+            _ => None,
+        };
+        let ids = if let Some(query) = &self.filter.words {
+            let terms = SearchTerms::of(query, self.filter);
+            let part = (after, start.skip, limit);
+            self.search(&terms).load_ids(conn, part, are_many)?
+        } else if self.filter.is_by_date() {
+            let after = match start.after {
+                Some(Cursor::Dated { date, post_id }) => Some((date, post_id)),
+                _ => None,
+            };
+            let bounds = (start.skip, limit);
+            self.dated(&self.tags).load_ids(conn, after, bounds)?
+        } else if !self.tags.is_empty() {
+            let tagged = self.tagged(&self.tags);
+            in_windows(after, limit, self.is_ascending(), |window| {
+                tagged.load_ids(conn, window, (start.skip, limit))
+            })?
+        } else {
+            return self.load_between(conn, after, start.skip, limit);
+        };
+        load_summaries(conn, &ids)
+    }
+
+    /// Published posts or drafts, of all or of an author: their positions first, which the index
+    /// alone tells.
+    fn load_between(
+        &self,
+        conn: &mut Conn,
+        after: Option<i64>,
+        skip: i64,
+        limit: i64,
+    ) -> QueryResult<Vec<PostSummary>> {
+        let (filter, is_ascending) = (self.filter, self.is_ascending());
+        let positions = in_windows(after, limit, is_ascending, |(from, below)| {
+            let mut positions = post::table
+                .filter(post::published.eq(filter.published()))
+                .filter(post::place.ge(from))
+                .filter(post::place.lt(below))
+                .into_boxed();
+            if let Some(author) = filter.only_author() {
+                positions = positions.filter(post::author_id.eq(author));
+            }
+            if !self.deleted.is_empty() {
+                positions = positions.filter(post::author_id.ne_all(self.deleted));
+            }
+            positions = if is_ascending {
+                positions.order(post::place.asc())
+            } else {
+                positions.order(post::place.desc())
+            };
+            positions
+                .offset(skip)
+                .limit(limit)
+                .select(post::place)
+                .load::<i64>(conn)
+        })?;
+        let (Some(least), Some(greatest)) = (positions.iter().min(), positions.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        let mut shown = post::table
+            .left_join(user::table)
+            .filter(post::published.eq(filter.published()))
+            .filter(post::place.between(least, greatest))
+            .into_boxed();
+        if let Some(author) = filter.only_author() {
+            shown = shown.filter(post::author_id.eq(author));
+        }
+        if !self.deleted.is_empty() {
+            shown = shown.filter(post::author_id.ne_all(self.deleted));
+        }
+        shown = if is_ascending {
+            shown.order(post::place.asc())
+        } else {
+            shown.order(post::place.desc())
+        };
+        shown.select(summary_columns!()).load(conn)
+    }
+}
+
+/// Times that both databases take, and that no post lies outside of.
+fn bounds(dates: Dates) -> (NaiveDateTime, NaiveDateTime) {
+    let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).unwrap_or_default();
+    let least = day(1000, 1, 1).and_time(chrono::NaiveTime::MIN);
+    let greatest = day(9999, 12, 31).and_time(chrono::NaiveTime::MIN);
+    let within = |time: NaiveDateTime| time.clamp(least, greatest);
+    (
+        dates.since.map_or(least, within),
+        dates.until.map_or(greatest, within),
+    )
+}
+
+/// The query in both languages.
+struct SearchTerms {
+    fts5: String,
+    mysql: String,
+    pieces: Vec<Phrase>,
+}
+
+impl SearchTerms {
+    fn of(query: &Query, filter: &Filter) -> Self {
+        let scope = filter.scope();
+        let pieces = query.pieces(scope);
+        Self {
+            fts5: query.to_fts5(scope),
+            mysql: query.to_mysql(scope),
+            pieces: pieces
+                .map(|(tokens, prefix)| Phrase { tokens, prefix })
+                .collect(),
+        }
+    }
+}
+
+/// Places that are looked through at once, when one knows where to begin. The first has
+/// room for the rows that are skipped and a page, where all posts are in the list.
+pub const WINDOWS: [i64; 5] = [1 << 10, 1 << 13, 1 << 16, 1 << 20, i64::MAX];
+
+/// Rows of a list behind a position, at most `limit`. `rows` reads those from one position up to
+/// before another.
+///
+/// With an open end the optimizer of MariaDB would follow the index from the very end, or
+/// read and sort half of a large table, rather than begin in its middle; between two positions
+/// that are near each other there is no question. So it is looked through in windows, wider
+/// ones where a list is sparse.
+fn in_windows<T>(
+    after: Option<i64>,
+    limit: i64,
+    is_ascending: bool,
+    mut rows: impl FnMut((i64, i64)) -> QueryResult<Vec<T>>,
+) -> QueryResult<Vec<T>> {
+    let Some(after) = after else {
+        // From its end on, where the index begins, there is nothing to look for.
+        return rows((0, i64::MAX));
+    };
+    let mut found = Vec::new();
+    for window in WINDOWS {
+        let (from, below) = if is_ascending {
+            let from = after.saturating_add(1);
+            (from, from.saturating_add(window))
+        } else {
+            (after.saturating_sub(window).max(0), after)
+        };
+        found = rows((from, below))?;
+        let is_all = if is_ascending {
+            below == i64::MAX
+        } else {
+            from == 0
+        };
+        if is_all || i64::try_from(found.len()).is_ok_and(|some| some >= limit) {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The posts with these ids, in their order.
+fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut summaries: Vec<PostSummary> = post::table
+        .left_join(user::table)
+        .filter(any_of(post::post_id, ids))
+        .select(summary_columns!())
+        .load(conn)?;
+    let order: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
+    summaries.sort_unstable_by_key(|post| order.get(&post.post_id).copied());
+    Ok(summaries)
+}
