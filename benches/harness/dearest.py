@@ -204,6 +204,17 @@ def requests(stage):
             ],
             (200,),
         ),
+        "getArchive": ("by an author and ten tags", same(anybody, "GET", f"/post/archive?author={writer.user}{tags}", number=1), (200,)),
+        "listTags": (
+            "all, not kept",
+            [(anybody, "GET", f"/tag/?sort=name&size={n + 1}", None, {}) for n in range(MANY)],
+            (200,),
+        ),
+        "getNeighbours": (
+            "in a list by ten tags, not kept",
+            [(anybody, "GET", f"/post/{post}/around?{tags[1:]}", None, {}) for post in stage.large[:MANY]],
+            (200,),
+        ),
         "getAtomFeed": (
             f"{LARGE_POSTS} posts of 1 MiB, not kept",
             [(anybody, "GET", f"/feed.atom?author={writer.user}", None, compressed)],

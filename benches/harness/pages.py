@@ -53,14 +53,27 @@ def ways(address, posts, requests):
     if {"tag", "q"} <= known:
         found |= searches(posts, requests, dice)
     selected = selections(posts, requests, dice)
+    selected |= {
+        "neighbours": [f"/post/{dice.randrange(1, posts + 1)}/around" for _ in range(requests)],
+        "neighbours with a tag": [f"/post/{dice.randrange(1, posts + 1)}/around?tag={TAG}" for _ in range(requests)],
+        "months of all": ["/post/archive"],
+        "months of an author": [f"/post/archive?author={AUTHOR + n}" for n in range(requests)],
+        "months of a tag": [f"/post/archive?tag=tag-{n}" for n in range(min(100, requests))],
+        "tags": [f"/tag/?size={size}" for size in few_sizes()],
+        "tags by their beginning": [f"/tag/?q=tag-{n}" for n in range(10)],
+    }
     found |= selected if {"since", "sort"} <= known else dict.fromkeys(selected)
     return found
+
+
+def few_sizes():
+    return range(20, 20 + COMMON)
 
 
 def selections(posts, requests, dice):
     """The other end, dates, and several tags."""
     sizes = [20 + n * 80 // requests for n in range(requests)]
-    few = range(20, 20 + COMMON)
+    few = few_sizes()
     return {
         "oldest first": [f"/post/?sort=oldest&page={1 + n // 21}&size={20 + n % 21}" for n in range(requests)],
         "oldest first, the middle": [f"/post/?sort=oldest&page={posts // 50 - n}&size=25" for n in range(requests)],

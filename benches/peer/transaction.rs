@@ -7,6 +7,7 @@ use inkpot::core::db::dialect::Batch;
 use inkpot::core::db::schema::{content, post, user};
 use inkpot::core::db::{Conn, dialect};
 use inkpot::posts::search::{self, Scope};
+use inkpot::posts::storage::counts;
 
 /// A post whose words for the search are made already.
 pub struct Ready<'a> {
@@ -46,11 +47,14 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
     let mut batch = Batch::new(conn);
     batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
     let author = format!("u{}", ready.author_id);
+    let month = counts::month_of(now);
     let rows = [
         (("a".to_owned(), 0, id >> 8), 1),
         (("a".to_owned(), 1, id >> 14), 1),
+        (("a".to_owned(), counts::MONTHS, month), 1),
         ((author.clone(), 0, id >> 8), 1),
-        ((author, 1, id >> 14), 1),
+        ((author.clone(), 1, id >> 14), 1),
+        ((author, counts::MONTHS, month), 1),
     ];
     batch.add_counts(rows.iter().map(|(block, by)| (block, *by)));
     batch.run(conn)

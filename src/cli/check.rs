@@ -78,6 +78,7 @@ pub fn run(
 /// How much is wrong.
 fn differences(report: &Report) -> usize {
     let Report {
+        version: _,
         missing,
         tags,
         words,
@@ -113,6 +114,7 @@ fn value_of(report: &Report, are_mended: bool) -> Value {
 /// Tells what is wrong; gives how much that is.
 fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<usize> {
     let Report {
+        version: _,
         missing,
         tags,
         words,

@@ -411,6 +411,20 @@ impl Operation {
 
     /// The same with cursors of another form.
     pub fn pages_with_cursor(self, pattern: &'static str, example: &'static str) -> Self {
+        self.numbered_pages().parameter(
+            "before",
+            ParameterIn::Query,
+            "The `next` of an earlier answer; empty for the top. `page` does not count then.",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some(pattern))
+                .into(),
+            json!(example),
+        )
+    }
+
+    /// Takes `page` and `size` only, and answers with a `Link` header.
+    pub fn numbered_pages(self) -> Self {
         let number = |format| {
             ObjectBuilder::new()
                 .schema_type(Type::Integer)
@@ -427,16 +441,6 @@ impl Operation {
                 "Items a page, at most 100.",
                 number(KnownFormat::Int32),
                 json!(20),
-            )
-            .parameter(
-                "before",
-                ParameterIn::Query,
-                "The `next` of an earlier answer; empty for the top. `page` does not count then.",
-                ObjectBuilder::new()
-                    .schema_type(Type::String)
-                    .pattern(Some(pattern))
-                    .into(),
-                json!(example),
             )
             .header(
                 "Link",

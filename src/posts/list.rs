@@ -44,6 +44,29 @@ impl Sort {
     }
 }
 
+/// In which order tags are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TagSort {
+    /// Those with the most posts first, then by name.
+    #[default]
+    Posts,
+    /// By code points.
+    Name,
+}
+
+impl TagSort {
+    /// All, in the order of the description.
+    pub const ALL: [Self; 2] = [Self::Posts, Self::Name];
+
+    /// As in a query string.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Posts => "posts",
+            Self::Name => "name",
+        }
+    }
+}
+
 /// Which times of publication, to the microsecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dates {

@@ -21,6 +21,22 @@ use crate::state::AppState;
 /// How long indexing rests after it failed.
 const INDEXING_PAUSE: Duration = Duration::from_secs(30);
 
+/// Counts the posts of each month and tag where a version that did not know of them has written,
+/// beside the requests.
+fn fill_counts(app: &AppState) {
+    loop {
+        match check::fill_and_announce(&app.posts) {
+            Ok(false) => return,
+            Ok(true) => return tracing::info!("counted the posts of months and tags"),
+            Err(error) => tracing::warn!(
+                error = %Chain(&error), place = %error.place(),
+                "cannot count the posts of months and tags; goes on with it in half a minute"
+            ),
+        }
+        std::thread::sleep(INDEXING_PAUSE);
+    }
+}
+
 /// Indexes posts that are not, or not as this version does it, beside the requests. It goes
 /// on after a failure: an update may mark every post, and a database may be away meanwhile.
 fn index_pending(app: &AppState) {
@@ -53,7 +69,10 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     let handle = bound.handle;
     let indexed = bound.app.clone();
     // Ends with the process, in the middle of the work too: each step is whole.
-    std::thread::spawn(move || index_pending(&indexed));
+    std::thread::spawn(move || {
+        fill_counts(&indexed);
+        index_pending(&indexed);
+    });
     let (bus, presence) = (Arc::clone(&bound.app.bus), Arc::clone(&bound.app.presence));
     let transport = bound
         .transport

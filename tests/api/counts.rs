@@ -253,10 +253,10 @@ async fn counts_that_are_wrong_are_found_and_mended(app: TestApp) {
         .iter()
         .map(|((list, _, _), by)| (list.as_str(), *by))
         .collect();
-    assert_eq!(lists.iter().filter(|row| **row == ("tg3", 1)).count(), 2);
+    assert_eq!(lists.iter().filter(|row| **row == ("tg3", 1)).count(), 3);
     assert_eq!(
         lists.iter().filter(|row| row.0 == "a" && row.1 < 0).count(),
-        lists.len() - 2
+        lists.len() - 3
     );
 
     let db = app.state.db.clone();

@@ -11,6 +11,7 @@ mod harness;
 mod accounts;
 mod admin;
 mod answers;
+mod archive;
 mod authoring;
 mod bulkheads;
 mod bus;

@@ -12,9 +12,9 @@ use inkpot::core::page::ListPart;
 use inkpot::http::page::PageRequest;
 use inkpot::jobs::Queue;
 use inkpot::jobs::storage::queue as jobs;
-use inkpot::posts::list::{Cursor, Dates, Filter, Sort};
+use inkpot::posts::list::{Cursor, Dates, Filter, Sort, TagSort};
 use inkpot::posts::search::Query;
-use inkpot::posts::storage::{lists, posts as store};
+use inkpot::posts::storage::{archive, lists, posts as store};
 use inkpot::posts::types::Tag;
 
 use crate::harness::{Backend, TestDatabase, posts};
@@ -381,6 +381,39 @@ fn judge(conn: &mut Conn) {
         assert_eq!(lists::load_after(conn, 7, true, 1000).unwrap().len(), 16);
     });
     look(conn, "posts with their texts", queries, false);
+    for filter in filters() {
+        // What has neighbours is published.
+        if filter.words.is_some() || filter.is_by_date() || !filter.published() {
+            continue;
+        }
+        let before = rows_read(conn);
+        let queries = statements(conn, |conn| {
+            lists::find_neighbours(conn, 50_000, &filter)
+                .unwrap()
+                .unwrap();
+        });
+        assert!(rows_read(conn) - before < READ_MAX, "{filter:?}");
+        // One post is sorted at times, where it was asked for by its position.
+        look(conn, &format!("around {filter:?}"), queries, true);
+        let before = rows_read(conn);
+        let queries = statements(conn, |conn| {
+            assert!(!archive::load_months(conn, &filter).unwrap().is_empty());
+        });
+        // Of what is not kept each date is read.
+        let most = filter.counted().map_or(5 * POSTS, |_| READ_MAX);
+        assert!(rows_read(conn) - before < most, "{filter:?}");
+        look(conn, &format!("months of {filter:?}"), queries, false);
+    }
+    for beginning in ["", "ev"] {
+        let before = rows_read(conn);
+        let first = PageRequest { page: 1, size: 20 };
+        let queries = statements(conn, |conn| {
+            let tags = archive::load_tags(conn, beginning, TagSort::Posts, first).unwrap();
+            assert!(!tags.rows.is_empty());
+        });
+        assert!(rows_read(conn) - before < READ_MAX, "{beginning}");
+        look(conn, "tags", queries, false);
+    }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 80, "{seen}");
 }

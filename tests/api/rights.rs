@@ -16,10 +16,13 @@ const WHO: [&str; 5] = ["anonymous", "owner", "other", "deactivated", "admin"];
 /// Method, path, body, and what each of [`WHO`] is answered.
 type Row = (&'static str, &'static str, Value, [u16; 5]);
 
-/// The routes of codes, presence and jobs.
+/// The routes of codes, presence and jobs, and of what is told about the list of posts.
 fn codes_and_jobs() -> Vec<Row> {
     let none = Value::Null;
     vec![
+        ("GET", "/post/{id}/around", none.clone(), [200; 5]),
+        ("GET", "/post/archive", none.clone(), [200; 5]),
+        ("GET", "/tag", none.clone(), [200; 5]),
         (
             "GET",
             "/user/online",
@@ -196,7 +199,7 @@ async fn every_route_for_everybody(app: TestApp) {
         for (who, status) in WHO.iter().zip(expected) {
             let client = &clients[who];
             // A post of the owner's own for each who may want to delete it.
-            let id = if pattern == "/post/{id}" {
+            let id = if pattern.starts_with("/post/{id}") {
                 app.client_of(&app.login("owner").await)
                     .publish("x", "y")
                     .await

@@ -12,6 +12,7 @@ on_both_databases![
     an_author_is_found_by_their_present_name,
     parameters_of_selections_are_refused_by_name,
     cursors_go_on_among_posts_of_one_date,
+    neighbours_are_those_of_the_list,
 ];
 
 fn id(post: &Value) -> i64 {
@@ -341,5 +342,59 @@ async fn cursors_go_on_among_posts_of_one_date(app: TestApp) {
                 }
             }
         }
+    }
+}
+
+async fn neighbours_are_those_of_the_list(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    bob.patch("/user/me", json!({ "username": "bob-builder" }))
+        .await
+        .expect(200);
+    fill(&app, &ann, &bob).await;
+    let reader = app.anonymous();
+    let around = async |post: i64, filter: &str| {
+        let answer = reader
+            .get(&format!("/post/{post}/around?{filter}"))
+            .await
+            .expect(200);
+        [&answer["newer"], &answer["older"]].map(|one| one["post_id"].as_i64().unwrap_or(0))
+    };
+    for (post, filter, expected) in [
+        (1, "", [2, 0]),
+        (20, "", [21, 19]),
+        (48, "", [0, 47]),
+        (20, "author=1", [22, 18]),
+        (20, "author=@bob-builder", [21, 19]),
+        (20, "tag=third", [21, 18]),
+        (20, "tag=third&tag=fourth", [24, 12]),
+        (20, "tag=third&author=@bob-builder", [21, 15]),
+        (20, "tag=none", [0, 0]),
+        (20, "author=99", [0, 0]),
+    ] {
+        assert_eq!(around(post, filter).await, expected, "{post} {filter}");
+    }
+    // Right after every write.
+    ann.patch("/post/18", json!({ "tags": [] }))
+        .await
+        .expect(200);
+    assert_eq!(around(20, "tag=third").await, [21, 15]);
+    bob.delete("/post/21").await.expect_empty(204);
+    assert_eq!(around(20, "tag=third").await, [24, 15]);
+    assert_eq!(around(20, "").await, [22, 19]);
+    ann.patch("/post/20", json!({ "title": "other" }))
+        .await
+        .expect(200);
+    let older = reader.get("/post/22/around").await.expect(200);
+    assert_eq!(older["older"]["post_title"], "other");
+    ann.patch("/post/20", json!({ "status": "draft" }))
+        .await
+        .expect(200);
+    ann.get("/post/20/around").await.problem("post_not_found");
+    for (path, code) in [
+        ("/post/21/around", "post_not_found"),
+        ("/post/1/around?author=@nobody-here", "user_not_found"),
+        ("/post/1/around?since=2026-11-01T00:00:00Z", "query_invalid"),
+    ] {
+        reader.get(path).await.problem(code);
     }
 }

@@ -57,6 +57,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    count_upkeep (name) {
+        name -> Text,
+        version -> BigInt,
+        filled -> Bool,
+    }
+}
+
+diesel::table! {
     post_unindexed (post_id) {
         post_id -> BigInt,
     }

@@ -1,14 +1,16 @@
 //! Checking and repairing: do the kept counts, the rows of tags and the search agree with
 //! the posts?
 
-use crate::core::db::{Db, DbError};
+use crate::core::db::{Conn, Db, DbError};
 use crate::posts::Posts;
 use crate::posts::events::AnythingChanged;
-use crate::posts::storage::check::{self, tags, words};
+use crate::posts::storage::check::{self, tags, upkeep, words};
 use crate::posts::storage::counts::Block;
 
 /// Rows that are mended in one transaction, and posts that are marked.
 const AT_ONCE: usize = 100;
+/// Counts that are added in one transaction.
+const ADDED_AT_ONCE: usize = 2000;
 /// Posts that are indexed from one line of progress to the next, and before responses are
 /// made anew.
 const INDEXED_BETWEEN: usize = 1024;
@@ -16,6 +18,8 @@ const INDEXED_BETWEEN: usize = 1024;
 /// What a check found.
 #[derive(Debug)]
 pub struct Report {
+    /// That of the counts when they were compared.
+    pub version: i64,
     /// What must be added to the kept counts; empty when they are right.
     pub missing: Vec<(Block, i64)>,
     /// What is wrong with the rows of tags.
@@ -43,8 +47,13 @@ pub fn check(db: &Db, progress: &dyn Fn(Subject, i64)) -> Result<Report, DbError
         hear(Subject::Tags),
         hear(Subject::Words),
     );
+    let (version, missing) = db.snapshot_blocking(&|conn| {
+        let version = upkeep::load(conn)?.version;
+        Ok((version, check::missing_counts(conn, &counts)?))
+    })?;
     Ok(Report {
-        missing: db.snapshot_blocking(&|conn| check::missing_counts(conn, &counts))?,
+        version,
+        missing,
         tags: db.snapshot_blocking(&|conn| tags::compare(conn, &tags))?,
         words: db.snapshot_blocking(&|conn| words::compare(conn, &words))?,
         unindexed: db.read_blocking(&check::count_unindexed)?,
@@ -55,7 +64,9 @@ pub fn check(db: &Db, progress: &dyn Fn(Subject, i64)) -> Result<Report, DbError
 /// are held up for a piece of it at most. `progress` hears how many posts were indexed.
 /// Responses that are kept are for the caller to invalidate.
 pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), DbError> {
-    db.write_blocking(&|conn| check::add_missing(conn, &report.missing))?;
+    // If somebody else has mended them meanwhile, there is nothing left to add.
+    add_in_pieces(db, report.version, &report.missing, false)?;
+    fill_counts(db)?;
     for rows in report.tags.orphans.chunks(AT_ONCE) {
         db.write_blocking(&|conn| tags::delete_orphans(conn, rows))?;
     }
@@ -68,6 +79,57 @@ pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), 
         }
     }
     index_pending(db, usize::MAX, progress).map(drop)
+}
+
+/// Adds what was missing as of a version; false when somebody else has mended the counts meanwhile.
+/// `is_whole`: months and tags are counted then.
+fn add_in_pieces(
+    db: &Db,
+    mut version: i64,
+    missing: &[(Block, i64)],
+    is_whole: bool,
+) -> Result<bool, DbError> {
+    let mut pieces: Vec<&[(Block, i64)]> = missing.chunks(ADDED_AT_ONCE).collect();
+    if pieces.is_empty() && is_whole {
+        pieces.push(&[]);
+    }
+    let number = pieces.len();
+    for (n, piece) in pieces.into_iter().enumerate() {
+        let is_last = is_whole && n + 1 == number;
+        let add = |conn: &mut Conn| upkeep::add(conn, version, piece, is_last);
+        match db.write_blocking(&add)? {
+            Some(next) => version = next,
+            None => return Ok(false),
+        }
+    }
+    Ok(true)
+}
+
+/// Counts months and tags where that is due, beside others that publish, on a thread that may
+/// block; gives whether it was. Several processes may do it side by side.
+pub fn fill_counts(db: &Db) -> Result<bool, DbError> {
+    loop {
+        if !db.snapshot_blocking(&upkeep::is_due)? {
+            return Ok(false);
+        }
+        let (version, missing) = db.snapshot_blocking(&|conn| {
+            let version = upkeep::load(conn)?.version;
+            Ok((version, check::missing_of_all(conn, &|_| {})?))
+        })?;
+        if add_in_pieces(db, version, &missing, true)? {
+            return Ok(true);
+        }
+    }
+}
+
+/// [`fill_counts`] in a server: says that anything may have changed.
+pub fn fill_and_announce(posts: &Posts) -> Result<bool, DbError> {
+    let filled = fill_counts(&posts.db);
+    // After a failure too: a part may have been added.
+    if !matches!(filled, Ok(false)) {
+        posts.bus.publish(&AnythingChanged {});
+    }
+    filled
 }
 
 /// Indexes all posts that are to be, or `most` and some more, on a thread that may block; gives how

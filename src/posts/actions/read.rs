@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use crate::accounts::types::Username;
 use crate::core::db::{Bulkhead, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
-use crate::core::page::ListPart;
-use crate::posts::list::{Cursor, Filter};
-use crate::posts::storage::{lists, posts as rows};
+use crate::core::page::{ListPart, Listed, PageRequest};
+use crate::posts::list::{Cursor, Filter, TagSort};
+use crate::posts::storage::archive;
+use crate::posts::storage::lists::{self, Neighbours};
+use crate::posts::storage::posts as rows;
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::{PostReader, Posts, feed};
 
@@ -69,6 +71,36 @@ fn read_all(db: &Db, ids: &[i64]) -> Vec<Result<Option<StoredPost>, DbError>> {
 pub async fn find_author(posts: &Posts, name: Username) -> Result<Option<i64>, DbError> {
     let find = move |conn: &mut _| lists::find_author(conn, &name.key);
     posts.db.read(find).await
+}
+
+/// The neighbours of a published post in a list; `None` when there is no such post.
+pub async fn neighbours(
+    posts: &Posts,
+    post_id: i64,
+    filter: Filter,
+) -> Result<Option<Neighbours>, DbError> {
+    let find = move |conn: &mut _| lists::find_neighbours(conn, post_id, &filter);
+    posts.db.snapshot(find).await
+}
+
+/// The months of a list that have posts, as the year and the month, and how many; the newest first.
+pub async fn months(posts: &Posts, filter: Filter) -> Result<Vec<(i64, i64, i64)>, DbError> {
+    let load = move |conn: &mut _| archive::load_months(conn, &filter);
+    let months = posts.db.snapshot(load).await?;
+    let split =
+        |(month, posts): (i64, i64)| (month.div_euclid(12), month.rem_euclid(12) + 1, posts);
+    Ok(months.into_iter().map(split).collect())
+}
+
+/// A page of the tags of published posts that begin with `beginning`, with the number of posts.
+pub async fn tags(
+    posts: &Posts,
+    beginning: String,
+    sort: TagSort,
+    request: PageRequest,
+) -> Result<Listed<(String, i64)>, DbError> {
+    let load = move |conn: &mut _| archive::load_tags(conn, &beginning, sort, request);
+    posts.db.snapshot(load).await
 }
 
 /// A part of a list, with its count as of the same moment.

@@ -50,7 +50,7 @@ pub fn take_author_and_tags(operation: Operation) -> Operation {
 }
 
 /// A tag in a query string: empty as absent, or something visible.
-fn tag_schema() -> RefOr<Schema> {
+pub fn tag_schema() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .max_length(Some(TAG_MAX))

@@ -1,6 +1,8 @@
 //! Routes: posts, lists and feeds over HTTP. A handler parses, calls an action, and renders
 //! what came of it.
 
+pub mod archive;
+pub mod around;
 pub mod bodies;
 pub mod feeds;
 pub mod filters;
@@ -17,7 +19,9 @@ pub const TAG: &str = "posts";
 
 /// The endpoints of the room.
 pub fn endpoints() -> Vec<Endpoint> {
-    let mut endpoints = posts::endpoints();
+    let mut endpoints = archive::endpoints();
+    endpoints.extend(posts::endpoints());
+    endpoints.push(around::endpoint());
     endpoints.extend(feeds::endpoints());
     endpoints
 }

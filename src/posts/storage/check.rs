@@ -2,10 +2,12 @@
 //! the posts, and their repair. For the rows of tags see [`tags`], for words [`words`].
 
 pub mod tags;
+pub mod upkeep;
 pub mod words;
 
 use std::collections::HashMap;
 
+use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::posts;
@@ -13,7 +15,7 @@ use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, post_count, post_unindexed};
 use crate::posts::list::List;
-use crate::posts::storage::counts::{Additions, Block};
+use crate::posts::storage::counts::{self, Additions, Block};
 use crate::posts::stored::{StoredPost, split_tags};
 
 /// Posts that are read at once, and counts.
@@ -23,8 +25,8 @@ const INDEXED_AT_ONCE: i64 = 16;
 /// Bytes of their texts after which there are enough.
 const INDEXED_BYTES: usize = 1 << 20;
 
-/// Id, author, whether it is published, place and tags of a post.
-type PostRow = (i64, i64, bool, i64, String);
+/// Id, author, whether it is published, place, tags and date of a post.
+type PostRow = (i64, i64, bool, i64, String, NaiveDateTime);
 
 /// Some posts after an id, in the order of their ids.
 fn load_some(conn: &mut Conn, after: i64) -> QueryResult<Vec<PostRow>> {
@@ -38,13 +40,24 @@ fn load_some(conn: &mut Conn, after: i64) -> QueryResult<Vec<PostRow>> {
             post::published,
             post::place,
             post::tags,
+            post::date,
         ))
         .load(conn)
 }
 
 /// What must be added to the kept counts so that they say what the posts say; empty
-/// when they do. Call it in a snapshot. `progress` hears how many posts were read.
+/// when they do. Call it in a snapshot. `progress` hears how many posts were read. Months and tags are left out
+/// until a server has counted them.
 pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(Block, i64)>> {
+    let mut missing = missing_of_all(conn, progress)?;
+    if !upkeep::load(conn)?.filled {
+        missing.retain(|((_, level, _), _)| *level < counts::MONTHS);
+    }
+    Ok(missing)
+}
+
+/// The same with months and tags in any case.
+pub fn missing_of_all(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(Block, i64)>> {
     let mut truth = Additions::default();
     let (mut last, mut read) = (0, 0);
     loop {
@@ -54,9 +67,9 @@ pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Ve
         };
         last = *newest;
         read += i64::try_from(rows.len()).unwrap_or(0);
-        for (_, author_id, published, position, tags) in &rows {
+        for (_, author_id, published, position, tags, date) in &rows {
             for list in List::that_count(*published, *author_id, split_tags(tags)) {
-                truth.add(&list, *position, 1);
+                truth.add(&list, *position, *date, 1);
             }
         }
         progress(read);

@@ -10,9 +10,13 @@
 //! order of additions does not matter. Each block's number is spread over slots that
 //! are chosen by connection (`dialect::Batch::add_counts`): publishers do not queue
 //! behind one row.
+//!
+//! Two more numbers are kept in the same way: how many published posts of a list there are of each
+//! month ([`MONTHS`]), and how many a tag has, by its name ([`TAGS`]).
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{Datelike, NaiveDateTime};
 use diesel::prelude::*;
 
 use crate::core::db::schema::post_count;
@@ -26,6 +30,22 @@ const LARGE: u32 = 14;
 /// The levels as they are stored, and how many positions a block has.
 const LEVELS: [(i32, u32); 2] = [(0, SMALL), (1, LARGE)];
 
+/// The level of months: a block is a month by UTC, counted from the year 0.
+pub const MONTHS: i32 = 2;
+/// The level of the numbers of tags: one block, in a list whose key is [`tag_key`].
+pub const TAGS: i32 = 3;
+
+/// The key under which the number of a tag is kept. Keys of this kind stand side by side, in the
+/// order of the tags. Kept for ever: the rows are found by it.
+pub fn tag_key(tag: &str) -> String {
+    format!("n{tag}")
+}
+
+/// The month of a date, as a block.
+pub fn month_of(date: NaiveDateTime) -> i64 {
+    i64::from(date.year()) * 12 + i64::from(date.month0())
+}
+
 /// List, level and block.
 pub type Block = (String, i32, i64);
 
@@ -35,12 +55,18 @@ pub type Block = (String, i32, i64);
 pub struct Additions(BTreeMap<Block, i64>);
 
 impl Additions {
-    /// Counts `by` more posts with this position in the list.
-    pub fn add(&mut self, list: &List, position: i64, by: i64) {
+    /// Counts `by` more posts with this position and date in the list.
+    pub fn add(&mut self, list: &List, position: i64, date: NaiveDateTime, by: i64) {
         let key = list.key();
+        let mut add = |block: Block| *self.0.entry(block).or_default() += by;
         for (level, bits) in LEVELS {
-            let block = (key.clone(), level, position >> bits);
-            *self.0.entry(block).or_default() += by;
+            add((key.clone(), level, position >> bits));
+        }
+        if let List::Tag(tag) = list {
+            add((tag_key(tag), TAGS, 0));
+        }
+        if !matches!(list, List::Drafts(_)) {
+            add((key, MONTHS, month_of(date)));
         }
     }
 
@@ -177,6 +203,54 @@ pub fn count_each(conn: &mut Conn, lists: &[List]) -> QueryResult<Vec<i64>> {
     Ok(keys.iter().map(count).collect())
 }
 
+/// How many published posts a list has of each month, in any order; exact when months are counted.
+pub fn count_by_month(conn: &mut Conn, list: &List) -> QueryResult<Vec<(i64, i64)>> {
+    let slots: Vec<(i64, i64)> = post_count::table
+        .filter(post_count::list.eq(list.key()))
+        .filter(post_count::level.eq(MONTHS))
+        .select((post_count::block, post_count::posts))
+        .load(conn)?;
+    let mut months: BTreeMap<i64, i64> = BTreeMap::new();
+    for (month, posts) in slots {
+        *months.entry(month).or_default() += posts;
+    }
+    Ok(months.into_iter().collect())
+}
+
+/// How many published posts each tag has that begins so: one range of the rows.
+pub fn count_by_tag(conn: &mut Conn, beginning: &str) -> QueryResult<BTreeMap<String, i64>> {
+    let first = tag_key(beginning);
+    let slots: Vec<(String, i64)> = post_count::table
+        .filter(post_count::list.ge(&first))
+        .filter(post_count::list.lt(behind(&first)))
+        .order((post_count::list, post_count::level))
+        .select((post_count::list, post_count::posts))
+        .load(conn)?;
+    let mut tags: BTreeMap<String, i64> = BTreeMap::new();
+    for (key, posts) in slots {
+        let tag = key.strip_prefix(tag_key("").as_str()).unwrap_or(&key);
+        *tags.entry(tag.to_owned()).or_default() += posts;
+    }
+    Ok(tags)
+}
+
+/// The first text that is behind all which begin with this one, by code points. A key begins with a
+/// letter, so there is one.
+fn behind(beginning: &str) -> String {
+    let mut characters: Vec<char> = beginning.chars().collect();
+    while let Some(last) = characters.pop() {
+        let next = match last {
+            '\u{d7ff}' => Some('\u{e000}'),
+            last => char::from_u32(u32::from(last) + 1),
+        };
+        if let Some(next) = next {
+            characters.push(next);
+            break;
+        }
+    }
+    characters.into_iter().collect()
+}
+
 /// The block that has post number `offset`, and the post's number in the block. `rows`:
 /// blocks in the order of the list, a row for each slot; the slots of a block stand together.
 fn descend(rows: &[(i64, i64)], mut offset: i64) -> Option<(i64, i64)> {
@@ -208,17 +282,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_behind_a_beginning_is_behind_all_that_begin_so() {
+        for (beginning, expected) in [
+            ("n", "o"),
+            ("nrust", "nrusu"),
+            ("n\u{d7ff}", "n\u{e000}"),
+            ("na\u{10ffff}", "nb"),
+            ("n\u{10ffff}\u{10ffff}", "o"),
+        ] {
+            assert_eq!(behind(beginning), expected);
+        }
+    }
+
+    #[test]
     fn additions_that_cancel_are_not_written() {
         let mut additions = Additions::default();
-        additions.add(&List::All, 300, 1);
-        additions.add(&List::Tag("x".to_owned()), 20_000, 1);
-        additions.add(&List::All, 300, -1);
+        let date = NaiveDateTime::default();
+        additions.add(&List::All, 300, date, 1);
+        additions.add(&List::Tag("x".to_owned()), 20_000, date, 1);
+        additions.add(&List::All, 300, date, -1);
         let rows: Vec<_> = additions.rows().collect();
         assert_eq!(
             rows,
             [
+                (&("nx".to_owned(), 3, 0), 1),
                 (&("tx".to_owned(), 0, 78), 1),
-                (&("tx".to_owned(), 1, 1), 1)
+                (&("tx".to_owned(), 1, 1), 1),
+                (&("tx".to_owned(), 2, 1970 * 12), 1),
             ]
         );
     }

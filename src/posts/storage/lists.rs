@@ -17,7 +17,7 @@ use crate::posts::list::{Cursor, Filter, List, Sort};
 use crate::posts::stored::{PostSummary, StoredPost};
 
 /// Authors who were deleted and whose posts are being deleted: no list has those. Mostly none.
-fn load_deleted_authors(conn: &mut Conn) -> QueryResult<Vec<i64>> {
+pub(super) fn load_deleted_authors(conn: &mut Conn) -> QueryResult<Vec<i64>> {
     user::table
         .filter(user::role.eq(DELETED))
         .select(user::user_id)
@@ -34,7 +34,7 @@ pub fn find_author(conn: &mut Conn, username_key: &str) -> QueryResult<Option<i6
 }
 
 /// Whether a list can have no posts, whatever is stored.
-fn is_empty(filter: &Filter, deleted: &[i64]) -> bool {
+pub(super) fn is_empty(filter: &Filter, deleted: &[i64]) -> bool {
     let is_deleted = |author| deleted.contains(&author);
     filter.is_impossible() || filter.only_author().is_some_and(is_deleted)
 }
@@ -81,6 +81,47 @@ fn load_some(
         return Ok(Vec::new());
     }
     Selection::of(conn, filter, deleted)?.load(conn, start, limit, false)
+}
+
+/// The posts next to one in a list.
+#[derive(Debug)]
+pub struct Neighbours {
+    pub newer: Option<PostSummary>,
+    pub older: Option<PostSummary>,
+}
+
+/// The neighbours of a published post in a list, which it need not be in; `None` when there is no
+/// such post. Call it in a snapshot.
+pub fn find_neighbours(
+    conn: &mut Conn,
+    post_id: i64,
+    filter: &Filter,
+) -> QueryResult<Option<Neighbours>> {
+    let deleted = load_deleted_authors(conn)?;
+    let post: Option<(i64, i64)> = post::table
+        .find(post_id)
+        .filter(post::published.eq(true))
+        .select((post::place, post::author_id))
+        .first(conn)
+        .optional()?;
+    let Some((position, _)) = post.filter(|(_, author)| !deleted.contains(author)) else {
+        return Ok(None);
+    };
+    let start = Start {
+        after: Some(Cursor::Position(position)),
+        skip: 0,
+    };
+    let mut next = |sort: Sort| -> QueryResult<Option<PostSummary>> {
+        let filter = Filter {
+            sort,
+            ..filter.clone()
+        };
+        Ok(load_some(conn, &filter, &deleted, start, 1)?.pop())
+    };
+    Ok(Some(Neighbours {
+        newer: next(Sort::Oldest)?,
+        older: next(Sort::Newest)?,
+    }))
 }
 
 diesel::define_sql_function! {

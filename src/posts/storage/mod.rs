@@ -1,5 +1,6 @@
 //! Storage: the rows of posts, of the lists that they are in, and of repeated requests.
 
+pub mod archive;
 pub mod check;
 pub mod counts;
 pub mod idempotency;

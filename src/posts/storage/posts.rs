@@ -193,7 +193,7 @@ pub(super) fn add_to_lists<'p>(
 ) {
     tags.extend(tag_rows(post));
     for list in List::of_post(post) {
-        additions.add(&list, post.position, 1);
+        additions.add(&list, post.position, post.date, 1);
     }
 }
 
@@ -260,7 +260,7 @@ pub fn words_of(post: &StoredPost) -> String {
 /// Takes a post out of the lists that it was in and puts it into those that it is in.
 fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -> &'s mut Batch {
     let stays = before.published == after.published && before.position == after.position;
-    if stays && before.tags == after.tags {
+    if stays && before.tags == after.tags && before.date == after.date {
         return batch;
     }
     // Under its new tags there is nothing, unless a row was left behind that is no post's: it
@@ -275,10 +275,10 @@ fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -
     batch.insert_tags(&tag_rows(after).collect::<Vec<_>>());
     let mut additions = Additions::default();
     for list in List::of_post(before) {
-        additions.add(&list, before.position, -1);
+        additions.add(&list, before.position, before.date, -1);
     }
     for list in List::of_post(after) {
-        additions.add(&list, after.position, 1);
+        additions.add(&list, after.position, after.date, 1);
     }
     additions.write(batch);
     batch
@@ -299,7 +299,7 @@ pub fn delete_post(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
     batch.delete_tags(&post.tags(), post.published, post.position);
     let mut additions = Additions::default();
     for list in List::of_post(post) {
-        additions.add(&list, post.position, -1);
+        additions.add(&list, post.position, post.date, -1);
     }
     additions.write(&mut batch);
     batch.run(conn)
@@ -317,11 +317,11 @@ pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResul
     dialect::delete_words(conn, &positions)?;
     let mut batch = Batch::new(conn);
     let mut additions = Additions::default();
-    for (_, published, position, tags) in &rows {
+    for (_, published, position, date, tags) in &rows {
         let tags: Vec<&str> = split_tags(tags).collect();
         batch.delete_tags(&tags, *published, *position);
         for list in List::that_count(*published, author_id, tags.into_iter()) {
-            additions.add(&list, *position, -1);
+            additions.add(&list, *position, *date, -1);
         }
     }
     additions.write(&mut batch);

@@ -133,6 +133,11 @@ impl<'a> Selection<'a> {
         }
     }
 
+    /// The dates of all posts with the tags, in any order.
+    pub fn load_dates(&self, conn: &mut Conn) -> QueryResult<Vec<NaiveDateTime>> {
+        self.tagged(&self.tags).load_dates(conn)
+    }
+
     /// Some posts from a start on. `are_many`: whether it is known that they took too long to
     /// count.
     pub fn load(

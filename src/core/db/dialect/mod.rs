@@ -129,8 +129,8 @@ pub fn lock_post(conn: &mut Conn, post_id: i64) -> QueryResult<bool> {
     Ok(found.is_some())
 }
 
-/// Id, whether it is published, place and tags of a post.
-pub type PostRow = (i64, bool, i64, String);
+/// Id, whether it is published, place, date and tags of a post.
+pub type PostRow = (i64, bool, i64, NaiveDateTime, String);
 
 /// Some of an author's posts; their rows are locked until the transaction ends. In the order
 /// of the author's index: without one, MySQL reads the whole table, and waits for whoever
@@ -140,7 +140,13 @@ pub fn lock_posts_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult
         .filter(post::author_id.eq(author_id))
         .order((post::published, post::place))
         .limit(limit)
-        .select((post::post_id, post::published, post::place, post::tags));
+        .select((
+            post::post_id,
+            post::published,
+            post::place,
+            post::date,
+            post::tags,
+        ));
     match conn {
         Conn::Sqlite(c) => rows.load(c),
         Conn::Mysql(c) => rows.for_update().load(c),

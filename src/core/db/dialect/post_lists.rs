@@ -20,8 +20,12 @@ pub struct Tagged<'a> {
 
 impl Tagged<'_> {
     fn write(&self, sql: &mut Sql, columns: &str) {
+        self.write_from(sql, columns, "");
+    }
+
+    fn write_from(&self, sql: &mut Sql, columns: &str, joined: &str) {
         sql.push(&format!(
-            "SELECT {columns} FROM post_tag t WHERE t.published = {}",
+            "SELECT {columns} FROM post_tag t {joined} WHERE t.published = {}",
             u8::from(self.published)
         ));
         if let Some(author) = self.author {
@@ -40,6 +44,15 @@ impl Tagged<'_> {
     /// How many there are, if they are at most so many: no more are read.
     pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
         count(conn, most, |sql| self.write(sql, "1 AS one"))
+    }
+
+    /// The dates of all of them, in any order.
+    pub fn load_dates(&self, conn: &mut Conn) -> QueryResult<Vec<NaiveDateTime>> {
+        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let mut sql = Sql::new(is_mysql);
+        let joined = format!("{} post p ON p.post_id = t.post_id", join(is_mysql));
+        self.write_from(&mut sql, "p.date AS time", &joined);
+        sql.load_times(conn)
     }
 
     /// The ids of those whose positions are from one up to before another, after so many, and at
@@ -85,11 +98,7 @@ impl Dated<'_> {
     fn write(&self, sql: &mut Sql, is_mysql: bool, columns: &str) {
         match (self.way, self.tags.split_first()) {
             (Way::Tag, Some((first, others))) => {
-                let join = if is_mysql {
-                    "STRAIGHT_JOIN"
-                } else {
-                    "CROSS JOIN"
-                };
+                let join = join(is_mysql);
                 sql.push(&format!(
                     "SELECT {columns} FROM post_tag t {join} post p ON p.post_id = t.post_id \
                      WHERE t.published = 1 AND t.tag = ?"
@@ -175,6 +184,15 @@ impl Dated<'_> {
         sql.push(&format!(" ORDER BY p.date{direction}, p.post_id"));
         write_end(&mut sql, self.is_ascending, bounds);
         sql.load(conn)
+    }
+}
+
+/// A join whose tables are read in the order that they are written in.
+fn join(is_mysql: bool) -> &'static str {
+    if is_mysql {
+        "STRAIGHT_JOIN"
+    } else {
+        "CROSS JOIN"
     }
 }
 

@@ -1,13 +1,15 @@
 //! Queries that Diesel cannot write, as text with values.
 
 use chrono::NaiveDateTime;
+use diesel::mysql::Mysql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text, Timestamp};
+use diesel::sqlite::Sqlite;
 
 use crate::core::db::connection::Conn;
 use crate::core::db::mysql::KEEP_PREPARED;
 
-/// A query whose rows are a `number` each. Its text is the same for all that ask for the same, and
+/// A query whose rows are a `number` each, or a `time`. Its text is the same for all that ask for the same, and
 /// on MySQL it stays prepared.
 pub struct Sql {
     text: String,
@@ -24,6 +26,12 @@ enum Value {
 struct Number {
     #[diesel(sql_type = BigInt)]
     number: i64,
+}
+
+#[derive(QueryableByName)]
+struct Time {
+    #[diesel(sql_type = Timestamp)]
+    time: NaiveDateTime,
 }
 
 impl Sql {
@@ -61,6 +69,20 @@ impl Sql {
 
     /// The numbers.
     pub fn load(self, conn: &mut Conn) -> QueryResult<Vec<i64>> {
+        let rows: Vec<Number> = self.load_rows(conn)?;
+        Ok(rows.into_iter().map(|row| row.number).collect())
+    }
+
+    /// The same of a query whose rows are a `time` each.
+    pub fn load_times(self, conn: &mut Conn) -> QueryResult<Vec<NaiveDateTime>> {
+        let rows: Vec<Time> = self.load_rows(conn)?;
+        Ok(rows.into_iter().map(|row| row.time).collect())
+    }
+
+    fn load_rows<R>(self, conn: &mut Conn) -> QueryResult<Vec<R>>
+    where
+        R: QueryableByName<Sqlite> + QueryableByName<Mysql> + 'static,
+    {
         macro_rules! load {
             ($conn:expr) => {{
                 let mut query = diesel::sql_query(self.text).into_boxed();
@@ -71,13 +93,12 @@ impl Sql {
                         Value::Time(time) => query.bind::<Timestamp, _>(time),
                     };
                 }
-                query.load::<Number>($conn)?
+                query.load::<R>($conn)
             }};
         }
-        let rows = match conn {
+        match conn {
             Conn::Sqlite(c) => load!(c),
             Conn::Mysql(c) => load!(c),
-        };
-        Ok(rows.into_iter().map(|row| row.number).collect())
+        }
     }
 }

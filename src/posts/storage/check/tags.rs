@@ -96,7 +96,7 @@ fn tags_of(post: &PostRow) -> HashSet<&str> {
 /// Whether the row is one of this post's.
 fn belongs(row: &TagRow, post: &PostRow) -> bool {
     let (tag, published, place, post_id, author_id) = row;
-    let (id, author, is_published, position, tags) = post;
+    let (id, author, is_published, position, tags, _) = post;
     let place_of_post = (id, author, is_published, position);
     (post_id, author_id, published, place) == place_of_post
         && split_tags(tags).any(|one| one == tag)
@@ -119,6 +119,7 @@ fn without_posts(
             post::published,
             post::place,
             post::tags,
+            post::date,
         ))
         .load::<PostRow>(conn)?
         .into_iter()

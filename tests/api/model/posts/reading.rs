@@ -128,6 +128,7 @@ impl<'a> Reading<'a> {
         posts.sort_by_key(|post| std::cmp::Reverse(post.span));
         for process in [0, 1] {
             self.check_all(process, &posts);
+            self.check_numbers(process, &posts);
             for _ in 0..samples {
                 let filter = Filter::any(authors, self.chance);
                 self.check_page(process, &filter, &posts);
@@ -227,6 +228,38 @@ impl<'a> Reading<'a> {
                 .then_some(())
                 .ok_or_else(|| format!("the list of {process}: {items:?} is not {expected:?}"))
         });
+    }
+
+    /// The numbers of months and tags are those of the posts.
+    fn check_numbers(&self, process: usize, posts: &[&Post]) {
+        let (mut months, mut tags) = (BTreeMap::new(), BTreeMap::new());
+        for post in posts {
+            let month = &post.value["date"].as_str().unwrap()[..7];
+            *months.entry(month.to_owned()).or_insert(0) += 1;
+            for tag in post.value["tags"].as_array().unwrap() {
+                *tags.entry(tag.as_str().unwrap().to_owned()).or_insert(0) += 1;
+            }
+        }
+        for (path, list, name, expected) in [
+            ("/post/archive", "months", "month", months),
+            ("/tag/?size=100", "tags", "tag", tags),
+        ] {
+            until(self.deadline, || {
+                let reply = self.two.ask(process, &Call::get(path.to_owned()));
+                let answer = reply.expect(200).json();
+                let found: BTreeMap<String, i64> = (answer[list].as_array().unwrap().iter())
+                    .map(|one| {
+                        (
+                            one[name].as_str().unwrap().to_owned(),
+                            one["posts"].as_i64().unwrap(),
+                        )
+                    })
+                    .collect();
+                (found == expected)
+                    .then_some(())
+                    .ok_or_else(|| format!("{process} {path}: {found:?} is not {expected:?}"))
+            });
+        }
     }
 
     /// What a list must have.
