@@ -63,10 +63,12 @@ codes! {
     AdminsOnly "admins_only" Some(403), "Admins only", "The route is for users with the role admin.";
     RegistrationClosed "registration_closed" Some(403), "Registration closed", "Nobody registers here by themselves: an admin creates the account.";
     NotYourPost "not_your_post" Some(403), "Not your post", "Only its author and admins may change or delete a post.";
+    NotYourComment "not_your_comment" Some(403), "Not your comment", "Only its author may change a comment; its author, the author of the post, and admins may delete it.";
     OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie, or opens a live stream, must come from a page of this server or of a listed origin.";
     NotFound "not_found" Some(404), "Not found", "Nothing is served under this path.";
     UserNotFound "user_not_found" Some(404), "User not found", "No user has this id or username.";
     PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id.";
+    CommentNotFound "comment_not_found" Some(404), "Comment not found", "No comment has this id, or it was deleted.";
     SessionNotFound "session_not_found" Some(404), "Session not found", "You have no live session with this id.";
     JobNotFound "job_not_found" Some(404), "Job not found", "No job has this id.";
     MethodNotAllowed "method_not_allowed" Some(405), "Method not allowed", "The path exists, but not with this method. The Allow header lists those it takes.";
@@ -79,7 +81,7 @@ codes! {
     NoMobile "no_mobile" Some(409), "No mobile number", "The account has no mobile number to send a code to.";
     JobNotRetryable "job_not_retryable" Some(409), "Job not retryable", "The job is running or done. Only one that is dead or waiting can be tried again.";
     IdempotencyKeyInUse "idempotency_key_in_use" Some(409), "Under way", "The first request with this Idempotency-Key is still under way. Repeat this one a little later.";
-    PreconditionFailed "precondition_failed" Some(412), "Precondition failed", "The post has changed since the state that If-Match names. Read it again and decide.";
+    PreconditionFailed "precondition_failed" Some(412), "Precondition failed", "What is to be changed is no longer in the state that If-Match names. Read it again and decide.";
     BodyTooLarge "body_too_large" Some(413), "Body too large", "The body is larger than this route takes.";
     ContentTooLarge "content_too_large" Some(413), "Content too large", "The content of the post is longer than this server keeps.";
     UriTooLong "uri_too_long" Some(414), "URL too long", "The URL is longer than the server reads: path and query have at most 65,534 bytes.";
@@ -122,7 +124,9 @@ codes! {
     TooManyTags "too_many_tags" None, "Too many tags", "A post has at most 10 tags.";
     TagEmpty "tag_empty" None, "Empty tag", "A tag needs at least one visible character.";
     TagTooLong "tag_too_long" None, "Tag too long", "A tag has at most 32 characters.";
-    ContentEmpty "content_empty" None, "Empty content", "The content of a post has at least one byte.";
+    ContentEmpty "content_empty" None, "Empty content", "The content of a post has at least one byte, that of a comment a visible character.";
+    CommentTooLong "comment_too_long" None, "Comment too long", "A comment has at most 10,000 characters.";
+    ReplyInvalid "reply_invalid" None, "Invalid reply", "What a comment answers is a comment of the same post that was not deleted.";
 }
 
 impl Code {
@@ -141,7 +145,10 @@ impl Code {
     pub fn has_challenge(self) -> bool {
         // RFC 6750 §3.1: with 403 the token is good, and another would be needed.
         self.status() == StatusCode::UNAUTHORIZED
-            || matches!(self, Self::AdminsOnly | Self::NotYourPost)
+            || matches!(
+                self,
+                Self::AdminsOnly | Self::NotYourPost | Self::NotYourComment
+            )
     }
 
     /// Whether a token was given that counts for nothing: `invalid_token` in the words of

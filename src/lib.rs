@@ -9,7 +9,8 @@
 //!
 //! - [`core`]: the ground floor; knows nothing of the product, and everybody may use it.
 //! - [`error`]: the closed table of refusals; [`http`]: the toolkit of all routes.
-//! - [`accounts`], [`posts`], [`presence`], [`jobs`], [`notify`], [`maintenance`]: the rooms.
+//! - [`accounts`], [`posts`], [`presence`], [`jobs`], [`notify`], [`maintenance`],
+//!   [`social`]: the rooms.
 //! - [`routes`], [`openapi`], [`meta`]: the route table, its description, the service about
 //!   itself.
 //! - [`page`]: what people read in a browser, made of the same reads.
@@ -30,4 +31,5 @@ pub mod posts;
 pub mod presence;
 pub mod routes;
 pub mod server;
+pub mod social;
 pub mod state;

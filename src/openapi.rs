@@ -86,6 +86,10 @@ pub fn describe(base: &str) -> OpenApi {
         .tags(Some([
             tag("users", "People: registration, login, profiles."),
             tag("posts", "What they publish."),
+            tag(
+                "social",
+                "What people say to posts, and that they like them.",
+            ),
             tag("presence", "Who is online, as a list and as a live stream."),
             tag("jobs", "Work that is done later, for admins."),
             tag(

@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
-use crate::{accounts, jobs, meta, page, posts, presence};
+use crate::{accounts, jobs, meta, page, posts, presence, social};
 
 /// Every endpoint. Fixed paths stand before patterns that would match them.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -14,6 +14,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         accounts::routes::endpoints(),
         accounts::routes::keys::endpoints(),
         posts::routes::endpoints(),
+        social::routes::endpoints(),
         jobs::routes::endpoints(),
         meta::endpoints(),
     ]

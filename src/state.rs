@@ -43,9 +43,12 @@ use crate::posts::Posts;
 use crate::posts::actions::EXPIRED_KEYS;
 use crate::posts::actions::publish::publisher;
 use crate::posts::actions::read::post_reader;
-use crate::posts::events::{AnythingChanged, PostChanged};
+use crate::posts::events::{AnythingChanged, PostChanged, PostsCounted};
 use crate::posts::routes::response_cache::{self, ResponseCache};
 use crate::presence::{Hub, messages};
+use crate::social::events::CommentsChanged;
+use crate::social::routes::response_cache as social_cache;
+use crate::social::{self, Social};
 use crate::{openapi, routes};
 
 /// How long finished responses are kept where other processes may write.
@@ -69,6 +72,7 @@ pub struct AppState {
     pub limits: Data<RateLimits>,
     pub accounts: Data<Accounts>,
     pub posts: Data<Posts>,
+    pub social: Data<Social>,
     /// Finished responses with posts.
     pub response_cache: Data<ResponseCache>,
     pub jobs: Data<Jobs>,
@@ -146,6 +150,7 @@ impl AppState {
             bus: Arc::clone(&bus),
             public_url: public_url.clone(),
         });
+        let social = Data::new(Social::new(&db, &clock, &bus, &limits));
         let jobs = Data::new(Jobs {
             db: db.clone(),
             clock: clock.clone(),
@@ -177,6 +182,7 @@ impl AppState {
             limits,
             accounts,
             posts,
+            social,
             response_cache: Data::from(response_cache),
             jobs,
             presence: Data::from(presence),
@@ -228,6 +234,7 @@ impl AppState {
             .app_data(self.limits.clone())
             .app_data(self.accounts.clone())
             .app_data(self.posts.clone())
+            .app_data(self.social.clone())
             .app_data(self.response_cache.clone())
             .app_data(self.jobs.clone())
             .app_data(self.presence.clone())
@@ -283,6 +290,7 @@ impl AppState {
                 &accounts::jobs::EXPIRED_ROWS,
                 &[
                     EXPIRED_KEYS,
+                    social::jobs::EXPIRED_ROWS,
                     accounts::jobs::expired_addresses(self.settings.audit_addresses()),
                 ],
             ]
@@ -295,6 +303,7 @@ impl AppState {
             job_notifier,
         );
         let registry = crate::posts::jobs::register(registry, &self.posts.clone().into_inner());
+        let registry = social::jobs::register(registry, &self.db, &self.clock);
         let (db, clock) = (self.db.clone(), self.clock.clone());
         Worker::new(db, clock, job_notifier.clone(), registry)
             .measured_by(Arc::clone(&self.jobs.metrics))
@@ -380,10 +389,15 @@ fn subscribers(
     let mut to = Subscribers::default();
     to.on(cache, |cache, changed: &PostChanged| {
         response_cache::post_changed(cache, &changed.states);
+        social_cache::post_changed(cache, &changed.states);
     });
-    to.on(cache, |cache, AnythingChanged {}| {
-        response_cache::anything_changed(cache);
+    to.on(cache, |cache, counted: &PostsCounted| {
+        response_cache::posts_counted(cache, &counted.post_ids);
     });
+    to.on(cache, |cache, changed: &CommentsChanged| {
+        social_cache::comments_changed(cache, changed);
+    });
+    to.on(cache, |cache, AnythingChanged {}| anything_changed(cache));
     to.on(session_cache, |cache, ended: &SessionEnded| {
         cache.invalidate(Revocation::of(ended.user_id, ended.session_id));
     });
@@ -400,10 +414,16 @@ fn subscribers(
         // What either side changed in the gap, the other one did not hear.
         Report::Connected => bus.publish(&AnythingChanged {}),
         // It may have been killed between a commit and its event.
-        Report::Missed(_) => response_cache::anything_changed(cache),
+        Report::Missed(_) => anything_changed(cache),
         Report::Isolated(is_isolated) => cache.others_write(is_isolated),
         Report::Disconnected | Report::Heartbeat | Report::Left(_) => {}
     });
     messages::subscribe(presence, &mut to);
     to
+}
+
+/// Invalidates every response.
+fn anything_changed(cache: &ResponseCache) {
+    response_cache::anything_changed(cache);
+    social_cache::anything_changed(cache);
 }

@@ -23,6 +23,7 @@ SESSIONS = 30  # of one account
 FEW, MANY = 3, 20  # times that a request is made
 PASSWORD = "quiet-harbour-41-lantern"
 HAN = "中" * 349_000
+MARKDOWN = "*a* `b` " * 1250  # the largest comment
 
 
 class Client:
@@ -52,6 +53,12 @@ class Client:
             raise Trouble(f"POST /post/: {status} {answer[:200]!r}")
         return json.loads(answer)["post_id"]
 
+    def comment(self, post, content, reply_to=None):
+        status, answer = self.call("POST", f"/post/{post}/comments", {"content": content, "reply_to": reply_to})
+        if status != 201:
+            raise Trouble(f"POST /post/{post}/comments: {status} {answer[:200]!r}")
+        return json.loads(answer)["comment"]["comment_id"]
+
 
 class Stage:
     """The server with what makes its requests dear."""
@@ -69,6 +76,9 @@ class Stage:
             post_json(self.address, "/user/login", {"account": self.author.email, "password": PASSWORD}, 200)
         self.writer = self.newcomer()
         self.large = [self.writer.publish(self.words(), [f"tag {n}" for n in range(10)]) for n in range(LARGE_POSTS)]
+        self.commented = self.author.publish("Commented on")
+        self.comment = self.author.comment(self.commented, MARKDOWN)
+        self.author.comment(self.commented, "An answer", self.comment)
         self.admin = self.newcomer()
         environment = {**clean_environment(), "DATABASE_URL": database, "INKPOT_DATA_DIR": str(place / "data")}
         environment["INKPOT_JWT_SECRET"] = secret_of(place)
@@ -121,6 +131,12 @@ def peer_rows(database):
         f"'login', '192.0.2.1', 'x', '' FROM user a CROSS JOIN user b LIMIT {ROWS}",
         "INSERT INTO job (kind, lane, state, attempts, payload, created, finished) SELECT 'sweep', 'default', 'done', 1, "
         f"'{{}}', a.created, a.created FROM user a CROSS JOIN user b LIMIT {ROWS}",
+    ]
+    first = "(SELECT MIN(post_id) FROM comment)"
+    statements += [
+        "INSERT INTO comment (post_id, author_id, content, created, updated, deleted) "
+        f"SELECT {first}, a.user_id, 'Many', a.created, a.created, 0 FROM user a CROSS JOIN job b LIMIT {ROWS}",
+        *(f"INSERT INTO post_stat (post_id, kind, slot, number) SELECT MIN(post_id), {kind}, 9, {ROWS} FROM comment" for kind in (0, 1)),
     ]
     if database.startswith("sqlite:"):
         import sqlite3
@@ -242,6 +258,33 @@ def requests(stage):
         ),
         "changePost": ("1 MiB of other words", large("PATCH"), (200,)),
         "deletePost": ("1 MiB of words", large("DELETE"), (204,)),
+        "comment": (
+            "10,000 characters of Markdown",
+            [
+                (author, "POST", f"/post/{stage.commented}/comments", {"content": MARKDOWN}, {})
+                for _ in range(FEW)
+            ],
+            (201,),
+        ),
+        "listComments": (
+            f"the last pages of {ROWS:,}, not kept",
+            [(anybody, "GET", f"/post/{stage.commented}/comments?page={ROWS // (n + 50)}&size={n + 50}", None, {}) for n in range(MANY)],
+            (200,),
+        ),
+        "like": ("", fresh(FEW, lambda user: (user, "PUT", f"/post/{stage.commented}/like", None, {})), (204,)),
+        "unlike": ("", same(author, "DELETE", f"/post/{stage.commented}/like"), (204,)),
+        "listLikes": (
+            "a hundred posts",
+            same(author, "GET", "/user/me/likes?" + "&".join(f"post={n + 1}" for n in range(100))),
+            (200,),
+        ),
+        "getComment": ("10,000 characters", same(anybody, "GET", f"/comment/{stage.comment}"), (200,)),
+        "changeComment": (
+            "10,000 characters of Markdown",
+            [(author, "PATCH", f"/comment/{stage.comment}", {"content": f"{n}{MARKDOWN[5:]}"}, {}) for n in range(FEW)],
+            (200,),
+        ),
+        "deleteComment": ("one that is answered", same(author, "DELETE", f"/comment/{stage.comment}", number=1), (204,)),
         "login": ("a wrong password", same(anybody, "POST", "/user/login", login, number=FEW), (401,)),
         "register": (
             "a password of 924 bytes",

@@ -1,4 +1,5 @@
-//! `inkpot check`: do the counts, the tags and the search agree with the posts?
+//! `inkpot check`: do the counts, the tags and the search agree with the posts and what is said to
+//! them?
 
 use std::cell::Cell;
 use std::io::Write;
@@ -14,6 +15,7 @@ use crate::core::settings::Settings;
 use crate::core::telemetry::chain::Chain;
 use crate::posts::actions::check::{self, Report, Subject};
 use crate::server;
+use crate::social::actions::check as social;
 
 /// Differences of a kind that are told one by one.
 const TOLD: usize = 20;
@@ -42,11 +44,16 @@ pub fn run(
             Subject::Words => tracing::info!(read, "comparing the search with posts"),
         }
     };
-    let report = check::check(&db, &read).map_err(|e| failed(&e))?;
+    let posts = check::check(&db, &read).map_err(|e| failed(&e))?;
+    let said = social::check(&db, &|read| {
+        tracing::info!(read, "comparing counts with comments");
+    });
+    let said = said.map_err(|e| failed(&e))?;
+    let report = &Found { posts, said };
     let faults = if form.is_json {
-        differences(&report)
+        differences(report)
     } else {
-        tell(&report, out).map_err(|e| e.to_string())?
+        tell(report, out).map_err(|e| e.to_string())?
     };
     let mut say = |line: String| {
         // Of JSON there is one value, and it is the last thing.
@@ -55,17 +62,18 @@ pub fn run(
         }
         super::say(out, &line)
     };
-    if report.unindexed > 0 {
-        say(format!("{} posts are not indexed yet", report.unindexed))?;
+    let unindexed = report.posts.unindexed;
+    if unindexed > 0 {
+        say(format!("{unindexed} posts are not indexed yet"))?;
     }
     if repair {
-        mend(&db, &report).map_err(|e| failed(&e))?;
+        mend(&db, report).map_err(|e| failed(&e))?;
         say(format!("{faults} differences were mended"))?;
     } else if faults == 0 {
         say("the counts, the tags and the search are right".to_owned())?;
     }
     if form.is_json {
-        say_json(out, &value_of(&report, repair))?;
+        say_json(out, &value_of(report, repair))?;
     }
     if repair || faults == 0 {
         return Ok(());
@@ -75,16 +83,24 @@ pub fn run(
     ))
 }
 
+/// What was found.
+struct Found {
+    posts: Report,
+    /// Of what is counted of them.
+    said: social::Report,
+}
+
 /// How much is wrong.
-fn differences(report: &Report) -> usize {
+fn differences(report: &Found) -> usize {
     let Report {
         version: _,
         missing,
         tags,
         words,
         unindexed: _,
-    } = report;
-    missing.len()
+    } = &report.posts;
+    report.said.differences()
+        + missing.len()
         + tags.orphans.len()
         + tags.missing.len()
         + words.wrong.len()
@@ -92,7 +108,12 @@ fn differences(report: &Report) -> usize {
 }
 
 /// All of it, for programs.
-fn value_of(report: &Report, are_mended: bool) -> Value {
+fn value_of(found: &Found, are_mended: bool) -> Value {
+    let report = &found.posts;
+    let social::Report { missing, strays } = &found.said;
+    let numbers = missing.iter().map(|((post_id, kind), by)| {
+        json!({"post_id": post_id, "of": social::name_of(*kind), "off_by": by})
+    });
     let counts = report.missing.iter().map(
         |((list, level, block), by)| json!({"list": list, "level": level, "block": block, "off_by": by}),
     );
@@ -100,7 +121,7 @@ fn value_of(report: &Report, are_mended: bool) -> Value {
         json!({"tag": tag, "published": published, "place": place, "post_id": id})
     });
     json!({
-        "differences": differences(report),
+        "differences": differences(found),
         "mended": are_mended,
         "unindexed": report.unindexed,
         "counts": counts.collect::<Vec<_>>(),
@@ -108,11 +129,21 @@ fn value_of(report: &Report, are_mended: bool) -> Value {
         "untagged_posts": report.tags.missing,
         "unfound_posts": report.words.wrong,
         "stray_words": report.words.orphans,
+        "post_counts": numbers.collect::<Vec<_>>(),
+        "stray_posts": strays,
     })
 }
 
 /// Tells what is wrong; gives how much that is.
-fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<usize> {
+fn tell(found: &Found, out: &mut impl Write) -> std::io::Result<usize> {
+    let report = &found.posts;
+    let social::Report { missing, strays } = &found.said;
+    let numbers = missing.iter().map(|((post_id, kind), by)| {
+        format!("{} of post {post_id}: {by:+}", social::name_of(*kind))
+    });
+    let strays = strays
+        .iter()
+        .map(|id| format!("comments or counts of post {id}, which is not there"));
     let Report {
         version: _,
         missing,
@@ -136,7 +167,9 @@ fn tell(report: &Report, out: &mut impl Write) -> std::io::Result<usize> {
         + tell_some(rows, out)?
         + tell_some(untagged, out)?
         + tell_some(unfound, out)?
-        + tell_some(places, out)?)
+        + tell_some(places, out)?
+        + tell_some(numbers, out)?
+        + tell_some(strays, out)?)
 }
 
 /// Tells the first lines, and how many more there are; gives how many there are in all.
@@ -156,9 +189,10 @@ fn tell_some(
 
 /// Mends what was found, and tells servers through the database, which they follow, that
 /// what they kept may be wrong.
-fn mend(db: &Db, report: &Report) -> Result<(), DbError> {
+fn mend(db: &Db, found: &Found) -> Result<(), DbError> {
     let indexed = |posts: usize| tracing::info!(posts, "indexing posts");
-    let mended = check::repair(db, report, &indexed);
+    let mended =
+        check::repair(db, &found.posts, &indexed).and_then(|()| social::repair(db, &found.said));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| DbError::fault(error))?;

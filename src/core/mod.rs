@@ -25,6 +25,7 @@ pub mod cpu_pool;
 pub mod db;
 pub mod freshness;
 pub mod gather;
+pub mod idempotency_key;
 pub mod mail_address;
 pub mod metrics;
 pub mod owner_only;

@@ -11,6 +11,16 @@ pub struct Precondition {
 }
 
 impl Precondition {
+    /// The same with every ETag as `rename` has it.
+    #[must_use]
+    pub fn renamed(self, rename: impl Fn(&str) -> String) -> Self {
+        let all = |etags: Vec<String>| etags.iter().map(|etag| rename(etag)).collect();
+        Self {
+            only: self.only.map(all),
+            never: self.never.map(all),
+        }
+    }
+
     /// Whether the present state must be known to tell if the write may go on.
     pub fn is_particular(&self) -> bool {
         let any = |etags: &Vec<String>| etags.iter().any(|etag| etag == "*");

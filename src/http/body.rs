@@ -59,6 +59,8 @@ pub const VISIBLE: &str =
 pub enum Kind {
     /// `true` or `false`.
     Boolean,
+    /// The id of something.
+    Id,
     /// Text, its length in characters.
     Text {
         min: usize,
@@ -98,6 +100,13 @@ impl Field {
             Kind::Boolean => builder
                 .schema_type(types(Type::Boolean))
                 .examples([self.example == "true"])
+                .into(),
+            Kind::Id => builder
+                .schema_type(types(Type::Integer))
+                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+                .minimum(Some(1))
+                .maximum(Some(i64::MAX))
+                .examples([json!(self.example.parse::<i64>().unwrap_or(1))])
                 .into(),
             Kind::Choice { name, .. } => {
                 let one = RefBuilder::new().ref_location_from_schema_name(*name);
@@ -151,6 +160,7 @@ impl Field {
     fn example(&self) -> Value {
         match &self.kind {
             Kind::Boolean => json!(self.example == "true"),
+            Kind::Id => json!(self.example.parse::<i64>().unwrap_or(1)),
             Kind::Text { .. } | Kind::Choice { .. } => json!(self.example),
             Kind::Texts { .. } => json!([self.example]),
         }
@@ -362,6 +372,17 @@ impl Input {
             return None;
         };
         Some(value)
+    }
+
+    /// Takes an id, which is a whole number above 0.
+    pub fn id(&mut self, name: &'static str) -> Option<i64> {
+        match self.take(name)? {
+            Scalar::Number(id) if id > 0 => Some(id),
+            _ => {
+                self.fault(name, Code::FieldMistyped, "must be an id, a whole number");
+                None
+            }
+        }
     }
 
     /// Takes a field of a partial update: absent is kept, null is cleared.

@@ -48,13 +48,13 @@ impl Extract for IfMatch {
             .parameter(
                 "If-Match",
                 ParameterIn::Header,
-                "An ETag of the post: only if it is still in that state.",
+                "An ETag of what is changed: only if it is still in that state.",
                 ObjectBuilder::new().schema_type(Type::String).into(),
                 json!("*"),
             )
             .text_header(
                 "If-None-Match",
-                "ETags of the post: only if it is in none of these states any more.",
+                "ETags of what is changed: only if it is in none of these states any more.",
                 "\"rB6nMz3q1cG0pXyJw9eT4A\"",
             )
             .refuses(&[Code::PreconditionFailed])

@@ -28,6 +28,8 @@ pub enum Scalar {
     Null,
     Boolean(bool),
     Text(String),
+    /// A whole number that 64 bits with a sign have room for.
+    Number(i64),
     /// The first of its items, those that are texts, and how many there are.
     List(Vec<Option<String>>, usize),
     Other,
@@ -111,12 +113,12 @@ impl<'de> Visitor<'de> for ScalarVisitor {
         Ok(Scalar::Boolean(value))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
+    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Number(value))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Other)
+    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
+        Ok(i64::try_from(value).map_or(Scalar::Other, Scalar::Number))
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<Scalar, E> {

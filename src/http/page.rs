@@ -113,7 +113,8 @@ impl Extract for UncountedPart {
 pub struct Pagination {
     /// All items, exactly. Of a search, of an author's posts with a tag, of posts with several tags
     /// or between dates, it is not there when they are more than 100,000 or take too long to count. For admins it is exact
-    /// up to 100,000, which stands for more, too: pages end there, and only `before` leads on.
+    /// up to 100,000, which stands for more, too: pages end there, and only `before` leads on. Of comments
+    /// it is exact at any number.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = i64, minimum = 0, example = 42)]
     count: Option<i64>,

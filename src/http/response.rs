@@ -84,9 +84,19 @@ pub fn cacheable_json<T: Serialize>(value: &T, link: Option<&str>) -> Result<Par
 
 /// The same for bytes of another media type.
 pub fn cacheable(body: Vec<u8>, content_type: &str, link: Option<&str>) -> Result<Parts, Error> {
+    let etag = etag_of(&body);
+    cacheable_as(Rendered { body, etag }, content_type, link)
+}
+
+/// The same for what has an ETag.
+pub fn cacheable_as(
+    Rendered { body, etag }: Rendered,
+    content_type: &str,
+    link: Option<&str>,
+) -> Result<Parts, Error> {
     let header = |text: &str| HeaderValue::try_from(text).map_err(|e| Error::internal(e));
     Ok(Parts {
-        etag: header(&etag_of(&body))?,
+        etag: header(&etag)?,
         body,
         content_type: header(content_type)?,
         cache_control: header(&CacheControl::NoCache.value())?,

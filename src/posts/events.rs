@@ -28,6 +28,17 @@ pub struct PostState {
     pub tags: Vec<String>,
 }
 
+/// What is counted of these posts has changed, and nothing else of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostsCounted {
+    pub post_ids: Vec<i64>,
+}
+
+impl Event for PostsCounted {
+    const NAME: &'static str = "posts_counted";
+    const IS_OWED: bool = true;
+}
+
 /// Nothing is known to be what it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnythingChanged {}

@@ -3,7 +3,7 @@
 //! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
 //! [`publication`] (a request to publish), [`list`] (filters and pages), [`html`] (a text as others
 //! read it), [`search`] (the words of texts and queries), [`feed`], [`views`] (JSON), [`events`]
-//! (what the bus is told). On them stand [`storage`] (rows),
+//! (what the bus is told), [`stats`] (what is counted of a post). On them stand [`storage`] (rows),
 //! [`actions`] (one function a unit of work), [`jobs`] and [`routes`] (HTTP).
 
 pub mod actions;
@@ -15,6 +15,7 @@ pub mod list;
 pub mod publication;
 pub mod routes;
 pub mod search;
+pub mod stats;
 pub mod storage;
 pub mod stored;
 pub mod types;

@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::Queryable;
 
 use super::search::Scope;
+use super::stats::PostCounts;
 use super::types::{Format, Tag};
 
 /// A post without its text: a summary.
@@ -30,6 +31,23 @@ pub struct PostSummary {
     /// The author's name.
     pub author: String,
     pub author_username: Option<String>,
+    /// How many like it and how many comments it has.
+    pub counts: PostCounts,
+}
+
+/// Whose a post is, and who sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
+pub struct PostAccess {
+    pub post_id: i64,
+    pub author_id: i64,
+    pub published: bool,
+}
+
+impl PostAccess {
+    /// Whether this reader, or somebody without a token, may see it.
+    pub fn is_visible_to(&self, reader: Option<Editor>) -> bool {
+        self.published || reader.is_some_and(|reader| reader.owns_those_of(self.author_id))
+    }
 }
 
 /// Name and username of a post's author.
@@ -74,7 +92,12 @@ pub struct Editor {
 impl Editor {
     /// Whether the post is theirs to see as a draft and to edit.
     pub fn owns(&self, post: &PostSummary) -> bool {
-        self.is_admin || self.user_id == post.author_id
+        self.owns_those_of(post.author_id)
+    }
+
+    /// The same for whatever this author has made.
+    pub fn owns_those_of(&self, author_id: i64) -> bool {
+        self.is_admin || self.user_id == author_id
     }
 }
 

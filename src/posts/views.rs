@@ -49,6 +49,12 @@ pub struct PostItem {
     status: Status,
     /// In lower case, each once.
     tags: Vec<String>,
+    /// How many like it.
+    #[schema(minimum = 0)]
+    likes: i64,
+    /// How many comments it has, without those that were deleted.
+    #[schema(minimum = 0)]
+    comments: i64,
 }
 
 /// A post.
@@ -85,6 +91,13 @@ pub struct Post {
     status: Status,
     /// In lower case, each once.
     tags: Vec<String>,
+    // These two are last: the ETag is made of what is before them.
+    /// How many like it.
+    #[schema(minimum = 0)]
+    likes: i64,
+    /// How many comments it has, without those that were deleted.
+    #[schema(minimum = 0)]
+    comments: i64,
 }
 
 fn status(post: &PostSummary) -> Status {
@@ -115,6 +128,8 @@ impl From<PostSummary> for PostItem {
             date: post.published.then_some(post.date),
             updated: post.updated,
             created: post.created,
+            likes: post.counts.likes,
+            comments: post.counts.comments,
         }
     }
 }
@@ -135,6 +150,8 @@ impl From<StoredPost> for Post {
             date: summary.published.then_some(summary.date),
             updated: summary.updated,
             created: summary.created,
+            likes: summary.counts.likes,
+            comments: summary.counts.comments,
         }
     }
 }
@@ -206,9 +223,46 @@ impl PublishedResponse {
     }
 }
 
+/// A post at its own path, as it is sent.
+pub struct RenderedPost {
+    pub body: Vec<u8>,
+    pub etag: String,
+}
+
+impl RenderedPost {
+    /// The ETag names what people write, by a hash, and behind it what is counted of the post; so it
+    /// names the bytes, and who edits the post can tell the two apart ([`without_counts`]).
+    pub fn of(post: &Post) -> serde_json::Result<Self> {
+        let body = serde_json::to_vec(&PostAnswer { post })?;
+        let Post {
+            likes, comments, ..
+        } = post;
+        let counts = format!(",\"likes\":{likes},\"comments\":{comments}}}}}");
+        let written = body.strip_suffix(counts.as_bytes()).unwrap_or(&body);
+        let hash = etag_of(written);
+        let etag = if (*likes, *comments) == (0, 0) {
+            hash
+        } else {
+            format!("{}.{likes}.{comments}\"", hash.trim_end_matches('"'))
+        };
+        Ok(Self { body, etag })
+    }
+}
+
 /// The ETag of a post at its own path.
 pub fn etag(post: &Post) -> serde_json::Result<String> {
-    serde_json::to_vec(&PostAnswer { post }).map(|body| etag_of(&body))
+    RenderedPost::of(post).map(|rendered| rendered.etag)
+}
+
+/// An ETag of a post, in any form, without what is counted: a like does not make stale what
+/// somebody edits.
+pub fn without_counts(etag: &str) -> String {
+    let Some((written, rest)) = etag.split_once('.') else {
+        return etag.to_owned();
+    };
+    // The name of a coding may stand behind them.
+    let end = rest.find(['-', '"']).unwrap_or(rest.len());
+    format!("{written}{}", &rest[end..])
 }
 
 /// For the description.
@@ -217,7 +271,7 @@ pub fn item_example() -> Value {
         "post_id": 1, "post_title": "Hello, world", "format": "markdown", "author": "Ann Smith", "author_id": 1,
         "author_username": "ann-smith", "date": "2026-11-21T09:31:00.5Z",
         "updated": "2026-11-21T09:31:00.5Z", "created": "2026-11-21T09:30:00.5Z",
-        "status": "published", "tags": ["rust", "news"],
+        "status": "published", "tags": ["rust", "news"], "likes": 3, "comments": 2,
     })
 }
 
@@ -226,4 +280,53 @@ pub fn post_example() -> Value {
     let mut post = item_example();
     post["post_content"] = "The *first* of many.".into();
     post
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::posts::stats::PostCounts;
+
+    fn post(counts: PostCounts) -> Post {
+        let time = chrono::DateTime::UNIX_EPOCH.naive_utc();
+        Post::from(StoredPost {
+            summary: PostSummary {
+                post_id: 1,
+                author_id: 1,
+                title: "Title".to_owned(),
+                date: time,
+                updated: time,
+                created: time,
+                published: true,
+                position: 1,
+                tags: String::new(),
+                withdrawn: false,
+                format: "text".to_owned(),
+                author: "Ann".to_owned(),
+                author_username: None,
+                counts,
+            },
+            text: "Text".to_owned(),
+        })
+    }
+
+    #[test]
+    fn an_etag_is_of_what_is_written_and_of_what_is_counted() {
+        let etag = |likes, comments| etag(&post(PostCounts { likes, comments })).unwrap();
+        let plain = etag(0, 0);
+        let bare = plain.trim_end_matches('"');
+        assert_eq!(etag(3, 0), format!("{bare}.3.0\""));
+        assert_eq!(etag(12, 5), format!("{bare}.12.5\""));
+        for form in ["", ".1.0", ".12.345"] {
+            assert_eq!(without_counts(&format!("{bare}{form}\"")), plain);
+            let coded = format!("{bare}-zstd\"");
+            assert_eq!(without_counts(&format!("{bare}{form}-zstd\"")), coded);
+            let weak = format!("W/{plain}");
+            assert_eq!(without_counts(&format!("W/{bare}{form}\"")), weak);
+        }
+        for other in ["*", "\"x\"", "", "."] {
+            let expected = other.trim_end_matches('.');
+            assert_eq!(without_counts(other), expected);
+        }
+    }
 }

@@ -188,8 +188,8 @@ fn operations() -> impl Iterator<Item = &'static Value> {
 #[test]
 fn every_operation_says_what_it_does_and_what_comes_back() {
     let verbs = [
-        "Ask", "Change", "Choose", "Create", "Delete", "End", "Explain", "Export", "Follow",
-        "Like", "List", "Log", "Make", "Publish", "Read", "Refresh", "Register", "Send",
+        "Ask", "Change", "Choose", "Comment", "Create", "Delete", "End", "Explain", "Export",
+        "Follow", "Like", "List", "Log", "Make", "Publish", "Read", "Refresh", "Register", "Send",
         "Unfollow", "Unlike", "Verify", "Write",
     ];
     for operation in operations() {

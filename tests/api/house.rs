@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 const LARGEST_CIRCLE: usize = 4;
 
 /// The rooms of the product.
-const ROOMS: [&str; 6] = [
+const ROOMS: [&str; 7] = [
     "accounts",
     "jobs",
     "maintenance",
     "notify",
     "posts",
     "presence",
+    "social",
 ];
 
 /// What stands on the floor of the actions in a room: what it does outside of requests.

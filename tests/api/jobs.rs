@@ -27,6 +27,7 @@ use inkpot::jobs::{Failure, Job, JobKind, Outcome, Queue};
 use inkpot::maintenance::jobs::sweep::Sweep;
 use inkpot::posts::jobs::index_author::IndexAuthor;
 use inkpot::posts::jobs::index_posts::IndexPosts;
+use inkpot::social::jobs::delete_leftovers::DeleteLeftovers;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -67,7 +68,8 @@ fn performing(
 }
 
 /// All kinds of the product.
-const KINDS: [JobKind; 8] = [
+const KINDS: [JobKind; 9] = [
+    DeleteLeftovers::KIND,
     DeleteUser::KIND,
     Recover::KIND,
     MailCode::KIND,
@@ -591,6 +593,7 @@ fn the_kinds_of_the_product_are_kept() {
         (kind.name, kind.queue.name(), seconds, kind.is_periodic)
     });
     let expected = [
+        ("delete_leftovers", "work", 600, false),
         ("delete_user", "work", 600, false),
         ("recover", "work", 30, false),
         ("mail_code", "mail", 90, false),

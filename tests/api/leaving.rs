@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use inkpot::accounts::actions::deletion::{self, PIECE};
 use inkpot::accounts::jobs::delete_user::DeleteUser;
 use inkpot::accounts::types::{Action, DELETED};
+use inkpot::core::clock::Clock;
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{
     audit, content, idempotency, post, post_tag, post_unindexed, session, user,
@@ -29,6 +30,10 @@ on_both_databases![
     the_audit_forgets_addresses_in_time,
     nobody_is_deleted_by_a_job_who_was_not_before,
 ];
+
+fn present() -> chrono::NaiveDateTime {
+    Clock::system().now()
+}
 
 /// Numbers of which two thirds are posts; those of bob are odd, those of ann even.
 const NUMBERS: i64 = 1200;
@@ -251,7 +256,7 @@ async fn what_is_left_is_deleted_in_pieces(app: TestApp) {
     while left > 0 {
         assert_eq!(stored(&app), left);
         let piece = on_thread(&app, |conn| {
-            conn.transaction(|conn| deletion::go_on(conn, 1))
+            conn.transaction(|conn| deletion::go_on(conn, 1, present()))
         });
         assert_eq!(piece.unwrap().posts, PIECE.min(left));
         left -= PIECE.min(left);
@@ -270,7 +275,7 @@ async fn what_is_left_is_deleted_in_pieces(app: TestApp) {
     all_is_deleted(&app, 1).await;
     // Once more, as after a crash between the last piece and its record.
     let again = on_thread(&app, |conn| {
-        conn.transaction(|conn| deletion::go_on(conn, 1))
+        conn.transaction(|conn| deletion::go_on(conn, 1, present()))
     });
     assert_eq!(again, None);
 }
@@ -287,11 +292,11 @@ async fn a_process_that_dies_between_two_pieces_is_followed(app: TestApp) {
     assert!(claimed.iter().any(|job| job.kind == DeleteUser::KIND.name));
     // It deletes a piece and is killed in the middle of the next.
     on_thread(&app, |conn| {
-        conn.transaction(|conn| deletion::go_on(conn, 1))
+        conn.transaction(|conn| deletion::go_on(conn, 1, present()))
     });
     on_thread(&app, |conn| {
         let broken: QueryResult<()> = conn.transaction(|conn| {
-            deletion::go_on(conn, 1)?;
+            deletion::go_on(conn, 1, present())?;
             Err(diesel::result::Error::RollbackTransaction)
         });
         assert!(broken.is_err());
@@ -461,7 +466,7 @@ async fn nobody_is_deleted_by_a_job_who_was_not_before(app: TestApp) {
     let ann = app.user("ann").await;
     let id = ann.publish("x", "y").await;
     let piece = on_thread(&app, |conn| {
-        conn.transaction(|conn| deletion::go_on(conn, 1))
+        conn.transaction(|conn| deletion::go_on(conn, 1, present()))
     });
     assert_eq!(piece, None);
     app.anonymous()

@@ -168,13 +168,13 @@ fn of_users() -> Vec<(&'static str, Work)> {
         }),
         case("delete an author of many posts", move |conn| {
             dialect::lock_user(conn, 1).unwrap();
-            assert!(!deletion::delete_some(conn, 1).unwrap().is_all);
+            assert!(!deletion::delete_some(conn, 1, now).unwrap().is_all);
             users::empty(conn, 1, now).unwrap();
-            assert!(deletion::go_on(conn, 1).unwrap().is_some());
-            assert!(deletion::delete_forgotten(conn).unwrap() > 0);
+            assert!(deletion::go_on(conn, 1, now).unwrap().is_some());
+            assert!(deletion::delete_forgotten(conn, now).unwrap() > 0);
         }),
         case("delete a user", move |conn| {
-            assert!(deletion::delete_some(conn, 5).unwrap().is_all);
+            assert!(deletion::delete_some(conn, 5, now).unwrap().is_all);
             assert!(users::delete_user(conn, 5).unwrap());
         }),
         case("audit", move |conn| {
@@ -437,10 +437,12 @@ fn a_piece_waits_for_nobody_elses_row() {
     let now = time("2026-05-01T00:00:00");
     conn.transaction(|conn| {
         dialect::lock_user(conn, 1)?;
-        assert!(!deletion::delete_some(conn, 1)?.is_all);
+        assert!(!deletion::delete_some(conn, 1, now)?.is_all);
         users::empty(conn, 1, now)
     })
     .unwrap();
-    let piece = conn.transaction(|conn| deletion::go_on(conn, 1)).unwrap();
+    let piece = conn
+        .transaction(|conn| deletion::go_on(conn, 1, now))
+        .unwrap();
     assert_eq!(piece.unwrap().posts, deletion::PIECE);
 }

@@ -64,6 +64,51 @@ fn codes_and_jobs() -> Vec<Row> {
     ]
 }
 
+/// The routes of what is said to posts.
+fn social() -> Vec<Row> {
+    let none = Value::Null;
+    vec![
+        ("GET", "/post/{id}/comments", none.clone(), [200; 5]),
+        (
+            "POST",
+            "/post/{id}/comments",
+            json!({ "content": "Well." }),
+            [401, 201, 201, 401, 201],
+        ),
+        (
+            "PUT",
+            "/post/{id}/like",
+            none.clone(),
+            [401, 204, 204, 401, 204],
+        ),
+        (
+            "DELETE",
+            "/post/{id}/like",
+            none.clone(),
+            [401, 204, 204, 401, 204],
+        ),
+        (
+            "GET",
+            "/user/me/likes",
+            none.clone(),
+            [401, 200, 200, 401, 200],
+        ),
+        ("GET", "/comment/{id}", none.clone(), [200; 5]),
+        (
+            "PATCH",
+            "/comment/{id}",
+            json!({ "content": "Not so well." }),
+            [401, 200, 403, 401, 403],
+        ),
+        (
+            "DELETE",
+            "/comment/{id}",
+            none.clone(),
+            [401, 204, 403, 401, 204],
+        ),
+    ]
+}
+
 /// Method, path, body, and the status for each of [`WHO`]. Routes that end their
 /// own caller come last, for the owner only once.
 fn table() -> Vec<Row> {
@@ -167,6 +212,14 @@ fn table() -> Vec<Row> {
     ]
 }
 
+/// A comment of the client's under a post.
+async fn comment_of(client: &Client<'_>, post: i64) -> i64 {
+    let body = json!({ "content": "Well." });
+    let path = format!("/post/{post}/comments");
+    let made = client.post(&path, body).await.expect(201);
+    made["comment"]["comment_id"].as_i64().unwrap()
+}
+
 async fn every_route_for_everybody(app: TestApp) {
     let clients: BTreeMap<&str, Client<'_>> = BTreeMap::from([
         ("anonymous", app.anonymous()),
@@ -183,7 +236,7 @@ async fn every_route_for_everybody(app: TestApp) {
         .await
         .expect(200);
 
-    let rows = [codes_and_jobs(), table()].concat();
+    let rows = [codes_and_jobs(), social(), table()].concat();
     let listed: BTreeSet<String> = rows
         .iter()
         .map(|(method, path, ..)| format!("{method} {path}"))
@@ -199,10 +252,14 @@ async fn every_route_for_everybody(app: TestApp) {
         for (who, status) in WHO.iter().zip(expected) {
             let client = &clients[who];
             // A post of the owner's own for each who may want to delete it.
-            let id = if pattern.starts_with("/post/{id}") {
-                app.client_of(&app.login("owner").await)
-                    .publish("x", "y")
-                    .await
+            let id = if pattern.starts_with("/post/{id}") || pattern == "/comment/{id}" {
+                let owner = app.client_of(&app.login("owner").await);
+                let post = owner.publish("x", "y").await;
+                if pattern == "/comment/{id}" {
+                    comment_of(&owner, post).await
+                } else {
+                    post
+                }
             } else {
                 clients["owner"].user_id
             };

@@ -110,7 +110,7 @@ fn delete(
     if !users::may_be_taken_away(conn, &user)? {
         return Ok(Deletion::LastAdmin);
     }
-    if deletion::delete_some(conn, user_id)?.is_all {
+    if deletion::delete_some(conn, user_id, now)?.is_all {
         users::delete_user(conn, user_id)?;
     } else {
         users::empty(conn, user_id, now)?;

@@ -10,6 +10,8 @@ use crate::jobs;
 use crate::jobs::types::StoredJob;
 use crate::posts::actions::of_author::{self, AuthorCursor};
 use crate::posts::stored::StoredPost;
+use crate::social::actions::of_users;
+use crate::social::types::{StoredComment, StoredLike};
 
 /// What is there of a user at once, and then the parts of the rest.
 pub struct Export {
@@ -34,6 +36,10 @@ enum Step {
     /// Entries of the audit after this one.
     Audit(i64),
     Posts(AuthorCursor),
+    /// Comments after this one.
+    Comments(i64),
+    /// Likes of posts after this one.
+    Likes(i64),
 }
 
 /// Some rows of one kind. One without any ends its kind, and the next begins.
@@ -42,6 +48,8 @@ pub enum Part {
     Audit(Vec<AuditEntry>),
     /// With their texts, drafts first.
     Posts(Vec<StoredPost>),
+    Comments(Vec<StoredComment>),
+    Likes(Vec<StoredLike>),
 }
 
 impl Export {
@@ -98,7 +106,23 @@ impl ExportRest {
                 let some = db
                     .read(move |conn| of_author::load_some_of(conn, user_id, cursor))
                     .await?;
-                (Part::Posts(some.posts), some.next.map(Step::Posts))
+                let next = some.next.map_or(Step::Comments(0), Step::Posts);
+                (Part::Posts(some.posts), Some(next))
+            }
+            Step::Comments(after) => {
+                let comments = db
+                    .read(move |conn| of_users::load_comments_after(conn, user_id, after))
+                    .await?;
+                let last = comments.last().map(|last| last.comment_id);
+                let next = last.map_or(Step::Likes(0), Step::Comments);
+                (Part::Comments(comments), Some(next))
+            }
+            Step::Likes(after) => {
+                let likes = db
+                    .read(move |conn| of_users::load_likes_after(conn, user_id, after))
+                    .await?;
+                let next = likes.last().map(|last| Step::Likes(last.post_id));
+                (Part::Likes(likes), next)
             }
         };
         self.step = next;

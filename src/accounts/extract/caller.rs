@@ -58,11 +58,7 @@ pub struct MaybeCaller(pub Option<Caller>);
 
 impl Extract for MaybeCaller {
     async fn extract(request: &HttpRequest, _: &mut Payload) -> Result<Self, Error> {
-        match identify(request).await {
-            Ok(caller) => Ok(Self(Some(caller))),
-            Err(error) if error.code == Code::TokenMissing => Ok(Self(None)),
-            Err(error) => Err(error),
-        }
+        identify_if_any(request).await.map(Self)
     }
 
     fn describe(operation: Operation) -> Operation {
@@ -86,6 +82,15 @@ impl Extract for TokenSubject {
 
     fn describe(operation: Operation) -> Operation {
         operation.may_name_token()
+    }
+}
+
+/// Who calls, if there is a token; a bad one is refused.
+pub async fn identify_if_any(request: &HttpRequest) -> Result<Option<Caller>, Error> {
+    match identify(request).await {
+        Ok(caller) => Ok(Some(caller)),
+        Err(error) if error.code == Code::TokenMissing => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

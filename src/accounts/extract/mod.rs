@@ -4,4 +4,6 @@
 mod caller;
 mod client_info;
 
-pub use caller::{Admin, Caller, MaybeCaller, TokenSubject, identify, identify_offered};
+pub use caller::{
+    Admin, Caller, MaybeCaller, TokenSubject, identify, identify_if_any, identify_offered,
+};

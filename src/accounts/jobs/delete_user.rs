@@ -1,6 +1,7 @@
 //! The job that deletes what a deleted user left, who had more than the deletion itself
 //! deletes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
@@ -8,11 +9,13 @@ use diesel::result::QueryResult;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Directory;
-use crate::accounts::actions::deletion;
-use crate::core::db::Conn;
+use crate::accounts::actions::deletion::{self, Piece};
+use crate::core::db::{Conn, DbError};
 use crate::jobs::actions::enqueue;
 use crate::jobs::handler::JobHandler;
 use crate::jobs::types::{Failure, Job, JobKind, NewJob, Outcome, Queue};
+use crate::posts::events::write_failed;
+use crate::social::actions::of_users;
 
 /// Pieces that are deleted before the job gives its place to others. So its time limit says
 /// nothing of how much a user had.
@@ -53,11 +56,18 @@ impl JobHandler for DeleteUser {
         job: Job,
         DeletedUser { user_id }: DeletedUser,
     ) -> Result<Outcome, Failure> {
-        let Directory { db, clock, .. } = &self.directory;
+        let Directory { db, clock, bus, .. } = &self.directory;
         let mut posts = 0;
         for _ in 0..PIECES {
-            let piece = db.write(move |conn| deletion::go_on(conn, user_id)).await?;
-            posts += piece.map_or(0, |piece| piece.posts);
+            let (now, bus) = (clock.now(), Arc::clone(bus));
+            let work = move |conn: &mut Conn| deletion::go_on(conn, user_id, now);
+            let publish = move |done: &Result<Option<Piece>, DbError>| match done {
+                Ok(Some(piece)) => of_users::announce(&bus, &piece.said),
+                Ok(None) => {}
+                Err(error) => write_failed(&bus, error),
+            };
+            let piece = db.write_then(work, publish).await?;
+            posts += piece.as_ref().map_or(0, |piece| piece.posts);
             if piece.is_none_or(|piece| piece.is_all) {
                 tracing::info!(
                     job_id = job.job_id,

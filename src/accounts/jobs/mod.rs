@@ -29,7 +29,7 @@ pub const EXPIRED_ROWS: [ExpiredRows; 5] = [
     ExpiredRows {
         table: "user",
         kept: TimeDelta::zero(),
-        delete: |conn, _, _| deletion::delete_forgotten(conn),
+        delete: |conn, now, _| deletion::delete_forgotten(conn, now),
     },
     ExpiredRows {
         table: "code",

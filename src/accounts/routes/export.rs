@@ -23,6 +23,7 @@ use crate::error::{Code, Error};
 use crate::http::response::{self, CacheControl};
 use crate::jobs::views::{JobView, job_example};
 use crate::posts::views::{Post, post_example};
+use crate::social::views::{Comment, Like, comment_example, like_example};
 
 /// Everything stored about a user, but for the hash of their password.
 #[derive(ToSchema)]
@@ -35,12 +36,14 @@ pub struct ExportAnswer {
     jobs: Vec<JobView>,
     audit: Vec<AuditView>,
     posts: Vec<Post>,
+    comments: Vec<Comment>,
+    likes: Vec<Like>,
 }
 
 pub fn example() -> Value {
     json!({
         "userinfo": userinfo_example(), "sessions": [session_example()], "codes": [code_example()],
-        "jobs": [job_example()], "audit": [audit_example()], "posts": [post_example()],
+        "jobs": [job_example()], "audit": [audit_example()], "posts": [post_example()], "comments": [comment_example()], "likes": [like_example()],
     })
 }
 
@@ -124,8 +127,12 @@ impl Writer {
             Part::Jobs(jobs) => self.elements(jobs, JobView::from)?,
             Part::Audit(entries) if entries.is_empty() => self.next_list(b"],\"posts\":["),
             Part::Audit(entries) => self.elements(entries, AuditView::from)?,
-            Part::Posts(posts) if posts.is_empty() => self.next_list(b"]}"),
+            Part::Posts(posts) if posts.is_empty() => self.next_list(b"],\"comments\":["),
             Part::Posts(posts) => self.elements(posts, Post::from)?,
+            Part::Comments(comments) if comments.is_empty() => self.next_list(b"],\"likes\":["),
+            Part::Comments(comments) => self.elements(comments, |row| Comment::from(&row))?,
+            Part::Likes(likes) if likes.is_empty() => self.next_list(b"]}"),
+            Part::Likes(likes) => self.elements(likes, Like::from)?,
         }
         Ok(false)
     }

@@ -99,7 +99,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new("/user/me/export").get(
             own("exportOwnUser", "Export everything stored about oneself", "Everything stored about the caller")
-.description("Account, sessions, codes, audit and posts in one document.")
+.description("Account, sessions, codes, audit, posts, comments and likes in one document.")
                 .answers::<ExportAnswer>(StatusCode::OK, export::example())
                 .header("Content-Disposition", "A file name."),
             export::export,

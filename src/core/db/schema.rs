@@ -90,6 +90,42 @@ diesel::table! {
 }
 
 diesel::table! {
+    comment (comment_id) {
+        comment_id -> BigInt,
+        post_id -> BigInt,
+        author_id -> Nullable<BigInt>,
+        reply_to -> Nullable<BigInt>,
+        content -> Text,
+        created -> Timestamp,
+        updated -> Timestamp,
+        deleted -> Bool,
+    }
+}
+
+diesel::table! {
+    post_like (post_id, user_id) {
+        post_id -> BigInt,
+        user_id -> BigInt,
+        created -> Timestamp,
+    }
+}
+
+diesel::table! {
+    post_stat (post_id, kind, slot) {
+        post_id -> BigInt,
+        kind -> Integer,
+        slot -> Integer,
+        number -> BigInt,
+    }
+}
+
+diesel::table! {
+    post_leftover (post_id) {
+        post_id -> BigInt,
+    }
+}
+
+diesel::table! {
     session (session_id) {
         session_id -> BigInt,
         user_id -> BigInt,
@@ -197,6 +233,7 @@ diesel::joinable!(post_tag -> post (post_id));
 diesel::allow_tables_to_appear_in_same_query!(
     user,
     code,
+    comment,
     post,
     post_tag,
     content,

@@ -8,19 +8,33 @@ use diesel::result::{Error as QueryError, QueryResult};
 
 use crate::core::db::{Conn, DbError};
 use crate::core::precondition::Precondition;
+use crate::jobs::events::JobWritten;
 use crate::posts::storage::posts as rows;
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::types::{PostChange, Status};
 use crate::posts::views::{self, Post};
 use crate::posts::{Posts, events};
+use crate::social::actions::of_posts;
 
 /// Which post is edited, by whom, and in which state it must be.
 #[derive(Clone, Debug)]
 pub struct Edit {
     pub post_id: i64,
     pub editor: Editor,
-    /// The states that the edit is meant for, by the ETags of the post's JSON.
+    /// The states that the edit is meant for, by the ETags of the post's JSON; what is counted
+    /// of a post is no part of its state.
     pub precondition: Precondition,
+}
+
+impl Edit {
+    /// The same, in the words of what is compared.
+    fn of_what_is_written(self) -> Arc<Self> {
+        let precondition = self.precondition.renamed(views::without_counts);
+        Arc::new(Self {
+            precondition,
+            ..self
+        })
+    }
 }
 
 /// Why a post is not edited.
@@ -83,7 +97,7 @@ pub async fn change(
     change: PostChange,
 ) -> Result<Edited<StoredPost>, DbError> {
     let now = posts.clock.now();
-    let (edit, change) = (Arc::new(edit), Arc::new(change));
+    let (edit, change) = (edit.of_what_is_written(), Arc::new(change));
     let mut tries = 0;
     loop {
         let prepared = prepare(posts, &edit, Some(&change), tries).await?;
@@ -106,16 +120,20 @@ pub async fn change(
     }
 }
 
-/// Deletes a post.
+/// Deletes a post. What hangs on it, which may be much, a job deletes.
 pub async fn delete(posts: &Posts, edit: Edit) -> Result<Edited<()>, DbError> {
-    let edit = Arc::new(edit);
+    let now = posts.clock.now();
+    let edit = edit.of_what_is_written();
     let mut tries = 0;
     loop {
         let prepared = prepare(posts, &edit, None, tries).await?;
         let (edit, bus) = (edit.clone(), Arc::clone(&posts.bus));
-        let work = move |conn: &mut Conn| remove(conn, &edit, &prepared);
+        let work = move |conn: &mut Conn| remove(conn, &edit, &prepared, now);
         let settle = move |done: &Result<Outcome<PostSummary>, DbError>| match done {
-            Ok(Outcome::Done(post)) => events::post_changed(&bus, &[post]),
+            Ok(Outcome::Done(post)) => {
+                events::post_changed(&bus, &[post]);
+                bus.publish(&JobWritten {});
+            }
             Ok(Outcome::Refused(_) | Outcome::Overtaken) => {}
             Err(error) => events::write_failed(&bus, error),
         };
@@ -164,6 +182,7 @@ fn remove(
     conn: &mut Conn,
     edit: &Edit,
     prepared: &Preparation,
+    now: NaiveDateTime,
 ) -> QueryResult<Outcome<PostSummary>> {
     let post = match hold(conn, edit, None, prepared)? {
         Outcome::Done(prepared) => prepared.into_owned().post.summary,
@@ -171,6 +190,7 @@ fn remove(
         Outcome::Overtaken => return Ok(Outcome::Overtaken),
     };
     rows::delete_post(conn, &post)?;
+    of_posts::leave(conn, &[post.post_id], now)?;
     Ok(Outcome::Done(post))
 }
 
@@ -236,7 +256,8 @@ impl Prepared {
         change: Option<&PostChange>,
     ) -> serde_json::Result<Self> {
         let etag = if edit.precondition.is_particular() {
-            Some(views::etag(&Post::from(post.clone()))?)
+            let etag = views::etag(&Post::from(post.clone()))?;
+            Some(views::without_counts(&etag))
         } else {
             None
         };
@@ -245,6 +266,27 @@ impl Prepared {
             .filter(|after| rows::is_found_by_others(&post, after))
             .map(|after| rows::words_of(&after));
         Ok(Self { post, etag, words })
+    }
+
+    /// Whether it was made for this post, however many like it by now.
+    fn is_of(&self, post: &StoredPost) -> bool {
+        let StoredPost { summary, text } = &self.post;
+        let summary = PostSummary {
+            counts: post.summary.counts,
+            ..summary.clone()
+        };
+        summary == post.summary && *text == post.text
+    }
+
+    /// The same with what is counted of the post now.
+    fn with_counts_of<'p>(&'p self, post: &StoredPost) -> Cow<'p, Self> {
+        let counts = post.summary.counts;
+        if self.post.summary.counts == counts {
+            return Cow::Borrowed(self);
+        }
+        let mut own = self.clone();
+        own.post.summary.counts = counts;
+        Cow::Owned(own)
     }
 }
 
@@ -268,8 +310,8 @@ fn hold<'p>(
         }));
     }
     let prepared = match prepared {
-        Preparation::Before(Some(prepared)) if prepared.post == post => {
-            Cow::Borrowed(prepared.as_ref())
+        Preparation::Before(Some(prepared)) if prepared.is_of(&post) => {
+            prepared.with_counts_of(&post)
         }
         Preparation::Before(_) => return Ok(Outcome::Overtaken),
         Preparation::Within => Cow::Owned(

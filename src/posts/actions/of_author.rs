@@ -1,17 +1,26 @@
 //! What other rooms ask of an author's posts, in a transaction of theirs.
 
+use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
 use crate::core::db::Conn;
 use crate::posts::list::List;
 use crate::posts::storage::{counts, idempotency, lists, posts};
 use crate::posts::stored::StoredPost;
+use crate::social::actions::of_posts;
 
 /// Deletes some posts of an author, whose row the transaction holds, at most `limit`; gives
-/// how many. Whoever calls sees that the author is marked as deleted, or publishes afterwards
+/// how many. What hangs on them a job deletes. Whoever calls sees that the author is marked as deleted, or publishes afterwards
 /// that anything may have changed.
-pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<usize> {
-    posts::delete_some_of(conn, author_id, limit)
+pub fn delete_some_of(
+    conn: &mut Conn,
+    author_id: i64,
+    limit: i64,
+    now: NaiveDateTime,
+) -> QueryResult<usize> {
+    let post_ids = posts::delete_some_of(conn, author_id, limit)?;
+    of_posts::leave(conn, &post_ids, now)?;
+    Ok(post_ids.len())
 }
 
 /// The same for the keys of their requests to publish.

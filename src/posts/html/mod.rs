@@ -15,13 +15,18 @@ use super::types::Format;
 /// The text of a post as HTML, without anything that runs, frames or asks for input. Ids and
 /// the links to them begin with `post-` and the post's id, so that several posts stand on one page.
 pub fn render(post_id: i64, format: Format, text: &str) -> String {
+    render_at(&format!("post-{post_id}"), format, text)
+}
+
+/// The same for a text that stands in another place of the page; ids and links begin with its name.
+pub fn render_at(place: &str, format: Format, text: &str) -> String {
     let html = match format {
         Format::Markdown => markdown::to_html(text).map(Cow::Owned),
         Format::Html => Some(Cow::Borrowed(text)),
         Format::Text => None,
     };
     match html {
-        Some(html) if bounds::has_room_for(&html) => sanitizer::sanitize(post_id, &html),
+        Some(html) if bounds::has_room_for(&html) => sanitizer::sanitize(place, &html),
         _ => plain(text),
     }
 }

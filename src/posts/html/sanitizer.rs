@@ -10,10 +10,10 @@ const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 /// Characters of the name of a language.
 const LANGUAGE_MAX: usize = 32;
 
-/// HTML with what is on ammonia's list of elements and attributes, and ids, which begin with the
-/// post's. Neither scripts, handlers, styles, frames nor forms are on it.
-pub fn sanitize(post_id: i64, html: &str) -> String {
-    let prefix = format!("post-{post_id}-");
+/// HTML with what is on ammonia's list of elements and attributes, and ids, which begin with
+/// `place`. Neither scripts, handlers, styles, frames nor forms are on it.
+pub fn sanitize(place: &str, html: &str) -> String {
+    let prefix = format!("{place}-");
     let mut builder = Builder::default();
     builder
         .url_schemes(HashSet::from(SCHEMES))

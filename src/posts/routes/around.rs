@@ -70,6 +70,12 @@ async fn around(
         let Some(found) = read::neighbours(&posts, id.0, filter).await? else {
             return Ok(Filled::Absent { tags });
         };
+        let shown: Vec<i64> = [&found.newer, &found.older]
+            .into_iter()
+            .flatten()
+            .map(|post| post.post_id)
+            .collect();
+        tags.extend(response_cache::tags_of_items(&shown));
         let answer = AroundAnswer {
             newer: found.newer.map(PostItem::from),
             older: found.older.map(PostItem::from),

@@ -162,10 +162,10 @@ pub async fn list(
         };
         let render =
             |answer: &PostsAnswer, link: Option<&str>| response::cacheable_json(answer, link);
-        Ok(Filled::Found {
-            parts: load(&posts, &request, render).await?,
-            tags: response_cache::tags_of_list(&request.filter),
-        })
+        let (parts, post_ids) = load(&posts, &request, render).await?;
+        let mut tags = response_cache::tags_of_list(&request.filter);
+        tags.extend(response_cache::tags_of_items(&post_ids));
+        Ok(Filled::Found { parts, tags })
     };
     let response = response_cache::respond(&cache, &key, &req, fill).await?;
     response.ok_or_else(|| Error::new(Code::UserNotFound))
@@ -178,7 +178,7 @@ async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpRespons
     let render = |answer: &PostsAnswer, link: Option<&str>| {
         Ok((response::render(answer)?, link.map(str::to_owned)))
     };
-    let (rendered, link) = load(posts, request, render).await?;
+    let ((rendered, link), _) = load(posts, request, render).await?;
     let mut response = response::builder(StatusCode::OK, CacheControl::NoStore);
     response.insert_header((header::ETAG, rendered.etag));
     if let Some(link) = link {
@@ -188,22 +188,27 @@ async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpRespons
     Ok(response.body(rendered.body))
 }
 
-/// Loads what is asked for and renders it, contents where they hold nobody up.
+/// Loads what is asked for and renders it, contents where they hold nobody up; gives the ids of
+/// the posts as well.
 async fn load<T: Send + 'static>(
     posts: &Posts,
     request: &ListRequest,
     render: impl FnOnce(&PostsAnswer, Option<&str>) -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+) -> Result<(T, Vec<i64>), Error> {
     let (filter, part) = (request.filter.clone(), request.part);
     if !request.include.takes_contents() {
         let mut listed = read::list(posts, filter, part).await?;
         let items = std::mem::take(&mut listed.rows);
+        let post_ids = items.iter().map(|post| post.post_id).collect();
         let items = items.into_iter().map(PostItem::from).collect();
         let (answer, link) = request.answer(listed.with(items));
-        return render(&answer, link.as_deref());
+        return Ok((render(&answer, link.as_deref())?, post_ids));
     }
     let mut listed = read::list_with_texts(posts, filter, part).await?;
     let size = listed.rows.iter().map(|post| post.text.len()).sum();
+    let post_ids = (listed.rows.iter())
+        .map(|post| post.summary.post_id)
+        .collect();
     let request = request.clone();
     let work = move || {
         let items = std::mem::take(&mut listed.rows);
@@ -212,5 +217,5 @@ async fn load<T: Send + 'static>(
         let (answer, link) = request.answer(listed.with(items));
         render(&answer, link.as_deref())
     };
-    prepare(size, work).await?
+    Ok((prepare(size, work).await??, post_ids))
 }

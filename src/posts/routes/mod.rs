@@ -6,7 +6,6 @@ pub mod around;
 pub mod bodies;
 pub mod feeds;
 pub mod filters;
-pub mod idempotency_key;
 pub mod include;
 pub mod lists;
 pub mod posts;

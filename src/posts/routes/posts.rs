@@ -7,7 +7,6 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 
 use super::TAG;
-use super::idempotency_key::OptionalKey;
 use super::include::{include_of, include_schema};
 use super::lists;
 use super::response_cache::{self, CacheKey, ResponseCache};
@@ -16,9 +15,10 @@ use crate::core::cache::entry::Filled;
 use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::idempotency_key::OptionalKey;
 use crate::http::if_match::IfMatch;
 use crate::http::path::Id;
-use crate::http::response::{self, CacheControl};
+use crate::http::response::{self, CacheControl, Rendered};
 use crate::posts::Posts;
 use crate::posts::actions::edit::{self, Edit, EditRefusal};
 use crate::posts::actions::prepare;
@@ -28,7 +28,9 @@ use crate::posts::list::Include;
 use crate::posts::publication::Publish;
 use crate::posts::stored::{Editor, StoredPost};
 use crate::posts::types::{NewPost, PostChange};
-use crate::posts::views::{Post, PostAnswer, PublishedAnswer, PublishedResponse, post_example};
+use crate::posts::views::{
+    Post, PostAnswer, PublishedAnswer, PublishedResponse, RenderedPost, post_example,
+};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -42,7 +44,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                 Operation::new("getPost", TAG, "Read a post", "The post with its content")
                     .description(
                         "A draft is there for its author and for admins only. The `ETag` with `include` is \
-                         not the one that `If-Match` takes.",
+                         not the one that `If-Match` takes; of the one without, `If-Match` compares what \
+                         people write: a like or a comment that came meanwhile is in nobody's way.",
                     )
                     .parameter(
                         "include",
@@ -150,9 +153,10 @@ async fn read(
     if let Some(response) = response_cache::respond(&cache, &key, &req, fill).await? {
         return Ok(response);
     }
-    // What is not there at all asks for a token as a draft does, so that a bad one does
-    // not tell the two apart.
-    let visible = match caller_of(&req).await? {
+    // A token is asked for only where it matters: a post that everybody may read is read with
+    // any. What is not there at all asks for one as a draft does, so that a bad one does not
+    // tell the two apart.
+    let visible = match extract::identify_if_any(&req).await? {
         Some(caller) => read::find_visible(&posts, id.0, editor(caller)).await?,
         None => None,
     };
@@ -180,24 +184,15 @@ async fn fill(posts: &Posts, post_id: i64, include: Include) -> Result<Filled, E
     let Some(post) = read::find_published(posts, post_id).await? else {
         return Ok(Filled::Absent { tags });
     };
-    let render = |post: &Post| response::cacheable_json(&PostAnswer { post }, None);
     let parts = if include.html {
         let size = post.text.len();
+        let render = |post: &Post| response::cacheable_json(&PostAnswer { post }, None);
         prepare(size, move || render(&Post::from(post).with_html())).await??
     } else {
-        render(&Post::from(post))?
+        let rendered = rendered(&Post::from(post))?;
+        response::cacheable_as(rendered, "application/json", None)?
     };
     Ok(Filled::Found { parts, tags })
-}
-
-/// The caller, if there is a token. It is asked for only where it matters: a post that
-/// everybody may read is read with any.
-async fn caller_of(req: &HttpRequest) -> Result<Option<Caller>, Error> {
-    match extract::identify(req).await {
-        Ok(caller) => Ok(Some(caller)),
-        Err(error) if error.code == Code::TokenMissing => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn editor(caller: Caller) -> Editor {
@@ -209,8 +204,15 @@ fn editor(caller: Caller) -> Editor {
 
 fn respond(post: StoredPost) -> Result<HttpResponse, Error> {
     let cache_control = cache_control(&post);
-    let post = Post::from(post);
-    response::read_with(cache_control, &PostAnswer { post: &post })
+    let rendered = rendered(&Post::from(post))?;
+    Ok(response::builder(StatusCode::OK, cache_control)
+        .insert_header((header::ETAG, rendered.etag))
+        .body(rendered.body))
+}
+
+fn rendered(post: &Post) -> Result<Rendered, Error> {
+    let RenderedPost { body, etag } = RenderedPost::of(post).map_err(|e| Error::internal(e))?;
+    Ok(Rendered { body, etag })
 }
 
 fn cache_control(post: &StoredPost) -> CacheControl {

@@ -3,43 +3,25 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix_web::dev::ServiceRequest;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
-use sha2::{Digest, Sha256};
 
-use crate::core::cache::Cache;
-use crate::core::cache::entry::Filled;
 use crate::core::cache::invalidation::CacheTag;
 use crate::core::page::{ListPart, PageRequest};
-use crate::error::{Code, Error};
 use crate::http::cached_response;
 use crate::http::middleware::Hit;
 use crate::http::path::parse_id;
+pub use crate::http::response_cache::{CacheKey, ResponseCache, respond};
 use crate::posts::events::PostState;
 use crate::posts::list::{Cursor, Filter};
 use crate::posts::search::Query;
-
-/// The finished responses of a process.
-pub type ResponseCache = Cache<CacheKey, Error>;
-
-/// What a response is asked for by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum CacheKey {
-    /// A published post.
-    Post(i64),
-    /// A page of all posts.
-    Page(PageRequest),
-    /// Any other list or feed, or a post with more than its fields, by a hash of all that it was asked for with.
-    Other([u8; 16]),
-}
 
 /// What writes change and responses are made of; each is a cache tag.
 #[derive(Hash)]
 enum Dependency<'a> {
     Post(i64),
+    /// What is counted of a post.
+    CountsOf(i64),
     AllPosts,
     PostsOf(i64),
     PostsWith(&'a str),
@@ -56,13 +38,6 @@ impl CacheKey {
     /// That of the document of a published post in that language.
     pub fn of_document(language: &str, post_id: i64) -> Self {
         Self::other(&format!("document of {post_id} in {language}"))
-    }
-
-    fn other(text: &str) -> Self {
-        let digest: [u8; 32] = Sha256::digest(text).into();
-        let mut short = [0; 16];
-        short.copy_from_slice(&digest[..16]);
-        Self::Other(short)
     }
 
     /// That of a part of a list; `kind` tells lists and feeds apart.
@@ -119,8 +94,15 @@ impl CacheKey {
 pub fn tags_of_post(post_id: i64) -> Vec<CacheTag> {
     vec![
         CacheTag::of(&Dependency::Post(post_id)),
+        CacheTag::of(&Dependency::CountsOf(post_id)),
         CacheTag::of(&Dependency::Anything),
     ]
+}
+
+/// The cache tags of the posts that a part of a list shows, beside those of the list: of what is
+/// counted of each. So a like invalidates the pages that show the post, and no others.
+pub fn tags_of_items(post_ids: &[i64]) -> impl Iterator<Item = CacheTag> {
+    (post_ids.iter()).map(|id| CacheTag::of(&Dependency::CountsOf(*id)))
 }
 
 /// The cache tags of a part of a list.
@@ -151,57 +133,16 @@ pub fn post_changed(cache: &ResponseCache, states: &[PostState]) {
     cache.invalidate(&tags);
 }
 
+/// Invalidates the responses that show what is counted of these posts.
+pub fn posts_counted(cache: &ResponseCache, post_ids: &[i64]) {
+    let tags: Vec<CacheTag> = tags_of_items(post_ids).collect();
+    cache.invalidate(&tags);
+}
+
 /// Invalidates every response.
 pub fn anything_changed(cache: &ResponseCache) {
     cache.invalidate(&[CacheTag::of(&Dependency::Anything)]);
 }
-
-/// The response to a GET or HEAD, by `fill` where the cache has none; `None` when there is
-/// nothing under the key.
-pub async fn respond(
-    cache: &ResponseCache,
-    key: &CacheKey,
-    request: &HttpRequest,
-    fill: impl AsyncFn() -> Result<Filled, Error>,
-) -> Result<Option<HttpResponse>, Error> {
-    let found = if cache.stale(key).is_some() {
-        // With an old answer at hand nobody waits long for a new one.
-        (tokio::time::timeout(SLOW, cache.find_or_fill(key, fill)).await)
-            .unwrap_or_else(|_| Err(Error::new(Code::Unavailable)))
-    } else {
-        cache.find_or_fill(key, fill).await
-    };
-    let entry = match found {
-        Ok(Some(entry)) => entry,
-        Ok(None) => return Ok(None),
-        Err(error) if error.code == Code::Unavailable => {
-            let (entry, age) = cache.stale(key).ok_or(error)?;
-            cache.served_stale();
-            let response = cached_response::respond(cache, key, &entry, request.headers());
-            return Ok(Some(mark_stale(response.await, age)));
-        }
-        Err(error) => return Err(error),
-    };
-    let response = cached_response::respond(cache, key, &entry, request.headers());
-    Ok(Some(response.await))
-}
-
-/// How long a request waits for a new response that could have an old one.
-const SLOW: Duration = Duration::from_secs(2);
-
-/// Says how old a response is, and why it was not made anew (RFC 9111 §5.1, RFC 9211 §2).
-fn mark_stale(mut response: HttpResponse, age: Duration) -> HttpResponse {
-    let age = age.as_secs();
-    let status = format!("inkpot; hit; ttl=-{age}; detail=database-unavailable");
-    let headers = response.headers_mut();
-    headers.insert(header::AGE, HeaderValue::from(age));
-    if let Ok(status) = HeaderValue::from_str(&status) {
-        headers.insert(CACHE_STATUS, status);
-    }
-    response
-}
-
-const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// The cached response to a GET in its plainest spelling, if it is there: what is asked
 /// for most goes round the router.

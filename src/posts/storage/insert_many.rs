@@ -89,6 +89,7 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
             format,
             author: _,
             author_username: _,
+            counts: _,
         } = post;
         // Writing to a String cannot fail.
         let _ = write!(

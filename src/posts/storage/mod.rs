@@ -1,5 +1,6 @@
 //! Storage: the rows of posts, of the lists that they are in, and of repeated requests.
 
+pub mod access;
 pub mod archive;
 pub mod check;
 pub mod counts;
@@ -8,3 +9,4 @@ pub mod insert_many;
 pub mod lists;
 pub mod posts;
 mod selection;
+pub mod stats;

@@ -16,6 +16,7 @@ use crate::core::db::schema::{content, post, user};
 use crate::posts::list::List;
 use crate::posts::publication::Publish;
 use crate::posts::search;
+use crate::posts::stats::PostCounts;
 use crate::posts::stored::{AuthorNames, PostSummary, StoredPost, join_tags, split_tags};
 use crate::posts::types::Status;
 
@@ -37,6 +38,10 @@ macro_rules! summary_columns {
             post::format,
             user::name.assume_not_null(),
             user::username.nullable(),
+            (
+                $crate::core::db::dialect::post_stat($crate::posts::stats::Stat::Likes.kind()),
+                $crate::core::db::dialect::post_stat($crate::posts::stats::Stat::Comments.kind()),
+            ),
         )
     };
 }
@@ -106,6 +111,7 @@ pub(super) fn summary_of(
         format: new.format.name().to_owned(),
         author,
         author_username,
+        counts: PostCounts::default(),
     }
 }
 
@@ -126,6 +132,8 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
         format,
         author: _,
         author_username: _,
+        // Rows of their own.
+        counts: _,
     } = post;
     diesel::insert_into(post::table)
         .values((
@@ -160,6 +168,8 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
         format,
         author: _,
         author_username: _,
+        // Rows of their own.
+        counts: _,
     } = post;
     diesel::update(post::table.find(post_id))
         .set((
@@ -305,11 +315,11 @@ pub fn delete_post(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
     batch.run(conn)
 }
 
-/// Deletes some posts of an author, whose row the transaction holds; gives how many.
-pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<usize> {
+/// Deletes some posts of an author, whose row the transaction holds; gives their ids.
+pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult<Vec<i64>> {
     let rows = dialect::lock_posts_of(conn, author_id, limit)?;
     if rows.is_empty() {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
     diesel::delete(post::table.filter(post::post_id.eq_any(&ids))).execute(conn)?;
@@ -326,7 +336,7 @@ pub fn delete_some_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResul
     }
     additions.write(&mut batch);
     batch.run(conn)?;
-    Ok(rows.len())
+    Ok(ids)
 }
 
 /// Whether there is any post of an author.

@@ -78,12 +78,7 @@ impl Batch {
 
     /// Adds to the counts that are kept of lists: list, level, block, and by how many.
     pub fn add_counts<'r>(&mut self, rows: impl Iterator<Item = (&'r (String, i32, i64), i64)>) {
-        // SQLite has one writer at a time, which cannot be in anybody's way.
-        let slot = if self.is_mysql {
-            format!("CONNECTION_ID() % {COUNT_SLOTS}")
-        } else {
-            "0".to_owned()
-        };
+        let slot = self.slot();
         let values: Vec<String> = rows
             .map(|((list, level, block), by)| {
                 format!("({}, {level}, {block}, {slot}, {by})", self.text(list))
@@ -99,6 +94,35 @@ impl Batch {
                 "INSERT INTO post_count (list, level, block, slot, posts) VALUES {} {adding}",
                 values.join(", ")
             ));
+        }
+    }
+
+    /// Adds to what is counted of posts: post, kind of count, and by how many.
+    pub fn add_post_stats(&mut self, rows: impl Iterator<Item = ((i64, i32), i64)>) {
+        let slot = self.slot();
+        let values: Vec<String> = rows
+            .map(|((post_id, kind), by)| format!("({post_id}, {kind}, {slot}, {by})"))
+            .collect();
+        let adding = if self.is_mysql {
+            "ON DUPLICATE KEY UPDATE number = number + VALUES(number)"
+        } else {
+            "ON CONFLICT DO UPDATE SET number = number + excluded.number"
+        };
+        for values in values.chunks(ROWS_PER_INSERT) {
+            self.push(format!(
+                "INSERT INTO post_stat (post_id, kind, slot, number) VALUES {} {adding}",
+                values.join(", ")
+            ));
+        }
+    }
+
+    /// The slot of a kept number that this connection adds to.
+    fn slot(&self) -> String {
+        // SQLite has one writer at a time, which cannot be in anybody's way.
+        if self.is_mysql {
+            format!("CONNECTION_ID() % {COUNT_SLOTS}")
+        } else {
+            "0".to_owned()
         }
     }
 

@@ -12,10 +12,14 @@ mod full_text;
 pub(super) mod letters;
 mod migration_lock;
 mod post_lists;
+mod post_stat;
+mod share;
 mod sql;
 
 use super::connection::Conn;
-use super::schema::{idempotency, job, message_budget, post, post_unindexed, user};
+use super::schema::{
+    comment, idempotency, job, message_budget, post, post_leftover, post_unindexed, user,
+};
 pub use any_of::{AnyOf, any_of};
 pub use batch::{Batch, TagRow};
 pub use errors::{ErrorClass, error_class, is_missing_table};
@@ -23,6 +27,9 @@ pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words}
 pub use letters::lower;
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 pub use post_lists::{Dated, Tagged, Way};
+pub use post_stat::{PostStat, post_stat};
+pub use share::{share_comment, share_posts};
+pub use sql::answered_of;
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }
@@ -164,6 +171,49 @@ pub fn claim_unindexed(conn: &mut Conn, limit: i64) -> QueryResult<Vec<i64>> {
         Conn::Sqlite(c) => some.load(c),
         Conn::Mysql(c) => some.for_update().skip_locked().load(c),
     }
+}
+
+/// Locks those of these comments that are there until the transaction ends, in the order of
+/// their ids; gives which those are.
+pub fn lock_comments(conn: &mut Conn, comment_ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let rows = comment::table
+        .filter(any_of(comment::comment_id, comment_ids))
+        .order(comment::comment_id)
+        .select(comment::comment_id);
+    match conn {
+        Conn::Sqlite(c) => rows.load(c),
+        Conn::Mysql(c) => rows.for_update().load(c),
+    }
+}
+
+/// Claims a deleted post of which something is left: no other transaction gets it until this
+/// one ends.
+pub fn claim_leftover(conn: &mut Conn) -> QueryResult<Option<i64>> {
+    let first = post_leftover::table
+        .order(post_leftover::post_id)
+        .limit(1)
+        .select(post_leftover::post_id);
+    match conn {
+        Conn::Sqlite(c) => first.first(c),
+        Conn::Mysql(c) => first.for_update().skip_locked().first(c),
+    }
+    .optional()
+}
+
+/// Marks posts as ones of which something is left to delete.
+pub fn insert_leftovers(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<()> {
+    for post_id in post_ids {
+        let row = post_leftover::post_id.eq(post_id);
+        match conn {
+            Conn::Sqlite(c) => diesel::insert_or_ignore_into(post_leftover::table)
+                .values(row)
+                .execute(c)?,
+            Conn::Mysql(c) => diesel::insert_or_ignore_into(post_leftover::table)
+                .values(row)
+                .execute(c)?,
+        };
+    }
+    Ok(())
 }
 
 /// Id, kind, state, attempts, payload and birth of a job.

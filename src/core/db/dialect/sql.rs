@@ -67,6 +67,16 @@ impl Sql {
         self.values.push(Value::Time(time));
     }
 
+    /// Adds a list of numbers, filled up to a power of two with its last one, so that there are
+    /// few statements, which stay prepared. An empty one has what no row has.
+    pub fn push_numbers(&mut self, numbers: &[i64]) {
+        let last = numbers.last().copied().unwrap_or(i64::MIN);
+        for place in 0..numbers.len().next_power_of_two() {
+            let number = numbers.get(place).copied().unwrap_or(last);
+            self.push_number(if place == 0 { "" } else { ", " }, number);
+        }
+    }
+
     /// The numbers.
     pub fn load(self, conn: &mut Conn) -> QueryResult<Vec<i64>> {
         let rows: Vec<Number> = self.load_rows(conn)?;
@@ -101,4 +111,17 @@ impl Sql {
             Conn::Mysql(c) => load!(c),
         }
     }
+}
+
+/// Which of these comments have replies: a look into the index of replies for each, however many it
+/// has.
+pub fn answered_of(conn: &mut Conn, comment_ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let mut sql = Sql::new(matches!(conn, Conn::Mysql(_)));
+    sql.push("SELECT comment_id AS number FROM comment WHERE comment_id IN (");
+    sql.push_numbers(comment_ids);
+    sql.push(
+        ") AND comment_id = (SELECT reply.reply_to FROM comment reply \
+         WHERE reply.reply_to = comment.comment_id LIMIT 1)",
+    );
+    sql.load(conn)
 }

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: makes a request to publish safe to repeat.
+//! `Idempotency-Key`: makes a request that makes something safe to repeat.
 
 use std::future::ready;
 
@@ -8,10 +8,10 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use super::endpoint::Operation;
+use super::handler::Extract;
+use crate::core::idempotency_key::{IDEMPOTENCY_KEY_MAX, IdempotencyKey};
 use crate::error::{Code, Error};
-use crate::http::endpoint::Operation;
-use crate::http::handler::Extract;
-use crate::posts::types::{IDEMPOTENCY_KEY_MAX, IdempotencyKey};
 
 /// The header of the request.
 const HEADER: &str = "idempotency-key";
@@ -42,7 +42,7 @@ impl Extract for OptionalKey {
                 "Idempotency-Key",
                 ParameterIn::Header,
                 "Makes the request safe to repeat for 24 hours: with the same key and body the \
-                 answer is that of the first, and nothing is published again.",
+                 answer is that of the first, and nothing is made again.",
                 ObjectBuilder::new()
                     .schema_type(Type::String)
                     .min_length(Some(1))

@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS post_leftover;
+DROP TABLE IF EXISTS post_stat;
+DROP TABLE IF EXISTS comment;

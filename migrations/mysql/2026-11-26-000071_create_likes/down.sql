@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS post_like;
+DELETE FROM post_stat WHERE kind = 2;

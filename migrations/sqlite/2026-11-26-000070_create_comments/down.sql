@@ -1,0 +1,3 @@
+DROP TABLE post_leftover;
+DROP TABLE post_stat;
+DROP TABLE comment;

@@ -1,0 +1,85 @@
+//! The response cache of a process: the key of each response, and the answer to a request
+//! that it may have. What responses are made of, and what changes it, the rooms know.
+
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use sha2::{Digest, Sha256};
+
+use super::cached_response;
+use crate::core::cache::Cache;
+use crate::core::cache::entry::Filled;
+use crate::core::page::PageRequest;
+use crate::error::{Code, Error};
+
+/// The finished responses of a process.
+pub type ResponseCache = Cache<CacheKey, Error>;
+
+/// What a response is asked for by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CacheKey {
+    /// A published post.
+    Post(i64),
+    /// A page of all posts.
+    Page(PageRequest),
+    /// Any other, by a hash of all that it was asked for with.
+    Other([u8; 16]),
+}
+
+impl CacheKey {
+    /// By a hash of `text`, which no two responses have alike.
+    pub fn other(text: &str) -> Self {
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let mut short = [0; 16];
+        short.copy_from_slice(&digest[..16]);
+        Self::Other(short)
+    }
+}
+
+/// The response to a GET or HEAD, by `fill` where the cache has none; `None` when there is
+/// nothing under the key.
+pub async fn respond(
+    cache: &ResponseCache,
+    key: &CacheKey,
+    request: &HttpRequest,
+    fill: impl AsyncFn() -> Result<Filled, Error>,
+) -> Result<Option<HttpResponse>, Error> {
+    let found = if cache.stale(key).is_some() {
+        // With an old answer at hand nobody waits long for a new one.
+        (tokio::time::timeout(SLOW, cache.find_or_fill(key, fill)).await)
+            .unwrap_or_else(|_| Err(Error::new(Code::Unavailable)))
+    } else {
+        cache.find_or_fill(key, fill).await
+    };
+    let entry = match found {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ok(None),
+        Err(error) if error.code == Code::Unavailable => {
+            let (entry, age) = cache.stale(key).ok_or(error)?;
+            cache.served_stale();
+            let response = cached_response::respond(cache, key, &entry, request.headers());
+            return Ok(Some(mark_stale(response.await, age)));
+        }
+        Err(error) => return Err(error),
+    };
+    let response = cached_response::respond(cache, key, &entry, request.headers());
+    Ok(Some(response.await))
+}
+
+/// How long a request waits for a new response that could have an old one.
+const SLOW: Duration = Duration::from_secs(2);
+
+/// Says how old a response is, and why it was not made anew (RFC 9111 §5.1, RFC 9211 §2).
+fn mark_stale(mut response: HttpResponse, age: Duration) -> HttpResponse {
+    let age = age.as_secs();
+    let status = format!("inkpot; hit; ttl=-{age}; detail=database-unavailable");
+    let headers = response.headers_mut();
+    headers.insert(header::AGE, HeaderValue::from(age));
+    if let Ok(status) = HeaderValue::from_str(&status) {
+        headers.insert(CACHE_STATUS, status);
+    }
+    response
+}
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");

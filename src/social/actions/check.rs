@@ -1,0 +1,126 @@
+//! Checking and repairing: does what is counted of posts agree with what there is, and is there
+//! nothing of posts that are gone?
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::result::QueryResult;
+
+use super::leftovers;
+use crate::core::db::{Conn, Db, DbError};
+use crate::posts::actions::of_others;
+use crate::posts::stats::{Stat, StatChanges};
+use crate::social::storage::{comments, leftovers as rows, likes};
+
+/// Rows that are read at once.
+const SOME: i64 = 5000;
+/// Posts that are looked for at once.
+const LOOKED_FOR: usize = 512;
+
+/// What a check found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What must be added to the counts: post, kind of count, and by how many.
+    pub missing: Vec<((i64, i32), i64)>,
+    /// Posts that are not there and of which something is.
+    pub strays: Vec<i64>,
+}
+
+impl Report {
+    /// How much is wrong.
+    pub fn differences(&self) -> usize {
+        self.missing.len() + self.strays.len()
+    }
+}
+
+/// The name of a count, for people.
+pub fn name_of(kind: i32) -> &'static str {
+    (Stat::ALL.into_iter())
+        .find(|stat| stat.kind() == kind)
+        .map_or("unknown", Stat::name)
+}
+
+/// Compares what is counted with what there is, on a thread that may block. `progress` hears how
+/// many rows were read.
+pub fn check(db: &Db, progress: &dyn Fn(i64)) -> Result<Report, DbError> {
+    db.snapshot_blocking(&|conn| compare(conn, progress))
+}
+
+fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
+    // What there is, less what is counted.
+    let mut truth: BTreeMap<(i64, i32), i64> = BTreeMap::new();
+    let mut read = 0;
+    let mut last = 0;
+    loop {
+        let some = comments::load_some(conn, last, SOME)?;
+        let Some((newest, ..)) = some.last() else {
+            break;
+        };
+        last = *newest;
+        for (_, post_id, deleted) in &some {
+            *truth.entry((*post_id, Stat::Entries.kind())).or_default() += 1;
+            *truth.entry((*post_id, Stat::Comments.kind())).or_default() += i64::from(!deleted);
+        }
+        read += i64::try_from(some.len()).unwrap_or(0);
+        progress(read);
+    }
+    let mut last = (0, 0);
+    loop {
+        let some = likes::load_some(conn, last, SOME)?;
+        let Some(newest) = some.last() else {
+            break;
+        };
+        last = *newest;
+        for (post_id, _) in &some {
+            *truth.entry((*post_id, Stat::Likes.kind())).or_default() += 1;
+        }
+        read += i64::try_from(some.len()).unwrap_or(0);
+        progress(read);
+    }
+    let mut after = (0, 0, i32::MIN);
+    loop {
+        let some = of_others::load_counts(conn, after, SOME)?;
+        let Some((post_id, kind, slot, _)) = some.last() else {
+            break;
+        };
+        after = (*post_id, *kind, *slot);
+        for (post_id, kind, _, number) in &some {
+            *truth.entry((*post_id, *kind)).or_default() -= number;
+        }
+    }
+    let post_ids: BTreeSet<i64> = truth.keys().map(|(post_id, _)| *post_id).collect();
+    let post_ids: Vec<i64> = post_ids.into_iter().collect();
+    let mut strays = Vec::new();
+    for some in post_ids.chunks(LOOKED_FOR) {
+        let there: BTreeSet<i64> = of_others::find_existing(conn, some)?.into_iter().collect();
+        let left = rows::find_marked(conn, some)?;
+        let gone = some.iter().filter(|id| !there.contains(id));
+        strays.extend(gone.filter(|id| !left.contains(id)));
+        // What is left of them is about to go, with what is counted.
+        for id in some.iter().filter(|id| !there.contains(id)) {
+            for stat in Stat::ALL {
+                truth.remove(&(*id, stat.kind()));
+            }
+        }
+    }
+    let missing = truth.into_iter().filter(|(_, by)| *by != 0).collect();
+    Ok(Report { missing, strays })
+}
+
+/// Mends what a check found, on a thread that may block; right beside others that write, since
+/// the difference stays the same. Responses that are kept are for the caller to invalidate.
+pub fn repair(db: &Db, report: &Report) -> Result<(), DbError> {
+    for some in report.missing.chunks(LOOKED_FOR) {
+        let mut changes = StatChanges::default();
+        for (key, by) in some {
+            changes.add_kind(*key, *by);
+        }
+        db.write_blocking(&|conn| of_others::count(conn, &changes))?;
+    }
+    for post_id in &report.strays {
+        db.write_blocking(&|conn| rows::mark(conn, &[*post_id]))?;
+    }
+    if !report.strays.is_empty() {
+        while db.write_blocking(&leftovers::delete_some)? > 0 {}
+    }
+    Ok(())
+}

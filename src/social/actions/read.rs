@@ -1,0 +1,43 @@
+//! Reading: a comment, a part of the list of a post's comments.
+
+use crate::core::db::DbError;
+use crate::core::page::{ListPart, Listed};
+use crate::posts::actions::of_others;
+use crate::posts::stats::Stat;
+use crate::posts::stored::PostAccess;
+use crate::social::Social;
+use crate::social::storage::comments;
+use crate::social::types::StoredComment;
+
+/// A comment, with who sees the post that it is of; `None` when either is not there.
+pub async fn find(
+    social: &Social,
+    comment_id: i64,
+) -> Result<Option<(PostAccess, StoredComment)>, DbError> {
+    let find = move |conn: &mut _| {
+        let Some(comment) = comments::find(conn, comment_id)? else {
+            return Ok(None);
+        };
+        let access = of_others::find(conn, comment.post_id)?;
+        Ok(access.map(|access| (access, comment)))
+    };
+    social.db.snapshot(find).await
+}
+
+/// A part of the list of a post's comments, with who sees the post; `None` when there is no such
+/// post.
+pub async fn list(
+    social: &Social,
+    post_id: i64,
+    part: ListPart,
+) -> Result<Option<(PostAccess, Listed<StoredComment>)>, DbError> {
+    let load = move |conn: &mut _| {
+        let Some(access) = of_others::find(conn, post_id)? else {
+            return Ok(None);
+        };
+        let count = of_others::counted(conn, post_id, Stat::Entries)?;
+        let listed = comments::load_part(conn, post_id, count, part)?;
+        Ok(Some((access, listed)))
+    };
+    social.db.snapshot(load).await
+}

@@ -1,0 +1,27 @@
+//! Routes: comments and likes over HTTP. A handler parses, calls an action, and renders what came of it.
+
+pub mod bodies;
+pub mod comments;
+pub mod likes;
+pub mod response_cache;
+pub mod views;
+
+use crate::accounts::extract::Caller;
+use crate::http::endpoint::Endpoint;
+use crate::posts::stored::Editor;
+
+pub const TAG: &str = "social";
+
+/// The endpoints of the room.
+pub fn endpoints() -> Vec<Endpoint> {
+    let mut endpoints = comments::endpoints();
+    endpoints.extend(likes::endpoints());
+    endpoints
+}
+
+fn editor(caller: Caller) -> Editor {
+    Editor {
+        user_id: caller.user_id,
+        is_admin: caller.is_admin,
+    }
+}

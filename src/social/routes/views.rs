@@ -1,0 +1,26 @@
+//! The JSON of pages.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::http::page::Pagination;
+use crate::social::views::{Comment, comment_example};
+
+#[derive(Serialize, ToSchema)]
+pub struct CommentsAnswer {
+    pub comments: Vec<Comment>,
+    pub pagination: Pagination,
+}
+
+/// For the description.
+pub fn comments_example() -> Value {
+    json!({ "comments": [comment_example()], "pagination": Pagination::example() })
+}
+
+/// Which of the posts that were asked for one likes.
+#[derive(Serialize, ToSchema)]
+pub struct LikesAnswer {
+    /// Ids of posts.
+    pub likes: Vec<i64>,
+}
