@@ -251,6 +251,11 @@ def requests(stage):
             [(writer, "POST", "/post/pub", {"title": "Dear", "content": stage.words()}, {}) for _ in range(FEW)],
             (201,),
         ),
+        "previewPost": (
+            "1 MiB of words",
+            [(writer, "POST", "/post/preview", {"content": stage.words()}, {}) for _ in range(FEW)],
+            (200,),
+        ),
         "publishAtCollection": (
             "1 MiB of words",
             [(writer, "POST", "/post/", {"title": "Dear", "content": stage.words()}, {}) for _ in range(FEW)],

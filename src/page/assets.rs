@@ -1,7 +1,8 @@
-//! What documents load: the style sheet and pictures, embedded in the program. Their addresses have
+//! What documents load: the style sheet, modules and a picture, embedded in the program. Their addresses have
 //! a hash of all of them, so browsers keep them for ever; a document of another version of the
 //! program, while an installation is renewed, gets those that are here and keeps nothing.
 
+use std::borrow::Cow;
 use std::sync::{LazyLock, OnceLock};
 
 use actix_web::http::StatusCode;
@@ -10,11 +11,14 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use sha2::{Digest, Sha256};
 
+use super::wording::Wording;
 use crate::core::compression::Coding;
 use crate::http::cached_response::Finished;
+use crate::notify::Language;
 
 /// A year, in which browsers do not even ask (RFC 8246).
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// Hexadecimal digits of the hash.
 const DIGITS: usize = 16;
 
@@ -27,7 +31,7 @@ pub struct Assets {
 }
 
 struct Asset {
-    name: &'static str,
+    name: Cow<'static, str>,
     media_type: &'static str,
     bytes: Bytes,
     /// In the order of [`Coding::ALL`], each made once; `None` inside where it is no smaller.
@@ -35,9 +39,9 @@ struct Asset {
 }
 
 impl Asset {
-    fn new(name: &'static str, media_type: &'static str, bytes: Bytes) -> Self {
+    fn new(name: impl Into<Cow<'static, str>>, media_type: &'static str, bytes: Bytes) -> Self {
         Self {
-            name,
+            name: name.into(),
             media_type,
             bytes,
             forms: Default::default(),
@@ -56,17 +60,37 @@ impl Asset {
 
 impl Assets {
     fn read() -> Self {
-        let text = |name, media_type, text: &'static str| {
+        let text = |name: &'static str, media_type, text: &'static str| {
             Asset::new(name, media_type, Bytes::from_static(text.as_bytes()))
         };
-        let files = vec![
+        let script = |name, source| text(name, SCRIPT, source);
+        let mut files = vec![
             text(
                 "style.css",
                 "text/css; charset=utf-8",
                 include_str!("assets/style.css"),
             ),
+            script("early.js", include_str!("assets/early.js")),
+            script("main.js", include_str!("assets/main.js")),
+            script("account.js", include_str!("assets/account.js")),
+            script("api.js", include_str!("assets/api.js")),
+            script("dom.js", include_str!("assets/dom.js")),
+            script("forms.js", include_str!("assets/forms.js")),
+            script("me.js", include_str!("assets/me.js")),
+            script("post.js", include_str!("assets/post.js")),
+            script("words.js", include_str!("assets/words.js")),
+            script("write.js", include_str!("assets/write.js")),
             text("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
         ];
+        files.extend(Language::ALL.iter().map(|language| {
+            let texts = serde_json::to_string(Wording::of(*language).texts());
+            let source = format!("export default {};\n", texts.unwrap_or_default());
+            Asset::new(
+                format!("words-{}.js", language.tag()),
+                SCRIPT,
+                source.into(),
+            )
+        }));
         let mut hash = Sha256::new();
         for file in &files {
             for part in [file.name.as_bytes(), &file.bytes] {

@@ -26,6 +26,8 @@ pub struct Head<'a> {
     pub post: Option<&'a PostSummary>,
     /// What somebody searched for, for the field in the header.
     pub is_search: bool,
+    /// The module that works on it; empty where none does.
+    pub page: &'static str,
 }
 
 /// The document around `main`.
@@ -33,17 +35,20 @@ pub fn document(site: &Site, wording: &Wording, head: &Head, main: &Markup) -> S
     let is_home = head.path.as_deref() == Some("/");
     let markup = html! {
         (DOCTYPE)
-        html lang=(wording.tag()) {
+        html lang=(wording.tag()) data-base=(site.at("")) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (full_title(site, wording, head)) }
                 (described(site, head))
+                // Before anything is drawn, so that nothing jumps.
+                script src=(site.at(&Assets::path("early.js"))) {}
+                script type="module" src=(site.at(&Assets::path("main.js"))) {}
                 link rel="stylesheet" href=(site.at(&Assets::path("style.css")));
                 link rel="icon" type="image/svg+xml" href=(site.at(&Assets::path("icon.svg")));
                 meta name="color-scheme" content="light dark";
             }
-            body {
+            body data-page=(head.page) {
                 a.skip href="#main" { (wording.say("layout.skip")) }
                 header.site {
                     @if is_home {
@@ -51,21 +56,43 @@ pub fn document(site: &Site, wording: &Wording, head: &Head, main: &Markup) -> S
                     } @else {
                         p.name { a href=(site.at("/")) dir="auto" { (site.title) } }
                     }
-                    nav aria-label=(wording.say("layout.menu")) {
-                        @if !head.is_search {
-                            a href=(site.at("/search")) { (wording.say("layout.search")) }
-                        }
+                    (ways(site, wording, head))
+                }
+                div.notices data-notices role="status" {}
+                main id="main" tabindex="-1" { (main) }
+                footer.site {
+                    p {
                         a href=(format!("{}{}", site.at(Format::Atom.path()), head.feed)) {
                             (wording.say("layout.feed"))
                         }
+                        " · " (wording.say("layout.powered"))
                     }
                 }
-                main id="main" tabindex="-1" { (main) }
-                footer.site { p { (wording.say("layout.powered")) } }
             }
         }
     };
     markup.into_string()
+}
+
+/// The ways through the site: for guests, and for who is logged in as far as the browser knows.
+fn ways(site: &Site, wording: &Wording, head: &Head) -> Markup {
+    let way = |path: &str, text: &str| {
+        html! { a href=(site.at(path)) { (text) } }
+    };
+    html! {
+        nav aria-label=(wording.say("layout.menu")) {
+            @if !head.is_search { (way("/search", wording.say("layout.search"))) }
+            span.out {
+                (way("/login", wording.say("layout.login")))
+                @if site.is_open { (way("/register", wording.say("layout.register"))) }
+            }
+            span.in {
+                (way("/write", wording.say("layout.write")))
+                a href=(site.at("/me")) title=(wording.say("me.title")) data-user-name {}
+                button.link type="button" data-log-out { (wording.say("layout.logout")) }
+            }
+        }
+    }
 }
 
 fn full_title(site: &Site, wording: &Wording, head: &Head) -> String {

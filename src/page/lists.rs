@@ -152,6 +152,7 @@ impl ListPage {
             older: self.has_older().then(|| self.which.path(number + 1)),
             post: None,
             is_search,
+            page: "",
         };
         let main = html! {
             (self.heading(site, wording, title.as_deref()))

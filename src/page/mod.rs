@@ -4,7 +4,7 @@
 //! renders in the response cache of posts under the same cache tags, and changes nothing.
 //!
 //! - [`routes`]: the addresses, and what each of them reads.
-//! - [`layout`]: what every document has; [`lists`], [`post`], [`problem`]: what is in it.
+//! - [`layout`]: what every document has; [`lists`], [`post`], [`doing`], [`problem`]: what is in it.
 //! - [`wording`]: every string that people read, a file a language; [`assets`]: the style sheet and
 //!   the modules, embedded.
 //!
@@ -12,6 +12,7 @@
 //! comes from the sanitizer ([`crate::posts::html`]).
 
 pub mod assets;
+pub mod doing;
 pub mod layout;
 pub mod lists;
 pub mod post;
@@ -21,13 +22,15 @@ pub mod teaser;
 pub mod wording;
 
 use crate::core::settings::public_url::PublicUrl;
-use crate::core::settings::{Settings, Switch};
+use crate::core::settings::{Registration, Settings, Switch};
 
 /// What all documents know of the site.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// Whether there are documents at all.
     pub is_on: bool,
+    /// Whether anyone may register.
+    pub is_open: bool,
     /// The name that readers see.
     pub title: String,
     /// The base of absolute links.
@@ -39,6 +42,7 @@ impl Site {
     pub fn new(settings: &Settings, public_url: PublicUrl) -> Self {
         Self {
             is_on: settings.page == Switch::On,
+            is_open: settings.registration == Registration::Open,
             title: settings.title.clone(),
             public_url,
         }

@@ -19,6 +19,7 @@ pub fn render(site: &Site, wording: &Wording, post: &StoredPost) -> String {
         description: (!description.is_empty()).then_some(description),
         path: Some(post_path(summary)),
         post: Some(summary),
+        page: "post",
         ..Head::default()
     };
     // The one text that is not escaped: the sanitizer has written it.
@@ -31,6 +32,12 @@ pub fn render(site: &Site, wording: &Wording, post: &StoredPost) -> String {
             }
             div.text dir="auto" { (PreEscaped(text)) }
             footer {
+                p.buttons data-tools data-post=(summary.post_id) data-author=(summary.author_id) hidden {
+                    a.button.quiet href=(site.at(&format!("/write/{}", summary.post_id))) {
+                        (wording.say("post.edit"))
+                    }
+                    button.quiet type="button" data-delete { (wording.say("post.delete")) }
+                }
                 @if !summary.tags().is_empty() {
                     ul.tags aria-label=(wording.say("post.tags")) {
                         @for tag in summary.tags() {

@@ -10,11 +10,12 @@ use percent_encoding::percent_decode_str;
 use super::assets::Assets;
 use super::lists::{ListPage, SIZE, Which};
 use super::wording::Wording;
-use super::{Site, post, problem, teaser};
+use super::{Site, doing, post, problem, teaser};
 use crate::accounts::Accounts;
 use crate::accounts::actions::{find_public_user, find_public_user_by_name};
 use crate::accounts::types::Username;
 use crate::core::cache::entry::Filled;
+use crate::core::compression::etag_of;
 use crate::core::page::{ListPart, PageRequest};
 use crate::error::{Code, Error};
 use crate::http::endpoint::options_or_refuse;
@@ -44,13 +45,21 @@ const WORDS_MAX: usize = 500;
 /// Where what documents load is.
 const ASSETS: &str = "/assets/{version}/{name}";
 /// The paths of documents, and of what they load.
-pub const PATHS: [&str; 7] = [
+pub const PATHS: [&str; 15] = [
     "/",
     "/p/{post}",
     "/t/{tag}",
     "/@{username}",
     "/u/{id}",
     "/search",
+    "/login",
+    "/register",
+    "/forgot",
+    "/reset",
+    "/verify",
+    "/write",
+    "/write/{post}",
+    "/me",
     ASSETS,
 ];
 
@@ -116,7 +125,12 @@ async fn answer(path: &'static str, request: &HttpRequest) -> Result<HttpRespons
             )
             .await?
         }
-        _ => list(request, wording, Which::Newest).await?,
+        "/" => list(request, wording, Which::Newest).await?,
+        path => {
+            let page = path.trim_start_matches('/').split('/').next();
+            let html = doing::render(part::<Site>(request)?, wording, page.unwrap_or_default());
+            document(html.ok_or_else(not_found)?)
+        }
     };
     Ok(dress(response, wording))
 }
@@ -258,6 +272,7 @@ fn document(html: String) -> HttpResponse {
     HttpResponseBuilder::new(StatusCode::OK)
         .insert_header((header::CONTENT_TYPE, HTML))
         .insert_header((header::CACHE_CONTROL, "no-cache"))
+        .insert_header((header::ETAG, etag_of(html.as_bytes())))
         .body(html)
 }
 

@@ -135,6 +135,13 @@ pub struct NewPost {
     pub format: Format,
 }
 
+/// A content that somebody wants to see as others would read it.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    pub content: String,
+    pub format: Format,
+}
+
 /// What of a post is changed.
 #[derive(Clone, Debug)]
 pub struct PostChange {

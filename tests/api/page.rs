@@ -18,6 +18,9 @@ on_both_databases![
     the_language_is_that_of_the_reader,
     a_document_is_kept_until_what_it_shows_changes,
     drafts_have_no_document,
+    forms_are_there_for_everybody,
+    nobody_registers_where_registration_is_closed,
+    a_preview_is_what_would_be_read,
     nothing_is_changed_by_a_document,
     assets_are_kept_for_ever,
     links_lead_where_the_world_reaches_the_server,
@@ -352,6 +355,91 @@ async fn drafts_have_no_document(app: TestApp) {
     for path in ["/", "/u/1", "/t/rust", "/search?q=hidden"] {
         assert!(!document(&app, path).await.contains(">Hidden<"), "{path}");
     }
+}
+
+async fn forms_are_there_for_everybody(app: TestApp) {
+    for (path, name) in [
+        ("/login", "login"),
+        ("/register", "register"),
+        ("/forgot", "forgot"),
+        ("/reset", "reset"),
+        ("/verify", "verify"),
+        ("/write", "write"),
+        ("/write/1", "write"),
+        ("/me", "profile"),
+    ] {
+        let html = document(&app, path).await;
+        let form = format!("<form data-form=\"{name}\"");
+        let form = if name == "write" {
+            "data-form=\"write\""
+        } else {
+            form.as_str()
+        };
+        // Until the modules are there, and without scripts, nothing can be sent.
+        has(
+            &html,
+            &[
+                form,
+                "<fieldset disabled>",
+                "<noscript>",
+                "content=\"noindex\"",
+            ],
+        );
+        assert!(!html.contains("action="), "{path}");
+    }
+}
+
+async fn nobody_registers_where_registration_is_closed(app: TestApp) {
+    let app = app.second(&["--registration", "closed"]).await;
+    let html = document(&app, "/register").await;
+    has(&html, &["Nobody registers here by themselves."]);
+    assert!(!html.contains("<form"));
+    assert!(!document(&app, "/").await.contains("href=\"/register\""));
+}
+
+async fn a_preview_is_what_would_be_read(app: TestApp) {
+    let ann = app.user("ann").await;
+    for (format, content) in [
+        (
+            "markdown",
+            "A *word*, a [note][a]\n\n[a]: https://example.org/",
+        ),
+        ("html", "<b>x</b><script>alert(1)</script>"),
+        ("text", "<b>x</b>"),
+        ("markdown", &"long words ".repeat(4000)),
+    ] {
+        let body = json!({ "content": content, "format": format });
+        let preview = ann.post("/post/preview", body).await;
+        assert_eq!(preview.header("cache-control"), "no-store");
+        let preview = preview.expect(200);
+        let body = json!({ "title": "x", "content": content, "format": format });
+        let id = ann.post("/post/pub", body).await.expect(201)["post_id"].clone();
+        let post = ann
+            .get(&format!("/post/{id}?include=html"))
+            .await
+            .expect(200);
+        assert_eq!(preview["post_html"], post["post"]["post_html"]);
+    }
+    // As Markdown, where nothing is said.
+    let preview = ann.post("/post/preview", json!({ "content": "*x*" })).await;
+    assert_eq!(preview.expect(200)["post_html"], "<p><em>x</em></p>\n");
+    let preview = |body| ann.post("/post/preview", body);
+    preview(json!({}))
+        .await
+        .faults(&[("/content", "field_missing")]);
+    preview(json!({ "content": "" }))
+        .await
+        .faults(&[("/content", "content_empty")]);
+    let wrong = json!({ "content": "x", "format": "rtf", "title": "y" });
+    preview(wrong)
+        .await
+        .faults(&[("/format", "format_invalid"), ("/title", "field_unknown")]);
+    let large = json!({ "content": "x".repeat(1_048_577) });
+    preview(large).await.problem("content_too_large");
+    assert_eq!(
+        ann.get("/post/?author=1").await.expect(200)["pagination"]["count"],
+        4
+    );
 }
 
 async fn nothing_is_changed_by_a_document(app: TestApp) {

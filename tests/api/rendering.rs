@@ -186,7 +186,7 @@ fn assert_harmless(source: &str, html: &str) {
 }
 
 /// After the cheat sheets of OWASP and others, and what broke sanitizers by mutation.
-const HOSTILE: &[&str] = &[
+pub const HOSTILE: &[&str] = &[
     "<script>alert(1)</script>",
     "<SCRIPT SRC=//evil.example/x.js></SCRIPT>",
     "<scr<script>ipt>alert(1)</scr</script>ipt>",

@@ -130,6 +130,12 @@ fn table() -> Vec<Row> {
         ("POST", "/user/reg", json!({}), [422; 5]),
         ("POST", "/user/login", json!({}), [422; 5]),
         ("POST", "/user/refresh", json!({}), [401; 5]),
+        (
+            "POST",
+            "/post/preview",
+            json!({ "content": "y" }),
+            [401, 200, 200, 401, 200],
+        ),
         ("POST", "/post", post.clone(), [401, 201, 201, 401, 201]),
         ("POST", "/post/pub", post, [401, 201, 201, 401, 201]),
         (

@@ -6,7 +6,7 @@ use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Field, Input, Kind, VISIBLE};
 use crate::posts::types::{
-    Format, NewPost, PostChange, Status, TAG_MAX, TAGS_MAX, TITLE_MAX, Tag, Title,
+    Format, NewPost, PostChange, Preview, Status, TAG_MAX, TAGS_MAX, TITLE_MAX, Tag, Title,
 };
 
 /// The most that JSON can blow a byte of text up to: `\u0000`.
@@ -160,6 +160,24 @@ impl Document for NewPost {
             content: content?,
             status: status.unwrap_or(Status::Published),
             tags: tags.unwrap_or_default(),
+            format: format.unwrap_or_default(),
+        })
+    }
+}
+
+impl Document for Preview {
+    const NAME: &'static str = "PreviewInput";
+    const FIELDS: &'static [Field] = &[CONTENT, FORMAT];
+
+    fn limit(settings: &Settings) -> usize {
+        NewPost::limit(settings)
+    }
+
+    fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
+        let content = content(input, settings);
+        let format = input.parse("format", Format::parse);
+        Some(Self {
+            content: content?,
             format: format.unwrap_or_default(),
         })
     }

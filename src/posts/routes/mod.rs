@@ -9,6 +9,7 @@ pub mod filters;
 pub mod include;
 pub mod lists;
 pub mod posts;
+pub mod preview;
 pub mod response_cache;
 pub mod views;
 
@@ -19,6 +20,8 @@ pub const TAG: &str = "posts";
 /// The endpoints of the room.
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = archive::endpoints();
+    // Before the pattern that would match it.
+    endpoints.push(preview::endpoint());
     endpoints.extend(posts::endpoints());
     endpoints.push(around::endpoint());
     endpoints.extend(feeds::endpoints());

@@ -104,7 +104,23 @@ fn is_document(answer: &Answer) -> bool {
     }
     let is_of_page = |pattern: &str| {
         let first = pattern.split('/').nth(1).unwrap_or_default();
-        ["", "p", "t", "u", "@{username}", "search", "assets"].contains(&first)
+        [
+            "",
+            "p",
+            "t",
+            "u",
+            "@{username}",
+            "search",
+            "assets",
+            "login",
+            "register",
+            "forgot",
+            "reset",
+            "verify",
+            "write",
+            "me",
+        ]
+        .contains(&first)
     };
     let is_read = answer.status.is_success() || answer.status == 304;
     is_read && answer.pattern.as_deref().is_some_and(is_of_page)

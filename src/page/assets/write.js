@@ -1,0 +1,248 @@
+// Writing: a new post or one that is there. What is typed stays in this browser until the server has it.
+
+import { at, call, mustLogIn, user } from "./api.js";
+import { all, element, find, notify, notifyNext, showSanitized } from "./dom.js";
+import { enhance, show } from "./forms.js";
+import { fill, moment, say } from "./words.js";
+
+const KEEP_AFTER = 400; // milliseconds without a key
+
+let form;
+let postId = null;
+let etag = null;
+let status = null;
+let place;
+let timer;
+
+const field = (name) => form.elements[name];
+
+export async function start() {
+    form = find('[data-form="write"]');
+    postId = location.pathname.match(/\/write\/(\d+)\/?$/)?.[1] ?? null;
+    if (!user()) return mustLogIn();
+    place = `inkpot.writing.${user().user_id}.${postId ?? "new"}`;
+    if (postId) {
+        try {
+            await load();
+        } catch (refusal) {
+            find("fieldset", form).disabled = false;
+            return show(form, refusal);
+        }
+    }
+    restore();
+    tabs();
+    tags();
+    form.addEventListener("input", () => {
+        clearTimeout(timer);
+        timer = setTimeout(keep, KEEP_AFTER);
+    });
+    addEventListener("pagehide", keep);
+    let wanted = "published";
+    for (const button of all("button[type=submit]", form)) button.addEventListener("click", () => (wanted = button.value));
+    enhance(form, () => save(wanted));
+    labels();
+    field(postId ? "content" : "title").focus();
+}
+
+/** Fills the form with the post as it is. */
+async function load() {
+    const { answer, etag: seen } = await call("GET", `/post/${postId}`);
+    etag = seen;
+    put(answer.post);
+}
+
+function put(post) {
+    status = post.status;
+    field("title").value = post.post_title;
+    field("content").value = post.post_content;
+    field("tags").value = post.tags.join(", ");
+    field("format").value = post.format;
+}
+
+function labels() {
+    if (status === "published") {
+        find("[data-publish]", form).textContent = say("write.save");
+        find("[data-draft]", form).textContent = say("write.withdraw");
+    }
+}
+
+function typed() {
+    const tags = field("tags").value.split(/[,，]/).map((tag) => tag.trim()).filter(Boolean);
+    return { title: field("title").value, content: field("content").value, tags, format: field("format").value };
+}
+
+/** Keeps what is typed in this browser. */
+function keep() {
+    clearTimeout(timer);
+    if (!place) return;
+    const now = typed();
+    if (!now.title && !now.content) return localStorage.removeItem(place);
+    try {
+        localStorage.setItem(place, JSON.stringify({ ...now, etag, kept: new Date().toISOString() }));
+        find("[data-kept]", form).textContent = say("write.kept");
+    } catch {
+        find("[data-kept]", form).textContent = say("write.not_kept");
+    }
+}
+
+/** Takes what was typed and not saved. */
+function restore() {
+    const kept = JSON.parse(localStorage.getItem(place) ?? "null");
+    if (!kept) return;
+    const { kept: when, etag: based, ...was } = kept;
+    if (JSON.stringify(was) === JSON.stringify(typed())) return localStorage.removeItem(place);
+    const before = typed();
+    const take = ({ title, content, tags, format }) => {
+        field("title").value = title;
+        field("content").value = content;
+        field("tags").value = tags.join(", ");
+        field("format").value = format;
+    };
+    take(was);
+    // What was written on another state of the post is saved against that one, and told.
+    const present = etag;
+    if (postId) etag = based;
+    notify(fill("write.restored", { when: moment(when) }), {
+        label: say("write.discard"),
+        act() {
+            etag = present;
+            take(before);
+            localStorage.removeItem(place);
+        },
+    });
+}
+
+async function save(wanted) {
+    const body = { ...typed(), status: wanted };
+    keep();
+    try {
+        const { answer } = postId
+            ? await call("PATCH", `/post/${postId}`, { body, headers: { "If-Match": etag } })
+            : await call("POST", "/post/pub", { body, headers: { "Idempotency-Key": key(body) } });
+        const { post } = answer;
+        // What is saved need not be kept.
+        const done = place;
+        place = null;
+        clearTimeout(timer);
+        localStorage.removeItem(done);
+        notifyNext(say(wanted === "published" ? "notice.published" : "notice.drafted"));
+        location.assign(at(wanted === "published" ? `/p/${post.post_id}` : "/me"));
+    } catch (refusal) {
+        if (refusal.status === 401) {
+            notifyNext(say("write.session_over"));
+            return mustLogIn();
+        }
+        if (refusal.status !== 412) throw refusal;
+        await conflict(body, wanted);
+    }
+}
+
+// The same post that is sent twice, after an answer that was lost, is one post.
+const keys = new Map();
+
+function key(body) {
+    const text = JSON.stringify(body);
+    if (!keys.has(text)) keys.set(text, crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`);
+    return keys.get(text);
+}
+
+/** Somebody else has saved meanwhile: shows both, and asks. */
+async function conflict(own, wanted) {
+    const { answer, etag: present } = await call("GET", `/post/${postId}`);
+    const theirs = answer.post;
+    const box = find("[data-conflict]", form);
+    const shown = (id, title, content) =>
+        element(
+            "div",
+            { class: "version" },
+            element("h3", { id }, title),
+            element("textarea", { readonly: true, rows: 10, "aria-labelledby": id, dir: "auto" }, content),
+        );
+    const takeTheirs = () => {
+        etag = present;
+        put(theirs);
+        localStorage.removeItem(place);
+        box.replaceChildren();
+        field("content").focus();
+    };
+    const saveOwn = async () => {
+        etag = present;
+        box.replaceChildren();
+        try {
+            await save(wanted);
+        } catch (refusal) {
+            show(form, refusal);
+        }
+    };
+    const heading = element("h2", { tabindex: "-1" }, say("conflict.title"));
+    box.replaceChildren(
+        element(
+            "div",
+            { class: "conflict" },
+            heading,
+            element("p", {}, fill("conflict.about", { when: moment(theirs.updated) })),
+            element(
+                "div",
+                { class: "row" },
+                shown("conflict-theirs", fill("conflict.theirs", { title: theirs.post_title }), theirs.post_content),
+                shown("conflict-own", fill("conflict.own", { title: own.title }), own.content),
+            ),
+            element(
+                "p",
+                { class: "buttons" },
+                element("button", { type: "button", onclick: saveOwn }, say("conflict.save_own")),
+                element("button", { type: "button", class: "quiet", onclick: takeTheirs }, say("conflict.take_theirs")),
+            ),
+        ),
+    );
+    heading.focus();
+}
+
+/** Source and preview, by mouse and by arrows. */
+function tabs() {
+    const [source, preview] = all('[role="tab"]', form);
+    const choose = async (chosen) => {
+        for (const tab of [source, preview]) {
+            const isChosen = tab === chosen;
+            tab.setAttribute("aria-selected", String(isChosen));
+            tab.tabIndex = isChosen ? 0 : -1;
+            document.getElementById(tab.getAttribute("aria-controls")).hidden = !isChosen;
+        }
+        chosen.focus();
+        if (chosen === preview) await renderPreview();
+    };
+    for (const tab of [source, preview]) {
+        tab.addEventListener("click", () => choose(tab));
+        tab.addEventListener("keydown", ({ key }) => {
+            if (key === "ArrowLeft" || key === "ArrowRight") choose(tab === source ? preview : source);
+        });
+    }
+}
+
+async function renderPreview() {
+    const shown = find("[data-preview]", form);
+    const { content, format } = typed();
+    if (!content) return shown.replaceChildren(element("p", { class: "meta" }, say("write.nothing")));
+    try {
+        const { answer } = await call("POST", "/post/preview", { body: { content, format } });
+        showSanitized(shown, answer.post_html);
+    } catch (refusal) {
+        shown.replaceChildren(element("p", { class: "error" }, refusal.text));
+    }
+}
+
+/** Completes tags by those of one's own last posts. */
+async function tags() {
+    const found = await call("GET", `/post/?author=${user().user_id}&size=100`).catch(() => null);
+    if (!found) return;
+    const { answer } = found;
+    const known = [...new Set(answer.posts.flatMap((post) => post.tags))].sort();
+    const input = field("tags");
+    const offer = () => {
+        const before = input.value.match(/^(.*[,，]\s*)?/)[0];
+        const options = known.map((tag) => element("option", { value: before + tag }));
+        find("#tag-list").replaceChildren(...options);
+    };
+    input.addEventListener("input", offer);
+    offer();
+}

