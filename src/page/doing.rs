@@ -4,6 +4,7 @@
 use maud::{Markup, html};
 
 use super::Site;
+use super::directory;
 use super::layout::{self, Head};
 use super::wording::Wording;
 
@@ -150,6 +151,16 @@ pub fn render(site: &Site, wording: &Wording, page: &str) -> Option<String> {
         "verify" => ("verify", wording.say("verify.title"), verify(wording)),
         "write" => ("write", wording.say("write.title"), write(wording)),
         "me" => ("me", wording.say("me.title"), me(site, wording)),
+        "people" => (
+            "people",
+            wording.say("people.title"),
+            directory::people(wording),
+        ),
+        "admin" => (
+            "admin",
+            wording.say("admin.title"),
+            directory::admin(site, wording),
+        ),
         _ => return None,
     };
     let head = Head {

@@ -82,6 +82,7 @@ fn ways(site: &Site, wording: &Wording, head: &Head) -> Markup {
     html! {
         nav aria-label=(wording.say("layout.menu")) {
             @if !head.is_search { (way("/search", wording.say("layout.search"))) }
+            (way("/people", wording.say("layout.people")))
             span.out {
                 (way("/login", wording.say("layout.login")))
                 @if site.is_open { (way("/register", wording.say("layout.register"))) }
@@ -89,6 +90,7 @@ fn ways(site: &Site, wording: &Wording, head: &Head) -> Markup {
             span.in {
                 (way("/write", wording.say("layout.write")))
                 a href=(site.at("/me")) title=(wording.say("me.title")) data-user-name {}
+                a.admin href=(site.at("/admin")) { (wording.say("layout.admin")) }
                 button.link type="button" data-log-out { (wording.say("layout.logout")) }
             }
         }

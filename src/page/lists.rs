@@ -157,7 +157,7 @@ impl ListPage {
         let main = html! {
             (self.heading(site, wording, title.as_deref()))
             @if self.listed.rows.is_empty() {
-                (self.empty(wording))
+                (self.empty(site, wording))
             } @else {
                 div.posts { @for post in &self.listed.rows { (item(site, wording, post)) } }
             }
@@ -171,7 +171,7 @@ impl ListPage {
             Which::Newest => html! { h2.unseen { (wording.say("list.first")) } },
             Which::Author(user) => html! {
                 header.list {
-                    h1 dir="auto" { (user.name) }
+                    h1 dir="auto" data-user=(user.user_id) { (user.name) }
                     p.meta {
                         @if let Some(name) = &user.username { span { "@" (name) } " · " }
                         (wording.count("list.posts", user.posts)) " · "
@@ -218,7 +218,7 @@ impl ListPage {
     }
 
     /// What stands in place of posts.
-    fn empty(&self, wording: &Wording) -> Markup {
+    fn empty(&self, site: &Site, wording: &Wording) -> Markup {
         let (text, hint) = match &self.which {
             Which::Newest => (
                 wording.say("list.empty").to_owned(),
@@ -241,6 +241,9 @@ impl ListPage {
             div.empty {
                 p { (text) }
                 @if let Some(hint) = hint { p.meta { (hint) } }
+                @if matches!(self.which, Which::Newest) {
+                    p.meta { a href=(site.at("/admin")) { (wording.say("list.setup")) } }
+                }
             }
         }
     }
@@ -286,7 +289,7 @@ pub fn byline(site: &Site, wording: &Wording, post: &PostSummary) -> Markup {
     html! {
         p.meta {
             span { (wording.say("list.by")) " "
-                a rel="author" href=(site.at(&author)) { bdi { (post.author) } } }
+                a rel="author" href=(site.at(&author)) data-user=(post.author_id) { bdi { (post.author) } } }
             " · "
             time datetime=(rfc3339(post.date)) { (wording.day(post.date)) }
         }

@@ -4,7 +4,7 @@
 //! renders in the response cache of posts under the same cache tags, and changes nothing.
 //!
 //! - [`routes`]: the addresses, and what each of them reads.
-//! - [`layout`]: what every document has; [`lists`], [`post`], [`doing`], [`problem`]: what is in it.
+//! - [`layout`]: what every document has; [`lists`], [`post`], [`doing`], [`directory`], [`problem`]: what is in it.
 //! - [`wording`]: every string that people read, a file a language; [`assets`]: the style sheet and
 //!   the modules, embedded.
 //!
@@ -12,6 +12,7 @@
 //! comes from the sanitizer ([`crate::posts::html`]).
 
 pub mod assets;
+pub mod directory;
 pub mod doing;
 pub mod layout;
 pub mod lists;

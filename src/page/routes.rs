@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use super::assets::Assets;
 use super::lists::{ListPage, SIZE, Which};
 use super::wording::Wording;
-use super::{Site, doing, post, problem, teaser};
+use super::{Site, directory, doing, post, problem, teaser};
 use crate::accounts::Accounts;
 use crate::accounts::actions::{find_public_user, find_public_user_by_name};
 use crate::accounts::types::Username;
@@ -45,7 +45,7 @@ const WORDS_MAX: usize = 500;
 /// Where what documents load is.
 const ASSETS: &str = "/assets/{version}/{name}";
 /// The paths of documents, and of what they load.
-pub const PATHS: [&str; 15] = [
+pub const PATHS: [&str; 18] = [
     "/",
     "/p/{post}",
     "/t/{tag}",
@@ -60,6 +60,9 @@ pub const PATHS: [&str; 15] = [
     "/write",
     "/write/{post}",
     "/me",
+    "/people",
+    "/admin",
+    "/admin/{part}",
     ASSETS,
 ];
 
@@ -127,6 +130,9 @@ async fn answer(path: &'static str, request: &HttpRequest) -> Result<HttpRespons
         }
         "/" => list(request, wording, Which::Newest).await?,
         path => {
+            if path == "/admin/{part}" && !directory::is_part(&in_path(request, "part")) {
+                return Err(not_found());
+            }
             let page = path.trim_start_matches('/').split('/').next();
             let html = doing::render(part::<Site>(request)?, wording, page.unwrap_or_default());
             document(html.ok_or_else(not_found)?)

@@ -43,7 +43,9 @@ fn chromium() -> Option<String> {
 
 /// Has the browser do what a file of `tests/browser` says, at these servers of one installation, whose
 /// data is in `data`.
-fn browse(file: &str, servers: &[&Process], data: &Path) {
+///
+/// `environment` is what the program needs to reach their database.
+fn browse(file: &str, servers: &[&Process], data: &Path, environment: &[(&str, &str)]) {
     let (Some(modules), Some(python), Some(chromium)) = (
         made("node-modules/node_modules"),
         made("python-venv/bin/python"),
@@ -66,8 +68,10 @@ fn browse(file: &str, servers: &[&Process], data: &Path) {
             .arg("--test-reporter=spec")
             .arg(script)
             .env("NODE_MODULES", modules)
+            .env("PROGRAM", env!("CARGO_BIN_EXE_inkpot"))
+            .envs(environment.iter().copied())
             .env("CHROMIUM", chromium)
-            .env("INKPOT_URLS", urls.join(","))
+            .env("SERVERS", urls.join(","))
             .env("OUTBOX", data.join("data/outbox"))
             .env("HOSTILE", hostile)
             .env("FAILURES", failures.join(format!("{file}-{}", urls.len()))),
@@ -88,7 +92,8 @@ fn browse(file: &str, servers: &[&Process], data: &Path) {
 fn on_sqlite(file: &str) {
     let data = tempfile::tempdir().unwrap();
     let server = Process::start(&mut inkpot(data.path()));
-    browse(file, &[&server], data.path());
+    let own = data.path().join("data").display().to_string();
+    browse(file, &[&server], data.path(), &[("INKPOT_DATA_DIR", &own)]);
 }
 
 #[test]
@@ -121,5 +126,15 @@ fn people_do_it_at_two_servers_as_well() {
         )
     };
     let (one, two) = (start(), start());
-    browse("journeys.mjs", &[&one, &two], database.directory.path());
+    let url = database.url();
+    let environment = [
+        ("DATABASE_URL", url.as_str()),
+        ("INKPOT_JWT_SECRET", SECRET),
+    ];
+    browse(
+        "journeys.mjs",
+        &[&one, &two],
+        database.directory.path(),
+        &environment,
+    );
 }

@@ -1,6 +1,6 @@
 // What people do on the page, from a stranger's first look on.
 
-import { PASSWORD, SERVERS, account, api, assert, codeFor, journey, logIn, open, publish, ready, register, someone } from "./kit.mjs";
+import { PASSWORD, SERVERS, account, api, assert, codeFor, gone, journey, logIn, open, promote, publish, ready, register, someone, tryToLogIn } from "./kit.mjs";
 
 const last = SERVERS.length - 1;
 
@@ -40,7 +40,7 @@ journey("who logs out is told, and comes back by e-mail or username", async (roo
         await ann.getByRole("button", { name: "Log out", exact: true }).click();
         await ann.getByText("You have logged out.").waitFor();
     }
-    await logIn(ann, who.email, "no such password");
+    await tryToLogIn(ann, who.email, "no such password");
     await ann.getByText("Account or password is wrong.").waitFor();
 });
 
@@ -207,9 +207,9 @@ journey("a deletion can be taken back, and holds for who goes away", async (room
     await ready(ann);
     await ann.getByRole("heading", { name: "Short lived" }).waitFor();
     await ann.getByRole("button", { name: "Delete" }).click();
-    const deleted = ann.context().waitForEvent("response", (response) => response.request().method() === "DELETE");
+    await ann.getByText("The post is deleted.").waitFor();
     await open(ann, "/");
-    await deleted;
+    await gone(address);
     const answer = await ann.goto(address);
     assert.equal(answer.status(), 404);
     await ann.getByRole("heading", { name: "Not found" }).waitFor();
@@ -263,6 +263,77 @@ journey("who leaves takes everything along and leaves nothing", async (room) => 
     await ann.getByRole("button", { name: "Delete everything" }).click();
     await ann.getByText("Your account is gone.").waitFor();
     assert.equal((await ann.goto(address)).status(), 404);
+});
+
+journey("everybody is seen, and who comes and goes", async (room) => {
+    const ann = await room.person();
+    const [one, two] = [someone("Ann"), someone("Bob")];
+    await register(ann, one);
+    await account(two);
+    await open(ann, "/people");
+    await ann.getByLabel("Part of a name").fill(two.name);
+    await ann.getByRole("button", { name: "Search" }).click();
+    const row = ann.getByRole("listitem").filter({ hasText: two.name });
+    await row.getByText("Offline").waitFor();
+    const bob = await room.person({ server: last });
+    await logIn(bob, two.email);
+    await row.getByText("Online").waitFor();
+    await row.getByRole("link", { name: two.name }).click();
+    await ready(ann);
+    await ann.getByRole("heading", { name: two.name }).getByRole("img", { name: "Online" }).waitFor();
+    await bob.close();
+    await ann.getByRole("img", { name: "Online" }).waitFor({ state: "detached" });
+});
+
+journey("an admin finds, makes, stops and deletes users", async (room) => {
+    const [boss, two] = [someone("Root"), someone("Eve")];
+    const { token } = await account(boss);
+    await api("POST", "/post/pub", { title: "Of the house", content: "x" }, token);
+    const { id } = await account(two);
+    await promote(boss.email);
+    const admin = await room.person();
+    await logIn(admin, boss.email);
+    await admin.getByRole("link", { name: "Administration" }).click();
+    await ready(admin);
+    await admin.getByLabel("Part of a name, e-mail address or username").fill(two.email);
+    await admin.getByRole("button", { name: "Search" }).click();
+    await admin.getByRole("link", { name: two.name }).click();
+    await admin.getByRole("button", { name: "Deactivate" }).click();
+    await admin.getByRole("dialog").getByLabel("Password").fill("wrong");
+    await admin.getByRole("dialog").getByRole("button", { name: "Deactivate" }).click();
+    await admin.getByText("Account or password is wrong.").waitFor();
+    const sure = async (name) => {
+        await admin.getByRole("button", { name }).click();
+        await admin.getByRole("dialog").getByLabel("Password").fill(PASSWORD);
+        await admin.getByRole("dialog").getByRole("button", { name }).click();
+    };
+    await sure("Deactivate");
+    await admin.getByText("deactivated").waitFor();
+    const eve = await room.person();
+    await tryToLogIn(eve, two.email);
+    await eve.getByText("Account or password is wrong.").waitFor();
+    await sure("Delete the user");
+    await admin.waitForURL("**/admin/users");
+    assert.equal((await eve.goto(`/u/${id}`)).status(), 404);
+    await ready(admin);
+    const third = someone("Tom");
+    await admin.getByLabel("E-mail", { exact: true }).fill(third.email);
+    await admin.getByLabel("Name", { exact: true }).fill(third.name);
+    await admin.getByRole("button", { name: "Create" }).click();
+    await admin.getByRole("heading", { name: third.name }).waitFor();
+    assert.match(await codeFor(third.email), /^[0-9]{6}$/);
+    for (const [part, text] of [["Posts", "Title"], ["Jobs", "Kind"], ["Audit", "By whom"], ["Health", "Database"]]) {
+        await admin.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: part }).click();
+        await ready(admin);
+        await admin.getByText(text, { exact: true }).first().waitFor();
+    }
+});
+
+journey("who is no admin is told how one is made", async (room) => {
+    const reader = await room.person();
+    await open(reader, "/admin");
+    await reader.getByText("inkpot user create --admin").waitFor();
+    assert.equal(await reader.getByRole("navigation", { name: "Administration" }).isVisible(), false);
 });
 
 journey("everything is read without scripts", async (room) => {

@@ -1,6 +1,7 @@
 // What the tests in a browser share: Chromium, people who sit before it, and the mails that they get.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, watch } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -10,7 +11,7 @@ const require = createRequire(join(process.env.NODE_MODULES, "any"));
 const { chromium } = require("playwright-core");
 
 /** The servers, of one installation. */
-export const SERVERS = process.env.INKPOT_URLS.split(",");
+export const SERVERS = process.env.SERVERS.split(",");
 export const PASSWORD = "correct horse battery staple";
 /** How long anything may take that a test waits for, in milliseconds. */
 const PATIENCE = 20_000;
@@ -118,12 +119,29 @@ export async function register(page, who) {
     await ready(page);
 }
 
-/** Logs in by the form. */
-export async function logIn(page, account, password = PASSWORD) {
+/** Fills the form to log in, and sends it. */
+export async function tryToLogIn(page, account, password = PASSWORD) {
     await open(page, "/login");
     await page.getByLabel("E-mail, username or mobile number").fill(account);
     await page.getByLabel("Password").fill(password);
     await page.getByRole("button", { name: "Log in" }).click();
+}
+
+/** Logs in by the form, and is at home then. */
+export async function logIn(page, account, password) {
+    await tryToLogIn(page, account, password);
+    await page.waitForURL(({ pathname }) => pathname !== "/login");
+    await ready(page);
+}
+
+/** Waits until an address has no document any more. */
+export async function gone(address) {
+    const end = Date.now() + PATIENCE;
+    for (;;) {
+        const { status } = await fetch(address);
+        if (status === 404) return;
+        assert.ok(Date.now() < end, `${address} is still there: ${status}`);
+    }
 }
 
 /** Publishes by the form, and is at the post then. */
@@ -151,6 +169,11 @@ export async function api(method, path, body, token, server = 0) {
 export async function account(who) {
     const answer = await api("POST", "/user/reg", { ...who, password: PASSWORD });
     return { token: answer.token, id: answer.userinfo.user_id };
+}
+
+/** Makes somebody an admin, as who runs the server does. */
+export function promote(email) {
+    execFileSync(process.env.PROGRAM, ["user", "promote", email], { stdio: "pipe" });
 }
 
 /** The six digits of the newest mail to an address, as soon as it is there. */

@@ -77,8 +77,8 @@ addEventListener("storage", ({ key, newValue }) => {
     dispatchEvent(new CustomEvent("inkpot:user"));
 });
 
-async function send(method, path, { body, headers = {}, keepalive = false } = {}) {
-    const init = { method, headers: { ...headers }, credentials: "same-origin", keepalive };
+async function send(method, path, { body, headers = {}, keepalive = false, credentials = "same-origin" } = {}) {
+    const init = { method, headers: { ...headers }, credentials, keepalive };
     if (body !== undefined) {
         init.headers["Content-Type"] = "application/json";
         init.body = JSON.stringify(body);
@@ -105,6 +105,11 @@ export async function freshToken() {
     // All who need one wait for the same.
     refreshing ??= renew().finally(() => (refreshing = null));
     return refreshing;
+}
+
+/** The token is over, whatever its time: the next who needs one renews it. */
+export function dropToken() {
+    token = null;
 }
 
 async function renew() {
@@ -143,6 +148,14 @@ export function callLast(method, path) {
 /** Calls the API as a guest. */
 export function ask(method, path, options) {
     return send(method, path, options);
+}
+
+/** Sees that this is the password of who is logged in; the session that this takes ends at once, and is not the page's. */
+export async function checkPassword(password) {
+    const { answer } = await call("GET", "/user/me");
+    const body = { account: answer.userinfo.email, password };
+    const { refresh_token } = (await send("POST", "/user/login", { body, credentials: "omit" })).answer;
+    await send("POST", "/user/logout", { body: { refresh_token }, credentials: "omit" });
 }
 
 /** Ends the session. */

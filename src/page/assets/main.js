@@ -1,7 +1,8 @@
 // What all documents do: the header knows who is logged in, and each kind of document has a module.
 
 import { at, logOut, user } from "./api.js";
-import { all, find, notify, notifyHere, notifyNext } from "./dom.js";
+import { all, element, find, notify, notifyHere, notifyNext } from "./dom.js";
+import { watch } from "./presence.js";
 import { say } from "./words.js";
 
 const MODULES = {
@@ -13,6 +14,8 @@ const MODULES = {
     write: () => import("./write.js"),
     me: () => import("./me.js"),
     post: () => import("./post.js"),
+    people: () => import("./people.js"),
+    admin: () => import("./admin.js"),
 };
 
 function showUser() {
@@ -37,6 +40,19 @@ function reachWide() {
     }
 }
 
+/** Who reads is online, and sees which of the authors here are. */
+function showPresence() {
+    const places = all("[data-user]");
+    watch((online) => {
+        for (const place of places) {
+            const isOnline = online.has(Number(place.dataset.user));
+            const dot = find(".dot", place);
+            if (isOnline && !dot) place.append(element("span", { class: "dot", role: "img", "aria-label": say("people.online"), title: say("people.online") }));
+            if (!isOnline) dot?.remove();
+        }
+    });
+}
+
 addEventListener("inkpot:user", showUser);
 showUser();
 reachWide();
@@ -44,4 +60,5 @@ notifyHere();
 
 const { page } = document.body.dataset;
 if (page in MODULES) (await MODULES[page]()).start(page);
+if (user()) showPresence();
 document.documentElement.dataset.ready = "";

@@ -3,7 +3,7 @@
 import { at, call, forget, mustLogIn, remember, user } from "./api.js";
 import { element, find, notify, notifyNext } from "./dom.js";
 import { confirmWith, enhance } from "./forms.js";
-import { fill, moment, say } from "./words.js";
+import { device, fill, moment, say } from "./words.js";
 
 let own;
 
@@ -93,8 +93,8 @@ async function sessions() {
     const row = (session) =>
         element(
             "li",
-            {},
-            element("span", {}, session.user_agent ?? say("me.unknown_device")),
+            { title: session.user_agent },
+            element("span", {}, device(session.user_agent)),
             element("span", { class: "meta" }, ` ${session.ip ?? ""} · ${fill("me.last_used", { when: moment(session.last_used) })} `),
             session.current
                 ? element("strong", {}, say("me.this_session"))

@@ -25,3 +25,12 @@ export function moment(time) {
     });
     return format.format(new Date(time));
 }
+
+/** The program and the system that a User-Agent names, as far as they are known. */
+export function device(agent) {
+    const first = (pairs) => pairs.find(([pattern]) => pattern.test(agent))?.[1];
+    const browser = first([[/Edg\//, "Edge"], [/OPR\//, "Opera"], [/Firefox\//, "Firefox"], [/Chrome\//, "Chrome"], [/Safari\//, "Safari"]]);
+    const system = first([[/Android/, "Android"], [/iPhone|iPad/, "iOS"], [/Windows/, "Windows"], [/Mac OS X/, "macOS"], [/Linux/, "Linux"]]);
+    if (!browser) return agent || say("me.unknown_device");
+    return system ? `${browser}, ${system}` : browser;
+}

@@ -25,7 +25,7 @@ pub fn endpoint() -> Endpoint {
         Operation::new(
             "previewPost",
             TAG,
-            "Render a content as HTML",
+            "Make HTML of a content",
             "The content as it would be read",
         )
         .description(
