@@ -126,6 +126,10 @@ fuzz: deps ## hostile clients for FUZZ_SECONDS, INKPOT_TEST_SEED; then the API b
 trial: deps build ## publish and read back the READMEs of all dependencies on both databases
 	tests/trial $(ARGS)
 
+.PHONY: screenshots
+screenshots: deps build ## take the pictures of the README anew, into docs/pictures
+	tests/screenshots
+
 .PHONY: bench
 bench: ## compare the server with bare ones; measure logins, jobs, sockets, the bus, what users would run; ARGS='--only hot,jobs --databases sqlite'
 	@tests/install-deps bench

@@ -19,6 +19,7 @@ on_both_databases![
     a_document_is_kept_until_what_it_shows_changes,
     drafts_have_no_document,
     forms_are_there_for_everybody,
+    the_administration_has_its_parts_and_no_others,
     nobody_registers_where_registration_is_closed,
     a_preview_is_what_would_be_read,
     nothing_is_changed_by_a_document,
@@ -367,13 +368,14 @@ async fn forms_are_there_for_everybody(app: TestApp) {
         ("/write", "write"),
         ("/write/1", "write"),
         ("/me", "profile"),
+        ("/people", ""),
     ] {
         let html = document(&app, path).await;
         let form = format!("<form data-form=\"{name}\"");
-        let form = if name == "write" {
-            "data-form=\"write\""
-        } else {
-            form.as_str()
+        let form = match name {
+            "write" => "data-form=\"write\"",
+            "" => "data-people-form",
+            _ => form.as_str(),
         };
         // Until the modules are there, and without scripts, nothing can be sent.
         has(
@@ -387,6 +389,14 @@ async fn forms_are_there_for_everybody(app: TestApp) {
         );
         assert!(!html.contains("action="), "{path}");
     }
+}
+
+async fn the_administration_has_its_parts_and_no_others(app: TestApp) {
+    for part in ["", "/users", "/posts", "/jobs", "/audit", "/health"] {
+        let html = document(&app, &format!("/admin{part}")).await;
+        has(&html, &["inkpot user create --admin", "data-admin hidden"]);
+    }
+    assert_eq!(browse(&app, "/admin/else").await.status, 404);
 }
 
 async fn nobody_registers_where_registration_is_closed(app: TestApp) {

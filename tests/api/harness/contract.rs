@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use std::sync::{LazyLock, Mutex};
 
 use actix_web::http::Method;
+use inkpot::http::endpoint::canonical;
+use inkpot::page::routes::PATHS;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -102,26 +104,7 @@ fn is_document(answer: &Answer) -> bool {
         assert!(!answer.header("content-language").is_empty(), "{context}");
         return true;
     }
-    let is_of_page = |pattern: &str| {
-        let first = pattern.split('/').nth(1).unwrap_or_default();
-        [
-            "",
-            "p",
-            "t",
-            "u",
-            "@{username}",
-            "search",
-            "assets",
-            "login",
-            "register",
-            "forgot",
-            "reset",
-            "verify",
-            "write",
-            "me",
-        ]
-        .contains(&first)
-    };
+    let is_of_page = |pattern: &str| PATHS.contains(&canonical(pattern));
     let is_read = answer.status.is_success() || answer.status == 304;
     is_read && answer.pattern.as_deref().is_some_and(is_of_page)
 }
