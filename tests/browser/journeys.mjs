@@ -80,7 +80,7 @@ journey("a forgotten password is set anew by the code in a mail", async (room) =
     await ready(ann);
     await ann.getByLabel("E-mail, username or mobile number").fill(who.email);
     await ann.getByRole("button", { name: "Send a code" }).click();
-    await ann.getByText("A code is on its way.").waitFor();
+    await ann.getByText("A code is on its way.", { exact: true }).waitFor();
     await ready(ann);
     await ann.getByLabel("Code").fill(await codeFor(who.email));
     await ann.getByLabel("New password").fill("another quite long password");
@@ -98,7 +98,7 @@ journey("an address is verified by the code in a mail", async (room) => {
     await ann.getByRole("link", { name: "Verify your e-mail address" }).click();
     await ready(ann);
     await ann.getByRole("button", { name: "Send a code" }).click();
-    await ann.getByText("A code is on its way.").waitFor();
+    await ann.getByText("A code is on its way.", { exact: true }).waitFor();
     await ann.getByLabel("Code").fill(await codeFor(who.email));
     await ann.getByRole("button", { name: "Verify" }).click();
     await ann.getByText("That is verified now.").waitFor();
