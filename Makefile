@@ -135,6 +135,10 @@ bench: ## compare the server with bare ones; measure logins, jobs, sockets, the 
 	@tests/install-deps bench
 	benches/compare $(ARGS)
 
+.PHONY: trial
+trial: ## the search, tried with the READMEs of the crates in Cargo.lock, each by its crate's name
+	INKPOT_TEST_REQUIRE_ALL=1 $(CARGO) test --locked --test api -- --ignored --nocapture trial::
+
 .PHONY: bench-scale
 bench-scale: ## what pages of the list cost with up to a million posts; ARGS for its flags
 	@tests/install-deps bench

@@ -9,7 +9,7 @@ use inkpot::accounts::types::{Email, Name, NewUser};
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{post, user};
 use inkpot::posts::publication::Publish;
-use inkpot::posts::search;
+use inkpot::posts::search::{self, PostWords};
 use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::{Format, NewPost, Status, Tag, Title};
 
@@ -67,7 +67,7 @@ pub fn authors(conn: &mut Conn, number: u64) -> Outcome<()> {
 /// A post that is ready to be inserted.
 pub struct Row {
     request: Publish,
-    words: String,
+    words: PostWords,
     date: NaiveDateTime,
 }
 

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use inkpot::core::db::dialect::Batch;
 use inkpot::core::db::schema::{content, post, user};
 use inkpot::core::db::{Conn, dialect};
-use inkpot::posts::search::{self, Scope};
+use inkpot::posts::search::{self, PostWords, Scope};
 use inkpot::posts::storage::counts;
 
 /// A post whose words for the search are made already.
@@ -14,7 +14,7 @@ pub struct Ready<'a> {
     pub author_id: i64,
     pub title: &'a str,
     pub text: &'a str,
-    pub words: &'a str,
+    pub words: &'a PostWords,
 }
 
 /// Publishes; the transaction around it is the caller's.
@@ -36,13 +36,14 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
             post::tags.eq(""),
             post::withdrawn.eq(false),
             post::format.eq("markdown"),
+            post::weights.eq(&ready.words.weights),
         ))
         .execute(conn)?;
     let id = dialect::last_insert(conn)?;
     diesel::insert_into(content::table)
         .values((content::post_id.eq(id), content::body.eq(ready.text)))
         .execute(conn)?;
-    let words = search::with_author(&name, ready.words, Scope::Published);
+    let words = search::with_author(&name, &ready.words.text, Scope::Published);
     dialect::insert_words(conn, id, &words)?;
     let mut batch = Batch::new(conn);
     batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));

@@ -26,7 +26,7 @@ use crate::http::path::parse_id;
 use crate::http::{cached_response, response};
 use crate::posts::Posts;
 use crate::posts::actions::{prepare, read};
-use crate::posts::list::{Cursor, Filter};
+use crate::posts::list::{Cursor, Filter, Sort};
 use crate::posts::routes::response_cache::{self, CacheKey, ResponseCache};
 use crate::posts::search::{Query, TooLong};
 use crate::posts::types::Tag;
@@ -200,7 +200,10 @@ fn filter_of(which: &mut Which) -> Option<Filter> {
         Which::Tag(tag) => filter.tags = vec![tag.clone()],
         Which::Search { words, is_too_long } => {
             match Query::parse(words) {
-                Ok(query) if !query.is_empty() => filter.words = Some(query),
+                Ok(query) if !query.is_empty() => {
+                    filter.words = Some(query);
+                    filter.sort = Sort::Relevance;
+                }
                 Ok(_) => return None,
                 Err(TooLong) => *is_too_long = true,
             }

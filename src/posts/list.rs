@@ -8,6 +8,7 @@ use chrono::{DateTime, NaiveDateTime};
 use super::search::{Query, Scope};
 use super::stored::PostSummary;
 use super::types::Tag;
+use crate::core::page::Listed;
 use crate::http::path::parse_id;
 
 /// Which posts, and in which order.
@@ -29,17 +30,20 @@ pub enum Sort {
     #[default]
     Newest,
     Oldest,
+    /// What fits the words best first.
+    Relevance,
 }
 
 impl Sort {
     /// All, in the order of the description.
-    pub const ALL: [Self; 2] = [Self::Newest, Self::Oldest];
+    pub const ALL: [Self; 3] = [Self::Newest, Self::Oldest, Self::Relevance];
 
     /// As in a query string.
     pub fn name(self) -> &'static str {
         match self {
             Self::Newest => "newest",
             Self::Oldest => "oldest",
+            Self::Relevance => "relevance",
         }
     }
 }
@@ -90,20 +94,28 @@ pub enum Cursor {
     Position(i64),
     /// In the order of dates, and of ids where they are one.
     Dated { date: NaiveDateTime, post_id: i64 },
+    /// In the order of scores, and of positions where they are one.
+    Ranked { score: i64, position: i64 },
 }
 
 impl Cursor {
     /// What a text of it looks like (a regular expression).
     pub const PATTERN: &'static str =
-        "^([1-9][0-9]{0,17}|-?(0|[1-9][0-9]{0,17})\\.[1-9][0-9]{0,17})?$";
+        "^([1-9][0-9]{0,17}|(-|r)?(0|[1-9][0-9]{0,17})\\.[1-9][0-9]{0,17})?$";
 
     /// Reads what [`Display`](fmt::Display) writes; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let Some((micros, post_id)) = text.split_once('.') else {
             return parse_id(text).map(Self::Position);
         };
-        let size = micros.strip_prefix('-').unwrap_or(micros);
-        let is_number = size == "0" || parse_id(size).is_some();
+        let is_number = |text: &str| text == "0" || parse_id(text).is_some();
+        if let Some(score) = micros.strip_prefix('r') {
+            return Some(Self::Ranked {
+                score: score.parse().ok().filter(|_| is_number(score))?,
+                position: parse_id(post_id)?,
+            });
+        }
+        let is_number = is_number(micros.strip_prefix('-').unwrap_or(micros));
         let micros = micros.parse().ok().filter(|_| is_number)?;
         Some(Self::Dated {
             date: DateTime::from_timestamp_micros(micros)?.naive_utc(),
@@ -119,6 +131,7 @@ impl fmt::Display for Cursor {
             Self::Dated { date, post_id } => {
                 write!(f, "{}.{post_id}", date.and_utc().timestamp_micros())
             }
+            Self::Ranked { score, position } => write!(f, "r{score}.{position}"),
         }
     }
 }
@@ -126,6 +139,8 @@ impl fmt::Display for Cursor {
 /// What is shown of the posts of a list beside what an item has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
+    /// The passage that has the words that were searched for.
+    pub snippet: bool,
     /// The content as it was written.
     pub content: bool,
     /// The content as HTML.
@@ -138,7 +153,29 @@ impl Include {
 
     /// Whether it takes the contents.
     pub fn takes_contents(self) -> bool {
-        self.content || self.html
+        self.content || self.html || self.snippet
+    }
+}
+
+/// A part of a list, and what a search did for it.
+#[derive(Debug)]
+pub struct Found<T> {
+    pub listed: Listed<T, Cursor>,
+    /// The words that were searched for; with the last one as a beginning, where it found nothing as
+    /// a word.
+    pub words: Option<Query>,
+    /// That beginning.
+    pub beginning: Option<String>,
+}
+
+impl<T> Found<T> {
+    /// The same with other rows in place of these.
+    pub fn with<U>(self, rows: Vec<U>) -> Found<U> {
+        Found {
+            listed: self.listed.with(rows),
+            words: self.words,
+            beginning: self.beginning,
+        }
     }
 }
 
@@ -180,7 +217,11 @@ impl Filter {
 
     /// Whether a cursor is one of a list in this order.
     pub fn fits(&self, cursor: Cursor) -> bool {
-        self.is_by_date() == matches!(cursor, Cursor::Dated { .. })
+        match cursor {
+            Cursor::Ranked { .. } => self.sort == Sort::Relevance,
+            Cursor::Dated { .. } => self.sort != Sort::Relevance && self.is_by_date(),
+            Cursor::Position(_) => self.sort != Sort::Relevance && !self.is_by_date(),
+        }
     }
 
     /// Whether it takes published posts, not drafts.
@@ -266,6 +307,8 @@ mod tests {
             "0.7",
             "1764142200000000.12",
             "-5.1",
+            "r0.1",
+            "r4000000.12",
         ] {
             let cursor = Cursor::parse(text).unwrap();
             assert_eq!(cursor.to_string(), text);
@@ -285,6 +328,12 @@ mod tests {
             "+1.1",
             "1.1.1",
             "--1.1",
+            "r.1",
+            "r1",
+            "r-1.1",
+            "r01.1",
+            "r1.0",
+            "-r1.1",
             "99999999999999999999.1",
         ] {
             assert_eq!(Cursor::parse(text), None, "{text}");

@@ -6,6 +6,7 @@ use chrono::NaiveDateTime;
 
 use crate::core::db::DbError;
 use crate::core::gather::Gatherer;
+use crate::posts::search::PostWords;
 use crate::posts::stored::PostSummary;
 use crate::posts::types::{IdempotencyKey, NewPost};
 use crate::posts::views::PublishedResponse;
@@ -23,8 +24,8 @@ pub struct Publish {
 #[derive(Debug)]
 pub struct Prepared {
     pub request: Publish,
-    /// What it is found by, as it is stored.
-    pub words: String,
+    /// What it is found and ranked by, as its scope spells it.
+    pub words: PostWords,
     /// The fingerprint of the request; empty without a key.
     pub request_hash: String,
     pub now: NaiveDateTime,

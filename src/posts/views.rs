@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::html;
 use super::list::Include;
+use super::search::{Query, Snippet};
 use super::stored::{PostSummary, StoredPost};
 use super::types::{Format, Status};
 use crate::core::clock;
@@ -27,6 +28,10 @@ pub struct PostItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String)]
     post_html: Option<String>,
+    /// With `include=snippet`: the passage that has the words that were searched for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = Snippet)]
+    snippet: Option<Snippet>,
     format: Format,
     /// The author's name.
     author: String,
@@ -120,6 +125,7 @@ impl From<PostSummary> for PostItem {
             format: post.format(),
             post_content: None,
             post_html: None,
+            snippet: None,
             post_id: post.post_id,
             post_title: post.title,
             author: post.author,
@@ -158,11 +164,18 @@ impl From<StoredPost> for Post {
 
 impl PostItem {
     /// An item with what was asked for beside it.
-    pub fn including(StoredPost { summary, text }: StoredPost, include: Include) -> Self {
+    pub fn including(
+        StoredPost { summary, text }: StoredPost,
+        include: Include,
+        words: Option<&Query>,
+    ) -> Self {
         let html = |text: &str| html::render(summary.post_id, summary.format(), text);
         let post_html = include.html.then(|| html(&text));
+        let snippet = (words.filter(|_| include.snippet))
+            .map(|words| Snippet::of(words, &html::text_of(summary.format(), &text)));
         Self {
             post_html,
+            snippet,
             post_content: include.content.then_some(text),
             ..Self::from(summary)
         }

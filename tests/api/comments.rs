@@ -970,7 +970,7 @@ fn lists_of_comments_go_along_an_index(backend: Backend) {
         let first = ListPart::Page(PageRequest { page: 1, size: 20 });
         let before = rows_read(conn);
         let listed = lists::load(conn, &inkpot::posts::list::Filter::default(), first).unwrap();
-        assert_eq!(listed.rows.len(), 20);
+        assert_eq!(listed.listed.rows.len(), 20);
         assert!(rows_read(conn) - before < 500);
     }
 }

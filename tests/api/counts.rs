@@ -8,6 +8,7 @@ use inkpot::core::db::{Conn, DatabaseUrl, connection};
 use inkpot::posts::actions;
 use inkpot::posts::actions::check::Report;
 use inkpot::posts::publication::Publish;
+use inkpot::posts::search;
 use inkpot::posts::storage::check;
 use inkpot::posts::storage::check::{tags, words};
 use inkpot::posts::storage::counts::Block;
@@ -51,7 +52,8 @@ fn publishers_do_not_queue_behind_one_row() {
              mobile_verified, created, updated) VALUES ('u', 'u', 'u', '', 'user', 1, 0, 0, NOW(), NOW())",
         )
         .unwrap();
-        let publish = |conn: &mut Conn| store::insert_post(conn, &request, "aay", now).unwrap().unwrap();
+        let words = search::words_of("x", &[], "y");
+        let publish = |conn: &mut Conn| store::insert_post(conn, &request, &words, now).unwrap().unwrap();
         let slot = |conn: &mut Conn| -> i64 {
             let sql = "SELECT CAST(slot AS SIGNED) AS number FROM post_count WHERE list = 'a' AND level = 0";
             let Conn::Mysql(conn) = conn else { panic!() };

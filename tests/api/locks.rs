@@ -20,6 +20,7 @@ use inkpot::jobs::storage::{admin, queue};
 use inkpot::jobs::types::{Disposition, Settled};
 use inkpot::jobs::{JobStatus, Queue};
 use inkpot::posts::publication::Publish;
+use inkpot::posts::search;
 use inkpot::posts::storage::{check, idempotency, posts as store};
 use inkpot::posts::types::{Format, IdempotencyKey, NewPost, Status, Tag, Title};
 
@@ -269,13 +270,14 @@ fn of_posts() -> Vec<(&'static str, Work)> {
                 post: new,
                 key: None,
             };
-            let post = store::insert_post(conn, &request, "aay", now)
+            let words = search::words_of("x", &[], "y");
+            let post = store::insert_post(conn, &request, &words, now)
                 .unwrap()
                 .unwrap();
             let before = store::lock_post(conn, post.post_id).unwrap().unwrap();
             let mut after = before.clone();
             after.summary.position = store::take_position(conn, &after.summary).unwrap();
-            store::update_post(conn, &before, &after, Some("aay")).unwrap();
+            store::update_post(conn, &before, &after, Some(&words)).unwrap();
             store::index_again(conn, post.post_id, None).unwrap();
             store::delete_post(conn, &after.summary).unwrap();
         }),

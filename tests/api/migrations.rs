@@ -176,7 +176,7 @@ fn diesel_type(column: &TypedColumn, expected: &str) -> String {
         "varchar" | "text" | "mediumtext" | "longtext" => "Text",
         "boolean" | "tinyint" => "Bool",
         "datetime" | "timestamp" => "Timestamp",
-        "blob" | "longblob" => "Binary",
+        "blob" | "longblob" | "varbinary" => "Binary",
         other => panic!("a type that no column has yet: {other}"),
     };
     if is_nullable {

@@ -24,6 +24,9 @@ fn path(query: &str, size: usize) -> String {
 
 async fn count(reader: &Client<'_>, query: &str) -> Value {
     let page = reader.get(&path(query, 1)).await.expect(200);
+    if page.get("as_beginning").is_some() {
+        return json!(0);
+    }
     page["pagination"]["count"].clone()
 }
 

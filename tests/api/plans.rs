@@ -130,7 +130,20 @@ fn lists() -> Vec<(String, Filter, ListPart<Cursor>)> {
             below(None),
             below(Some(middle)),
         ] {
-            for sort in [Sort::Newest, Sort::Oldest] {
+            for sort in Sort::ALL {
+                if sort == Sort::Relevance && filter.words.is_none() {
+                    continue;
+                }
+                let part = match part {
+                    ListPart::Below { position, size } if sort == Sort::Relevance => {
+                        let position = position.map(|_| Cursor::Ranked {
+                            score: 0,
+                            position: POSTS / 2,
+                        });
+                        ListPart::Below { position, size }
+                    }
+                    part => part,
+                };
                 let filter = Filter {
                     sort,
                     ..filter.clone()
@@ -354,7 +367,7 @@ fn judge(conn: &mut Conn) {
         let before = rows_read(conn);
         let mut matches = None;
         let queries = statements(conn, |conn| {
-            matches = lists::load(conn, &filter, part).unwrap().count;
+            matches = lists::load(conn, &filter, part).unwrap().listed.count;
         });
         let read = rows_read(conn) - before;
         // The others have what they match counted, and gone through to a page: a row of an

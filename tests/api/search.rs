@@ -11,7 +11,7 @@ use inkpot::posts::routes::response_cache::tags_of_list;
 use inkpot::posts::search::words_of;
 use inkpot::posts::search::{Query, Scope};
 use inkpot::posts::storage::check as stored;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Client, TestApp, on_both_databases};
 
@@ -28,12 +28,20 @@ on_both_databases![
 async fn count(reader: &Client<'_>, query: &str) -> i64 {
     let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
     let page = reader.get(&format!("/post/?q={query}")).await.expect(200);
-    page["pagination"]["count"].as_i64().unwrap()
+    count_of(&page)
 }
 
 async fn count_drafts(reader: &Client<'_>, query: &str) -> i64 {
     let path = format!("/post/?status=draft&q={query}");
     let page = reader.get(&path).await.expect(200);
+    count_of(&page)
+}
+
+/// How many posts have the words, not the last one as a beginning.
+fn count_of(page: &Value) -> i64 {
+    if page.get("as_beginning").is_some() {
+        return 0;
+    }
     page["pagination"]["count"].as_i64().unwrap()
 }
 
@@ -162,7 +170,7 @@ async fn drafts_that_were_indexed_as_before_are_indexed_anew(app: TestApp) {
     ann.publish("Public", "shown words").await;
     app.database.with(|conn| {
         dialect::delete_words(conn, &[1]).unwrap();
-        dialect::insert_words(conn, 1, &words_of("Sketch", &[], "hidden words")).unwrap();
+        dialect::insert_words(conn, 1, &words_of("Sketch", &[], "hidden words").text).unwrap();
         stored::unindex_all(conn).unwrap();
     });
     // What was published is found all the time, and no draft ever is.

@@ -124,13 +124,23 @@ fn spell(dice: &mut Dice, asked: &Asked) -> String {
         for at in 1..words.len() {
             words.swap(at, dice.below(at + 1));
         }
+        // The last word may be a beginning, so which one is last is not for the dice to say.
+        words.push("wor*".to_owned());
         let between = dice.pick(&[" ", "   ", " ++ ", " - "]);
         pairs.push(("q", words.join(between)));
     }
+    // In the order of relevance cursors are others.
+    let before = (asked.before).map(|before| {
+        if asked.words.is_empty() {
+            before
+        } else {
+            "r9.9"
+        }
+    });
     let pages = [
         ("page", asked.page),
         ("size", asked.size),
-        ("before", asked.before),
+        ("before", before),
     ];
     for (name, value) in pages {
         if let Some(value) = value {

@@ -33,6 +33,7 @@ diesel::table! {
         withdrawn -> Bool,
         created -> Nullable<Timestamp>,
         format -> Text,
+        weights -> Binary,
     }
 }
 

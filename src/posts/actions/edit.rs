@@ -9,6 +9,7 @@ use diesel::result::{Error as QueryError, QueryResult};
 use crate::core::db::{Conn, DbError};
 use crate::core::precondition::Precondition;
 use crate::jobs::events::JobWritten;
+use crate::posts::search::PostWords;
 use crate::posts::storage::posts as rows;
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::types::{PostChange, Status};
@@ -63,7 +64,7 @@ struct Prepared {
     /// Where the precondition asks for it.
     etag: Option<String>,
     /// Those that it is found by after the change, if others than before.
-    words: Option<String>,
+    words: Option<PostWords>,
 }
 
 /// What a transaction gets of [`Prepared`].
@@ -173,7 +174,7 @@ fn update(
             summary.position = rows::take_position(conn, summary)?;
         }
     }
-    rows::update_post(conn, before, &after, prepared.words.as_deref())?;
+    rows::update_post(conn, before, &after, prepared.words.as_ref())?;
     let before = Some(before.summary.clone());
     Ok(Outcome::Done(Changed { before, after }))
 }

@@ -11,7 +11,7 @@ use crate::core::bus::Bus;
 use crate::core::db::{Conn, DatabaseUrl, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
 use crate::posts::publication::{Inserted, Prepared, Publish, Publisher};
-use crate::posts::search::{self, Scope};
+use crate::posts::search::{self, PostWords, Scope};
 use crate::posts::storage::idempotency::{self, Completed, KeyState};
 use crate::posts::storage::insert_many;
 use crate::posts::storage::posts::insert_post;
@@ -67,7 +67,10 @@ fn prepare_request(request: Publish, now: NaiveDateTime) -> Prepared {
     let scope = Scope::of(post.status == Status::Published, *author_id);
     let tags: Vec<&str> = post.tags.iter().map(|tag| tag.0.as_str()).collect();
     let words = search::words_of(&post.title.0, &tags, &post.content);
-    let words = scope.spell(&words).into_owned();
+    let words = PostWords {
+        text: scope.spell(&words.text).into_owned(),
+        ..words
+    };
     let request_hash = (key.as_ref())
         .map(|_| idempotency::request_hash(post))
         .unwrap_or_default();
@@ -100,7 +103,7 @@ pub fn publisher(db: &Db, bus: &Arc<Bus>, connections: usize) -> Publisher {
         weight: BYTES_AT_ONCE,
         queue: QUEUE,
     };
-    let weight = |job: &Arc<Prepared>| job.request.post.content.len() + job.words.len();
+    let weight = |job: &Arc<Prepared>| job.request.post.content.len() + job.words.text.len();
     let (db, bus) = (db.clone(), Arc::clone(bus));
     Gatherer::new("publish", bounds, weight, move |jobs: Vec<_>| {
         insert_all(&db, &bus, &jobs)

@@ -6,7 +6,7 @@ use crate::accounts::types::Username;
 use crate::core::db::{Bulkhead, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
 use crate::core::page::{ListPart, Listed, PageRequest};
-use crate::posts::list::{Cursor, Filter, TagSort};
+use crate::posts::list::{Cursor, Filter, Found, TagSort};
 use crate::posts::storage::archive;
 use crate::posts::storage::lists::{self, Neighbours};
 use crate::posts::storage::posts as rows;
@@ -108,7 +108,7 @@ pub async fn list(
     posts: &Posts,
     filter: Filter,
     part: ListPart<Cursor>,
-) -> Result<lists::Part<PostSummary>, DbError> {
+) -> Result<Found<PostSummary>, DbError> {
     let db = by_cost(posts, &filter);
     let load = move |conn: &mut _| lists::load(conn, &filter, part);
     db.snapshot(load).await
@@ -119,7 +119,7 @@ pub async fn list_with_texts(
     posts: &Posts,
     filter: Filter,
     part: ListPart<Cursor>,
-) -> Result<lists::Part<StoredPost>, DbError> {
+) -> Result<Found<StoredPost>, DbError> {
     let db = by_cost(posts, &filter);
     let load = move |conn: &mut _| lists::load_with_texts(conn, &filter, part);
     db.snapshot(load).await

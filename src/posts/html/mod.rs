@@ -31,6 +31,19 @@ pub fn render_at(place: &str, format: Format, text: &str) -> String {
     }
 }
 
+/// The text of a post as people read it, without its markup.
+pub fn text_of(format: Format, text: &str) -> Cow<'_, str> {
+    let html = match format {
+        Format::Markdown => markdown::to_html(text).map(Cow::Owned),
+        Format::Html => Some(Cow::Borrowed(text)),
+        Format::Text => None,
+    };
+    match html {
+        Some(html) if bounds::has_room_for(&html) => Cow::Owned(sanitizer::text_of(&html)),
+        _ => Cow::Borrowed(text),
+    }
+}
+
 /// Text without markup: paragraphs, and the lines of each.
 fn plain(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + text.len() / 8);

@@ -39,10 +39,87 @@ pub fn sanitize(place: &str, html: &str) -> String {
     builder.clean(html).to_string()
 }
 
+/// Elements that begin or end a line.
+const LINES: [&str; 15] = [
+    "p",
+    "div",
+    "li",
+    "br",
+    "hr",
+    "tr",
+    "td",
+    "th",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "blockquote",
+];
+
+/// What is read of HTML: its text, each element that is not inside of a line on lines of its own.
+pub fn text_of(html: &str) -> String {
+    let mut spaced = String::with_capacity(html.len() + html.len() / 16);
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        let (before, tag) = rest.split_at(at);
+        spaced.push_str(before);
+        let name = tag[1..].strip_prefix('/').unwrap_or(&tag[1..]);
+        let end = name.find(|c: char| !c.is_ascii_alphanumeric());
+        let name = &name[..end.unwrap_or(name.len())];
+        if LINES.iter().any(|line| line.eq_ignore_ascii_case(name)) {
+            spaced.push('\n');
+        }
+        spaced.push('<');
+        rest = &tag[1..];
+    }
+    spaced.push_str(rest);
+    let text = Builder::empty().clean(&spaced).to_string();
+    let mut plain = text;
+    for (entity, character) in [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&nbsp;", "\u{a0}"),
+        // The last: what it makes is no entity.
+        ("&amp;", "&"),
+    ] {
+        if plain.contains(entity) {
+            plain = plain.replace(entity, character);
+        }
+    }
+    plain
+}
+
 /// The class by which highlighters know the language of code.
 fn is_language(class: &str) -> bool {
     class.strip_prefix("language-").is_some_and(|name| {
         (1..=LANGUAGE_MAX).contains(&name.len())
             && (name.bytes()).all(|b| b.is_ascii_alphanumeric() || b"+-#._".contains(&b))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_html_has_no_markup() {
+        for (html, text) in [
+            (
+                "<p>One <b>two</b>,</p><p>three</p>",
+                "\nOne two,\n\nthree\n",
+            ),
+            ("a &lt;b&gt; &amp;amp; c<BR>d", "a <b> &amp; c\nd"),
+            (
+                "x<script>alert(1)</script><style>p{}</style><!-- y -->z",
+                "xz",
+            ),
+            ("<td>1</td><td title='2'>3", "\n1\n\n3"),
+            ("1 < 2", "1 < 2"),
+        ] {
+            assert_eq!(text_of(html), text, "{html}");
+        }
+    }
 }

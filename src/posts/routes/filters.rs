@@ -75,7 +75,8 @@ pub fn take_filter(operation: Operation) -> Operation {
             ParameterIn::Query,
             "With all of these words in title, content, tags or the author's name, whatever their case \
              and accents; `\"a phrase\"`, a beginning as `wor*`. At most 64 words; in scripts without \
-             spaces each pair of neighbours is one.",
+             spaces each pair of neighbours is one. Where no post has the last word that is not in \
+             quotes, it counts as the beginning of one, and the answer has that as `as_beginning`.",
             text.into(),
             json!("hello wor*"),
         )
@@ -97,7 +98,10 @@ pub fn take_filter(operation: Operation) -> Operation {
         .parameter(
             "sort",
             ParameterIn::Query,
-            "`newest` first, or `oldest`. Cursors go on in the order that they came from.",
+            "`newest` first, or `oldest`; `relevance`, for what `q` finds and its default: what has all \
+             words in its title first, then by how well it fits. Of more than 500 posts the newest 500 \
+             are put in order so, with the newest 500 that have the words in their title; the others follow, newest \
+             first. Cursors go on in the order that they came from.",
             sort.into(),
             json!("newest"),
         )
@@ -173,22 +177,35 @@ pub fn filter_of(query: &str, drafts_of: Option<i64>) -> Result<(Filter, Option<
         let name = dates.since.map_or("until", |_| "since");
         return Err(invalid(name, "is not for drafts, which have no date"));
     }
+    let sort = sort(query, words.is_some())?;
     let filter = Filter {
         words,
         drafts_of,
         dates,
-        sort: sort(query)?,
+        sort,
         ..filter
     };
     Ok((filter, by_name))
 }
 
-fn sort(query: &str) -> Result<Sort, Error> {
+fn sort(query: &str, has_words: bool) -> Result<Sort, Error> {
     let Some(name) = given(query, "sort") else {
-        return Ok(Sort::default());
+        return Ok(default_sort(has_words));
     };
-    (Sort::ALL.into_iter().find(|sort| sort.name() == name))
-        .ok_or_else(|| invalid("sort", "is newest or oldest"))
+    match Sort::ALL.into_iter().find(|sort| sort.name() == name) {
+        Some(Sort::Relevance) if !has_words => Err(invalid("sort", "is relevance, which needs q")),
+        Some(sort) => Ok(sort),
+        None => Err(invalid("sort", "is newest, oldest or relevance")),
+    }
+}
+
+/// The order of a list that says nothing of it.
+fn default_sort(has_words: bool) -> Sort {
+    if has_words {
+        Sort::Relevance
+    } else {
+        Sort::default()
+    }
 }
 
 /// A time of a query string. Dates are whole microseconds, so of one between two the later stands
@@ -250,7 +267,7 @@ pub fn parameters(
     if drafts_of.is_some() {
         parameters.push(("status", "draft".to_owned()));
     }
-    if *sort != Sort::default() {
+    if *sort != default_sort(words.is_some()) {
         parameters.push(("sort", sort.name().to_owned()));
     }
     Some(parameters)

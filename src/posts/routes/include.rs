@@ -16,6 +16,7 @@ pub fn include_of(query: &str, is_list: bool) -> Result<Include, Error> {
         match name {
             "html" => include.html = true,
             "content" if is_list => include.content = true,
+            "snippet" if is_list => include.snippet = true,
             _ => return Err(invalid(is_list)),
         }
     }
@@ -24,11 +25,25 @@ pub fn include_of(query: &str, is_list: bool) -> Result<Include, Error> {
 
 fn invalid(is_list: bool) -> Error {
     let detail = if is_list {
-        "The parameter include is content, html, or both with a comma between them."
+        "The parameter include is content, html and snippet, with commas between them."
     } else {
         "The parameter include is html."
     };
     Error::with_detail(Code::QueryInvalid, detail)
+}
+
+/// What is included, by the names of [`include_of`]; `None` for nothing.
+pub fn include_names(include: Include) -> Option<String> {
+    let Include {
+        snippet,
+        content,
+        html,
+    } = include;
+    let names = [(content, "content"), (html, "html"), (snippet, "snippet")];
+    let names: Vec<&str> = (names.into_iter())
+        .filter_map(|(is_there, name)| is_there.then_some(name))
+        .collect();
+    (!names.is_empty()).then(|| names.join(","))
 }
 
 /// Its schema: these names with commas between them.

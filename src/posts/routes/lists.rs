@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 
-use super::filters::{filter_of, parameters, take_filter, wants_drafts};
-use super::include::{include_of, include_schema};
+use super::filters::{filter_of, invalid, parameters, take_filter, wants_drafts};
+use super::include::{include_names, include_of, include_schema};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::{PostsAnswer, page_example};
 use crate::accounts::extract;
@@ -15,12 +15,12 @@ use crate::accounts::types::Username;
 use crate::core::cache::entry::Filled;
 use crate::error::{Code, Error};
 use crate::http::endpoint::Operation;
-use crate::http::page::{LINK_MAX, ListPart, Listed, Pagination};
+use crate::http::page::{LINK_MAX, ListPart, Pagination};
 use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::prepare;
 use crate::posts::actions::read;
-use crate::posts::list::{Cursor, Filter, Include};
+use crate::posts::list::{Cursor, Filter, Found, Include};
 use crate::posts::views::PostItem;
 
 /// How it is described.
@@ -28,8 +28,8 @@ pub fn operation() -> Operation {
     let operation = Operation::new(
         "listPosts",
         super::TAG,
-        "List posts, newest first",
-        "Posts, newest first",
+        "List posts, newest first, or what a search finds",
+        "Posts",
     )
     .description(
         "By `page` with the exact `count` and `pages`, as far as it can be told, or by `before`, for endless scrolling: \
@@ -44,8 +44,9 @@ pub fn operation() -> Operation {
             "include",
             ParameterIn::Query,
             "`content`: with the contents, `post_content`; `html`: with the contents as sanitized HTML, \
-             `post_html`. A `size` above 20 becomes 20 then.",
-            include_schema("content|html"),
+             `post_html`; `snippet`, with `q`: the passage that has the words, with where they stand in \
+             it. A `size` above 20 becomes 20 then.",
+            include_schema("content|html|snippet"),
             json!("content"),
         )
         .may_have_token()
@@ -72,6 +73,9 @@ impl ListRequest {
         let cursor = |text: &str| Cursor::parse(text).filter(|cursor| filter.fits(*cursor));
         let mut part = ListPart::with_cursor(query, cursor)?;
         let include = include_of(query, true)?;
+        if include.snippet && filter.words.is_none() {
+            return Err(invalid("include", "has snippet, which needs q"));
+        }
         if include.takes_contents() {
             part = part.at_most(Include::MOST);
         }
@@ -86,11 +90,8 @@ impl ListRequest {
     /// All of it as parameters.
     fn parameters(&self) -> Option<Vec<(&'static str, String)>> {
         let mut parameters = parameters(&self.filter, self.author.as_ref())?;
-        match (self.include.content, self.include.html) {
-            (true, true) => parameters.push(("include", "content,html".to_owned())),
-            (true, false) => parameters.push(("include", "content".to_owned())),
-            (false, true) => parameters.push(("include", "html".to_owned())),
-            (false, false) => {}
+        if let Some(names) = include_names(self.include) {
+            parameters.push(("include", names));
         }
         Some(parameters)
     }
@@ -111,7 +112,7 @@ impl ListRequest {
     fn key(&self) -> CacheKey {
         let kind = self.kind();
         match &self.author {
-            None => CacheKey::of_list(kind, &self.filter, self.part),
+            None => CacheKey::of_list(&kind, &self.filter, self.part),
             Some(name) => {
                 let kind = format!("{kind} by @{}", name.key);
                 CacheKey::of_list(&kind, &self.filter, self.part)
@@ -120,24 +121,29 @@ impl ListRequest {
     }
 
     /// The part of the list as an answer, and its `Link` header.
-    pub fn answer(&self, listed: Listed<PostItem, Cursor>) -> (PostsAnswer, Option<String>) {
+    pub fn answer(&self, found: Found<PostItem>) -> (PostsAnswer, Option<String>) {
+        let Found {
+            listed,
+            words: _,
+            beginning: as_beginning,
+        } = found;
         let pagination = Pagination::new(self.part, &listed);
         let link = self
             .parameters()
             .map(|kept| pagination.link("/post/", &kept))
             .filter(|link| link.len() <= LINK_MAX);
-        let posts = listed.rows;
-        (PostsAnswer { posts, pagination }, link)
+        let answer = PostsAnswer {
+            posts: listed.rows,
+            pagination,
+            as_beginning,
+        };
+        (answer, link)
     }
 
     /// Tells lists apart in the cache.
-    fn kind(&self) -> &'static str {
-        match (self.include.content, self.include.html) {
-            (false, false) => "list",
-            (true, false) => "list with content",
-            (false, true) => "list with html",
-            (true, true) => "list with content and html",
-        }
+    fn kind(&self) -> String {
+        include_names(self.include)
+            .map_or_else(|| "list".to_owned(), |names| format!("list with {names}"))
     }
 }
 
@@ -197,24 +203,24 @@ async fn load<T: Send + 'static>(
 ) -> Result<(T, Vec<i64>), Error> {
     let (filter, part) = (request.filter.clone(), request.part);
     if !request.include.takes_contents() {
-        let mut listed = read::list(posts, filter, part).await?;
-        let items = std::mem::take(&mut listed.rows);
+        let mut found = read::list(posts, filter, part).await?;
+        let items = std::mem::take(&mut found.listed.rows);
         let post_ids = items.iter().map(|post| post.post_id).collect();
         let items = items.into_iter().map(PostItem::from).collect();
-        let (answer, link) = request.answer(listed.with(items));
+        let (answer, link) = request.answer(found.with(items));
         return Ok((render(&answer, link.as_deref())?, post_ids));
     }
-    let mut listed = read::list_with_texts(posts, filter, part).await?;
-    let size = listed.rows.iter().map(|post| post.text.len()).sum();
-    let post_ids = (listed.rows.iter())
-        .map(|post| post.summary.post_id)
-        .collect();
+    let mut found = read::list_with_texts(posts, filter, part).await?;
+    let rows = &found.listed.rows;
+    let size = rows.iter().map(|post| post.text.len()).sum();
+    let post_ids = rows.iter().map(|post| post.summary.post_id).collect();
     let request = request.clone();
     let work = move || {
-        let items = std::mem::take(&mut listed.rows);
-        let including = |post| PostItem::including(post, request.include);
+        let items = std::mem::take(&mut found.listed.rows);
+        let words = found.words.as_ref();
+        let including = |post| PostItem::including(post, request.include, words);
         let items = items.into_iter().map(including).collect();
-        let (answer, link) = request.answer(listed.with(items));
+        let (answer, link) = request.answer(found.with(items));
         render(&answer, link.as_deref())
     };
     Ok((prepare(size, work).await??, post_ids))

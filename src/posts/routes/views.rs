@@ -11,6 +11,10 @@ use crate::posts::views::{PostItem, item_example};
 pub struct PostsAnswer {
     pub posts: Vec<PostItem>,
     pub pagination: Pagination,
+    /// Only where no post has the last word of `q`: the posts are those with a word that begins so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, value_type = String, example = "wor")]
+    pub as_beginning: Option<String>,
 }
 
 /// How many posts there are of a month.

@@ -8,40 +8,58 @@
 
 mod letters;
 mod query;
+mod rank;
 mod repeats;
 mod scope;
+mod snippet;
+mod weights;
 mod words;
 
-use words::Words;
+use words::{AUTHOR_MAX, TITLE_MAX, WORDS_MAX, Words, in_title};
 
 pub use query::{PHRASE_MAX, Query, TooLong};
+pub use rank::{Candidate, score};
 pub use scope::Scope;
+pub use snippet::{Mark, Snippet};
+pub use weights::WEIGHTS_MAX;
+pub use words::INDEXED_MAX;
 
-/// Bytes of the tokens of one post, with the spaces between. The text beyond cannot be
-/// found.
-pub const INDEXED_MAX: usize = 8 * 1024 * 1024;
-/// Of these, those of the author's name.
-const AUTHOR_MAX: usize = 8 * 1024;
-/// And all others.
-const WORDS_MAX: usize = INDEXED_MAX - AUTHOR_MAX;
 /// Stands between title, tags, content and the author's name. No word begins with a `z`.
 const BETWEEN: &str = "zzz";
+/// What is kept of a post so that it is found and ranked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PostWords {
+    /// Its tokens.
+    pub text: String,
+    /// How much its content is about the words of it; at most [`WEIGHTS_MAX`] bytes.
+    pub weights: Vec<u8>,
+}
 
-/// The tokens of a post, one space between them, the title's first, then those of each tag and the
-/// content's: ASCII letters and digits, each token of 3 to 84 bytes and no stop word of
-/// `InnoDB`. At most [`INDEXED_MAX`] bytes with the author's, cut between tokens. A
-/// passage that stood before is not in it again. How they are stored is for the [`Scope`] of
-/// the post to say, and [`with_author`].
-pub fn words_of(title: &str, tags: &[&str], content: &str) -> String {
-    let mut words = Words::new(WORDS_MAX);
+/// The words of a post. Its tokens have one space between them, the title's first, as such and as
+/// others, then those of each tag and the content's: ASCII letters and digits, each token of 3 to
+/// 84 bytes and no stop word of `InnoDB`. At most [`INDEXED_MAX`] bytes with the
+/// author's, cut between tokens. A passage that stood before is not in it again. How they are
+/// stored is for the [`Scope`] of the post to say, and [`with_author`].
+pub fn words_of(title: &str, tags: &[&str], content: &str) -> PostWords {
+    let mut words = Words::new(WORDS_MAX - TITLE_MAX);
     words.read(title);
+    let mut text = in_title(&words.text);
+    text.push(' ');
+    text.push_str(BETWEEN);
+    text.push(' ');
     for tag in tags {
         words.token(|text| text.push_str(BETWEEN));
         words.read(tag);
     }
     words.token(|text| text.push_str(BETWEEN));
+    let before = words.text.len();
     words.read(content);
-    repeats::without_repeats(words.text)
+    let weights = weights::weights_of(words.text[before..].trim_start());
+    text.push_str(&repeats::without_repeats(words.text));
+    PostWords {
+        text: text.trim_start().to_owned(),
+        weights,
+    }
 }
 
 /// The tokens of a post as they are stored: those of its author's name before the others, which the
@@ -176,7 +194,7 @@ mod tests {
         for (place, (title, content)) in (0i64..).zip(TEXTS) {
             sql_query("INSERT INTO w (rowid, words) VALUES (?, ?)")
                 .bind::<BigInt, _>(place)
-                .bind::<Text, _>(words_of(title, &[], content))
+                .bind::<Text, _>(words_of(title, &[], content).text)
                 .execute(&mut conn)
                 .unwrap();
         }
@@ -210,7 +228,7 @@ mod tests {
         for (place, text) in [(98, &long), (99, &all)] {
             sql_query("INSERT INTO w (rowid, words) VALUES (?, ?)")
                 .bind::<BigInt, _>(place)
-                .bind::<Text, _>(words_of("", &[], text))
+                .bind::<Text, _>(words_of("", &[], text).text)
                 .execute(conn)
                 .unwrap();
         }
@@ -222,19 +240,23 @@ mod tests {
 
     #[test]
     fn title_and_content_stand_apart() {
-        assert_eq!(words_of("One", &[], "two"), "aaone zzz aatwo");
-        assert_eq!(words_of("!", &["a b", "c"], "?"), "zzz aaa aab zzz aac zzz");
-        assert_eq!(words_of("zz", &[], ""), "aazz zzz");
+        let words_of = |title, tags, content| words_of(title, tags, content).text;
+        assert_eq!(words_of("One", &[], "two"), "taaone zzz aaone zzz aatwo");
+        assert_eq!(
+            words_of("!", &["a b", "c"], "?"),
+            "zzz zzz aaa aab zzz aac zzz"
+        );
+        assert_eq!(words_of("zz", &[], ""), "taazz zzz aazz zzz");
     }
 
     #[test]
     fn the_name_of_the_author_is_found_in_the_same_scope() {
-        let words = words_of("One", &[], "two");
+        let words = words_of("One", &[], "two").text;
         let spelt = with_author("Ann Ö'Neil", &words, Scope::Published);
-        assert_eq!(spelt, "aaann aao aaneil zzz aaone zzz aatwo");
+        assert_eq!(spelt, "aaann aao aaneil zzz taaone zzz aaone zzz aatwo");
         let scope = Scope::DraftsOf(7);
         let spelt = with_author("Ann", &scope.spell(&words), scope);
-        assert_eq!(spelt, "d7aaann d7zzz d7aaone d7zzz d7aatwo");
+        assert_eq!(spelt, "d7aaann d7zzz d7taaone d7zzz d7aaone d7zzz d7aatwo");
         // The longest there may be.
         for name in ["𞤢 ".repeat(32), "𞤢".repeat(64), "中".repeat(64)] {
             let spelt = with_author(&name, "", Scope::DraftsOf(i64::MAX));
@@ -249,14 +271,14 @@ mod tests {
     #[test]
     fn the_text_beyond_is_not_stored() {
         let text: Vec<String> = (0..INDEXED_MAX / 8).map(|n| n.to_string()).collect();
-        let words = words_of("title", &[], &text.join(" "));
-        assert!((WORDS_MAX - 11..=WORDS_MAX).contains(&words.len()));
+        let words = words_of("title", &[], &text.join(" ")).text;
+        assert!((WORDS_MAX - TITLE_MAX - 11..=WORDS_MAX).contains(&words.len()));
     }
 
     #[test]
     fn a_text_that_repeats_itself_has_few_words() {
         for text in ["中", "a ", "ab cd ", "一二三", "word ", "ใช่"] {
-            let words = words_of("", &[], &text.repeat((1 << 20) / text.len()));
+            let words = words_of("", &[], &text.repeat((1 << 20) / text.len())).text;
             let tokens = words.split(' ').count();
             assert!(tokens <= 3 * PHRASE_MAX, "{text}: {tokens}");
             let conn = &mut table();
@@ -272,7 +294,8 @@ mod tests {
     #[test]
     fn a_heap_of_marks_is_one_word() {
         let text = format!("a{}b c", "\u{301}".repeat(500_000));
-        assert_eq!(words_of("", &[], &text).split(' ').count(), 3);
+        let words = words_of("", &[], &text).text;
+        assert_eq!(words.split(' ').count(), 4);
     }
 
     #[test]

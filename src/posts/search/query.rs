@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::letters::{Kind, read_back};
 use super::scope::Scope;
-use super::words::{ASCII_FIRST, End, TOKEN_MAX, Words};
+use super::words::{ASCII_FIRST, End, TOKEN_MAX, Words, in_title};
 
 /// Tokens of a query, so also of the longest phrase that can be asked for: each of them
 /// costs the reading of where it stands, in every post that has all.
@@ -16,10 +16,15 @@ pub const PHRASE_MAX: usize = 64;
 ///
 /// A piece of several tokens is a phrase of them. What is asked for twice is asked for
 /// once, also when one of the two is part of the other.
+///
+/// The last word that is not in quotes may be one that is still being typed:
+/// [`Query::with_beginning`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query {
     /// Sorted, so that the order in which they were typed does not matter.
     pieces: Vec<Piece>,
+    /// The one that may be the beginning of a word, if it is not one already.
+    last: Option<Piece>,
 }
 
 /// A query of more than [`PHRASE_MAX`] tokens.
@@ -39,10 +44,14 @@ impl Query {
     /// Takes any text that is not too long; a quote that is not closed goes on to the end.
     pub fn parse(text: &str) -> Result<Self, TooLong> {
         let mut pieces = BTreeSet::new();
+        let mut last = None;
         let mut count = 0;
-        let mut add = |text: &str, starred: bool| {
-            if let Some(piece) = Piece::parse(text, starred)? {
+        let mut add = |text: &str, starred: Option<bool>| {
+            if let Some(piece) = Piece::parse(text, starred.unwrap_or(false))? {
                 let tokens = piece.count();
+                if starred.is_none() {
+                    last = Some(piece.clone());
+                }
                 if pieces.insert(piece) {
                     count += tokens;
                 }
@@ -58,21 +67,51 @@ impl Query {
         while let Some(text) = parts.next() {
             if quoted {
                 let starred = parts.peek().is_some_and(|next| next.starts_with('*'));
-                add(text, starred)?;
+                add(text, Some(starred))?;
             } else {
                 for word in text.split_whitespace() {
-                    add(word, false)?;
+                    add(word, None)?;
                 }
             }
             quoted = !quoted;
         }
-        let all: Vec<Piece> = pieces.into_iter().collect();
-        let is_needed = |piece: &&Piece| {
-            !all.iter()
-                .any(|other| *piece != other && other.implies(piece))
+        let pieces = without_implied(&pieces);
+        let last = last.filter(|last| last.may_go_on() && pieces.contains(last));
+        Ok(Self { pieces, last })
+    }
+
+    /// The same query where the last word that is not in quotes is the beginning of one, and that
+    /// beginning; `None` where it is one already, or there is none.
+    pub fn with_beginning(&self) -> Option<(Self, String)> {
+        let last = self.last.as_ref()?;
+        let beginning = Piece {
+            prefix: true,
+            ..last.clone()
         };
-        let pieces = all.iter().filter(is_needed).cloned().collect();
-        Ok(Self { pieces })
+        let text = beginning.text();
+        let others = self.pieces.iter().filter(|piece| *piece != last).cloned();
+        let pieces = without_implied(&others.chain([beginning]).collect());
+        let query = Self { pieces, last: None };
+        Some((query, text))
+    }
+
+    /// The words as those of a title.
+    pub fn in_title(&self) -> Self {
+        let pieces = self.pieces.iter().map(|piece| Piece {
+            tokens: in_title(&piece.tokens),
+            prefix: piece.prefix,
+        });
+        Self {
+            pieces: pieces.collect(),
+            last: None,
+        }
+    }
+
+    /// The words and phrases, as [`Query::pieces`] has those of what is published.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.pieces
+            .iter()
+            .map(|piece| (piece.tokens.as_str(), piece.prefix))
     }
 
     /// Whether there is nothing to look for. The forms for the databases are empty then,
@@ -132,17 +171,36 @@ impl Query {
         out
     }
 
-    /// Equal for queries that differ only in how they are written: case, order,
-    /// punctuation, repetition.
+    /// Equal for queries that differ only in how they are written: case, order but for the last
+    /// word, punctuation, repetition.
     pub fn canonical(&self) -> String {
-        self.to_fts5(Scope::Published)
+        let last = self.last.as_ref().map_or("", |last| &last.tokens);
+        format!("{} < {last}", self.to_fts5(Scope::Published))
     }
 
     /// A text that asks for the same, made of the tokens and not of what was typed. `None`
     /// for the few that cannot be written so, such as of letters that stand side by side
     /// and would be another one together.
     pub fn spelling(&self) -> Option<String> {
-        let pieces: Vec<String> = self.pieces.iter().map(Piece::spelling).collect();
+        let last = self.last.as_ref();
+        let others: Vec<&Piece> = (self.pieces.iter())
+            .filter(|piece| Some(*piece) != last)
+            .collect();
+        let mut pieces: Vec<String> = others.iter().map(|piece| piece.spelling()).collect();
+        if let Some(last) = last {
+            pieces.push(last.text().replace(' ', "-"));
+        } else {
+            // In quotes a word is not taken for one that may be the beginning of another.
+            for (text, piece) in pieces.iter_mut().zip(others).rev() {
+                if text.starts_with('"') {
+                    continue;
+                }
+                if !piece.may_go_on() {
+                    break;
+                }
+                *text = format!("\"{text}\"");
+            }
+        }
         let text = if pieces.is_empty() {
             // Something that asks for nothing.
             "*".to_owned()
@@ -181,6 +239,15 @@ impl Piece {
         Ok(Some(Self { tokens, prefix }))
     }
 
+    /// Whether it is a word that another one may begin with.
+    fn may_go_on(&self) -> bool {
+        let last = self.tokens.rsplit(' ').next().unwrap_or_default();
+        let first = read_back(last.strip_prefix(ASCII_FIRST).unwrap_or(last))
+            .chars()
+            .next();
+        !self.prefix && first.is_some_and(|c| !matches!(Kind::of(c), Kind::Unspaced | Kind::Mark))
+    }
+
     /// How many tokens it has.
     fn count(&self) -> usize {
         self.tokens.split(' ').count()
@@ -209,6 +276,18 @@ impl Piece {
 
     /// A text that is read as this.
     fn spelling(&self) -> String {
+        let mut text = self.text();
+        if self.prefix {
+            text.push('*');
+        }
+        if text.contains(' ') {
+            text = format!("\"{text}\"");
+        }
+        text
+    }
+
+    /// Its words.
+    fn text(&self) -> String {
         let mut text = String::new();
         // The last character of a run without spaces, while it may go on.
         let mut open = None;
@@ -232,14 +311,15 @@ impl Piece {
             }
             open = second.filter(|_| is_unspaced);
         }
-        if self.prefix {
-            text.push('*');
-        }
-        if text.contains(' ') {
-            text = format!("\"{text}\"");
-        }
         text
     }
+}
+
+/// Without those that another one asks for as well.
+fn without_implied(pieces: &BTreeSet<Piece>) -> Vec<Piece> {
+    let is_needed =
+        |piece: &&Piece| !(pieces.iter()).any(|other| *piece != other && other.implies(piece));
+    pieces.iter().filter(is_needed).cloned().collect()
 }
 
 /// Whether a `*` is among the punctuation at the end.
@@ -294,17 +374,18 @@ mod tests {
     #[test]
     fn queries_that_mean_the_same_are_equal() {
         for (one, other) in [
-            ("foo bar", "BAR,  foo! FOO"),
-            ("don't", "\"don t\""),
-            ("foo-bar", "\"foo bar\""),
-            ("\"foo\"", "foo"),
+            ("foo bar", "bar foo \"FOO\" BAR,"),
+            ("foo baz bar", "BAZ,  foo! FOO bar"),
+            ("don't", "don-t"),
+            ("foo-bar x", "\"foo bar\" x"),
+            ("\"foo\" bar", "foo bar"),
             ("\"foo bar", "\"foo bar\""),
-            ("foo\"bar baz\"qux", "foo \"bar baz\" qux"),
+            ("foo\"bar baz\"qux", "\"bar baz\" foo qux"),
             ("\"foo\"*bar", "foo* bar"),
             ("(foo*)", "foo*"),
             ("*foo", "foo"),
             ("foo * bar", "foo bar"),
-            ("fo*o", "\"fo o\""),
+            ("fo*o x", "\"fo o\" x"),
             ("-foo +bar ~baz", "foo bar baz"),
             ("foo:bar ^baz", "\"foo bar\" baz"),
             ("foo and not or near", "foo AND NOT OR NEAR"),
@@ -327,6 +408,8 @@ mod tests {
         for (one, other) in [
             ("foo", "foo*"),
             ("foo bar", "\"foo bar\""),
+            ("foo", "\"foo\""),
+            ("foo bar", "bar foo"),
             ("\"foo bar\"", "\"bar foo\""),
             ("foo", "foo and"),
             ("c", "c++"),
@@ -337,6 +420,48 @@ mod tests {
         ] {
             assert_ne!(parse(one).canonical(), parse(other).canonical(), "{one}");
         }
+    }
+
+    #[test]
+    fn the_last_word_may_be_the_beginning_of_one() {
+        for (text, same, beginning) in [
+            ("gam", "gam*", "gam"),
+            ("alpha gam", "alpha gam*", "gam"),
+            ("Gam \"alpha beta\"", "\"alpha beta\" gam*", "gam"),
+            ("don't", "\"don t*\"", "don t"),
+            ("c", "c*", "c"),
+            ("x v1.2", "x 1.2*", "1.2"),
+            // What it begins is asked for anyway.
+            ("gamma gam", "gamma", "gam"),
+        ] {
+            let (query, found) = parse(text).with_beginning().unwrap();
+            assert_eq!(query.pieces, parse(same).pieces, "{text}");
+            assert_eq!(found, beginning, "{text}");
+            assert_eq!(query.with_beginning(), None);
+        }
+        for text in [
+            "",
+            "gam*",
+            "\"gam\"",
+            "alpha gam*",
+            "中文",
+            "iPhone手",
+            "\"a b\" b",
+        ] {
+            assert_eq!(parse(text).with_beginning(), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_a_title_are_others() {
+        let query = parse("b* \"a 中文\"").in_title();
+        assert_eq!(
+            query.to_fts5(Scope::Published),
+            "\"taaa tqxegdqxj2f\" AND \"taab\" *"
+        );
+        let scope = Scope::DraftsOf(7);
+        assert!(query.to_mysql(scope).starts_with("+d7taaa +d7tq"));
+        assert!(parse("").in_title().is_empty());
     }
 
     #[test]
@@ -428,13 +553,17 @@ mod tests {
     #[test]
     fn a_query_can_be_written_again() {
         for (text, spelling) in [
-            ("  Foo,  BAR!!!", Some("bar foo")),
+            ("  Foo,  BAR!!!", Some("foo bar")),
+            ("foo alpha*", Some("alpha* \"foo\"")),
+            ("foo \"wor x\" wor*", Some("\"foo\" \"wor x\"")),
+            ("foo \"a\"", Some("a foo")),
             ("wor*", Some("wor*")),
-            ("don't", Some("\"don t\"")),
+            ("don't", Some("don-t")),
+            ("\"don't\" x", Some("\"don t\" x")),
             ("\"a b c\"*", Some("\"a b c*\"")),
             ("Qq qw", Some("qq qw")),
             ("ÉCOLE Ёлка", Some("ecole елка")),
-            ("C++ c# .NET v1.2.3", Some("1.2.3 c# c++ .net")),
+            ("C++ c# .NET v1.2.3", Some("c# c++ .net 1.2.3")),
             ("\"c++ .net 3.14*\"", Some("\"c++ .net 3.14*\"")),
             ("中文字", Some("中文字")),
             ("中", Some("中*")),

@@ -1,7 +1,20 @@
 //! The tokenizer: a text as its tokens, of posts and of queries alike.
 
+use unicode_normalization::char::is_combining_mark;
+
 use super::letters::{Kind, fold, spell};
 
+/// Bytes of the tokens of one post, with the spaces between. The text beyond cannot be
+/// found.
+pub const INDEXED_MAX: usize = 8 * 1024 * 1024;
+/// Of these, those of the author's name.
+pub(super) const AUTHOR_MAX: usize = 8 * 1024;
+/// Those of a title.
+pub(super) const TITLE_MAX: usize = 8 * 1024;
+/// And all but those of the name.
+pub(super) const WORDS_MAX: usize = INDEXED_MAX - AUTHOR_MAX;
+/// Stands before the tokens of the title where they are there once more: no other token begins so.
+const TITLE_FIRST: char = 't';
 /// Bytes of a token, `InnoDB`'s `innodb_ft_max_token_size`. Of longer words the first
 /// characters count, as many as fit, in queries too.
 pub(super) const TOKEN_MAX: usize = 84;
@@ -26,9 +39,16 @@ pub(super) struct Words {
     pub(super) full: bool,
     run: Run,
     max: usize,
-    /// Whether a dot stands before what comes next, and nothing that a word could be of before it.
-    is_dotted: bool,
+    /// Where a dot stands before what comes next, with nothing that a word could be of before it.
+    dot: Option<usize>,
+    /// Where each token stands in the text, in bytes, where that is asked for.
+    places: Option<Vec<Place>>,
+    /// The character that is being read.
+    here: Place,
 }
+
+/// The first byte of something in a text, and the one behind its last.
+type Place = (usize, usize);
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +67,7 @@ enum Run {
     Word(Word),
     Unspaced {
         last: char,
+        place: Place,
         /// Whether there was a character before the last.
         paired: bool,
     },
@@ -54,15 +75,18 @@ enum Run {
 
 #[derive(Clone, Copy)]
 struct Word {
+    place: Place,
     /// Where its token begins.
     start: usize,
     /// Whether the token takes no more.
     cut: bool,
     form: Form,
-    /// Whether a dot stands before it.
-    is_dotted: bool,
+    /// Where a dot stands before it.
+    dot: Option<usize>,
     /// Signs that belong to it if what follows allows it.
     held: Held,
+    /// Where these end.
+    held_to: usize,
 }
 
 /// What a word is so far, as far as signs may belong to it.
@@ -105,20 +129,34 @@ impl Words {
             full: false,
             run: Run::None,
             max,
-            is_dotted: false,
+            dot: None,
+            places: None,
+            here: (0, 0),
         }
+    }
+
+    /// The tokens of a text, one space between them, and where each of them stands in it.
+    pub(super) fn with_places(text: &str) -> (String, Vec<Place>) {
+        let mut words = Self {
+            places: Some(Vec::new()),
+            ..Self::new(usize::MAX)
+        };
+        words.read(text);
+        (words.text, words.places.unwrap_or_default())
     }
 
     /// Reads a text, which ends where a run ends.
     pub(super) fn read(&mut self, text: &str) {
         // Signs of ASCII are not changed by what stands beside them, so the parts between can be
         // folded by themselves, and most need not be.
+        let mut at = 0;
         for part in text.split_inclusive(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()) {
             if self.full {
                 return;
             }
             if part.is_ascii() {
-                for byte in part.bytes() {
+                for (byte, at) in part.bytes().zip(at..) {
+                    self.here = (at, at + 1);
                     let c = char::from(byte.to_ascii_lowercase());
                     if c.is_ascii_alphanumeric() {
                         self.letter(c);
@@ -126,6 +164,8 @@ impl Words {
                         self.sign(c);
                     }
                 }
+            } else if self.places.is_some() {
+                self.read_clusters(part, at);
             } else {
                 for c in fold(part) {
                     self.take(c);
@@ -134,9 +174,35 @@ impl Words {
                     }
                 }
             }
+            at += part.len();
         }
         self.end_run();
-        self.is_dotted = false;
+        self.dot = None;
+    }
+
+    /// Reads a part that begins at `at`, each character with its marks by itself, so that it is known
+    /// where it stands.
+    fn read_clusters(&mut self, part: &str, at: usize) {
+        let goes_on = |c: char| is_combining_mark(c) || matches!(c, '\u{1160}'..='\u{11ff}');
+        let mut start = 0;
+        while start < part.len() {
+            let rest = &part[start..];
+            let end = (rest.char_indices().skip(1))
+                .find(|(_, c)| !goes_on(*c))
+                .map_or(part.len(), |(end, _)| start + end);
+            self.here = (at + start, at + end);
+            for c in fold(&part[start..end]) {
+                self.take(c);
+            }
+            start = end;
+        }
+    }
+
+    /// Keeps where a token stands that was just written.
+    fn place(&mut self, place: Place) {
+        if let Some(places) = &mut self.places {
+            places.push(place);
+        }
     }
 
     /// Writes a token, or nothing if there is no room for it.
@@ -173,6 +239,7 @@ impl Words {
 
     /// What is no letter: it ends the run, or belongs to it for the time being.
     fn sign(&mut self, c: char) {
+        let to = self.here.1;
         let belongs = match (&mut self.run, c) {
             (Run::Word(word), '.')
                 if matches!(word.form, Form::Digits | Form::Version) && word.held == Held::None =>
@@ -185,12 +252,14 @@ impl Words {
                     Held::Plus(count) => Held::Plus(count + 1),
                     _ => Held::Plus(1),
                 };
+                word.held_to = to;
                 true
             }
             (Run::Word(word), '#')
                 if matches!(word.form, Form::Letter(_)) && word.held == Held::None =>
             {
                 spell(c, &mut self.text);
+                word.place.1 = to;
                 false
             }
             _ => false,
@@ -200,7 +269,7 @@ impl Words {
         }
         let is_alone = matches!(self.run, Run::None);
         self.end_run();
-        self.is_dotted = c == '.' && is_alone;
+        self.dot = (c == '.' && is_alone).then_some(self.here.0);
     }
 
     fn letter(&mut self, c: char) {
@@ -214,7 +283,11 @@ impl Words {
             }
         }
         let mut word = match self.run {
-            Run::Word(word) if word.cut => return,
+            Run::Word(mut word) if word.cut => {
+                word.place.1 = self.here.1;
+                self.run = Run::Word(word);
+                return;
+            }
             Run::Word(word) => Word {
                 form: word.form.with(c),
                 ..word
@@ -222,6 +295,7 @@ impl Words {
             Run::Unspaced { .. } | Run::None => self.begin_word(c),
         };
         self.write(c, &mut word);
+        word.place.1 = self.here.1;
         self.run = Run::Word(word);
     }
 
@@ -238,11 +312,13 @@ impl Words {
             _ => Form::Other,
         };
         Word {
+            place: self.here,
             start,
             cut: false,
             form,
-            is_dotted: std::mem::take(&mut self.is_dotted),
+            dot: self.dot.take(),
             held: Held::None,
+            held_to: 0,
         }
     }
 
@@ -271,21 +347,23 @@ impl Words {
 
     fn unspaced(&mut self, c: char) {
         let before = match self.run {
-            Run::Unspaced { last, .. } => Some(last),
+            Run::Unspaced { last, place, .. } => Some((last, place)),
             Run::Word(_) | Run::None => {
                 self.end_run();
-                self.is_dotted = false;
+                self.dot = None;
                 None
             }
         };
-        if let Some(before) = before {
+        if let Some((before, place)) = before {
             self.token(|text| {
                 spell(before, text);
                 spell(c, text);
             });
+            self.place((place.0, self.here.1));
         }
         self.run = Run::Unspaced {
             last: c,
+            place: self.here,
             paired: before.is_some(),
         };
     }
@@ -293,25 +371,48 @@ impl Words {
     fn end_run(&mut self) {
         match std::mem::replace(&mut self.run, Run::None) {
             Run::None => {}
-            Run::Word(word) => {
+            Run::Word(mut word) => {
                 if word.held == Held::Plus(2) {
                     spell('+', &mut self.text);
                     spell('+', &mut self.text);
+                    word.place.1 = word.held_to;
                 }
-                if word.is_dotted && &self.text[word.start..] == NET {
+                if let Some(dot) = word.dot
+                    && &self.text[word.start..] == NET
+                {
+                    word.place.0 = dot;
                     self.text.truncate(word.start + ASCII_FIRST.len());
                     spell('.', &mut self.text);
                     self.text.push_str(&NET[ASCII_FIRST.len()..]);
                 }
                 self.check_room(word.start.saturating_sub(1)); // with the space
+                self.place(word.place);
                 self.end = Some(End::Word);
             }
-            Run::Unspaced { last, paired } => {
+            Run::Unspaced {
+                last,
+                place,
+                paired,
+            } => {
                 self.token(|text| spell(last, text));
+                self.place(place);
                 self.end = Some(if paired { End::Pairs } else { End::Single });
             }
         }
     }
+}
+
+/// Tokens as those of a title.
+pub(super) fn in_title(tokens: &str) -> String {
+    let mut text = String::new();
+    for token in tokens.split_terminator(' ') {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push(TITLE_FIRST);
+        text.push_str(token.get(..TOKEN_MAX - 1).unwrap_or(token));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -426,6 +527,31 @@ mod tests {
             assert_eq!(read(text), tokens.join(" "), "{text}");
         }
         assert_eq!(read("v1.2*"), read("1.2"));
+    }
+
+    #[test]
+    fn tokens_are_known_by_where_they_stand() {
+        for (text, places) in [
+            ("The café, naïve", vec!["The", "café", "naïve"]),
+            ("c++ C# (.net) v1.2.3.", vec!["c++", "C#", ".net", "v1.2.3"]),
+            ("iPhone手机", vec!["iPhone", "手机", "机"]),
+            (
+                "か\u{3099}x e\u{301}t",
+                vec!["か\u{3099}", "x", "e\u{301}t"],
+            ),
+            (
+                "\u{1112}\u{1161}\u{11ab}국어",
+                vec!["\u{1112}\u{1161}\u{11ab}국", "국어", "어"],
+            ),
+            ("don't Straße", vec!["don", "t", "Straße"]),
+        ] {
+            let (tokens, found) = Words::with_places(text);
+            assert_eq!(tokens, read(text), "{text}");
+            let found: Vec<&str> = found.iter().map(|(from, to)| &text[*from..*to]).collect();
+            assert_eq!(found, places, "{text}");
+        }
+        let long = "é".repeat(200);
+        assert_eq!(Words::with_places(&long).1, [(0, 400)]);
     }
 
     #[test]

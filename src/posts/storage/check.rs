@@ -15,6 +15,7 @@ use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, post_count, post_unindexed};
 use crate::posts::list::List;
+use crate::posts::search::PostWords;
 use crate::posts::storage::counts::{self, Additions, Block};
 use crate::posts::stored::{StoredPost, split_tags};
 
@@ -158,7 +159,7 @@ pub struct Pending {
     /// How many there are, those included that were deleted meanwhile.
     number: i64,
     /// As they are, with their words once [`Pending::prepare`] has made them.
-    posts: HashMap<i64, (StoredPost, String)>,
+    posts: HashMap<i64, (StoredPost, PostWords)>,
 }
 
 /// Loads some posts that are to be indexed.
@@ -174,7 +175,7 @@ pub fn load_pending(conn: &mut Conn) -> QueryResult<Pending> {
         pending.number += 1;
         if let Some(post) = posts::find_post(conn, id)? {
             size += post.text.len();
-            pending.posts.insert(id, (post, String::new()));
+            pending.posts.insert(id, (post, PostWords::default()));
         }
         if size > INDEXED_BYTES {
             break;

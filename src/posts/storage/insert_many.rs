@@ -42,7 +42,7 @@ pub fn insert_posts(
     for (post, position) in posts.iter_mut().flatten().zip(first..) {
         post.position = position;
     }
-    insert_rows(conn, &posts)?;
+    insert_rows(conn, jobs, &posts)?;
     let ids = load_ids(conn, first, first + number - 1)?;
     for post in posts.iter_mut().flatten() {
         let id = ids
@@ -67,13 +67,18 @@ fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<
     Ok(authors.into_iter().collect())
 }
 
-fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()> {
+fn insert_rows(
+    conn: &mut Conn,
+    jobs: &[Arc<Prepared>],
+    posts: &[Option<PostSummary>],
+) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
     let mut sql = String::from(
         "INSERT INTO post (author_id, title, date, updated, created, published, place, tags, \
-         withdrawn, format) VALUES ",
+         withdrawn, format, weights) VALUES ",
     );
-    for (n, post) in posts.iter().flatten().enumerate() {
+    let inserted = (jobs.iter().zip(posts)).filter_map(|(job, post)| Some((job, post.as_ref()?)));
+    for (n, (job, post)) in inserted.enumerate() {
         // Whole: no column is left out unnoticed.
         let PostSummary {
             post_id: _,
@@ -94,7 +99,7 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
-            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {})",
+            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
             Batch::mysql_time(*date),
@@ -104,6 +109,7 @@ fn insert_rows(conn: &mut Conn, posts: &[Option<PostSummary>]) -> QueryResult<()
             batch.text(tags),
             u8::from(*withdrawn),
             batch.text(format),
+            Batch::bytes(&job.words.weights),
         );
     }
     batch.push(sql);
@@ -147,7 +153,7 @@ fn insert_parts(
     };
     let contents = rows(|job, _| Cow::Borrowed(&job.request.post.content));
     let words = rows(|job, post| {
-        let words = search::with_author(&post.author, &job.words, post.scope());
+        let words = search::with_author(&post.author, &job.words.text, post.scope());
         Cow::Owned(words)
     });
     batch.push(format!(

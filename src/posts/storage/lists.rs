@@ -8,12 +8,14 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::counts::{self, Start};
 use super::posts::summary_columns;
+use super::relevance;
 use super::selection::{Selection, WINDOWS};
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::schema::{content, post, user};
 use crate::core::page::{DEPTH, ListPart, Listed, PageRequest};
-use crate::posts::list::{Cursor, Filter, List, Sort};
+use crate::posts::list::{Cursor, Filter, Found, List, Sort};
+use crate::posts::search::Query;
 use crate::posts::stored::{PostSummary, StoredPost};
 
 /// Authors who were deleted and whose posts are being deleted: no list has those. Mostly none.
@@ -43,10 +45,61 @@ pub(super) fn is_empty(filter: &Filter, deleted: &[i64]) -> bool {
 pub type Part<T = PostSummary> = Listed<T, Cursor>;
 
 /// Reads a part of a list. Call it in a snapshot: its queries belong together.
-pub fn load(conn: &mut Conn, filter: &Filter, part: ListPart<Cursor>) -> QueryResult<Part> {
+///
+/// Where no post has the last word of a search, it counts as the beginning of one.
+pub fn load(
+    conn: &mut Conn,
+    filter: &Filter,
+    part: ListPart<Cursor>,
+) -> QueryResult<Found<PostSummary>> {
     let deleted = load_deleted_authors(conn)?;
+    let listed = load_part(conn, filter, &deleted, part)?;
+    let found = |listed, filter: &Filter, beginning| Found {
+        listed,
+        words: filter.words.clone(),
+        beginning,
+    };
+    let beginning = filter.words.as_ref().and_then(Query::with_beginning);
+    let Some((words, beginning)) = beginning.filter(|_| listed.rows.is_empty()) else {
+        return Ok(found(listed, filter, None));
+    };
+    if listed.count != Some(0) && has_any(conn, filter, &deleted)? {
+        return Ok(found(listed, filter, None));
+    }
+    let widened = Filter {
+        words: Some(words),
+        ..filter.clone()
+    };
+    let wider = load_part(conn, &widened, &deleted, part)?;
+    if wider.rows.is_empty() && !has_any(conn, &widened, &deleted)? {
+        return Ok(found(listed, filter, None));
+    }
+    Ok(found(wider, &widened, Some(beginning)))
+}
+
+/// Whether a list has any post.
+fn has_any(conn: &mut Conn, filter: &Filter, deleted: &[i64]) -> QueryResult<bool> {
+    let start = Start {
+        after: None,
+        skip: 0,
+    };
+    Ok(!load_some(conn, filter, deleted, start, 1)?.is_empty())
+}
+
+fn load_part(
+    conn: &mut Conn,
+    filter: &Filter,
+    deleted: &[i64],
+    part: ListPart<Cursor>,
+) -> QueryResult<Part> {
+    if let (Some(query), Sort::Relevance) = (&filter.words, filter.sort)
+        && !is_empty(filter, deleted)
+    {
+        let selection = Selection::of(conn, filter, deleted)?;
+        return relevance::load(conn, &selection, query, part);
+    }
     match part {
-        ListPart::Page(request) => load_page(conn, filter, &deleted, request),
+        ListPart::Page(request) => load_page(conn, filter, deleted, request),
         ListPart::Below { position, size } => {
             let limit = i64::from(size);
             let start = Start {
@@ -54,7 +107,7 @@ pub fn load(conn: &mut Conn, filter: &Filter, part: ListPart<Cursor>) -> QueryRe
                 skip: 0,
             };
             // One more than shown tells whether there is more.
-            let mut summaries = load_some(conn, filter, &deleted, start, limit + 1)?;
+            let mut summaries = load_some(conn, filter, deleted, start, limit + 1)?;
             let has_more = i64::try_from(summaries.len()).is_ok_and(|found| found > limit);
             if has_more {
                 summaries.pop();
@@ -156,15 +209,15 @@ pub fn load_with_texts(
     conn: &mut Conn,
     filter: &Filter,
     part: ListPart<Cursor>,
-) -> QueryResult<Part<StoredPost>> {
-    let mut listed = load(conn, filter, part)?;
-    let summaries = std::mem::take(&mut listed.rows);
+) -> QueryResult<Found<StoredPost>> {
+    let mut found = load(conn, filter, part)?;
+    let summaries = std::mem::take(&mut found.listed.rows);
     let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
     let texts = content::table
         .filter(content::post_id.eq_any(&ids))
         .select((content::post_id, content::body))
         .load(conn)?;
-    Ok(listed.with(with_texts(summaries, texts)))
+    Ok(found.with(with_texts(summaries, texts)))
 }
 
 /// A part of a list, each post with the first `characters` of its text. Call it in a snapshot.
@@ -174,7 +227,7 @@ pub fn load_part_with_beginnings(
     part: ListPart<Cursor>,
     characters: i64,
 ) -> QueryResult<Part<StoredPost>> {
-    let mut listed = load(conn, filter, part)?;
+    let mut listed = load(conn, filter, part)?.listed;
     let summaries = std::mem::take(&mut listed.rows);
     let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
     let texts = content::table

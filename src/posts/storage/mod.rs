@@ -8,5 +8,6 @@ pub mod idempotency;
 pub mod insert_many;
 pub mod lists;
 pub mod posts;
+mod relevance;
 mod selection;
 pub mod stats;

@@ -15,7 +15,7 @@ use crate::core::db::dialect::{self, Batch, TagRow};
 use crate::core::db::schema::{content, post, user};
 use crate::posts::list::List;
 use crate::posts::publication::Publish;
-use crate::posts::search;
+use crate::posts::search::{self, PostWords};
 use crate::posts::stats::PostCounts;
 use crate::posts::stored::{AuthorNames, PostSummary, StoredPost, join_tags, split_tags};
 use crate::posts::types::Status;
@@ -58,7 +58,7 @@ diesel::define_sql_function! {
 pub fn insert_post(
     conn: &mut Conn,
     request: &Publish,
-    words: &str,
+    words: &PostWords,
     now: NaiveDateTime,
 ) -> QueryResult<Option<PostSummary>> {
     let author: Option<AuthorNames> = user::table
@@ -71,7 +71,7 @@ pub fn insert_post(
         return Ok(None);
     };
     let mut post = summary_of(request, author, now);
-    post.post_id = insert_row(conn, &post)?;
+    post.post_id = insert_row(conn, &post, &words.weights)?;
     post.position = post.post_id;
     diesel::insert_into(content::table)
         .values((
@@ -79,7 +79,7 @@ pub fn insert_post(
             content::body.eq(&request.post.content),
         ))
         .execute(conn)?;
-    let words = search::with_author(&post.author, words, post.scope());
+    let words = search::with_author(&post.author, &words.text, post.scope());
     dialect::insert_words(conn, post.position, &words)?;
     let mut batch = Batch::new(conn);
     let id = post.post_id;
@@ -116,7 +116,7 @@ pub(super) fn summary_of(
 }
 
 /// Inserts the row itself and gives its id, which is new in all of history.
-fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
+fn insert_row(conn: &mut Conn, post: &PostSummary, weights: &[u8]) -> QueryResult<i64> {
     // Whole, here and where it is changed: no column is left out unnoticed.
     let PostSummary {
         post_id: _,
@@ -147,13 +147,14 @@ fn insert_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
             post::tags.eq(tags),
             post::withdrawn.eq(withdrawn),
             post::format.eq(format),
+            post::weights.eq(weights),
         ))
         .execute(conn)?;
     dialect::last_insert(conn)
 }
 
-/// Writes the row itself anew.
-fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
+/// Writes the row itself anew; its weights where they are others.
+fn update_row(conn: &mut Conn, post: &PostSummary, weights: Option<&[u8]>) -> QueryResult<()> {
     let PostSummary {
         post_id,
         author_id: _,
@@ -182,6 +183,7 @@ fn update_row(conn: &mut Conn, post: &PostSummary) -> QueryResult<()> {
             post::tags.eq(tags),
             post::withdrawn.eq(withdrawn),
             post::format.eq(format),
+            weights.map(|weights| post::weights.eq(weights)),
         ))
         .execute(conn)
         .map(drop)
@@ -233,10 +235,11 @@ pub fn update_post(
     conn: &mut Conn,
     before: &StoredPost,
     after: &StoredPost,
-    words: Option<&str>,
+    words: Option<&PostWords>,
 ) -> QueryResult<()> {
     let (post_id, position) = (before.summary.post_id, before.summary.position);
-    update_row(conn, &after.summary)?;
+    let weights = words.map(|words| words.weights.as_slice());
+    update_row(conn, &after.summary, weights)?;
     if after.text != before.text {
         diesel::update(content::table.find(post_id))
             .set(content::body.eq(&after.text))
@@ -244,7 +247,7 @@ pub fn update_post(
     }
     if let Some(words) = words {
         dialect::delete_words(conn, &[position])?;
-        dialect::insert_words(conn, after.summary.position, words)?;
+        dialect::insert_words(conn, after.summary.position, &words.text)?;
     }
     relist(&before.summary, &after.summary, &mut Batch::new(conn)).run(conn)
 }
@@ -260,11 +263,12 @@ pub fn is_found_by_others(before: &StoredPost, after: &StoredPost) -> bool {
 
 /// The words of a post as they are stored. It takes tens of milliseconds for a megabyte:
 /// outside of transactions, for on SQLite all who write wait for those.
-pub fn words_of(post: &StoredPost) -> String {
+pub fn words_of(post: &StoredPost) -> PostWords {
     let StoredPost { summary, text } = post;
-    let words = search::words_of(&summary.title, &summary.tags(), text);
+    let PostWords { text, weights } = search::words_of(&summary.title, &summary.tags(), text);
     let scope = summary.scope();
-    search::with_author(&summary.author, &scope.spell(&words), scope)
+    let text = search::with_author(&summary.author, &scope.spell(&text), scope);
+    PostWords { text, weights }
 }
 
 /// Takes a post out of the lists that it was in and puts it into those that it is in.
@@ -296,7 +300,7 @@ fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -
 
 /// A new position, higher than every other: the id of a row that is taken back at once.
 pub fn take_position(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
-    let position = insert_row(conn, post)?;
+    let position = insert_row(conn, post, &[])?;
     diesel::delete(post::table.find(position)).execute(conn)?;
     Ok(position)
 }
@@ -378,7 +382,7 @@ pub fn find_posts(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<Vec<StoredPo
 pub fn index_again(
     conn: &mut Conn,
     post_id: i64,
-    prepared: Option<&(StoredPost, String)>,
+    prepared: Option<&(StoredPost, PostWords)>,
 ) -> QueryResult<()> {
     if !dialect::lock_post(conn, post_id)? {
         return Ok(());
@@ -390,12 +394,15 @@ pub fn index_again(
         .select((summary_columns!(), content::body))
         .first(conn)?;
     let words = match prepared {
-        Some((as_it_was, words)) if *as_it_was == post => Cow::Borrowed(words.as_str()),
+        Some((as_it_was, words)) if *as_it_was == post => Cow::Borrowed(words),
         _ => Cow::Owned(words_of(&post)),
     };
     let summary = &post.summary;
     dialect::delete_words(conn, &[summary.position])?;
-    dialect::insert_words(conn, summary.position, &words)?;
+    dialect::insert_words(conn, summary.position, &words.text)?;
+    diesel::update(post::table.find(post_id))
+        .set(post::weights.eq(&words.weights))
+        .execute(conn)?;
     let mut batch = Batch::new(conn);
     batch.delete_tags(&summary.tags(), summary.published, summary.position);
     batch.insert_tags(&tag_rows(summary).collect::<Vec<_>>());

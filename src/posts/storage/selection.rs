@@ -64,7 +64,7 @@ impl<'a> Selection<'a> {
 
     fn is_ascending(&self) -> bool {
         match self.filter.sort {
-            Sort::Newest => false,
+            Sort::Newest | Sort::Relevance => false,
             Sort::Oldest => true,
         }
     }
@@ -90,7 +90,19 @@ impl<'a> Selection<'a> {
         }
     }
 
-    fn search<'t>(&'t self, terms: &'t SearchTerms) -> SearchQuery<'t> {
+    /// The ids of posts that a query finds, of those behind a position, after so many, and at most
+    /// so many; newest first.
+    pub fn search(
+        &self,
+        conn: &mut Conn,
+        query: &Query,
+        part: (Option<i64>, i64, i64),
+    ) -> QueryResult<Vec<i64>> {
+        let terms = SearchTerms::of(query, self.filter);
+        self.search_query(&terms).load_ids(conn, part, false)
+    }
+
+    fn search_query<'t>(&'t self, terms: &'t SearchTerms) -> SearchQuery<'t> {
         let dates = self.filter.dates;
         SearchQuery {
             fts5: &terms.fts5,
@@ -111,7 +123,7 @@ impl<'a> Selection<'a> {
     pub fn count(&self, conn: &mut Conn) -> QueryResult<Option<i64>> {
         if let Some(query) = &self.filter.words {
             let terms = SearchTerms::of(query, self.filter);
-            return self.search(&terms).count(conn, DEPTH);
+            return self.search_query(&terms).count(conn, DEPTH);
         }
         // What is gone through for them is no more than is counted either.
         let are_few = match (self.filter.is_by_date(), self.tags.as_slice()) {
@@ -154,7 +166,7 @@ impl<'a> Selection<'a> {
         let ids = if let Some(query) = &self.filter.words {
             let terms = SearchTerms::of(query, self.filter);
             let part = (after, start.skip, limit);
-            self.search(&terms).load_ids(conn, part, are_many)?
+            self.search_query(&terms).load_ids(conn, part, are_many)?
         } else if self.filter.is_by_date() {
             let after = match start.after {
                 Some(Cursor::Dated { date, post_id }) => Some((date, post_id)),
@@ -305,7 +317,7 @@ fn in_windows<T>(
 }
 
 /// The posts with these ids, in their order.
-fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
+pub fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }

@@ -25,6 +25,7 @@ pub fn insert_many(conn: &mut Conn, authors: i64, total: i64) {
     };
     let word = |text: &str| {
         inkpot::posts::search::words_of("", &[], text)
+            .text
             .trim()
             .to_owned()
     };

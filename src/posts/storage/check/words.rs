@@ -53,7 +53,8 @@ pub fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Found> {
         };
         last = newest.summary.post_id;
         for post in &posts {
-            let is_right = indexed.remove(&post.summary.position) == Some(sum_of(&words_of(post)));
+            let is_right =
+                indexed.remove(&post.summary.position) == Some(sum_of(&words_of(post).text));
             if !is_right && !pending.contains(&post.summary.post_id) {
                 found.wrong.push(post.summary.post_id);
             }

@@ -94,6 +94,8 @@ impl Filter {
         }
         if self.is_oldest_first {
             query.append_pair("sort", "oldest");
+        } else if !self.pieces.is_empty() {
+            query.append_pair("sort", "newest");
         }
         if !self.pieces.is_empty() {
             let words: Vec<String> = self.pieces.iter().map(Piece::text).collect();

@@ -59,7 +59,8 @@ impl Piece {
 
     pub fn text(&self) -> String {
         match self {
-            Self::Word(word) => word.to_uppercase(),
+            // In quotes it is not taken for the beginning of another one.
+            Self::Word(word) => format!("\"{}\"", word.to_uppercase()),
             Self::Beginning(word) => format!("{word}*"),
             Self::Phrase(first, second) => format!("\"{first} {second}\""),
         }
