@@ -437,6 +437,12 @@ fn what_grows_is_bounded() {
         many("[a][b](c)"),
         many("&nbsp;"),
         many("<https://a.b/#>"),
+        many("&"),
+        many("&a"),
+        format!("<table>{}", many("<br>")),
+        format!("<table>{}", many("x<br>")),
+        format!("<table>{}", many("<p>x")),
+        formatted(100, 20_000),
     ];
     for text in texts {
         assert!(text.len() <= 2 * SIZE);
@@ -464,4 +470,29 @@ fn what_is_nested_too_deeply_is_shown_as_it_was_written() {
         "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9Q/".repeat(3_000)
     );
     assert_eq!(render(1, Format::Html, &picture), "<p>a<img alt=\"b\"></p>");
+}
+
+/// So many elements that are open, of a kind that is compared with those around it, and so many
+/// after them that are closed.
+fn formatted(open: usize, closed: usize) -> String {
+    let begin = |n: usize| format!("<b a{n} b c d>");
+    let open: String = (0..open).map(begin).collect();
+    let closed: String = (0..closed).map(|n| begin(n) + "x</b>").collect();
+    open + &closed
+}
+
+#[test]
+fn what_is_looked_for_among_many_is_shown_as_it_was_written() {
+    // Before a table, which has the place of what is in none of its cells.
+    let astray = |times: usize| format!("<table>{}", "x<br>".repeat(times));
+    assert!(render(1, Format::Html, &astray(100)).starts_with("x<br>x<br>"));
+    assert!(render(1, Format::Html, &astray(1_000)).starts_with("<p>&lt;table&gt;x&lt;br&gt;"));
+    let table = format!("<table>{}", "<tr><td>x<br>\n".repeat(5_000));
+    assert!(render(1, Format::Html, &table).starts_with("<table><tbody><tr><td>x<br>"));
+    // Formatting elements in each other.
+    assert!(render(1, Format::Html, &formatted(3, 20_000)).starts_with("<b><b><b><b>x</b>"));
+    assert!(render(1, Format::Html, &formatted(100, 20_000)).starts_with("<p>&lt;b a0 b c d&gt;"));
+    // In pieces, none of which is within a character.
+    let wide = "a字😀&amp;é".repeat(5_000);
+    assert_eq!(render(1, Format::Html, &wide), wide);
 }

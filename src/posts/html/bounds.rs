@@ -15,8 +15,12 @@ use html5ever::{ExpandedName, ParseOpts, local_name, ns, parse_fragment};
 const DEPTH: usize = 128;
 /// Elements and comments, of some 200 bytes each while they are sanitized.
 const NODES: usize = 100_000;
-/// Elements that are moved because others were closed in a wrong order.
+/// Elements that are moved because others were closed in a wrong order, and nodes that are put before a
+/// table because they stand where only its rows may: its place is looked for among all of its neighbours.
 const MOVES: usize = 1_000;
+/// Attributes of formatting elements, each counted with those around it, to which it is compared: three
+/// that are alike are kept, and no more.
+const COMPARED: usize = 500_000;
 /// What may separate attributes, in one tag: each attribute is compared with all before it.
 const SEPARATORS: usize = 4_096;
 /// Bytes from one look at the numbers to the next.
@@ -59,6 +63,7 @@ struct Counter {
     depth: Cell<usize>,
     nodes: Cell<usize>,
     moves: Cell<usize>,
+    compared: Cell<usize>,
     /// Whatever was done: while there is nothing the parser is within a tag or a comment.
     steps: Cell<usize>,
 }
@@ -66,35 +71,76 @@ struct Counter {
 /// A node, which knows how deep it is and nothing of others.
 struct Node {
     name: QualName,
+    attributes: usize,
     depth: Cell<usize>,
+    /// Formatting elements that it is in, itself among them.
+    formats: Cell<usize>,
+}
+
+impl Node {
+    /// Whether it is opened again in each paragraph until it is closed.
+    fn is_format(&self) -> bool {
+        self.name.ns == ns!(html)
+            && matches!(
+                &*self.name.local,
+                "a" | "b"
+                    | "big"
+                    | "code"
+                    | "em"
+                    | "font"
+                    | "i"
+                    | "nobr"
+                    | "s"
+                    | "small"
+                    | "strike"
+                    | "strong"
+                    | "tt"
+                    | "u"
+            )
+    }
 }
 
 impl Counter {
     fn is_too_much(&self) -> bool {
-        self.depth.get() > DEPTH || self.nodes.get() > NODES || self.moves.get() > MOVES
+        self.depth.get() > DEPTH
+            || self.nodes.get() > NODES
+            || self.moves.get() > MOVES
+            || self.compared.get() > COMPARED
     }
 
     fn count(of: &Cell<usize>) {
         of.set(of.get() + 1);
     }
 
-    fn make(&self, name: QualName) -> Rc<Node> {
+    fn make(&self, name: QualName, attributes: usize) -> Rc<Node> {
         Self::count(&self.nodes);
         Self::count(&self.steps);
-        let depth = Cell::new(0);
-        Rc::new(Node { name, depth })
+        let (depth, formats) = (Cell::new(0), Cell::new(0));
+        Rc::new(Node {
+            name,
+            attributes,
+            depth,
+            formats,
+        })
     }
 
     /// For what is no element.
     fn nameless(&self) -> Rc<Node> {
-        self.make(QualName::new(None, ns!(), local_name!("")))
+        self.make(QualName::new(None, ns!(), local_name!("")), 0)
     }
 
-    fn put(&self, child: &NodeOrText<Rc<Node>>, depth: usize) {
+    /// Puts a child as deep as this, into so many formatting elements.
+    fn put(&self, child: &NodeOrText<Rc<Node>>, depth: usize, formats: usize) {
         Self::count(&self.steps);
         if let NodeOrText::AppendNode(node) = child {
             node.depth.set(depth);
             self.depth.set(self.depth.get().max(depth));
+            let is_format = node.is_format();
+            node.formats.set(formats + usize::from(is_format));
+            if is_format {
+                let compared = self.compared.get() + node.attributes * formats;
+                self.compared.set(compared);
+            }
         }
     }
 }
@@ -116,8 +162,13 @@ impl TreeSink for Counter {
         target.name.expanded()
     }
 
-    fn create_element(&self, name: QualName, _: Vec<Attribute>, _: ElementFlags) -> Rc<Node> {
-        self.make(name)
+    fn create_element(
+        &self,
+        name: QualName,
+        attributes: Vec<Attribute>,
+        _: ElementFlags,
+    ) -> Rc<Node> {
+        self.make(name, attributes.len())
     }
 
     fn create_comment(&self, _text: StrTendril) -> Rc<Node> {
@@ -129,7 +180,7 @@ impl TreeSink for Counter {
     }
 
     fn append(&self, parent: &Rc<Node>, child: NodeOrText<Rc<Node>>) {
-        self.put(&child, parent.depth.get() + 1);
+        self.put(&child, parent.depth.get() + 1, parent.formats.get());
     }
 
     fn append_based_on_parent_node(
@@ -138,7 +189,9 @@ impl TreeSink for Counter {
         previous: &Rc<Node>,
         child: NodeOrText<Rc<Node>>,
     ) {
-        self.put(&child, element.depth.get().max(previous.depth.get() + 1));
+        Self::count(&self.moves);
+        let depth = element.depth.get().max(previous.depth.get() + 1);
+        self.put(&child, depth, previous.formats.get());
     }
 
     fn append_doctype_to_document(&self, _: StrTendril, _: StrTendril, _: StrTendril) {}
@@ -154,7 +207,8 @@ impl TreeSink for Counter {
     fn set_quirks_mode(&self, _mode: QuirksMode) {}
 
     fn append_before_sibling(&self, sibling: &Rc<Node>, node: NodeOrText<Rc<Node>>) {
-        self.put(&node, sibling.depth.get());
+        Self::count(&self.moves);
+        self.put(&node, sibling.depth.get(), sibling.formats.get());
     }
 
     fn add_attrs_if_missing(&self, _target: &Rc<Node>, _attributes: Vec<Attribute>) {}

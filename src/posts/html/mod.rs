@@ -25,10 +25,9 @@ pub fn render_at(place: &str, format: Format, text: &str) -> String {
         Format::Html => Some(Cow::Borrowed(text)),
         Format::Text => None,
     };
-    match html {
-        Some(html) if bounds::has_room_for(&html) => sanitizer::sanitize(place, &html),
-        _ => plain(text),
-    }
+    html.filter(|html| bounds::has_room_for(html))
+        .and_then(|html| sanitizer::sanitize(place, &html))
+        .unwrap_or_else(|| plain(text))
 }
 
 /// The text of a post as people read it, without its markup.

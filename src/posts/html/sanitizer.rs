@@ -11,8 +11,8 @@ const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 const LANGUAGE_MAX: usize = 32;
 
 /// HTML with what is on ammonia's list of elements and attributes, and ids, which begin with
-/// `place`. Neither scripts, handlers, styles, frames nor forms are on it.
-pub fn sanitize(place: &str, html: &str) -> String {
+/// `place`. Neither scripts, handlers, styles, frames nor forms are on it. `None` if it cannot be read.
+pub fn sanitize(place: &str, html: &str) -> Option<String> {
     let prefix = format!("{place}-");
     let mut builder = Builder::default();
     builder
@@ -36,7 +36,10 @@ pub fn sanitize(place: &str, html: &str) -> String {
             _ => Some(Cow::Borrowed(value)),
         },
     );
-    builder.clean(html).to_string()
+    // In pieces, as a reader gives it: of a whole text the parser looks at all that is left for every
+    // `&`.
+    let clean = builder.clean_from_reader(html.as_bytes()).ok()?;
+    Some(clean.to_string())
 }
 
 /// Elements that begin or end a line.
