@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDateTime};
 
 use super::search::{Query, Scope};
 use super::stored::PostSummary;
@@ -117,8 +117,11 @@ impl Cursor {
         }
         let is_number = is_number(micros.strip_prefix('-').unwrap_or(micros));
         let micros = micros.parse().ok().filter(|_| is_number)?;
+        let date = DateTime::from_timestamp_micros(micros)?.naive_utc();
+        // Of years that every database takes. No post lies outside of them.
+        (1000..=9999).contains(&date.year()).then_some(())?;
         Some(Self::Dated {
-            date: DateTime::from_timestamp_micros(micros)?.naive_utc(),
+            date,
             post_id: parse_id(post_id)?,
         })
     }
@@ -335,6 +338,11 @@ mod tests {
             "r1.0",
             "-r1.1",
             "99999999999999999999.1",
+            // The years -1, 999, 10000, and the last one that a program can name.
+            "-62198755200000000.1",
+            "-30610224000000001.1",
+            "253402300800000000.1",
+            "8210266876799999999.1",
         ] {
             assert_eq!(Cursor::parse(text), None, "{text}");
         }

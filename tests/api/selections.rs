@@ -279,6 +279,15 @@ async fn parameters_of_selections_are_refused_by_name(app: TestApp) {
             "since=2026-11-01T00:00:00Z&before=1790000000000000.",
             "before",
         ),
+        // Times that no post has, and that a database does not take.
+        (
+            "since=2026-11-01T00:00:00Z&before=-62198755200000000.1",
+            "before",
+        ),
+        (
+            "since=2026-11-01T00:00:00Z&sort=oldest&before=8210266876799999999.1",
+            "before",
+        ),
     ] {
         let problem = ann
             .get(&format!("/post/?{query}"))
@@ -289,6 +298,16 @@ async fn parameters_of_selections_are_refused_by_name(app: TestApp) {
             detail.contains(&format!("The parameter {name}")),
             "{query}: {detail}"
         );
+    }
+    // The links of what is no year of RFC 3339 by the clock of UTC can be followed.
+    for query in [
+        "since=0000-01-01T00:00:00%2B23:59",
+        "until=9999-12-31T23:59:59-23:59",
+    ] {
+        let answer = ann.get(&format!("/post/?{query}")).await;
+        let links = answer.header("link").to_owned();
+        let first = links.split(['<', '>']).nth(1).unwrap();
+        ann.get(first).await.expect(200);
     }
     // What lies beyond what a database takes as a time is there for nobody, and no error.
     for (query, count) in [

@@ -216,7 +216,7 @@ fn time(query: &str, name: &str) -> Result<Option<NaiveDateTime>, Error> {
     };
     let micros = |time: DateTime<_>| {
         let is_between = time.timestamp_subsec_nanos() % 1000 > 0;
-        time.timestamp_micros() + i64::from(is_between)
+        (time.timestamp_micros() + i64::from(is_between)).clamp(FIRST, LAST)
     };
     (DateTime::parse_from_rfc3339(&text).ok())
         .and_then(|time| DateTime::from_timestamp_micros(micros(time)))
@@ -282,6 +282,11 @@ pub fn given(query: &str, name: &str) -> Option<String> {
 pub fn invalid(name: &str, why: &str) -> Error {
     Error::with_detail(Code::QueryInvalid, format!("The parameter {name} {why}."))
 }
+
+/// The first and the last microsecond that have a name in RFC 3339: by its own clock a time may lie a day
+/// beyond them.
+const FIRST: i64 = -62_167_219_200_000_000;
+const LAST: i64 = 253_402_300_799_999_999;
 
 const NO_USER: &str = "is neither the id of a user nor a username behind an @";
 const NO_TIME: &str = "is not a time as 2026-11-01T00:00:00Z (RFC 3339); a + in it is written %2B";
