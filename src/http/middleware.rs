@@ -175,7 +175,7 @@ impl Reader {
     }
 }
 
-/// Whether `Accept` (RFC 9110 §12.5.1) names HTML, and weighs no JSON higher.
+/// Whether `Accept` (RFC 9110 §12.5.1) names HTML, and weighs all JSON lower.
 fn prefers_documents(accept: &str) -> bool {
     let weight = |kind: &str| {
         let mut ranges = accept.split(',').map(|range| {
@@ -188,7 +188,7 @@ fn prefers_documents(accept: &str) -> bool {
         found.map_or(0.0_f32, |(_, q)| q)
     };
     let html = weight("text/html");
-    html > 0.0 && html >= weight("application/json") && html >= weight("application/problem+json")
+    html > 0.0 && html > weight("application/json") && html > weight("application/problem+json")
 }
 
 /// What the log says of a request whose client went before it was answered, as other

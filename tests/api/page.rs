@@ -274,9 +274,11 @@ async fn who_reads_in_a_browser_is_told_in_a_document(app: TestApp) {
     assert_eq!(answer.status, 401);
     assert!(!answer.header("www-authenticate").is_empty());
     has(&answer.text(), &["<h1>Please log in</h1>"]);
-    // JSON that is weighed higher, and requests that are no reading, get JSON.
+    // JSON that is weighed as high, and requests that are no reading, get JSON.
     for (accept, method) in [
         ("application/json, text/html;q=0.9", Method::GET),
+        ("application/json, text/html", Method::GET),
+        ("text/html, application/problem+json", Method::GET),
         ("text/html;q=0", Method::GET),
         ("text/html", Method::POST),
     ] {
