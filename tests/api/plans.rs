@@ -326,11 +326,16 @@ fn every_list_goes_along_an_index(backend: Backend) {
         .unwrap();
     }
     posts::insert_many(&mut conn, AUTHORS, POSTS);
+    // An empty table would be read whole, rightly.
+    conn.batch_execute(
+        "INSERT INTO post_stat (post_id, kind, slot, number) SELECT post_id, 1, 0, 1 FROM post",
+    )
+    .unwrap();
     // With the statistics that the database has of itself, and with good ones.
     judge(&mut conn);
     let analyze = match &conn {
         Conn::Sqlite(_) => "ANALYZE",
-        Conn::Mysql(_) => "ANALYZE TABLE post, post_tag, post_count, post_words, content, user",
+        Conn::Mysql(_) => "ANALYZE TABLE post, post_tag, post_count, post_stat, post_words, content, user",
     };
     conn.batch_execute(analyze).unwrap();
     judge(&mut conn);
