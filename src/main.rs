@@ -79,7 +79,7 @@ fn serve(settings: Settings, does_jobs: bool) -> ExitCode {
         println!("metrics at http://{address}/metrics");
     }
     println!("listening on http://{}", bound.address);
-    ended(system.block_on(server::run(bound)))
+    ended(system.block_on(server::run(bound, args::service_manager())))
 }
 
 fn work(settings: Settings) -> ExitCode {
@@ -88,13 +88,19 @@ fn work(settings: Settings) -> ExitCode {
         Ok(worker) => worker,
         Err(why) => return refuse(&why),
     };
+    let system = actix_web::rt::System::new();
+    let signals = match system.block_on(async { server::Signals::listen() }) {
+        Ok(signals) => signals,
+        Err(why) => return refuse(&why.to_string()),
+    };
     println!("inkpot {}", env!("CARGO_PKG_VERSION"));
     println!("database {database}");
     if let Some((_, address)) = &worker.watched {
         println!("metrics at http://{address}/metrics");
     }
     println!("taking jobs");
-    ended(actix_web::rt::System::new().block_on(server::run_worker(worker)))
+    let run = server::run_worker(worker, signals, args::service_manager());
+    ended(system.block_on(run))
 }
 
 fn ended(outcome: std::io::Result<()>) -> ExitCode {

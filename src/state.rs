@@ -29,6 +29,7 @@ use crate::core::redis::health::RedisHealth;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
 use crate::core::telemetry::chain::Chain;
+use crate::http::drain::Drain;
 use crate::http::metrics::RequestMetrics;
 use crate::http::middleware;
 use crate::jobs::events::JobWritten;
@@ -84,6 +85,8 @@ pub struct AppState {
     description: Data<Rendered>,
     middleware: Data<middleware::Shared>,
     site: Data<Site>,
+    /// The connections, and whether the server stops.
+    pub drain: Drain,
     /// The base of absolute links.
     pub public_url: PublicUrl,
 }
@@ -168,8 +171,9 @@ impl AppState {
         let description = Data::new(openapi::render(settings.base_path())?);
         let settings = Data::new(settings);
         let site = Data::new(Site::new(&settings, public_url.clone()));
-        let requests = requests();
-        let middleware = Data::new(middleware_of(&settings, &response_cache, &site, &requests));
+        let (requests, drain) = (requests(), Drain::default());
+        let middleware = middleware_of(&settings, &response_cache, &site, &requests, &drain);
+        let middleware = Data::new(middleware);
         let mut app = Self {
             settings,
             db,
@@ -192,6 +196,7 @@ impl AppState {
             description,
             middleware,
             site,
+            drain,
             public_url,
         };
         app.metrics = Arc::new(app.register(&requests));
@@ -316,6 +321,7 @@ fn middleware_of(
     cache: &Arc<ResponseCache>,
     site: &Data<Site>,
     requests: &Arc<RequestMetrics>,
+    drain: &Drain,
 ) -> middleware::Shared {
     let (cache, site) = (Data::from(Arc::clone(cache)), site.clone());
     let has_page = site.is_on;
@@ -336,6 +342,7 @@ fn middleware_of(
             }
         }),
         metrics: Arc::clone(requests),
+        drain: drain.clone(),
         refused_origins: Mutex::default(),
     }
 }

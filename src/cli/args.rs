@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::core::settings::{Settings, nearest};
 use crate::jobs::JobStatus;
+use crate::server::ServiceManager;
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -271,6 +272,20 @@ pub fn read() -> Result<Cli, Refusal> {
     read_from(std::env::args_os(), std::env::vars_os())
 }
 
+/// The service manager that has started this process, if there is one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one reader of the environment"
+)]
+pub fn service_manager() -> ServiceManager {
+    let process = std::process::id().to_string();
+    // A watchdog may be another process's.
+    let is_ours = std::env::var_os("WATCHDOG_PID").is_none_or(|pid| *pid == *process);
+    let watchdog = std::env::var_os("WATCHDOG_USEC").filter(|_| is_ours);
+    let socket = std::env::var_os("NOTIFY_SOCKET");
+    ServiceManager::new(socket.as_deref(), watchdog.as_deref())
+}
+
 /// What whoever looks at a database needs.
 const OF_DATABASE: [&str; 5] = ["database_url", "data_dir", "db_pool", "log", "log_format"];
 
@@ -293,7 +308,14 @@ fn shows(subcommand: &str, setting: &str) -> bool {
         "openapi" | "completions" => ["log", "log_format"].contains(&setting),
         "user" => setting == "bcrypt_cost" || OF_DATABASE.contains(&setting),
         "keys" => {
-            ["jwt_secret", "jwt_alg", "token_ttl", "key_lead"].contains(&setting)
+            [
+                "jwt_secret",
+                "jwt_secret_file",
+                "jwt_alg",
+                "token_ttl",
+                "key_lead",
+            ]
+            .contains(&setting)
                 || OF_DATABASE.contains(&setting)
         }
         _ => OF_DATABASE.contains(&setting),

@@ -1,5 +1,5 @@
-//! The installation's secret, from which keys are derived: given in the settings, or
-//! generated at the first start.
+//! The installation's secret, from which keys are derived: given in the settings or in a
+//! file that they name, or generated at the first start.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::core::db::DatabaseUrl;
 use crate::core::owner_only;
-use crate::core::settings::{Settings, check_secret};
+use crate::core::settings::{Settings, check_secret, secrets};
 
 const FILE: &str = "jwt-secret";
 
@@ -21,10 +21,13 @@ pub fn load(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
     if let Some(given) = &settings.jwt_secret {
         return Ok(given.0.clone());
     }
+    if let Some(path) = settings.jwt_secret_file() {
+        return from_file(path);
+    }
     if let DatabaseUrl::Mysql(_) = settings.database() {
         return Err(
-            "INKPOT_JWT_SECRET must be given with MySQL, the same for all processes; \
-             make one with: openssl rand -base64 48"
+            "INKPOT_JWT_SECRET must be given with MySQL, or INKPOT_JWT_SECRET_FILE, the same for \
+             all processes; make one with: openssl rand -base64 48"
                 .to_owned(),
         );
     }
@@ -38,6 +41,16 @@ pub fn load(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
     let secret = secret.trim_ascii().to_vec();
     check_secret(&secret).map_err(|why| format!("{}: {why}", path.display()))?;
     Ok(vec![secret])
+}
+
+/// The secrets of the file that the settings name. Its mode is not looked at: who hands it
+/// over (a service manager, a container's runtime) has the file system it is on to itself.
+fn from_file(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let failed = |why: String| format!("INKPOT_JWT_SECRET_FILE {}: {why}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    secrets(text.trim())
+        .map(|secrets| secrets.0)
+        .map_err(failed)
 }
 
 /// Generates 256 random bits. Two processes that start at once agree: the file appears

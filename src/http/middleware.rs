@@ -22,6 +22,7 @@ use futures_util::FutureExt;
 use super::body::ReadWhole;
 use super::cached_response::Finished;
 use super::cors::{self, Asking};
+use super::drain::Drain;
 use super::metrics::RequestMetrics;
 use super::request_id::{self, RequestId};
 use super::transport::LastReads;
@@ -49,6 +50,7 @@ pub struct Shared {
     /// Makes a document of a refusal, for who asks for documents.
     pub dress: Box<Dress>,
     pub metrics: Arc<RequestMetrics>,
+    pub drain: Drain,
     /// Foreign origins that were refused and are in the log; the first ones.
     pub refused_origins: Mutex<Vec<String>>,
 }
@@ -332,6 +334,12 @@ impl Visit {
             let head = response.head_mut();
             head.no_chunking(true);
             head.set_connection_type(ConnectionType::Close);
+        }
+        let is_last = (self.shared.as_ref()).is_some_and(|shared| shared.drain.has_begun());
+        if is_last && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response
+                .head_mut()
+                .set_connection_type(ConnectionType::Close);
         }
         let headers = response.headers_mut();
         links_under(self.base(), headers);

@@ -5,6 +5,7 @@ pub mod body;
 pub mod cached_response;
 pub mod client_address;
 pub mod cors;
+pub mod drain;
 pub mod endpoint;
 pub mod expectation;
 pub mod first_line;

@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep};
 
+use super::drain::OpenConnection;
 use super::expectation::{CONTINUE, Expectation};
 use super::first_line::FirstLine;
 use super::header_name::HeaderName;
@@ -125,6 +126,8 @@ struct Rest {
 pub struct Wire {
     /// `None` when it was taken over.
     stream: Option<TcpStream>,
+    /// For as long as it speaks HTTP.
+    open: Option<OpenConnection>,
     /// Before the paths of problems.
     base: Arc<str>,
     takeover: Takeover,
@@ -157,9 +160,12 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// `base`: the path under which the world reaches this server.
-    pub fn new(stream: TcpStream, base: Arc<str>) -> Self {
-        Self::with_patience(stream, base, STALL)
+    /// `base`: the path under which the world reaches this server; `open` counts it.
+    pub fn new(stream: TcpStream, base: Arc<str>, open: OpenConnection) -> Self {
+        Self {
+            open: Some(open),
+            ..Self::with_patience(stream, base, STALL)
+        }
     }
 
     fn with_patience(stream: TcpStream, base: Arc<str>, patience: Duration) -> Self {
@@ -169,6 +175,7 @@ impl Wire {
             stalled: None,
             half_closed: None,
             stream: Some(stream),
+            open: None,
             takeover: Takeover::default(),
             last_reads: LastReads::default(),
             rest: None,
@@ -412,6 +419,7 @@ impl AsyncWrite for Wire {
             && let Some(stream) = self.stream.take()
         {
             self.takeover.give(stream);
+            self.open = None;
             // So that the end is seen.
             cx.waker().wake_by_ref();
         }

@@ -9,6 +9,9 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::follow::follow;
+use super::listener;
+use super::service_manager::ServiceManager;
+use super::signals::{EndAsked, Signals};
 use super::start::{Bound, DRAIN_SECONDS, PreparedWorker, watch};
 use crate::core::clock_sync;
 use crate::core::telemetry::chain::Chain;
@@ -54,19 +57,10 @@ fn index_pending(app: &AppState) {
     }
 }
 
-/// SIGTERM or Ctrl-C.
-async fn signal() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    Ok(())
-}
-
 /// Runs until SIGTERM or Ctrl-C, then lets requests and jobs that are under way end.
-pub async fn run(bound: Bound) -> std::io::Result<()> {
-    let handle = bound.handle;
+pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
+    let (handle, listener, mut signals) = (bound.handle, bound.listener, bound.signals);
+    let drain = bound.app.drain.clone();
     let indexed = bound.app.clone();
     // Ends with the process, in the middle of the work too: each step is whole.
     std::thread::spawn(move || {
@@ -96,8 +90,14 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         Some(worker) => Some(start_jobs(worker, jobs_stop)?),
         None => None,
     };
+    let address = bound.address;
+    manager.ready();
     let stopper = async move {
-        let signalled = signal().await;
+        let asked = tokio::select! {
+            asked = signals.end() => asked,
+            never = manager.watched(Some(address)) => never,
+        };
+        manager.stopping();
         tracing::info!("stopping: requests and jobs under way have {DRAIN_SECONDS} seconds to end");
         health.drain();
         drop(stop_jobs);
@@ -105,10 +105,15 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
         presence.stop();
         bus.leave();
         presence.closed().await;
+        drain.begin();
+        if asked == EndAsked::Terminate {
+            drain.idle_closed().await;
+        }
+        listener::close(&listener).await;
+        drop(listener);
         handle.stop(true).await;
-        signalled
     };
-    let (served, signalled) = futures_util::future::join(bound.server, stopper).await;
+    let (served, ()) = futures_util::future::join(bound.server, stopper).await;
     follower.abort();
     clocks.abort();
     broadcasts.abort();
@@ -121,11 +126,15 @@ pub async fn run(bound: Bound) -> std::io::Result<()> {
     }
     stop_watched(watched).await;
     tracing::info!("stopped");
-    served.and(signalled)
+    served
 }
 
 /// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.
-pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
+pub async fn run_worker(
+    prepared: PreparedWorker,
+    mut signals: Signals,
+    manager: ServiceManager,
+) -> std::io::Result<()> {
     let PreparedWorker {
         worker,
         app,
@@ -145,7 +154,12 @@ pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
     let clocks = actix_web::rt::spawn(clock_sync::run(db, clock));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = start_jobs(worker, jobs_stop)?;
-    let signalled = signal().await;
+    manager.ready();
+    tokio::select! {
+        _ = signals.end() => {}
+        () = manager.watched(None) => {}
+    }
+    manager.stopping();
     tracing::info!("stopping: jobs under way have {DRAIN_SECONDS} seconds to end");
     health.drain();
     drop(stop_jobs);
@@ -156,7 +170,7 @@ pub async fn run_worker(prepared: PreparedWorker) -> std::io::Result<()> {
     }
     stop_watched(watched).await;
     tracing::info!("stopped");
-    signalled
+    Ok(())
 }
 
 /// Has the listener for those who watch served, until the very end.

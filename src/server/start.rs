@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 
 use super::follow::{FOLLOW, others_write};
 use super::metrics::serve_metrics;
+use super::signals::Signals;
 use crate::accounts::actions::keys;
 use crate::core::bus::redis::RedisTransport;
 use crate::core::clock::Clock;
@@ -48,6 +49,9 @@ pub struct Bound {
     pub server: Server,
     /// For those who watch, if that is set up, and its address.
     pub watched: Option<(Server, SocketAddr)>,
+    /// The server's own, once more.
+    pub(super) listener: TcpListener,
+    pub(super) signals: Signals,
     pub(super) app: AppState,
     pub(super) lock: ProcessLock,
     /// `None` when jobs are left to other processes.
@@ -277,7 +281,8 @@ fn worker_of(app: &AppState) -> Result<Worker, String> {
     Ok(worker)
 }
 
-/// Makes a server of its parts. The error is one line.
+/// Makes a server of its parts; to be called where a runtime is entered. The error is one
+/// line.
 pub fn bind(prepared: Prepared) -> Result<Bound, String> {
     allow_open_files();
     let Prepared {
@@ -289,6 +294,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         address,
         watched,
     } = prepared;
+    let kept = listener.try_clone().map_err(|e| e.to_string())?;
     let server = serve(&app, listener).map_err(|e| e.to_string())?;
     let watched = watched.map(|watched| watch(&app, watched)).transpose()?;
     Ok(Bound {
@@ -296,6 +302,8 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         handle: server.handle(),
         server,
         watched,
+        listener: kept,
+        signals: Signals::listen().map_err(|e| e.to_string())?,
         app,
         lock,
         worker,
@@ -366,11 +374,15 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
                 }))
                 .h1(map_config(service, |()| AppConfig::default()));
             let base: Arc<str> = shared.settings.base_path().into();
+            let drain = shared.drain.clone();
             fn_service(move |stream: TcpStream| {
                 // Answers are written whole; waiting for more would delay them.
                 let _ = stream.set_nodelay(true);
                 let peer = stream.peer_addr().ok();
-                ready(Ok((Wire::new(stream, Arc::clone(&base)), peer)))
+                ready(Ok((
+                    Wire::new(stream, Arc::clone(&base), drain.opened()),
+                    peer,
+                )))
             })
             .and_then(http)
         })?

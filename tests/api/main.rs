@@ -81,6 +81,7 @@ mod shared_limits;
 mod slow_clients;
 mod spellings;
 mod stood_still;
+mod storm;
 mod text;
 mod together;
 mod tokens;

@@ -414,6 +414,42 @@ fn mysql_needs_a_secret_that_is_given() {
     );
 }
 
+#[test]
+fn a_secret_may_come_in_a_file() {
+    let dir = directory();
+    let file = dir.path().join("secret");
+    let given = |contents: &str| {
+        std::fs::write(&file, contents).unwrap();
+        let mut command = inkpot(dir.path());
+        command.env("INKPOT_JWT_SECRET_FILE", &file);
+        command
+    };
+    // As editors and `openssl` end files.
+    let server = Process::start(&mut given(&format!("{SECRET}\n")));
+    let token = register(&server, "ann");
+    drop(server);
+    assert!(!dir.path().join("data/jwt-secret").exists());
+    let new = format!("{}, {SECRET}\n", SECRET.to_uppercase());
+    let server = Process::start(&mut given(&new));
+    let headers = format!("Authorization: Bearer {token}\r\n");
+    assert_eq!(server.call("GET", "/user/me", &headers, "").0, 200);
+    drop(server);
+    let text = refused(
+        &mut given("hunter22"),
+        &["INKPOT_JWT_SECRET_FILE", "32 bytes"],
+    );
+    assert!(!text.contains("hunter22"), "{text}");
+    refused(
+        given(SECRET).env("INKPOT_JWT_SECRET", SECRET),
+        &["both given"],
+    );
+    std::fs::remove_file(&file).unwrap();
+    refused(
+        inkpot(dir.path()).env("INKPOT_JWT_SECRET_FILE", &file),
+        &["INKPOT_JWT_SECRET_FILE", "No such file"],
+    );
+}
+
 /// As compose files and shells have them.
 #[test]
 fn an_empty_variable_is_not_set() {
@@ -468,6 +504,7 @@ fn help_documents_every_setting() {
         "INKPOT_PUBLIC_URL",
         "INKPOT_DATA_DIR",
         "INKPOT_JWT_SECRET",
+        "INKPOT_JWT_SECRET_FILE",
         "INKPOT_JWT_ALG",
         "INKPOT_TOKEN_TTL",
         "INKPOT_SESSION_TTL",

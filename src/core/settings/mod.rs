@@ -9,7 +9,7 @@ pub mod trusted_proxies;
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use chrono::NaiveDateTime;
 use clap::{Args, ValueEnum};
@@ -203,6 +203,12 @@ pub struct Settings {
     #[arg(long, env = "INKPOT_JWT_SECRET", global = true, value_name = "SECRET", hide_env_values = true,
           value_parser = secrets)]
     pub jwt_secret: Option<Secrets>,
+
+    /// File with that secret, as service managers and containers hand secrets over
+    /// [default: none]
+    #[arg(long, env = "INKPOT_JWT_SECRET_FILE", global = true, value_name = "PATH",
+          value_parser = optional(|path| Ok(PathBuf::from(path))))]
+    jwt_secret_file: Option<Given<PathBuf>>,
 
     /// How tokens are signed; with ES256 and EdDSA anyone can verify them by
     /// /.well-known/jwks.json
@@ -462,6 +468,11 @@ impl Settings {
         self.ca_file.as_ref()?.0.as_ref()
     }
 
+    /// The file with the secret.
+    pub fn jwt_secret_file(&self) -> Option<&Path> {
+        self.jwt_secret_file.as_ref()?.0.as_deref()
+    }
+
     /// Refuses settings that do not go together, and completes what follows from others.
     /// The error is one line.
     pub fn complete(&mut self) -> Result<(), String> {
@@ -478,6 +489,13 @@ impl Settings {
                     self.token_ttl
                 ));
             }
+        }
+        if self.jwt_secret.is_some() && self.jwt_secret_file().is_some() {
+            return Err(
+                "INKPOT_JWT_SECRET and INKPOT_JWT_SECRET_FILE are both given; one of them is the \
+                 secret"
+                    .to_owned(),
+            );
         }
         let has_sender = matches!(self.mail_from, Some(Given(Some(_))));
         if self.smtp_url().is_some() && !has_sender {
@@ -612,7 +630,8 @@ pub fn check_secret(secret: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-fn secrets(text: &str) -> Result<Secrets, String> {
+/// Reads one or more secrets, separated by commas. The error names no secret.
+pub fn secrets(text: &str) -> Result<Secrets, String> {
     let all: Vec<Vec<u8>> = text
         .split(',')
         .map(|s| s.trim().as_bytes().to_vec())
