@@ -2,13 +2,18 @@
 //! that protocol than the server's, and a rude one that writes bytes as it likes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -24,13 +29,18 @@ pub type View = BTreeMap<i64, (String, String)>;
 
 /// A page that has the live stream open.
 pub struct Socket {
-    stream: WebSocketStream<TcpStream>,
+    stream: WebSocketStream<Box<dyn Duplex>>,
     /// The subprotocol that the server chose.
     pub protocol: Option<String>,
     pub view: View,
     pub is_partial: bool,
     has_snapshot: bool,
 }
+
+/// A connection, with TLS or without.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 /// The one header of a token.
 pub fn bearer(token: &str) -> (&'static str, String) {
@@ -47,13 +57,41 @@ impl Socket {
 
     /// Opens the stream with these headers.
     pub async fn with(address: &str, headers: &[(&'static str, String)]) -> Result<Self, Error> {
+        let stream = TcpStream::connect(address).await?;
+        Self::over(Box::new(stream), address, headers).await
+    }
+
+    /// Opens the stream with a token by TLS, at a server whose certificate this authority has
+    /// signed (PEM), and has the first frame.
+    pub async fn secure(address: &str, authority: &[u8], token: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(authority).unwrap())
+            .unwrap();
+        let config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = connector.connect(name, stream).await.unwrap();
+        let opened = Self::over(Box::new(stream), address, &[bearer(token)]).await;
+        let mut socket = opened.unwrap();
+        socket.next().await.expect("a first frame");
+        socket
+    }
+
+    async fn over(
+        stream: Box<dyn Duplex>,
+        address: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Self, Error> {
         let url = format!("ws://{address}/user/online");
         let mut request = url.into_client_request()?;
         for (name, value) in headers {
             let value = HeaderValue::from_str(value).unwrap();
             request.headers_mut().append(*name, value);
         }
-        let stream = TcpStream::connect(address).await?;
         let opening = timeout(PATIENCE, client_async(request, stream));
         let (stream, response) = opening.await.expect("an answer to the handshake")?;
         let protocol = response.headers().get("sec-websocket-protocol");
