@@ -24,6 +24,7 @@ use super::cached_response::Finished;
 use super::cors::{self, Asking};
 use super::drain::Drain;
 use super::metrics::RequestMetrics;
+use super::refused;
 use super::request_id::{self, RequestId};
 use super::transport::LastReads;
 use super::{endpoint, sliced_body};
@@ -31,6 +32,8 @@ use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 use crate::core::db::deadline;
 use crate::core::settings::Settings;
 use crate::core::settings::public_url::PublicUrl;
+use crate::core::telemetry::request::Context;
+use crate::core::telemetry::trace::{self, Trace};
 use crate::core::telemetry::{self, request as log};
 use crate::error::{Cause, Code, Error};
 
@@ -104,8 +107,11 @@ pub async fn handle(
     if let Some(response) = visit.lookup(&request).await {
         return Ok(request.into_response(response));
     }
-    let id = visit.id.0.as_str().into();
-    log::scope(id, deadline::scope(routed(visit, request, next))).await
+    let context = Context {
+        request_id: visit.id.0.as_str().into(),
+        trace: visit.trace,
+    };
+    log::scope(context, deadline::scope(routed(visit, request, next))).await
 }
 
 /// The way of a request that has no finished answer; lines of the log have its id.
@@ -152,6 +158,7 @@ async fn routed(
 /// What the edge remembers of a request while the router has it.
 struct Visit {
     id: RequestId,
+    trace: Option<Trace>,
     begun: Instant,
     shared: Option<Data<Shared>>,
     method: Method,
@@ -222,6 +229,7 @@ impl Visit {
         }
         Self {
             id: RequestId::of(headers),
+            trace: trace_of(headers),
             begun: Instant::now(),
             shared,
             method: request.method().clone(),
@@ -275,8 +283,11 @@ impl Visit {
         let Some(error) = response.error() else {
             return response;
         };
-        let (answer, cause) = match error.as_error::<Error>() {
-            Some(ours) => (ours.respond(&self.id.0, self.base()), ours.cause.clone()),
+        let (code, answer, cause) = match error.as_error::<Error>() {
+            Some(ours) => {
+                let answer = ours.respond(&self.id.0, self.base());
+                (ours.code, answer, ours.cause.clone())
+            }
             None => {
                 let is_fault = response.status().is_server_error();
                 let cause = is_fault.then(|| {
@@ -285,20 +296,13 @@ impl Visit {
                         place: None,
                     })
                 });
-                (
-                    Error::new(code_for(response.status())).respond(&self.id.0, self.base()),
-                    cause,
-                )
+                let code = code_for(response.status());
+                let answer = Error::new(code).respond(&self.id.0, self.base());
+                (code, answer, cause)
             }
         };
         if let Some(cause) = cause {
-            let place = cause.place.map(tracing::field::display);
-            tracing::error!(
-                request_id = self.id.0,
-                cause = cause.text,
-                place,
-                "a request met a fault"
-            );
+            refused::log(&self.id.0, code, *cause);
         }
         self.dressed(answer)
     }
@@ -389,6 +393,7 @@ impl Visit {
             status = u64::from(status),
             duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             request_id = self.id.0,
+            trace_id = self.trace.as_ref().map(Trace::id),
             user_id = user,
             "request"
         );
@@ -399,6 +404,16 @@ impl Visit {
         self.end(None, None, &mut response);
         InternalError::from_response("a handler panicked", response).into()
     }
+}
+
+/// The trace that a request belongs to: two headers name none.
+fn trace_of(headers: &HeaderMap) -> Option<Trace> {
+    let mut given = headers.get_all(trace::HEADER);
+    let first = given.next()?;
+    if given.next().is_some() {
+        return None;
+    }
+    Trace::parse(first.as_bytes())
 }
 
 /// Whether a body of unknown length must end with the connection: a client of HTTP/1.0 knows

@@ -19,6 +19,7 @@ pub mod middleware;
 pub mod page;
 pub mod path;
 pub mod rate_limit;
+mod refused;
 pub mod request_id;
 pub mod response;
 pub mod response_cache;

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use crate::core::db::DbError;
 use crate::core::db::schema::job;
 use crate::core::telemetry::chain::Chain;
+use crate::core::telemetry::request::Context;
 
 /// What jobs have in common that the same handler does. Declared beside the handler
 /// ([`JobHandler`](super::handler::JobHandler)).
@@ -147,6 +148,8 @@ pub struct ClaimedJob {
     pub attempts: i32,
     pub payload: String,
     pub created: NaiveDateTime,
+    /// The request that caused it, if one did.
+    pub cause: Option<Context>,
 }
 
 /// What became of a job that a worker had.

@@ -8,6 +8,8 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::types::{Failure, Timeouts, sanitized};
 use crate::core::settings::messages::{SmsToken, SmsUrl};
+use crate::core::telemetry::request;
+use crate::core::telemetry::trace::{self, Trace};
 use crate::core::tls_roots::Authorities;
 
 /// Bytes of an answer that are read, so that the gateway can say all it has to.
@@ -57,12 +59,13 @@ impl SmsGateway {
     /// Sends a body of JSON under the key that a repeat is known by.
     pub async fn send(self: &Arc<Self>, body: String, key: String) -> Result<(), Failure> {
         let gateway = self.clone();
-        tokio::task::spawn_blocking(move || gateway.post(&body, &key))
+        let trace = request::context().and_then(|context| context.trace);
+        tokio::task::spawn_blocking(move || gateway.post(&body, &key, trace))
             .await
             .unwrap_or_else(|e| Err(Failure::Transient(sanitized(&e.to_string(), &[]))))
     }
 
-    fn post(&self, body: &str, key: &str) -> Result<(), Failure> {
+    fn post(&self, body: &str, key: &str, trace: Option<Trace>) -> Result<(), Failure> {
         let mut request = self
             .agent
             .post(self.url.as_str())
@@ -70,6 +73,9 @@ impl SmsGateway {
             .header("Idempotency-Key", key);
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {}", token.as_str()));
+        }
+        if let Some(trace) = trace {
+            request = request.header(trace::HEADER, trace.header());
         }
         let mut answer = request
             .send(body)

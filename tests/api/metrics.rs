@@ -118,7 +118,7 @@ async fn requests_are_measured_by_method_route_and_status(app: TestApp) {
 }
 
 /// The names are an interface: dashboards and alerts use them.
-const FAMILIES: [&str; 51] = [
+pub const FAMILIES: [&str; 51] = [
     "db_client_connection_count",
     "db_client_connection_max",
     "db_client_connection_pending_requests",
@@ -172,7 +172,7 @@ const FAMILIES: [&str; 51] = [
     "process_virtual_memory_bytes",
 ];
 /// Where Redis is set up.
-const WITH_REDIS: [&str; 2] = ["inkpot_redis_losses", "inkpot_redis_up"];
+pub const WITH_REDIS: [&str; 2] = ["inkpot_redis_losses", "inkpot_redis_up"];
 
 async fn every_part_tells_of_itself_in_good_form(app: TestApp) {
     let ann = app.user("ann").await;

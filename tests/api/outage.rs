@@ -11,7 +11,7 @@ use crate::harness::proxy::{Cut, Proxy};
 use crate::harness::{Answer, Backend, SECRET, TestApp, TestDatabase};
 
 /// The database's URL by way of a proxy.
-fn by_proxy(database: &TestDatabase) -> (url::Url, Proxy) {
+pub fn by_proxy(database: &TestDatabase) -> (url::Url, Proxy) {
     let mut url = url::Url::parse(&database.url()).unwrap();
     let server = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(3306));
     let proxy = Proxy::before(&server);

@@ -526,7 +526,11 @@ mod tests {
     async fn a_unit_of_work_belongs_to_the_request_that_asked() {
         let (_directory, db) = on_sqlite();
         let current = |_: &mut Conn| Ok(request::current());
-        let asked = request::scope("req-1".into(), async {
+        let context = request::Context {
+            request_id: "req-1".into(),
+            trace: None,
+        };
+        let asked = request::scope(context, async {
             (
                 db.read(current).await.unwrap(),
                 db.write(current).await.unwrap(),

@@ -199,6 +199,8 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created -> Timestamp,
         finished -> Nullable<Timestamp>,
+        request_id -> Nullable<Text>,
+        traceparent -> Nullable<Text>,
     }
 }
 

@@ -2,6 +2,7 @@
 //! most one a minute, which says how often.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -10,31 +11,61 @@ use tokio::time::sleep;
 /// Between two lines.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Counts what happens, and says it now and then.
-pub struct Counted {
+/// Counts what happens, and says it now and then, with the first `E` since the last time as
+/// an example.
+pub struct Counted<E: Send + 'static = ()> {
     /// What is not said yet.
     unsaid: AtomicU64,
+    example: Mutex<Option<E>>,
     /// Whether somebody waits to say it.
     is_awaited: AtomicBool,
     /// Says that it happened so often since the last time.
-    say: fn(u64),
+    say: Say<E>,
+}
+
+enum Say<E> {
+    Number(fn(u64)),
+    Example(fn(u64, Option<E>)),
 }
 
 /// Somebody who waits; what is unsaid when that ends, as a stopping server ends it, is said
 /// then.
-struct Waiting(&'static Counted);
+struct Waiting<E: Send + 'static>(&'static Counted<E>);
 
 impl Counted {
+    /// Without examples.
     pub const fn new(say: fn(u64)) -> Self {
+        Self::saying(Say::Number(say))
+    }
+
+    /// It happened. To be called where tasks run.
+    pub fn count(&'static self) {
+        self.count_with(|| ());
+    }
+}
+
+impl<E: Send + 'static> Counted<E> {
+    /// With an example, if there is one.
+    pub const fn with_example(say: fn(u64, Option<E>)) -> Self {
+        Self::saying(Say::Example(say))
+    }
+
+    const fn saying(say: Say<E>) -> Self {
         Self {
             unsaid: AtomicU64::new(0),
+            example: Mutex::new(None),
             is_awaited: AtomicBool::new(false),
             say,
         }
     }
 
-    /// It happened. To be called where tasks run.
-    pub fn count(&'static self) {
+    fn example(&self) -> std::sync::MutexGuard<'_, Option<E>> {
+        self.example.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It happened, as in this example. To be called where tasks run.
+    pub fn count_with(&'static self, example: impl FnOnce() -> E) {
+        self.example().get_or_insert_with(example);
         self.unsaid.fetch_add(1, Ordering::AcqRel);
         if self.is_awaited.swap(true, Ordering::AcqRel) {
             return;
@@ -58,14 +89,18 @@ impl Counted {
     /// Whether there was anything.
     fn say_unsaid(&self) -> bool {
         let unsaid = self.unsaid.swap(0, Ordering::AcqRel);
+        let example = self.example().take();
         if unsaid > 0 {
-            (self.say)(unsaid);
+            match self.say {
+                Say::Number(say) => say(unsaid),
+                Say::Example(say) => say(unsaid, example),
+            }
         }
         unsaid > 0
     }
 }
 
-impl Drop for Waiting {
+impl<E: Send + 'static> Drop for Waiting<E> {
     fn drop(&mut self) {
         self.0.is_awaited.store(false, Ordering::Release);
         self.0.say_unsaid();
@@ -74,8 +109,6 @@ impl Drop for Waiting {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, PoisonError};
-
     use super::*;
 
     static SAID: Mutex<Vec<u64>> = Mutex::new(Vec::new());
@@ -104,6 +137,20 @@ mod tests {
         assert_eq!(said(), [0_u64; 0]);
         COUNTED.count();
         assert_eq!(said(), [1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_of_each_minute_is_the_example() {
+        static EXAMPLES: Mutex<Vec<(u64, Option<u32>)>> = Mutex::new(Vec::new());
+        static SHOWN: Counted<u32> = Counted::with_example(|number, example| {
+            (EXAMPLES.lock().unwrap_or_else(PoisonError::into_inner)).push((number, example));
+        });
+        (1..=5).for_each(|n| SHOWN.count_with(|| n));
+        sleep(PAUSE + Duration::from_secs(1)).await;
+        SHOWN.count_with(|| 6);
+        sleep(PAUSE).await;
+        let examples = EXAMPLES.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(*examples, [(1, Some(1)), (4, Some(2)), (1, Some(6))]);
     }
 
     #[test]

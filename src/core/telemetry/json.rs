@@ -49,13 +49,21 @@ fn write_object(to: &mut Vec<u8>, now: SystemTime, event: &Event<'_>) -> serde_j
         map: &mut map,
         outcome: Ok(()),
         has_request_id: false,
+        has_trace: false,
     };
     event.record(&mut members);
-    let (outcome, has_request_id) = (members.outcome, members.has_request_id);
-    outcome?;
-    if !has_request_id {
-        request::with_current(|id| map.serialize_entry("request_id", id)).transpose()?;
-    }
+    let (has_request_id, has_trace) = (members.has_request_id, members.has_trace);
+    members.outcome?;
+    request::with_current(|context| {
+        if !has_request_id {
+            map.serialize_entry(request::FIELD, &*context.request_id)?;
+        }
+        match &context.trace {
+            Some(trace) if !has_trace => map.serialize_entry(request::TRACE_FIELD, trace.id()),
+            _ => Ok(()),
+        }
+    })
+    .transpose()?;
     map.serialize_entry("target", meta.target())?;
     map.end()
 }
@@ -64,11 +72,13 @@ struct Members<'m, M: SerializeMap> {
     map: &'m mut M,
     outcome: Result<(), M::Error>,
     has_request_id: bool,
+    has_trace: bool,
 }
 
 impl<M: SerializeMap> Members<'_, M> {
     fn add(&mut self, field: &Field, value: &(impl serde::Serialize + ?Sized)) {
         self.has_request_id |= field.name() == request::FIELD;
+        self.has_trace |= field.name() == request::TRACE_FIELD;
         if self.outcome.is_ok() {
             self.outcome = self.map.serialize_entry(field.name(), value);
         }

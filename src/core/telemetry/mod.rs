@@ -9,6 +9,7 @@ pub mod counted;
 mod json;
 pub mod request;
 mod text;
+pub mod trace;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, Write};

@@ -45,16 +45,24 @@ where
             line: &mut line,
             outcome: Ok(()),
             has_request_id: false,
+            has_trace: false,
         };
         event.record(&mut fields);
         fields.outcome?;
-        if !fields.has_request_id {
-            request::with_current(|id| {
+        let (has_request_id, has_trace) = (fields.has_request_id, fields.has_trace);
+        request::with_current(|context| {
+            if !has_request_id {
                 write!(line, " {}=", request::FIELD)?;
-                write_text(&mut line, id)
-            })
-            .transpose()?;
-        }
+                write_text(&mut line, &context.request_id)?;
+            }
+            match &context.trace {
+                Some(trace) if !has_trace => {
+                    write!(line, " {}={}", request::TRACE_FIELD, trace.id())
+                }
+                _ => Ok(()),
+            }
+        })
+        .transpose()?;
         line.write_char('\n')
     }
 }
@@ -90,11 +98,13 @@ struct Fields<'l, 'w> {
     line: &'l mut Writer<'w>,
     outcome: fmt::Result,
     has_request_id: bool,
+    has_trace: bool,
 }
 
 impl Fields<'_, '_> {
     fn add(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         self.has_request_id |= field.name() == request::FIELD;
+        self.has_trace |= field.name() == request::TRACE_FIELD;
         let write = || {
             self.line.write_char(' ')?;
             if field.name() != "message" {
@@ -170,6 +180,8 @@ mod tests {
     use tracing_subscriber::fmt::format::DefaultFields;
 
     use super::super::json::Json;
+    use super::super::request::Context;
+    use super::super::trace::Trace;
     use super::*;
 
     #[derive(Clone, Default)]
@@ -243,7 +255,11 @@ mod tests {
     #[test]
     fn a_line_of_a_request_has_its_id() {
         let log = || {
-            let request = request::scope("req-1".into(), async {
+            let context = Context {
+                request_id: "req-1".into(),
+                trace: None,
+            };
+            let request = request::scope(context, async {
                 tracing::info!("here");
                 tracing::info!(request_id = "own", "with its own");
                 request::inherit(|| tracing::info!("handed over"))
@@ -266,6 +282,38 @@ mod tests {
             .map(|line: serde_json::Value| line["request_id"].clone())
             .collect();
         assert_eq!(ids, expected.map(serde_json::Value::from), "{json}");
+    }
+
+    #[test]
+    fn a_line_of_a_traced_request_has_its_trace() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let context = Context {
+            request_id: "req-1".into(),
+            trace: Trace::parse(format!("00-{id}-00f067aa0ba902b7-01").as_bytes()),
+        };
+        let log = || {
+            let request = request::scope(context.clone(), async {
+                tracing::info!("here");
+                tracing::info!(trace_id = "own", "with its own");
+            });
+            request.now_or_never().unwrap();
+        };
+        let text = lines_of(Text, log);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines[0].ends_with(&format!("here request_id=req-1 trace_id={id}")),
+            "{text}"
+        );
+        assert!(
+            lines[1].ends_with("own trace_id=own request_id=req-1"),
+            "{text}"
+        );
+        let json = lines_of(Json, log);
+        let traces: Vec<serde_json::Value> = (json.lines())
+            .map(|line| serde_json::from_str(line).unwrap())
+            .map(|line: serde_json::Value| line["trace_id"].clone())
+            .collect();
+        assert_eq!(traces, [id, "own"]);
     }
 
     #[test]

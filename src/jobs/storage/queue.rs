@@ -7,6 +7,8 @@ use diesel::prelude::*;
 
 use crate::core::db::schema::job;
 use crate::core::db::{Conn, dialect};
+use crate::core::telemetry::request::{self, Context};
+use crate::core::telemetry::trace::Trace;
 use crate::jobs::lease::LEASE;
 use crate::jobs::types::{ClaimedJob, Disposition, JobStatus, NewJob, Queue, Settled};
 
@@ -24,6 +26,10 @@ pub fn insert(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<
         dedup_key,
         user_id,
     } = new;
+    // What is done because of a request has its id in the log, and goes on with its trace.
+    let cause = request::context();
+    let request_id = cause.as_ref().map(|cause| &*cause.request_id);
+    let traceparent = cause.as_ref().and_then(|cause| cause.trace);
     let inserted = diesel::insert_into(job::table)
         .values((
             job::kind.eq(kind.name),
@@ -35,6 +41,8 @@ pub fn insert(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<
             job::dedup_key.eq(dedup_key),
             job::user_id.eq(user_id),
             job::created.eq(now),
+            job::request_id.eq(request_id),
+            job::traceparent.eq(traceparent.map(|trace| trace.header())),
         ))
         .execute(conn);
     match inserted {
@@ -83,7 +91,11 @@ pub fn settle_and_claim(
 
 impl From<dialect::JobRow> for ClaimedJob {
     fn from(row: dialect::JobRow) -> Self {
-        let (job_id, kind, state, attempts, payload, created) = row;
+        let (job_id, kind, state, attempts, payload, created, request_id, traceparent) = row;
+        let cause = request_id.map(|request_id| Context {
+            request_id: request_id.into(),
+            trace: traceparent.and_then(|header| Trace::parse(header.as_bytes())),
+        });
         Self {
             job_id,
             kind,
@@ -91,6 +103,7 @@ impl From<dialect::JobRow> for ClaimedJob {
             attempts,
             payload,
             created,
+            cause,
         }
     }
 }

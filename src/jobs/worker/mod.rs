@@ -18,6 +18,7 @@ use self::running::Running;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
 use crate::core::telemetry::chain::Chain;
+use crate::core::telemetry::request;
 use crate::jobs::JobMetrics;
 use crate::jobs::actions;
 use crate::jobs::back_off::MAX_ATTEMPTS;
@@ -271,14 +272,15 @@ impl Worker {
             created: row.created,
         };
         let (clock, metrics) = (self.clock.clone(), Arc::clone(&self.metrics));
-        running.spawn(job_id, kind.queue, async move {
+        let doing = async move {
             let begun = clock.steady();
             let came = one::run(run, job).await;
             let settled = one::settle(&clock, (job_id, attempts), Some(kind), came);
             let took = clock.steady().saturating_sub(begun);
             metrics.ended(kind.name, &settled, took);
             settled
-        });
+        };
+        running.spawn(job_id, kind.queue, request::scope_of(row.cause, doing));
     }
 
     /// Says that this worker still has its jobs.

@@ -50,6 +50,7 @@ pub struct TextTaken {
     pub content_type: String,
     pub idempotency_key: String,
     pub authorization: Option<String>,
+    pub traceparent: Option<String>,
 }
 
 /// A mail or text message, as far as repeats are told by it.

@@ -216,8 +216,18 @@ pub fn insert_leftovers(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Id, kind, state, attempts, payload and birth of a job.
-pub type JobRow = (i64, String, String, i32, String, NaiveDateTime);
+/// Id, kind, state, attempts, payload and birth of a job, the request that caused it and the
+/// trace of that.
+pub type JobRow = (
+    i64,
+    String,
+    String,
+    i32,
+    String,
+    NaiveDateTime,
+    Option<String>,
+    Option<String>,
+);
 
 /// Claims some due jobs of a lane, the longest overdue first: no other transaction
 /// gets them until this one ends.
@@ -234,6 +244,8 @@ pub fn claim_due_jobs(
         job::attempts,
         job::payload,
         job::created,
+        job::request_id,
+        job::traceparent,
     ));
     match conn {
         Conn::Sqlite(c) => due
