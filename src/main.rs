@@ -46,6 +46,15 @@ fn main() -> ExitCode {
         Command::Check { repair, form } => {
             cli::check::run(repair, form, &given.settings, &mut std::io::stdout())
         }
+        Command::Doctor { mail, quick, form } => {
+            let mut out = std::io::stdout();
+            cli::doctor::run(mail.as_deref(), quick, form, &given.settings, &mut out)
+        }
+        Command::Healthcheck { ready, metrics } => {
+            let asked =
+                cli::healthcheck::run(ready, metrics, &given.settings, &mut std::io::stdout());
+            return ended(asked.map_err(std::io::Error::other));
+        }
         Command::Openapi => cli::openapi(&mut std::io::stdout()),
         Command::Completions { shell } => cli::completions(shell, &mut std::io::stdout()),
     };

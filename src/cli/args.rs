@@ -68,6 +68,28 @@ pub enum Command {
         #[command(flatten)]
         form: Form,
     },
+    /// Look at configuration, database, Redis, mail, clock, files and public URL, and say what
+    /// to do; it changes nothing.
+    Doctor {
+        /// Send a mail to this address.
+        #[arg(long, value_name = "TO")]
+        mail: Option<String>,
+        /// Leave out what reads all posts.
+        #[arg(long)]
+        quick: bool,
+        #[command(flatten)]
+        form: Form,
+    },
+    /// Ask the server of this machine how it is, for containers: exit code 0 when it is well, 1
+    /// when not.
+    Healthcheck {
+        /// Whether it can do its work, not only whether it runs.
+        #[arg(long)]
+        ready: bool,
+        /// Ask at INKPOT_METRICS_LISTEN, which workers have too.
+        #[arg(long)]
+        metrics: bool,
+    },
     /// Print the OpenAPI description as YAML.
     Openapi,
     /// Print what completes this command line in a shell, as in:
@@ -293,7 +315,8 @@ const OF_DATABASE: [&str; 5] = ["database_url", "data_dir", "db_pool", "log", "l
 /// All are taken, since all may be variables of one environment.
 fn shows(subcommand: &str, setting: &str) -> bool {
     match subcommand {
-        "serve" => true,
+        "serve" | "doctor" => true,
+        "healthcheck" => ["listen", "metrics_listen", "log", "log_format"].contains(&setting),
         "worker" => ![
             "listen",
             "cors_origins",

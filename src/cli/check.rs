@@ -90,6 +90,13 @@ struct Found {
     said: social::Report,
 }
 
+/// How many differences there are, without a word.
+pub(super) fn count(db: &Db) -> Result<usize, DbError> {
+    let posts = check::check(db, &|_, _| {})?;
+    let said = social::check(db, &|_| {})?;
+    Ok(differences(&Found { posts, said }))
+}
+
 /// How much is wrong.
 fn differences(report: &Found) -> usize {
     let Report {

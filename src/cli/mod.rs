@@ -2,6 +2,8 @@
 
 pub mod args;
 pub mod check;
+pub mod doctor;
+pub mod healthcheck;
 pub mod jobs;
 pub mod keys;
 pub mod users;

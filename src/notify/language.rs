@@ -14,6 +14,7 @@ pub struct Templates {
     pub password_changed: &'static str,
     pub reset_password: &'static str,
     pub session_ended: &'static str,
+    pub test: &'static str,
     pub verify_email: &'static str,
     pub verify_mobile: &'static str,
     /// A point of time to the minute, as `chrono` formats it.
@@ -30,6 +31,7 @@ macro_rules! templates {
             password_changed: include_str!(concat!("templates/", $tag, "/password_changed.txt")),
             reset_password: include_str!(concat!("templates/", $tag, "/reset_password.txt")),
             session_ended: include_str!(concat!("templates/", $tag, "/session_ended.txt")),
+            test: include_str!(concat!("templates/", $tag, "/test.txt")),
             verify_email: include_str!(concat!("templates/", $tag, "/verify_email.txt")),
             verify_mobile: include_str!(concat!("templates/", $tag, "/verify_mobile.txt")),
             time_format: $time_format,

@@ -30,6 +30,7 @@ fn template(message: &Message, language: Language) -> &'static str {
         Message::MobileChanged { .. } => templates.mobile_changed,
         Message::AccountDeleted { .. } => templates.account_deleted,
         Message::SessionEnded { .. } => templates.session_ended,
+        Message::Test { .. } => templates.test,
     }
 }
 
@@ -208,7 +209,7 @@ mod tests {
             .unwrap()
     }
 
-    fn messages(code: &str) -> [Message; 9] {
+    fn messages(code: &str) -> [Message; 10] {
         let code = code.to_owned();
         let at = at();
         [
@@ -221,6 +222,7 @@ mod tests {
             Message::MobileChanged { at },
             Message::AccountDeleted { at },
             Message::SessionEnded { at },
+            Message::Test { at },
         ]
     }
 

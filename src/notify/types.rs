@@ -37,6 +37,10 @@ pub enum Message {
     SessionEnded {
         at: NaiveDateTime,
     },
+    /// The operator's own, to see whether mails arrive.
+    Test {
+        at: NaiveDateTime,
+    },
 }
 
 impl Message {
@@ -56,7 +60,8 @@ impl Message {
             | Self::EmailChanged { at }
             | Self::MobileChanged { at }
             | Self::AccountDeleted { at }
-            | Self::SessionEnded { at } => Some(*at),
+            | Self::SessionEnded { at }
+            | Self::Test { at } => Some(*at),
             _ => None,
         }
     }
@@ -72,6 +77,7 @@ impl Message {
             Self::MobileChanged { .. } => "MobileChanged",
             Self::AccountDeleted { .. } => "AccountDeleted",
             Self::SessionEnded { .. } => "SessionEnded",
+            Self::Test { .. } => "Test",
         }
     }
 }

@@ -27,6 +27,7 @@ mod counts;
 mod crash;
 mod delivery;
 mod deploying;
+mod doctor;
 mod documents;
 mod edge;
 mod exchanges;

@@ -9,6 +9,7 @@ mod any_of;
 mod batch;
 pub(super) mod errors;
 mod full_text;
+pub mod inspect;
 pub(super) mod letters;
 mod migration_lock;
 mod post_lists;
