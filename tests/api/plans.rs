@@ -335,7 +335,9 @@ fn every_list_goes_along_an_index(backend: Backend) {
     judge(&mut conn);
     let analyze = match &conn {
         Conn::Sqlite(_) => "ANALYZE",
-        Conn::Mysql(_) => "ANALYZE TABLE post, post_tag, post_count, post_stat, post_words, content, user",
+        Conn::Mysql(_) => {
+            "ANALYZE TABLE post, post_tag, post_count, post_stat, post_words, content, user"
+        }
     };
     conn.batch_execute(analyze).unwrap();
     judge(&mut conn);
