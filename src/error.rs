@@ -46,7 +46,7 @@ macro_rules! codes {
 codes! {
     MalformedRequest "malformed_request" Some(400), "Malformed request", "The request is not valid HTTP, or one of its headers cannot be read.";
     MalformedJson "malformed_json" Some(400), "Malformed JSON", "The body is not JSON in UTF-8. The detail says where reading stopped, by line and column.";
-    PathInvalid "path_invalid" Some(400), "Malformed path", "A part of the path is not what the route takes: ids are whole numbers from 1 to 9223372036854775807 without leading zeros.";
+    PathInvalid "path_invalid" Some(400), "Malformed path", "A part of the path is not what the route takes: ids are whole numbers from 1 to 9223372036854775807 without leading zeros, slugs have a-z, 0-9 and -.";
     QueryInvalid "query_invalid" Some(400), "Malformed query", "A parameter of the query string cannot be read; the detail names it.";
     IdempotencyKeyInvalid "idempotency_key_invalid" Some(400), "Malformed idempotency key", "The header Idempotency-Key is given once and has 1 to 255 visible ASCII characters.";
     TokenConflict "token_conflict" Some(400), "Two different tokens", "The headers Authorization and JWT both carry a token, and the two differ.";
@@ -67,7 +67,7 @@ codes! {
     OriginRefused "origin_refused" Some(403), "Origin refused", "A request that is authorized by a cookie, or opens a live stream, must come from a page of this server or of a listed origin.";
     NotFound "not_found" Some(404), "Not found", "Nothing is served under this path.";
     UserNotFound "user_not_found" Some(404), "User not found", "No user has this id or username.";
-    PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id.";
+    PostNotFound "post_not_found" Some(404), "Post not found", "No post has this id or slug.";
     CommentNotFound "comment_not_found" Some(404), "Comment not found", "No comment has this id, or it was deleted.";
     SessionNotFound "session_not_found" Some(404), "Session not found", "You have no live session with this id.";
     JobNotFound "job_not_found" Some(404), "Job not found", "No job has this id.";
@@ -76,6 +76,7 @@ codes! {
     EmailTaken "email_taken" Some(409), "E-mail taken", "Another account has this e-mail address.";
     UsernameTaken "username_taken" Some(409), "Username taken", "Another account has this username.";
     MobileTaken "mobile_taken" Some(409), "Mobile taken", "Another account has this mobile number.";
+    SlugTaken "slug_taken" Some(409), "Slug taken", "Another post has this slug, or had it and still is where it leads.";
     LastAdmin "last_admin" Some(409), "Last admin", "The last active admin can be neither demoted, deactivated nor deleted.";
     AlreadyVerified "already_verified" Some(409), "Already verified", "The address or number is verified already.";
     NoMobile "no_mobile" Some(409), "No mobile number", "The account has no mobile number to send a code to.";
@@ -120,6 +121,10 @@ codes! {
     TitleEmpty "title_empty" None, "Empty title", "A title needs at least one visible character.";
     TitleTooLong "title_too_long" None, "Title too long", "A title has at most 256 characters.";
     FormatInvalid "format_invalid" None, "Invalid format", "A format is markdown, html or text.";
+    SlugInvalid "slug_invalid" None, "Invalid slug", "A slug has 1 to 100 characters of a-z, 0-9 and -, and not digits alone.";
+    SlugReserved "slug_reserved" None, "Reserved slug", "The slug is the name of a route, and no post's.";
+    SummaryEmpty "summary_empty" None, "Empty summary", "A summary needs at least one visible character.";
+    SummaryTooLong "summary_too_long" None, "Summary too long", "A summary has at most 500 characters.";
     StatusInvalid "status_invalid" None, "Invalid status", "A status is published or draft.";
     TooManyTags "too_many_tags" None, "Too many tags", "A post has at most 10 tags.";
     TagEmpty "tag_empty" None, "Empty tag", "A tag needs at least one visible character.";

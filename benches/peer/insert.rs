@@ -8,8 +8,8 @@ use inkpot::accounts::storage::users;
 use inkpot::accounts::types::{Email, Name, NewUser};
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::{post, user};
-use inkpot::posts::publication::Publish;
-use inkpot::posts::search::{self, PostWords};
+use inkpot::posts::actions::publish::prepare_request;
+use inkpot::posts::publication::{Prepared, Publish};
 use inkpot::posts::storage::posts as store;
 use inkpot::posts::types::{Format, NewPost, Status, Tag, Title};
 
@@ -66,9 +66,8 @@ pub fn authors(conn: &mut Conn, number: u64) -> Outcome<()> {
 
 /// A post that is ready to be inserted.
 pub struct Row {
-    request: Publish,
-    words: PostWords,
-    date: NaiveDateTime,
+    job: Prepared,
+    slug: String,
 }
 
 /// The post with this number, the same in every run. Texts are of `sizes` bytes, from
@@ -95,31 +94,26 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
         status: Status::Published,
         tags,
         format: Format::Markdown,
+        slug: None,
+        summary: None,
     };
-    let names: Vec<&str> = new.tags.iter().map(|tag| tag.0.as_str()).collect();
-    let words = search::words_of(&new.title.0, &names, &new.content);
+    let request = Publish {
+        author_id,
+        post: new,
+        key: None,
+    };
     Ok(Row {
-        words,
-        request: Publish {
-            author_id,
-            post: new,
-            key: None,
-        },
-        date: date(i64::try_from(number)?),
+        job: prepare_request(request, date(i64::try_from(number)?)),
+        slug: format!("post-{number}"),
     })
 }
 
 /// Inserts rows in one transaction.
 pub fn posts(conn: &mut Conn, rows: &[Row]) -> Outcome<()> {
     conn.transaction(|conn| {
-        for Row {
-            request,
-            words,
-            date,
-        } in rows
-        {
+        for Row { job, slug } in rows {
             // Without its author the post would be missed, silently.
-            store::insert_post(conn, request, words, *date)?
+            store::insert_post(conn, job, Some(slug.clone()))?
                 .ok_or(diesel::result::Error::NotFound)?;
         }
         QueryResult::Ok(())

@@ -7,6 +7,7 @@ use inkpot::core::db::dialect::Batch;
 use inkpot::core::db::schema::{content, post, user};
 use inkpot::core::db::{Conn, dialect};
 use inkpot::posts::search::{self, PostWords, Scope};
+use inkpot::posts::slug;
 use inkpot::posts::storage::counts;
 
 /// A post whose words for the search are made already.
@@ -24,6 +25,14 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
         .filter(user::is_active.eq(true))
         .select(user::name)
         .first(conn)?;
+    let slug = slug::of_title(ready.title);
+    let taken = dialect::load_taken_slugs(conn, &[&slug])?;
+    let slug = if taken.is_empty() {
+        slug
+    } else {
+        // Titles are the same again and again, and what is measured is not how a number is found.
+        format!("{slug}-{}", now.and_utc().timestamp_micros())
+    };
     diesel::insert_into(post::table)
         .values((
             post::author_id.eq(ready.author_id),
@@ -37,6 +46,9 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
             post::withdrawn.eq(false),
             post::format.eq("markdown"),
             post::weights.eq(&ready.words.weights),
+            post::slug.eq(slug),
+            post::summary.eq(""),
+            post::own_summary.eq(false),
         ))
         .execute(conn)?;
     let id = dialect::last_insert(conn)?;

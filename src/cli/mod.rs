@@ -14,9 +14,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::args::MigrateAction;
-use crate::core::db::{connection, migrations};
+use crate::core::db::{Db, connection, migrations};
 use crate::core::settings::Settings;
+use crate::core::telemetry::chain::Chain;
 use crate::openapi;
+use crate::posts::actions::fill;
 
 /// Prints the API's description as YAML.
 pub fn openapi(out: &mut impl Write) -> Result<(), String> {
@@ -45,6 +47,19 @@ fn say_json(out: &mut impl Write, value: &impl Serialize) -> Result<(), String> 
     )
 }
 
+/// Posts that servers are to fill; `None` where migrations are pending.
+fn unfilled(all: &[migrations::Status], settings: &Settings) -> Result<Option<i64>, String> {
+    if !all.iter().all(|migration| migration.applied) {
+        return Ok(None);
+    }
+    let db = Db::open(&settings.database(), 1)
+        .map_err(|e| e.to_string())?
+        .patient();
+    fill::count_unfilled(&db)
+        .map(Some)
+        .map_err(|error| Chain(&error).to_string())
+}
+
 /// Looks at, applies or takes back migrations.
 pub fn migrate(
     action: MigrateAction,
@@ -60,13 +75,22 @@ pub fn migrate(
             let all = migrations::status(&mut conn).map_err(|e| failed(e.to_string()))?;
             if form.is_json {
                 let each = |m: &migrations::Status| json!({"name": m.name, "applied": m.applied});
-                let all: Vec<_> = all.iter().map(each).collect();
-                return say_json(out, &json!({ "migrations": all }));
+                let listed: Vec<_> = all.iter().map(each).collect();
+                let unfilled = unfilled(&all, settings).map_err(failed)?;
+                return say_json(out, &json!({ "migrations": listed, "unfilled": unfilled }));
             }
             let state = |applied| if applied { "applied" } else { "pending" };
-            all.iter()
+            let mut lines: Vec<String> = (all.iter())
                 .map(|m| format!("{} {}", state(m.applied), m.name))
-                .collect()
+                .collect();
+            let unfilled = unfilled(&all, settings).map_err(failed)?;
+            if unfilled.is_some_and(|posts| posts > 0) {
+                let posts = unfilled.unwrap_or_default();
+                lines.push(format!(
+                    "{posts} posts have no slug or no summary yet: a server that runs gives them"
+                ));
+            }
+            lines
         }
         MigrateAction::Run => {
             let done = migrations::run(&mut conn).map_err(|e| failed(e.to_string()))?;

@@ -219,6 +219,8 @@ pub struct Operation {
     answer: Answer,
     headers: Vec<(&'static str, &'static str)>,
     is_revalidated: bool,
+    /// What the `Location` of a 301 is; `None` where there is none.
+    moved: Option<&'static str>,
     /// The schema of what a WebSocket sends.
     frames: Option<String>,
     codes: Vec<Code>,
@@ -274,6 +276,7 @@ impl Operation {
             },
             headers: Vec::new(),
             is_revalidated: false,
+            moved: None,
             frames: None,
             codes: vec![Code::Internal],
             schemas: Box::new(Vec::new),
@@ -402,6 +405,12 @@ impl Operation {
             "\"rB6nMz3q1cG0pXyJw9eT4A\"",
         )
         .header("ETag", "Strong; differs for each Content-Encoding.")
+    }
+
+    /// May answer 301 to what has this name now.
+    pub fn may_have_moved(mut self, location: &'static str) -> Self {
+        self.moved = Some(location);
+        self
     }
 
     /// Takes `page` and `size`, or `before` in place of `page`, and answers with a `Link` header.
@@ -602,6 +611,13 @@ impl Operation {
                     ResponseBuilder::new()
                         .description("What If-None-Match names is still the state."),
                 ),
+            );
+        }
+        if let Some(location) = self.moved {
+            operation = operation.response(
+                "301",
+                with_request_id(ResponseBuilder::new().description("It has another name now."))
+                    .header("Location", header(Type::String, location)),
             );
         }
         for status in self.refusal_statuses() {

@@ -21,6 +21,8 @@ pub type ResponseCache = Cache<CacheKey, Error>;
 pub enum CacheKey {
     /// A published post.
     Post(i64),
+    /// The same, by its slug.
+    Slug(Box<str>),
     /// A page of all posts.
     Page(PageRequest),
     /// Any other, by a hash of all that it was asked for with.

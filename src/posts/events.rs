@@ -26,6 +26,9 @@ pub struct PostState {
     pub author_id: i64,
     pub published: bool,
     pub tags: Vec<String>,
+    /// A program of before knows of none.
+    #[serde(default)]
+    pub slug: Option<String>,
 }
 
 /// What is counted of these posts has changed, and nothing else of them.
@@ -55,6 +58,7 @@ impl From<&PostSummary> for PostState {
             author_id: post.author_id,
             published: post.published,
             tags: post.tags().into_iter().map(str::to_owned).collect(),
+            slug: post.slug.clone(),
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
 //! [`publication`] (a request to publish), [`list`] (filters and pages), [`html`] (a text as others
-//! read it), [`search`] (the words of texts and queries), [`feed`], [`views`] (JSON), [`events`]
-//! (what the bus is told), [`stats`] (what is counted of a post). On them stand [`storage`] (rows),
+//! read it), [`slug`] (a post's name in links), [`summary`] (the beginning of a text),
+//! [`search`] (the words of texts and queries), [`feed`], [`views`] (JSON), [`events`] (what the bus
+//! is told), [`stats`] (what is counted of a post). On them stand [`storage`] (rows),
 //! [`actions`] (one function a unit of work), [`jobs`] and [`routes`] (HTTP).
 
 pub mod actions;
@@ -15,9 +16,11 @@ pub mod list;
 pub mod publication;
 pub mod routes;
 pub mod search;
+pub mod slug;
 pub mod stats;
 pub mod storage;
 pub mod stored;
+pub mod summary;
 pub mod types;
 pub mod views;
 

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 use crate::core::db::DbError;
 use crate::core::gather::Gatherer;
 use crate::posts::search::PostWords;
-use crate::posts::stored::PostSummary;
+use crate::posts::stored::{Excerpt, PostSummary};
 use crate::posts::types::{IdempotencyKey, NewPost};
 use crate::posts::views::PublishedResponse;
 
@@ -26,6 +26,9 @@ pub struct Prepared {
     pub request: Publish,
     /// What it is found and ranked by, as its scope spells it.
     pub words: PostWords,
+    pub excerpt: Excerpt,
+    /// What its title is as a slug.
+    pub title_slug: String,
     /// The fingerprint of the request; empty without a key.
     pub request_hash: String,
     pub now: NaiveDateTime,
@@ -42,6 +45,8 @@ pub enum Inserted {
     Before(PublishedResponse),
     /// The author is gone or not active any more.
     NoAuthor,
+    /// Another post has the slug that was chosen.
+    SlugTaken,
     /// The key was used for another post.
     KeyReused,
     /// The first request with the key is still in progress.

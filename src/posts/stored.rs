@@ -28,6 +28,10 @@ pub struct PostSummary {
     pub withdrawn: bool,
     /// As in the column.
     pub(in crate::posts) format: String,
+    /// Its name in links; `None` for a draft that was never published and whose author has not
+    /// chosen one, and for a post from before there were any, until it is filled.
+    pub slug: Option<String>,
+    pub excerpt: Excerpt,
     /// The author's name.
     pub author: String,
     pub author_username: Option<String>,
@@ -48,6 +52,15 @@ impl PostAccess {
     pub fn is_visible_to(&self, reader: Option<Editor>) -> bool {
         self.published || reader.is_some_and(|reader| reader.owns_those_of(self.author_id))
     }
+}
+
+/// What lists show of a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Queryable)]
+pub struct Excerpt {
+    /// `None` for a post from before there were any, until it is filled.
+    pub text: Option<String>,
+    /// Written by the author, not made of the text.
+    pub is_own: bool,
 }
 
 /// Name and username of a post's author.

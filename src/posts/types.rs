@@ -7,12 +7,16 @@ use utoipa::ToSchema;
 pub use crate::core::idempotency_key::IdempotencyKey;
 use crate::core::text::{is_blank, is_direction_override};
 use crate::error::Code;
+pub use crate::http::body::Change;
 use crate::http::body::Fault;
+use crate::posts::slug::Slug;
 
 /// Characters of a title.
 pub const TITLE_MAX: usize = 256;
 /// Characters of a tag.
 pub const TAG_MAX: usize = 32;
+/// Characters of a summary by the author.
+pub const SUMMARY_MAX: usize = 500;
 /// Tags of a post.
 pub const TAGS_MAX: usize = 10;
 
@@ -31,6 +35,26 @@ impl Title {
         refuse_overrides(text)?;
         if text.chars().count() > TITLE_MAX {
             return Err(Fault(Code::TitleTooLong, "has at most 256 characters"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// What an author says a post is about, in a line: 1 to 500 characters, kept as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary(pub String);
+
+impl Summary {
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        if is_blank(text) {
+            return Err(Fault(
+                Code::SummaryEmpty,
+                "needs at least one visible character",
+            ));
+        }
+        refuse_overrides(text)?;
+        if text.chars().count() > SUMMARY_MAX {
+            return Err(Fault(Code::SummaryTooLong, "has at most 500 characters"));
         }
         Ok(Self(text.to_owned()))
     }
@@ -133,6 +157,10 @@ pub struct NewPost {
     /// Each once.
     pub tags: Vec<Tag>,
     pub format: Format,
+    /// That of the title if there is none.
+    pub slug: Option<Slug>,
+    /// The beginning of the text if there is none.
+    pub summary: Option<Summary>,
 }
 
 /// A content that somebody wants to see as others would read it.
@@ -150,6 +178,9 @@ pub struct PostChange {
     pub status: Option<Status>,
     pub tags: Option<Vec<Tag>>,
     pub format: Option<Format>,
+    pub slug: Option<Slug>,
+    /// To clear it is to have it made of the text again.
+    pub summary: Change<Summary>,
     /// A post that was published before and is published again gets a new date, and goes to
     /// the top of the lists.
     pub as_new: bool,
@@ -164,6 +195,8 @@ impl PostChange {
             status,
             tags,
             format,
+            slug,
+            summary,
             // Only with a status.
             as_new: _,
         } = self;
@@ -172,5 +205,7 @@ impl PostChange {
             && status.is_none()
             && tags.is_none()
             && format.is_none()
+            && slug.is_none()
+            && *summary == Change::Keep
     }
 }

@@ -19,7 +19,13 @@ use crate::core::compression::etag_of;
 pub struct PostItem {
     #[schema(minimum = 1)]
     post_id: i64,
+    /// Its name in links, `/post/{slug}`; null for a draft that was never published, unless its author
+    /// has chosen one.
+    #[schema(required = true)]
+    slug: Option<String>,
     post_title: String,
+    /// In a line what it is about: by its author, or the beginning of the text without its markup.
+    summary: String,
     /// With `include=content`: as its author sent it, character for character.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, value_type = String)]
@@ -67,7 +73,13 @@ pub struct PostItem {
 pub struct Post {
     #[schema(minimum = 1)]
     post_id: i64,
+    /// Its name in links, `/post/{slug}`; null for a draft that was never published, unless its author
+    /// has chosen one.
+    #[schema(required = true)]
+    slug: Option<String>,
     post_title: String,
+    /// In a line what it is about: by its author, or the beginning of the text without its markup.
+    summary: String,
     /// As its author sent it, character for character.
     post_content: String,
     /// With `include=html`: the content as sanitized HTML.
@@ -127,7 +139,9 @@ impl From<PostSummary> for PostItem {
             post_html: None,
             snippet: None,
             post_id: post.post_id,
+            slug: post.slug,
             post_title: post.title,
+            summary: post.excerpt.text.unwrap_or_default(),
             author: post.author,
             author_id: post.author_id,
             author_username: post.author_username,
@@ -148,7 +162,9 @@ impl From<StoredPost> for Post {
             format: summary.format(),
             post_html: None,
             post_id: summary.post_id,
+            slug: summary.slug,
             post_title: summary.title,
+            summary: summary.excerpt.text.unwrap_or_default(),
             post_content: text,
             author: summary.author,
             author_id: summary.author_id,
@@ -281,7 +297,8 @@ pub fn without_counts(etag: &str) -> String {
 /// For the description.
 pub fn item_example() -> Value {
     json!({
-        "post_id": 1, "post_title": "Hello, world", "format": "markdown", "author": "Ann Smith", "author_id": 1,
+        "post_id": 1, "slug": "hello-world", "post_title": "Hello, world",
+        "summary": "The first of many.", "format": "markdown", "author": "Ann Smith", "author_id": 1,
         "author_username": "ann-smith", "date": "2026-11-21T09:31:00.5Z",
         "updated": "2026-11-21T09:31:00.5Z", "created": "2026-11-21T09:30:00.5Z",
         "status": "published", "tags": ["rust", "news"], "likes": 3, "comments": 2,
@@ -299,6 +316,7 @@ pub fn post_example() -> Value {
 mod tests {
     use super::*;
     use crate::posts::stats::PostCounts;
+    use crate::posts::stored::Excerpt;
 
     fn post(counts: PostCounts) -> Post {
         let time = chrono::DateTime::UNIX_EPOCH.naive_utc();
@@ -314,6 +332,8 @@ mod tests {
                 position: 1,
                 tags: String::new(),
                 withdrawn: false,
+                slug: Some("x".to_owned()),
+                excerpt: Excerpt::default(),
                 format: "text".to_owned(),
                 author: "Ann".to_owned(),
                 author_username: None,

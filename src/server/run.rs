@@ -17,6 +17,7 @@ use crate::core::clock_sync;
 use crate::core::telemetry::chain::Chain;
 use crate::jobs::worker::{Worker, thread};
 use crate::posts::actions::check;
+use crate::posts::actions::fill::{self, Pass};
 use crate::presence::actions::refresh_names::refresh_names;
 use crate::presence::messages::Change;
 use crate::state::AppState;
@@ -57,6 +58,44 @@ fn index_pending(app: &AppState) {
     }
 }
 
+/// Between two looks for posts that are to be filled.
+const FILLING_PAUSE: Duration = Duration::from_secs(1);
+/// So many looks are for new posts only, then all are looked at again: a program of before may have
+/// published a draft meanwhile.
+const LOOKS: u32 = 600;
+/// Ids are given before their rows are seen: so many are looked at again.
+const IN_FLIGHT: i64 = 1_000;
+
+/// Gives posts slugs and summaries that have none, beside the requests: those from before there were
+/// any, and for as long as the process runs what programs of before write.
+fn fill_posts(app: &AppState) {
+    let hear = |filled| tracing::info!(filled, "giving posts slugs and summaries");
+    let (mut after, mut looks) = (0, 0);
+    loop {
+        match fill::fill_and_announce(&app.housekeeping, &app.bus, after, &hear) {
+            Ok(Pass { filled, last }) => {
+                if filled > 0 {
+                    tracing::info!(filled, "gave posts slugs and summaries");
+                }
+                looks += 1;
+                after = if looks % LOOKS == 0 {
+                    0
+                } else {
+                    (last - IN_FLIGHT).max(0)
+                };
+                std::thread::sleep(FILLING_PAUSE);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = %Chain(&error), place = %error.place(),
+                    "cannot give posts slugs and summaries; goes on with it in half a minute"
+                );
+                std::thread::sleep(INDEXING_PAUSE);
+            }
+        }
+    }
+}
+
 /// Runs until SIGTERM or Ctrl-C, then lets requests and jobs that are under way end.
 pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
     let (handle, listener, mut signals) = (bound.handle, bound.listener, bound.signals);
@@ -67,6 +106,8 @@ pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
         fill_counts(&indexed);
         index_pending(&indexed);
     });
+    let filled = bound.app.clone();
+    std::thread::spawn(move || fill_posts(&filled));
     let (bus, presence) = (Arc::clone(&bound.app.bus), Arc::clone(&bound.app.presence));
     let transport = bound
         .transport

@@ -7,8 +7,8 @@ use inkpot::core::db::schema::{content, post, post_tag};
 use inkpot::core::db::{Conn, DatabaseUrl, connection};
 use inkpot::posts::actions;
 use inkpot::posts::actions::check::Report;
+use inkpot::posts::actions::publish::prepare_request;
 use inkpot::posts::publication::Publish;
-use inkpot::posts::search;
 use inkpot::posts::storage::check;
 use inkpot::posts::storage::check::{tags, words};
 use inkpot::posts::storage::counts::Block;
@@ -42,6 +42,8 @@ fn publishers_do_not_queue_behind_one_row() {
             status: Status::Published,
             tags: vec![Tag("t".to_owned())],
             format: Format::Markdown,
+            slug: None,
+            summary: None,
         },
         key: None,
     };
@@ -52,8 +54,8 @@ fn publishers_do_not_queue_behind_one_row() {
              mobile_verified, created, updated) VALUES ('u', 'u', 'u', '', 'user', 1, 0, 0, NOW(), NOW())",
         )
         .unwrap();
-        let words = search::words_of("x", &[], "y");
-        let publish = |conn: &mut Conn| store::insert_post(conn, &request, &words, now).unwrap().unwrap();
+        let job = prepare_request(request.clone(), now);
+        let publish = |conn: &mut Conn| store::insert_post(conn, &job, None).unwrap().unwrap();
         let slot = |conn: &mut Conn| -> i64 {
             let sql = "SELECT CAST(slot AS SIGNED) AS number FROM post_count WHERE list = 'a' AND level = 0";
             let Conn::Mysql(conn) = conn else { panic!() };

@@ -19,9 +19,11 @@ use inkpot::core::settings::Lifetimes;
 use inkpot::jobs::storage::{admin, queue};
 use inkpot::jobs::types::{Disposition, Settled};
 use inkpot::jobs::{JobStatus, Queue};
+use inkpot::posts::actions::publish::prepare_request;
 use inkpot::posts::publication::Publish;
 use inkpot::posts::search;
-use inkpot::posts::storage::{check, idempotency, posts as store};
+use inkpot::posts::storage::slugs::LastNumbers;
+use inkpot::posts::storage::{check, filling, idempotency, posts as store};
 use inkpot::posts::types::{Format, IdempotencyKey, NewPost, Status, Tag, Title};
 
 use crate::harness::{Backend, SECRET, TestDatabase, posts};
@@ -264,6 +266,8 @@ fn of_posts() -> Vec<(&'static str, Work)> {
                 status: Status::Published,
                 tags: vec![Tag("all".to_owned()), Tag("even".to_owned())],
                 format: Format::Markdown,
+                slug: None,
+                summary: None,
             };
             let request = Publish {
                 author_id: 2,
@@ -271,11 +275,13 @@ fn of_posts() -> Vec<(&'static str, Work)> {
                 key: None,
             };
             let words = search::words_of("x", &[], "y");
-            let post = store::insert_post(conn, &request, &words, now)
+            let job = prepare_request(request, now);
+            let post = store::insert_post(conn, &job, Some("x".to_owned()))
                 .unwrap()
                 .unwrap();
             let before = store::lock_post(conn, post.post_id).unwrap().unwrap();
             let mut after = before.clone();
+            after.summary.slug = Some("z".to_owned());
             after.summary.position = store::take_position(conn, &after.summary).unwrap();
             store::update_post(conn, &before, &after, Some(&words)).unwrap();
             store::index_again(conn, post.post_id, None).unwrap();
@@ -284,6 +290,14 @@ fn of_posts() -> Vec<(&'static str, Work)> {
         case("index", move |conn| {
             let pending = check::load_pending(conn).unwrap();
             assert_eq!(check::index_some(conn, &pending).unwrap(), 16);
+        }),
+        case("fill with slugs and summaries", move |conn| {
+            let found = filling::load_some(conn, 0).unwrap();
+            let fillings = filling::load_fillings(conn, &found.ids).unwrap();
+            assert_eq!(
+                filling::fill(conn, &fillings, (0, &LastNumbers::default())).unwrap(),
+                100
+            );
         }),
     ]
 }

@@ -72,27 +72,26 @@ async fn both_paths_publish(app: TestApp) {
 }
 
 async fn a_post_that_is_not_there_is_told(app: TestApp) {
-    for id in ["1", "999999", "9223372036854775807"] {
+    // The last could be a slug.
+    for id in ["1", "999999", "9223372036854775807", "-1"] {
         let answer = app.anonymous().get(&format!("/post/{id}")).await;
         answer.expect(404);
         answer.problem("post_not_found");
     }
     for id in [
         "0",
-        "-1",
         "01",
         "+1",
         "1.0",
-        "1e3",
-        "x",
+        "1.5",
+        "X",
+        "a_b",
         "%00",
         "%FF",
         "9223372036854775808",
         "99999999999999999999999999",
         "1%20",
         "%31;",
-        "null",
-        "pub2",
     ] {
         let answer = app.anonymous().get(&format!("/post/{id}")).await;
         answer.expect(400);

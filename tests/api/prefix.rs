@@ -55,7 +55,7 @@ async fn whatever_leads_to_this_server_has_the_path(app: TestApp) {
     for (path, code) in [
         ("/post/9", "post_not_found"),
         ("/nothing", "not_found"),
-        ("/post/x", "path_invalid"),
+        ("/post/X", "path_invalid"),
     ] {
         let problem = ann.get(path).await.problem(code);
         assert_eq!(problem["type"], format!("/a/blog/problems/{code}"));

@@ -34,6 +34,17 @@ diesel::table! {
         created -> Nullable<Timestamp>,
         format -> Text,
         weights -> Binary,
+        slug -> Nullable<Text>,
+        summary -> Nullable<Text>,
+        own_summary -> Bool,
+    }
+}
+
+diesel::table! {
+    old_slug (slug) {
+        slug -> Text,
+        post_id -> BigInt,
+        replaced -> Timestamp,
     }
 }
 
@@ -233,12 +244,14 @@ diesel::joinable!(code -> user (user_id));
 diesel::joinable!(post -> user (author_id));
 diesel::joinable!(content -> post (post_id));
 diesel::joinable!(post_tag -> post (post_id));
+diesel::joinable!(old_slug -> post (post_id));
 diesel::allow_tables_to_appear_in_same_query!(
     user,
     code,
     comment,
     post,
     post_tag,
+    old_slug,
     content,
     session,
     session_event,

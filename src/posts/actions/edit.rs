@@ -11,10 +11,11 @@ use crate::core::precondition::Precondition;
 use crate::jobs::events::JobWritten;
 use crate::posts::search::PostWords;
 use crate::posts::storage::posts as rows;
-use crate::posts::stored::{Editor, PostSummary, StoredPost};
-use crate::posts::types::{PostChange, Status};
+use crate::posts::storage::slugs::{self, Assigned, LastNumbers, Wanted};
+use crate::posts::stored::{Editor, Excerpt, PostSummary, StoredPost};
+use crate::posts::types::{Change, PostChange, Status, Summary};
 use crate::posts::views::{self, Post};
-use crate::posts::{Posts, events};
+use crate::posts::{Posts, events, slug, summary};
 use crate::social::actions::of_posts;
 
 /// Which post is edited, by whom, and in which state it must be.
@@ -47,6 +48,8 @@ pub enum EditRefusal {
     NotYours,
     /// It is no longer in a state that the edit is meant for.
     Stale,
+    /// Another post has the slug that it is to have.
+    SlugTaken,
 }
 
 /// What came of an edit.
@@ -61,6 +64,8 @@ const TRIES: usize = 3;
 struct Prepared {
     /// As it is before the edit.
     post: StoredPost,
+    /// After the change, but for what is known in the transaction only.
+    after: Option<StoredPost>,
     /// Where the precondition asks for it.
     etag: Option<String>,
     /// Those that it is found by after the change, if others than before.
@@ -99,11 +104,11 @@ pub async fn change(
 ) -> Result<Edited<StoredPost>, DbError> {
     let now = posts.clock.now();
     let (edit, change) = (edit.of_what_is_written(), Arc::new(change));
-    let mut tries = 0;
+    let (mut tries, mut race) = (0, 0);
     loop {
         let prepared = prepare(posts, &edit, Some(&change), tries).await?;
         let (edit, change, bus) = (edit.clone(), change.clone(), Arc::clone(&posts.bus));
-        let work = move |conn: &mut Conn| update(conn, &edit, &change, &prepared, now);
+        let work = move |conn: &mut Conn| update(conn, &edit, &change, &prepared, (now, race));
         let settle = move |done: &Result<Outcome<Changed>, DbError>| match done {
             Ok(Outcome::Done(Changed { before, after })) => {
                 if let Some(before) = before {
@@ -113,10 +118,12 @@ pub async fn change(
             Ok(Outcome::Refused(_) | Outcome::Overtaken) => {}
             Err(error) => events::write_failed(&bus, error),
         };
-        match posts.db.write_then(work, settle).await? {
-            Outcome::Done(changed) => return Ok(Ok(changed.after)),
-            Outcome::Refused(refusal) => return Ok(Err(refusal)),
-            Outcome::Overtaken => tries += 1,
+        match posts.db.write_then(work, settle).await {
+            Ok(Outcome::Done(changed)) => return Ok(Ok(changed.after)),
+            Ok(Outcome::Refused(refusal)) => return Ok(Err(refusal)),
+            Ok(Outcome::Overtaken) => tries += 1,
+            Err(error) if race < slugs::RACES && slugs::is_lost_race(&error) => race += 1,
+            Err(error) => return Err(error),
         }
     }
 }
@@ -151,7 +158,7 @@ fn update(
     edit: &Edit,
     change: &PostChange,
     prepared: &Preparation,
-    now: NaiveDateTime,
+    (now, race): (NaiveDateTime, u32),
 ) -> QueryResult<Outcome<Changed>> {
     let prepared = match hold(conn, edit, Some(change), prepared)? {
         Outcome::Done(prepared) => prepared,
@@ -159,12 +166,16 @@ fn update(
         Outcome::Overtaken => return Ok(Outcome::Overtaken),
     };
     let before = &prepared.post;
-    let mut after = changed(before, change);
-    if after == *before {
-        let before = None;
+    let Some(mut after) = prepared.after.clone().filter(|after| after != before) else {
+        let (before, after) = (None, before.clone());
         return Ok(Outcome::Done(Changed { before, after }));
-    }
+    };
     let summary = &mut after.summary;
+    match assign_slug(conn, &before.summary, summary, race)? {
+        Assigned::Nothing => {}
+        Assigned::Slug(slug) => summary.slug = Some(slug),
+        Assigned::Taken => return Ok(Outcome::Refused(EditRefusal::SlugTaken)),
+    }
     summary.updated = now.max(summary.updated + TimeDelta::microseconds(1));
     if summary.published != before.summary.published {
         let is_kept = before.summary.withdrawn && !change.as_new;
@@ -177,6 +188,24 @@ fn update(
     rows::update_post(conn, before, &after, prepared.words.as_ref())?;
     let before = Some(before.summary.clone());
     Ok(Outcome::Done(Changed { before, after }))
+}
+
+/// The slug that a post gets with a change: the one that was chosen, or, when it is published and has
+/// none, that of its title.
+fn assign_slug(
+    conn: &mut Conn,
+    before: &PostSummary,
+    after: &PostSummary,
+    race: u32,
+) -> QueryResult<Assigned> {
+    let title_slug = slug::of_title(&after.title);
+    let wanted = match &after.slug {
+        Some(slug) if before.slug.as_ref() != Some(slug) => Wanted::Chosen(slug, after.author_id),
+        None if after.published => Wanted::Made(&title_slug),
+        _ => return Ok(Assigned::Nothing),
+    };
+    let assigned = slugs::assign(conn, &[wanted], race, &LastNumbers::default())?.pop();
+    Ok(assigned.unwrap_or(Assigned::Nothing))
 }
 
 fn remove(
@@ -203,6 +232,8 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
         status,
         tags,
         format,
+        slug,
+        summary: own,
         as_new: _,
     } = change;
     let mut summary = post.summary.clone();
@@ -218,8 +249,46 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
     if let Some(status) = status {
         summary.published = *status == Status::Published;
     }
+    if let Some(slug) = slug {
+        summary.slug = Some(slug.as_str().to_owned());
+    }
     let text = content.as_ref().unwrap_or(&post.text).clone();
-    StoredPost { summary, text }
+    let mut after = StoredPost { summary, text };
+    after.summary.excerpt = excerpt(post, &after, own);
+    after
+}
+
+/// What lists show of a post after a change. One that is given as it is there is not given.
+fn excerpt(before: &StoredPost, after: &StoredPost, own: &Change<Summary>) -> Excerpt {
+    let there = &before.summary.excerpt;
+    match own {
+        Change::Set(own) if there.text.as_ref() != Some(&own.0) => Excerpt {
+            text: Some(own.0.clone()),
+            is_own: true,
+        },
+        Change::Keep | Change::Set(_) if there.is_own => there.clone(),
+        Change::Clear if there.is_own => Excerpt {
+            text: Some(made_summary(after)),
+            is_own: false,
+        },
+        // Made of the text as it is then; of a post that has none yet with whatever changes.
+        _ => {
+            let is_other = before.text != after.text
+                || before.summary.format != after.summary.format
+                || there.text.is_none() && before.summary != after.summary;
+            if !is_other {
+                return there.clone();
+            }
+            Excerpt {
+                text: Some(made_summary(after)),
+                is_own: false,
+            }
+        }
+    }
+}
+
+fn made_summary(post: &StoredPost) -> String {
+    summary::of_text(post.summary.format(), &post.text)
 }
 
 /// Makes what takes time before the transaction, `tries` times; after that it is left to
@@ -263,10 +332,15 @@ impl Prepared {
             None
         };
         let after = change.map(|change| changed(&post, change));
-        let words = after
+        let words = (after.as_ref())
             .filter(|after| rows::is_found_by_others(&post, after))
-            .map(|after| rows::words_of(&after));
-        Ok(Self { post, etag, words })
+            .map(rows::words_of);
+        Ok(Self {
+            post,
+            after,
+            etag,
+            words,
+        })
     }
 
     /// Whether it was made for this post, however many like it by now.

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod edit;
+pub mod fill;
 pub mod of_author;
 pub mod of_others;
 pub mod publish;

@@ -13,12 +13,13 @@ use crate::core::gather::{Bounds, Gatherer};
 use crate::posts::publication::{Inserted, Prepared, Publish, Publisher};
 use crate::posts::search::{self, PostWords, Scope};
 use crate::posts::storage::idempotency::{self, Completed, KeyState};
-use crate::posts::storage::insert_many;
+use crate::posts::storage::insert_many::{self, NotInserted};
 use crate::posts::storage::posts::insert_post;
-use crate::posts::stored::{PostSummary, StoredPost};
+use crate::posts::storage::slugs::{self, Assigned, LastNumbers, Wanted};
+use crate::posts::stored::{Excerpt, PostSummary, StoredPost};
 use crate::posts::types::Status;
 use crate::posts::views::PublishedResponse;
-use crate::posts::{Posts, events};
+use crate::posts::{Posts, events, slug, summary};
 
 /// What came of it.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub enum Published {
     Done(PublishedResponse),
     /// The author is gone or not active any more.
     NoAuthor,
+    /// Another post has the slug that was chosen.
+    SlugTaken,
     /// The key was used for another post.
     KeyReused,
     /// The first request with the key is still in progress.
@@ -52,13 +55,14 @@ pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbErr
         }
         Inserted::WithKey(_, response) | Inserted::Before(response) => Published::Done(response),
         Inserted::NoAuthor => Published::NoAuthor,
+        Inserted::SlugTaken => Published::SlugTaken,
         Inserted::KeyReused => Published::KeyReused,
         Inserted::KeyInUse => Published::KeyInUse,
     })
 }
 
 /// Makes what can be made before the transaction: on SQLite all who write wait for that.
-fn prepare_request(request: Publish, now: NaiveDateTime) -> Prepared {
+pub fn prepare_request(request: Publish, now: NaiveDateTime) -> Prepared {
     let Publish {
         author_id,
         post,
@@ -74,9 +78,22 @@ fn prepare_request(request: Publish, now: NaiveDateTime) -> Prepared {
     let request_hash = (key.as_ref())
         .map(|_| idempotency::request_hash(post))
         .unwrap_or_default();
+    let excerpt = match &post.summary {
+        Some(own) => Excerpt {
+            text: Some(own.0.clone()),
+            is_own: true,
+        },
+        None => Excerpt {
+            text: Some(summary::of_text(post.format, &post.content)),
+            is_own: false,
+        },
+    };
+    let title_slug = slug::of_title(&post.title.0);
     Prepared {
         request,
         words,
+        excerpt,
+        title_slug,
         request_hash,
         now,
     }
@@ -104,25 +121,36 @@ pub fn publisher(db: &Db, bus: &Arc<Bus>, connections: usize) -> Publisher {
         queue: QUEUE,
     };
     let weight = |job: &Arc<Prepared>| job.request.post.content.len() + job.words.text.len();
-    let (db, bus) = (db.clone(), Arc::clone(bus));
+    let (db, bus, last) = (db.clone(), Arc::clone(bus), LastNumbers::default());
     Gatherer::new("publish", bounds, weight, move |jobs: Vec<_>| {
-        insert_all(&db, &bus, &jobs)
+        insert_all((&db, &bus, &last), &jobs)
     })
 }
 
 /// Inserts posts and tells of it, on the thread that committed, before anybody is answered.
-fn insert_all(db: &Db, bus: &Bus, jobs: &[Arc<Prepared>]) -> Vec<Result<Inserted, DbError>> {
+fn insert_all(
+    (db, bus, last): (&Db, &Bus, &LastNumbers),
+    jobs: &[Arc<Prepared>],
+) -> Vec<Result<Inserted, DbError>> {
     if let [job] = jobs {
-        return vec![insert_alone(db, bus, job)];
+        return vec![insert_alone((db, bus, last), job)];
     }
-    match db.write_together(&|conn| insert_together(conn, jobs)) {
+    let mut race = 0;
+    let inserted = loop {
+        let inserted = db.write_together(&|conn| insert_together(conn, jobs, (race, last)));
+        match &inserted {
+            Err(error) if race < slugs::RACES && slugs::is_lost_race(error) => race += 1,
+            _ => break inserted,
+        }
+    };
+    match inserted {
         Ok(inserted) => {
             announce(bus, &inserted);
             inserted.into_iter().map(Ok).collect()
         }
         // One of them cannot be done, or waits for a lock. What of, is seen when each is alone.
         Err(error) if error.may_be_one_of_several() => {
-            (jobs.iter().map(|job| insert_alone(db, bus, job))).collect()
+            (jobs.iter().map(|job| insert_alone((db, bus, last), job))).collect()
         }
         Err(error) => {
             events::write_failed(bus, &error);
@@ -131,15 +159,25 @@ fn insert_all(db: &Db, bus: &Bus, jobs: &[Arc<Prepared>]) -> Vec<Result<Inserted
     }
 }
 
-fn insert_alone(db: &Db, bus: &Bus, job: &Prepared) -> Result<Inserted, DbError> {
+fn insert_alone(
+    (db, bus, last): (&Db, &Bus, &LastNumbers),
+    job: &Prepared,
+) -> Result<Inserted, DbError> {
     let has_key = job.request.key.is_some();
     // Whether it is the key that a unique index refuses, or something behind it.
     let claiming = Cell::new(has_key);
-    let work = |conn: &mut Conn| {
-        claiming.set(has_key);
-        insert(conn, job, &claiming)
+    let mut race = 0;
+    let inserted = loop {
+        let inserted = db.write_together(&|conn| {
+            claiming.set(has_key);
+            insert(conn, job, &claiming, (race, last))
+        });
+        match &inserted {
+            Err(error) if race < slugs::RACES && slugs::is_lost_race(error) => race += 1,
+            _ => break inserted,
+        }
     };
-    match db.write_together(&work) {
+    match inserted {
         Ok(inserted) => {
             announce(bus, std::slice::from_ref(&inserted));
             Ok(inserted)
@@ -155,16 +193,24 @@ fn insert_alone(db: &Db, bus: &Bus, job: &Prepared) -> Result<Inserted, DbError>
     }
 }
 
-fn insert(conn: &mut Conn, job: &Prepared, claiming: &Cell<bool>) -> QueryResult<Inserted> {
+/// Lost races for slugs, and the numbers that were given last.
+type Numbers<'n> = (u32, &'n LastNumbers);
+
+fn insert(
+    conn: &mut Conn,
+    job: &Prepared,
+    claiming: &Cell<bool>,
+    numbers: Numbers<'_>,
+) -> QueryResult<Inserted> {
     let Prepared {
         request,
-        words,
         request_hash,
         now,
+        ..
     } = job;
     let Some(key) = &request.key else {
-        let inserted = insert_post(conn, request, words, *now)?;
-        return Ok(inserted.map_or(Inserted::NoAuthor, Inserted::Plain));
+        let inserted = insert_with_slug(conn, job, numbers)?;
+        return Ok(inserted.map_or_else(not_inserted, Inserted::Plain));
     };
     let author = request.author_id;
     match idempotency::claim(conn, author, key, request_hash, *now)? {
@@ -173,28 +219,56 @@ fn insert(conn: &mut Conn, job: &Prepared, claiming: &Cell<bool>) -> QueryResult
         KeyState::Reused => return Ok(Inserted::KeyReused),
         KeyState::InProgress => return Ok(Inserted::KeyInUse),
     }
-    let Some(summary) = insert_post(conn, request, words, *now)? else {
-        idempotency::release(conn, author, key)?;
-        return Ok(Inserted::NoAuthor);
+    let summary = match insert_with_slug(conn, job, numbers)? {
+        Ok(summary) => summary,
+        Err(why) => {
+            idempotency::release(conn, author, key)?;
+            return Ok(not_inserted(why));
+        }
     };
     let response = render(&summary, job)?;
     idempotency::complete(conn, author, key, &response)?;
     Ok(Inserted::WithKey(summary, response))
 }
 
-fn insert_together(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<Vec<Inserted>> {
+fn insert_with_slug(
+    conn: &mut Conn,
+    job: &Prepared,
+    (race, last): Numbers<'_>,
+) -> QueryResult<Result<PostSummary, NotInserted>> {
+    let slug = match slugs::assign(conn, &[Wanted::by(job)], race, last)?.pop() {
+        Some(Assigned::Slug(slug)) => Some(slug),
+        Some(Assigned::Taken) => return Ok(Err(NotInserted::SlugTaken)),
+        Some(Assigned::Nothing) | None => None,
+    };
+    let inserted = insert_post(conn, job, slug)?;
+    Ok(inserted.ok_or(NotInserted::NoAuthor))
+}
+
+fn not_inserted(why: NotInserted) -> Inserted {
+    match why {
+        NotInserted::NoAuthor => Inserted::NoAuthor,
+        NotInserted::SlugTaken => Inserted::SlugTaken,
+    }
+}
+
+fn insert_together(
+    conn: &mut Conn,
+    jobs: &[Arc<Prepared>],
+    numbers: Numbers<'_>,
+) -> QueryResult<Vec<Inserted>> {
     if let Conn::Sqlite(_) = conn {
         // A statement costs no round trip. What is shared is the commit.
         let claiming = Cell::new(false);
-        return (jobs.iter().map(|job| insert(conn, job, &claiming))).collect();
+        return (jobs.iter().map(|job| insert(conn, job, &claiming, numbers))).collect();
     }
-    let summaries = insert_many::insert_posts(conn, jobs)?;
+    let summaries = insert_many::insert_posts(conn, jobs, numbers)?;
     let mut inserted = Vec::new();
     for (job, summary) in jobs.iter().zip(summaries) {
         inserted.push(match summary {
-            None => Inserted::NoAuthor,
-            Some(summary) if job.request.key.is_none() => Inserted::Plain(summary),
-            Some(summary) => {
+            Err(why) => not_inserted(why),
+            Ok(summary) if job.request.key.is_none() => Inserted::Plain(summary),
+            Ok(summary) => {
                 let response = render(&summary, job)?;
                 Inserted::WithKey(summary, response)
             }

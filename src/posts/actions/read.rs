@@ -9,7 +9,7 @@ use crate::core::page::{ListPart, Listed, PageRequest};
 use crate::posts::list::{Cursor, Filter, Found, TagSort};
 use crate::posts::storage::archive;
 use crate::posts::storage::lists::{self, Neighbours};
-use crate::posts::storage::posts as rows;
+use crate::posts::storage::{posts as rows, slugs};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::{PostReader, Posts, feed};
 
@@ -27,6 +27,38 @@ pub async fn find_visible(
 ) -> Result<Option<StoredPost>, DbError> {
     let post = find(posts, post_id).await?;
     Ok(post.filter(|post| post.summary.published || reader.owns(&post.summary)))
+}
+
+/// What a slug leads to.
+#[derive(Clone, Debug)]
+pub enum BySlug {
+    Post(Box<StoredPost>),
+    /// It has another one now.
+    Moved(Box<PostSummary>),
+}
+
+/// The post that has a slug, or had it, whoever may read it.
+pub async fn find_by_slug(posts: &Posts, slug: &str) -> Result<Option<BySlug>, DbError> {
+    let slug = slug.to_owned();
+    let find = move |conn: &mut _| {
+        if let Some(post) = slugs::find_post(conn, &slug)? {
+            return Ok(Some(BySlug::Post(post.into())));
+        }
+        let moved = slugs::find_moved(conn, &slug)?;
+        Ok(moved.map(|post| BySlug::Moved(post.into())))
+    };
+    posts.db.read(find).await
+}
+
+/// A post that everybody may read, by its present slug.
+pub async fn find_published_by_slug(
+    posts: &Posts,
+    slug: &str,
+) -> Result<Option<StoredPost>, DbError> {
+    let slug = slug.to_owned();
+    let find = move |conn: &mut _| slugs::find_post(conn, &slug);
+    let post = posts.db.read(find).await?;
+    Ok(post.filter(|post| post.summary.published))
 }
 
 async fn find(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError> {

@@ -5,8 +5,10 @@ use utoipa::PartialSchema;
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Field, Input, Kind, VISIBLE};
+use crate::posts::slug::{SLUG_MAX, SLUG_PATTERN, Slug};
 use crate::posts::types::{
-    Format, NewPost, PostChange, Preview, Status, TAG_MAX, TAGS_MAX, TITLE_MAX, Tag, Title,
+    Format, NewPost, PostChange, Preview, SUMMARY_MAX, Status, Summary, TAG_MAX, TAGS_MAX,
+    TITLE_MAX, Tag, Title,
 };
 
 /// The most that JSON can blow a byte of text up to: `\u0000`.
@@ -76,6 +78,34 @@ const FORMAT: Field = Field {
     example: "markdown",
 };
 
+const SLUG: Field = Field {
+    name: "slug",
+    required: false,
+    kind: Kind::Text {
+        min: 1,
+        max: Some(SLUG_MAX),
+        pattern: Some(SLUG_PATTERN),
+        format: None,
+    },
+    description: "The post's name in links: 1 to 100 of a-z, 0-9 and -, not digits alone, not the name of a route. If \
+                  absent it is made of the title when the post is first published.",
+    example: "hello-world",
+};
+
+const SUMMARY: Field = Field {
+    name: "summary",
+    required: false,
+    kind: Kind::Text {
+        min: 1,
+        max: Some(SUMMARY_MAX),
+        pattern: Some(VISIBLE),
+        format: None,
+    },
+    description: "What the post is about, in a line. If absent it is the beginning of the content without its markup, at \
+                  most 200 characters.",
+    example: "The first of many.",
+};
+
 const AS_NEW: Field = Field {
     name: "as_new",
     required: false,
@@ -87,8 +117,9 @@ const AS_NEW: Field = Field {
 
 impl Document for PostChange {
     const NAME: &'static str = "PostPatch";
-    const NOT_NULL: &'static [&'static str] =
-        &["title", "content", "status", "tags", "format", "as_new"];
+    const NOT_NULL: &'static [&'static str] = &[
+        "title", "content", "status", "tags", "format", "slug", "as_new",
+    ];
     const FIELDS: &'static [Field] = &[
         Field {
             required: false,
@@ -111,6 +142,14 @@ impl Document for PostChange {
             description: "How the content is read where it is shown as HTML: `markdown`, `html` or `text`.",
             ..FORMAT
         },
+        Field {
+            description: "The post's name in links. The one before goes on leading to the post.",
+            ..SLUG
+        },
+        Field {
+            description: "What the post is about, in a line; null: the beginning of the content again.",
+            ..SUMMARY
+        },
         AS_NEW,
     ];
 
@@ -129,6 +168,8 @@ impl Document for PostChange {
         let status = input.parse("status", Status::parse);
         let tags = tags(input);
         let format = input.parse("format", Format::parse);
+        let slug = input.parse("slug", Slug::parse);
+        let summary = input.change("summary", Summary::parse);
         let as_new = input.boolean("as_new").unwrap_or(false);
         Some(Self {
             title,
@@ -136,6 +177,8 @@ impl Document for PostChange {
             status,
             tags,
             format,
+            slug,
+            summary,
             as_new,
         })
     }
@@ -143,7 +186,7 @@ impl Document for PostChange {
 
 impl Document for NewPost {
     const NAME: &'static str = "PostInput";
-    const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS, FORMAT];
+    const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS, FORMAT, SLUG, SUMMARY];
 
     fn limit(settings: &Settings) -> usize {
         max_content(settings) * ESCAPED + REST
@@ -155,12 +198,16 @@ impl Document for NewPost {
         let status = input.parse("status", Status::parse);
         let tags = tags(input);
         let format = input.parse("format", Format::parse);
+        let slug = input.parse("slug", Slug::parse);
+        let summary = input.parse("summary", Summary::parse);
         Some(Self {
             title: title?,
             content: content?,
             status: status.unwrap_or(Status::Published),
             tags: tags.unwrap_or_default(),
             format: format.unwrap_or_default(),
+            slug,
+            summary,
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod feeds;
 pub mod filters;
 pub mod include;
 pub mod lists;
+pub mod post_ref;
 pub mod posts;
 pub mod preview;
 pub mod response_cache;

@@ -9,10 +9,11 @@ use utoipa::openapi::path::ParameterIn;
 use super::TAG;
 use super::include::{include_of, include_schema};
 use super::lists;
+use super::post_ref::PostRef;
 use super::response_cache::{self, CacheKey, ResponseCache};
 use crate::accounts::extract::{self, Caller};
 use crate::core::cache::entry::Filled;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, FieldError};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::idempotency_key::OptionalKey;
@@ -23,10 +24,10 @@ use crate::posts::Posts;
 use crate::posts::actions::edit::{self, Edit, EditRefusal};
 use crate::posts::actions::prepare;
 use crate::posts::actions::publish::{self, Published};
-use crate::posts::actions::read;
+use crate::posts::actions::read::{self, BySlug};
 use crate::posts::list::Include;
 use crate::posts::publication::Publish;
-use crate::posts::stored::{Editor, StoredPost};
+use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::types::{NewPost, PostChange};
 use crate::posts::views::{
     Post, PostAnswer, PublishedAnswer, PublishedResponse, RenderedPost, post_example,
@@ -43,10 +44,12 @@ pub fn endpoints() -> Vec<Endpoint> {
             .get(
                 Operation::new("getPost", TAG, "Read a post", "The post with its content")
                     .description(
-                        "A draft is there for its author and for admins only. The `ETag` with `include` is \
+                        "By its id or its slug; a slug that it had before answers 301 to the present one. \
+                         A draft is there for its author and for admins only. The `ETag` with `include` is \
                          not the one that `If-Match` takes; of the one without, `If-Match` compares what \
                          people write: a like or a comment that came meanwhile is in nobody's way.",
                     )
+                    .may_have_moved("Where the post is, by its present slug.")
                     .parameter(
                         "include",
                         ParameterIn::Query,
@@ -67,11 +70,11 @@ pub fn endpoints() -> Vec<Endpoint> {
                         "For its author and for admins. Fields that are absent stay. A draft that \
                          is published goes to the top of the lists: `date` is when it was. A post that \
                          was published before comes back to its place with its date, or to the top \
-                         with `as_new`. What changes nothing leaves `updated` and the ETag as they are.",
+                         with `as_new`. The slug stays when the title changes. What changes nothing leaves `updated` and the ETag as they are.",
                     )
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .header("ETag", "Of the post as it is now.")
-                    .refuses(&[Code::ContentTooLarge]),
+                    .refuses(&[Code::ContentTooLarge, Code::SlugTaken]),
                 change,
             )
             .delete(
@@ -101,7 +104,7 @@ fn publish_operation(id: &'static str) -> Operation {
     )
     .header("Location", "The new post.")
     .header("ETag", "That of the new post at its Location.")
-    .refuses(&[Code::ContentTooLarge])
+    .refuses(&[Code::ContentTooLarge, Code::SlugTaken])
 }
 
 /// What changing and deleting have in common.
@@ -125,6 +128,7 @@ async fn publish(
     match publish::publish(&posts, request).await? {
         Published::Done(response) => Ok(created(response)),
         Published::NoAuthor => Err(Error::new(Code::SessionEnded)),
+        Published::SlugTaken => Err(slug_taken()),
         Published::KeyReused => Err(Error::new(Code::IdempotencyKeyReused)),
         Published::KeyInUse => Err(Error::new(Code::IdempotencyKeyInUse)),
     }
@@ -138,28 +142,74 @@ fn created(published: PublishedResponse) -> HttpResponse {
 }
 
 async fn read(
-    id: Id,
+    named: PostRef,
     req: HttpRequest,
     posts: Data<Posts>,
     cache: Data<ResponseCache>,
 ) -> Result<HttpResponse, Error> {
     let include = include_of(req.query_string(), false)?;
-    let key = if include.html {
-        CacheKey::of_html(id.0)
-    } else {
-        CacheKey::Post(id.0)
+    let key = match (&named, include.html) {
+        (PostRef::Id(id), true) => CacheKey::of_html(*id),
+        (PostRef::Id(id), false) => CacheKey::Post(*id),
+        (PostRef::Slug(slug), true) => CacheKey::of_html_by_slug(slug),
+        (PostRef::Slug(slug), false) => CacheKey::Slug(slug.as_str().into()),
     };
-    let fill = async || fill(&posts, id.0, include).await;
+    let fill = async || fill(&posts, &named, include).await;
     if let Some(response) = response_cache::respond(&cache, &key, &req, fill).await? {
         return Ok(response);
     }
-    // A token is asked for only where it matters: a post that everybody may read is read with
-    // any. What is not there at all asks for one as a draft does, so that a bad one does not
-    // tell the two apart.
-    let visible = match extract::identify_if_any(&req).await? {
-        Some(caller) => read::find_visible(&posts, id.0, editor(caller)).await?,
-        None => None,
+    let slug = match named {
+        PostRef::Id(id) => {
+            // What is not there at all asks for a token as a draft does, so that a bad one does
+            // not tell the two apart.
+            let visible = match extract::identify_if_any(&req).await? {
+                Some(caller) => read::find_visible(&posts, id, editor(caller)).await?,
+                None => None,
+            };
+            return respond_visible(visible, include).await;
+        }
+        PostRef::Slug(slug) => slug,
     };
+    let found = read::find_by_slug(&posts, &slug).await?;
+    if let Some(BySlug::Moved(post)) = &found
+        && post.published
+    {
+        return moved(post, &req);
+    }
+    let reader = extract::identify_if_any(&req).await?.map(editor);
+    let owns = |post: &PostSummary| reader.is_some_and(|reader| reader.owns(post));
+    match found {
+        Some(BySlug::Moved(post)) if owns(&post) => moved(&post, &req),
+        Some(BySlug::Post(post)) if post.summary.published || owns(&post.summary) => {
+            respond_visible(Some(*post), include).await
+        }
+        _ => Err(Error::new(Code::PostNotFound)),
+    }
+}
+
+/// Leads from an older slug to the present one. It is asked for each time: a post may get an older slug
+/// back.
+fn moved(post: &PostSummary, req: &HttpRequest) -> Result<HttpResponse, Error> {
+    let slug = (post.slug.as_deref()).ok_or_else(|| Error::internal("a post lost its slug"))?;
+    let query = match req.query_string() {
+        "" => String::new(),
+        query => format!("?{query}"),
+    };
+    let cache_control = if post.published {
+        CacheControl::NoCache
+    } else {
+        CacheControl::NoStore
+    };
+    Ok(HttpResponse::MovedPermanently()
+        .insert_header((header::LOCATION, format!("/post/{slug}{query}")))
+        .insert_header((header::CACHE_CONTROL, cache_control.value().as_ref()))
+        .finish())
+}
+
+async fn respond_visible(
+    visible: Option<StoredPost>,
+    include: Include,
+) -> Result<HttpResponse, Error> {
     match visible {
         Some(post) if include.html => respond_with_html(post).await,
         Some(post) => respond(post),
@@ -179,9 +229,19 @@ async fn respond_with_html(post: StoredPost) -> Result<HttpResponse, Error> {
         .body(rendered.body))
 }
 
-async fn fill(posts: &Posts, post_id: i64, include: Include) -> Result<Filled, Error> {
-    let tags = response_cache::tags_of_post(post_id);
-    let Some(post) = read::find_published(posts, post_id).await? else {
+async fn fill(posts: &Posts, named: &PostRef, include: Include) -> Result<Filled, Error> {
+    let post = match named {
+        PostRef::Id(id) => read::find_published(posts, *id).await?,
+        PostRef::Slug(slug) => read::find_published_by_slug(posts, slug).await?,
+    };
+    let tags = match named {
+        PostRef::Id(id) => response_cache::tags_of_post(*id),
+        PostRef::Slug(slug) => {
+            let post_id = post.as_ref().map(|post| post.summary.post_id);
+            response_cache::tags_of_slug(slug, post_id)
+        }
+    };
+    let Some(post) = post else {
         return Ok(Filled::Absent { tags });
     };
     let parts = if include.html {
@@ -253,8 +313,21 @@ fn edit_of(caller: Caller, id: Id, if_match: IfMatch) -> Edit {
     }
 }
 
+/// 409 with the field that it is about.
+fn slug_taken() -> Error {
+    Error {
+        fields: vec![FieldError::new(
+            "slug",
+            Code::SlugTaken,
+            "is another post's",
+        )],
+        ..Error::new(Code::SlugTaken)
+    }
+}
+
 fn refused(refusal: EditRefusal) -> Error {
     Error::new(match refusal {
+        EditRefusal::SlugTaken => return slug_taken(),
         EditRefusal::NotFound => Code::PostNotFound,
         EditRefusal::NotYours => Code::NotYourPost,
         EditRefusal::Stale => Code::PreconditionFailed,

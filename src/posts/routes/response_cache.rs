@@ -15,6 +15,7 @@ pub use crate::http::response_cache::{CacheKey, ResponseCache, respond};
 use crate::posts::events::PostState;
 use crate::posts::list::{Cursor, Filter};
 use crate::posts::search::Query;
+use crate::posts::slug::{is_reserved, is_slug};
 
 /// What writes change and responses are made of; each is a cache tag.
 #[derive(Hash)]
@@ -22,6 +23,7 @@ enum Dependency<'a> {
     Post(i64),
     /// What is counted of a post.
     CountsOf(i64),
+    Slug(&'a str),
     AllPosts,
     PostsOf(i64),
     PostsWith(&'a str),
@@ -38,6 +40,11 @@ impl CacheKey {
     /// That of the document of a published post in that language.
     pub fn of_document(language: &str, post_id: i64) -> Self {
         Self::other(&format!("document of {post_id} in {language}"))
+    }
+
+    /// The same by its slug.
+    pub fn of_html_by_slug(slug: &str) -> Self {
+        Self::other(&format!("html of slug {slug}"))
     }
 
     /// That of a part of a list; `kind` tells lists and feeds apart.
@@ -72,7 +79,12 @@ impl CacheKey {
             if !query.is_empty() {
                 return None;
             }
-            return Some((Self::Post(parse_id(id)?), "/post/{id}"));
+            let key = match parse_id(id) {
+                Some(id) => Self::Post(id),
+                None if is_slug(id) && !is_reserved(id) => Self::Slug(id.into()),
+                None => return None,
+            };
+            return Some((key, "/post/{id}"));
         }
         let (mut pages, mut sizes) = (0, 0);
         let mut is_plain = |pair: &str| {
@@ -105,6 +117,16 @@ pub fn tags_of_items(post_ids: &[i64]) -> impl Iterator<Item = CacheTag> {
     (post_ids.iter()).map(|id| CacheTag::of(&Dependency::CountsOf(*id)))
 }
 
+/// The cache tags of what a slug leads to: of the post that has it, if one has.
+pub fn tags_of_slug(slug: &str, post_id: Option<i64>) -> Vec<CacheTag> {
+    let mut tags = vec![
+        CacheTag::of(&Dependency::Slug(slug)),
+        CacheTag::of(&Dependency::Anything),
+    ];
+    tags.extend(post_id.map(|id| CacheTag::of(&Dependency::Post(id))));
+    tags
+}
+
 /// The cache tags of a part of a list.
 pub fn tags_of_list(filter: &Filter) -> Vec<CacheTag> {
     let list = match (filter.author, filter.tags.first()) {
@@ -121,6 +143,7 @@ pub fn post_changed(cache: &ResponseCache, states: &[PostState]) {
     let mut tags = Vec::new();
     for state in states {
         tags.push(CacheTag::of(&Dependency::Post(state.post_id)));
+        tags.extend((state.slug.iter()).map(|slug| CacheTag::of(&Dependency::Slug(slug))));
         // Drafts are in no response that is kept.
         if state.published {
             tags.push(CacheTag::of(&Dependency::AllPosts));
@@ -169,6 +192,7 @@ mod tests {
     fn plain_requests_are_told_without_the_router() {
         let page = |page, size| Some((CacheKey::Page(PageRequest { page, size }), "/post"));
         let post = |id| Some((CacheKey::Post(id), "/post/{id}"));
+        let slug = |slug: &str| Some((CacheKey::Slug(slug.into()), "/post/{id}"));
         for (path, query, expected) in [
             ("/post/1", "", post(1)),
             ("/post/1/", "", post(1)),
@@ -186,6 +210,11 @@ mod tests {
             ("/post/%31", "", None),
             ("/posts", "", None),
             ("/post/1/2", "", None),
+            ("/post/a-b", "", slug("a-b")),
+            ("/post/a-b/", "", slug("a-b")),
+            ("/post/a-b", "x=y", None),
+            ("/post/A", "", None),
+            ("/post/archive", "", None),
             ("/post/pub", "", None),
             ("/post/", "page=1&tag=x", None),
             ("/post/", "%70age=2", None),
@@ -219,6 +248,9 @@ mod tests {
             CacheKey::of_html(2),
             CacheKey::of_document("en", 1),
             CacheKey::of_document("zh", 1),
+            CacheKey::of_html_by_slug("a"),
+            CacheKey::Slug("a".into()),
+            CacheKey::Slug("b".into()),
             CacheKey::of_list("list", &open(), below(None)),
             CacheKey::of_list("list", &open(), below(Some(7))),
             CacheKey::of_list("list by @ann-smith", &open(), part),

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::idempotency;
+use crate::posts::slug::Slug;
 use crate::posts::types::{Format, IdempotencyKey, NewPost, Status};
 use crate::posts::views::PublishedResponse;
 
@@ -42,6 +43,8 @@ pub fn request_hash(new: &NewPost) -> String {
         status,
         tags,
         format,
+        slug,
+        summary,
     } = new;
     let mut hash = Sha256::new();
     let tags = tags.iter().map(|tag| tag.0.as_str());
@@ -54,6 +57,15 @@ pub fn request_hash(new: &NewPost) -> String {
     // come again.
     if *format != Format::default() {
         hash.update(format.name());
+    }
+    let slug = slug.as_ref().map(Slug::as_str);
+    let summary = summary.as_ref().map(|summary| summary.0.as_str());
+    for (field, given) in [("slug", slug), ("summary", summary)] {
+        if let Some(given) = given {
+            hash.update(field);
+            hash.update((given.len() as u64).to_le_bytes());
+            hash.update(given);
+        }
     }
     URL_SAFE_NO_PAD.encode(hash.finalize())
 }

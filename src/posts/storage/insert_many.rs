@@ -10,6 +10,7 @@ use diesel::prelude::*;
 
 use super::counts::Additions;
 use super::posts::{add_to_lists, summary_of};
+use super::slugs::{self, Assigned, LastNumbers, Wanted};
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, user};
@@ -18,20 +19,28 @@ use crate::posts::search;
 use crate::posts::stored::{AuthorNames, PostSummary};
 
 /// Inserts posts that are new and have no key that is known, and gives their summaries, in
-/// order. `None` for one whose author is not there (any more) or not active, of which nothing is kept.
+/// order, or why not, of which nothing is kept then. `race` and `last`: as for [`slugs::assign`].
 ///
 /// The ids that one statement gives need not follow each other on a cluster. So the rows begin with
 /// positions of their own, by which their ids are read.
 pub fn insert_posts(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
-) -> QueryResult<Vec<Option<PostSummary>>> {
+    (race, last): (u32, &LastNumbers),
+) -> QueryResult<Vec<Result<PostSummary, NotInserted>>> {
     let authors = load_authors(conn, jobs)?;
-    let mut posts: Vec<Option<PostSummary>> = jobs
-        .iter()
-        .map(|job| {
-            let author = authors.get(&job.request.author_id)?.clone();
-            Some(summary_of(&job.request, author, job.now))
+    let wanted: Vec<_> = jobs.iter().map(|job| Wanted::by(job)).collect();
+    let slugs = slugs::assign(conn, &wanted, race, last)?;
+    let mut posts: Vec<Result<PostSummary, NotInserted>> = (jobs.iter().zip(slugs))
+        .map(|(job, slug)| {
+            let author = authors.get(&job.request.author_id);
+            let author = author.ok_or(NotInserted::NoAuthor)?.clone();
+            let slug = match slug {
+                Assigned::Nothing => None,
+                Assigned::Slug(slug) => Some(slug),
+                Assigned::Taken => return Err(NotInserted::SlugTaken),
+            };
+            Ok(summary_of(job, author, slug))
         })
         .collect();
     let number = i64::try_from(posts.iter().flatten().count()).unwrap_or(0);
@@ -55,6 +64,15 @@ pub fn insert_posts(
     Ok(posts)
 }
 
+/// Why a post is not inserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotInserted {
+    /// The author is not there (any more) or not active.
+    NoAuthor,
+    /// Another post has the slug that was chosen.
+    SlugTaken,
+}
+
 fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<i64, AuthorNames>> {
     let mut ids: Vec<i64> = jobs.iter().map(|job| job.request.author_id).collect();
     ids.sort_unstable();
@@ -70,14 +88,15 @@ fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<
 fn insert_rows(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
-    posts: &[Option<PostSummary>],
+    posts: &[Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
     let mut sql = String::from(
         "INSERT INTO post (author_id, title, date, updated, created, published, place, tags, \
-         withdrawn, format, weights) VALUES ",
+         withdrawn, format, weights, slug, summary, own_summary) VALUES ",
     );
-    let inserted = (jobs.iter().zip(posts)).filter_map(|(job, post)| Some((job, post.as_ref()?)));
+    let inserted =
+        (jobs.iter().zip(posts)).filter_map(|(job, post)| Some((job, post.as_ref().ok()?)));
     for (n, (job, post)) in inserted.enumerate() {
         // Whole: no column is left out unnoticed.
         let PostSummary {
@@ -92,6 +111,8 @@ fn insert_rows(
             tags,
             withdrawn,
             format,
+            slug,
+            excerpt,
             author: _,
             author_username: _,
             counts: _,
@@ -99,7 +120,7 @@ fn insert_rows(
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
-            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {}, {})",
+            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {}, {}, {}, {}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
             Batch::mysql_time(*date),
@@ -110,6 +131,9 @@ fn insert_rows(
             u8::from(*withdrawn),
             batch.text(format),
             Batch::bytes(&job.words.weights),
+            batch.text_or_null(slug.as_deref()),
+            batch.text_or_null(excerpt.text.as_deref()),
+            u8::from(excerpt.is_own),
         );
     }
     batch.push(sql);
@@ -131,12 +155,12 @@ fn load_ids(conn: &mut Conn, first: i64, last: i64) -> QueryResult<HashMap<i64, 
 fn insert_parts(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
-    posts: &[Option<PostSummary>],
+    posts: &[Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
     let inserted = || {
         let pairs = jobs.iter().zip(posts);
-        pairs.filter_map(|(job, post)| Some((job, post.as_ref()?)))
+        pairs.filter_map(|(job, post)| Some((job, post.as_ref().ok()?)))
     };
     let ids: Vec<String> = inserted()
         .map(|(_, post)| post.post_id.to_string())

@@ -4,17 +4,17 @@
 
 use std::borrow::Cow;
 
-use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamp};
 
 use super::counts::Additions;
+use super::slugs;
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch, TagRow};
 use crate::core::db::schema::{content, post, user};
 use crate::posts::list::List;
-use crate::posts::publication::Publish;
+use crate::posts::publication::Prepared;
 use crate::posts::search::{self, PostWords};
 use crate::posts::stats::PostCounts;
 use crate::posts::stored::{AuthorNames, PostSummary, StoredPost, join_tags, split_tags};
@@ -36,6 +36,8 @@ macro_rules! summary_columns {
             post::tags,
             post::withdrawn,
             post::format,
+            post::slug,
+            (post::summary, post::own_summary),
             user::name.assume_not_null(),
             user::username.nullable(),
             (
@@ -52,15 +54,14 @@ diesel::define_sql_function! {
     fn coalesce(first: Nullable<Timestamp>, other: Timestamp) -> Timestamp;
 }
 
-/// Inserts the post, which is found by `words`, as its scope spells them, and by its author's name;
-/// and gives its summary. `None` when the
-/// author is not there (any more) or not active; nothing is kept then.
+/// Inserts the post with its slug, found by its words and its author's name, and gives its summary.
+/// `None` when the author is not there (any more) or not active; nothing is kept then.
 pub fn insert_post(
     conn: &mut Conn,
-    request: &Publish,
-    words: &PostWords,
-    now: NaiveDateTime,
+    job: &Prepared,
+    slug: Option<String>,
 ) -> QueryResult<Option<PostSummary>> {
+    let Prepared { request, words, .. } = job;
     let author: Option<AuthorNames> = user::table
         .find(request.author_id)
         .filter(user::is_active.eq(true))
@@ -70,7 +71,7 @@ pub fn insert_post(
     let Some(author) = author else {
         return Ok(None);
     };
-    let mut post = summary_of(request, author, now);
+    let mut post = summary_of(job, author, slug);
     post.post_id = insert_row(conn, &post, &words.weights)?;
     post.position = post.post_id;
     diesel::insert_into(content::table)
@@ -90,12 +91,9 @@ pub fn insert_post(
 }
 
 /// A new post, whose id and position are not known yet.
-pub(super) fn summary_of(
-    request: &Publish,
-    author: AuthorNames,
-    now: NaiveDateTime,
-) -> PostSummary {
-    let new = &request.post;
+pub(super) fn summary_of(job: &Prepared, author: AuthorNames, slug: Option<String>) -> PostSummary {
+    let Prepared { request, now, .. } = job;
+    let (new, now) = (&request.post, *now);
     let (author, author_username) = author;
     PostSummary {
         post_id: 0,
@@ -109,6 +107,8 @@ pub(super) fn summary_of(
         tags: join_tags(&new.tags),
         withdrawn: false,
         format: new.format.name().to_owned(),
+        slug,
+        excerpt: job.excerpt.clone(),
         author,
         author_username,
         counts: PostCounts::default(),
@@ -130,6 +130,8 @@ fn insert_row(conn: &mut Conn, post: &PostSummary, weights: &[u8]) -> QueryResul
         tags,
         withdrawn,
         format,
+        slug,
+        excerpt,
         author: _,
         author_username: _,
         // Rows of their own.
@@ -148,6 +150,9 @@ fn insert_row(conn: &mut Conn, post: &PostSummary, weights: &[u8]) -> QueryResul
             post::withdrawn.eq(withdrawn),
             post::format.eq(format),
             post::weights.eq(weights),
+            post::slug.eq(slug),
+            post::summary.eq(&excerpt.text),
+            post::own_summary.eq(excerpt.is_own),
         ))
         .execute(conn)?;
     dialect::last_insert(conn)
@@ -167,6 +172,8 @@ fn update_row(conn: &mut Conn, post: &PostSummary, weights: Option<&[u8]>) -> Qu
         tags,
         withdrawn,
         format,
+        slug,
+        excerpt,
         author: _,
         author_username: _,
         // Rows of their own.
@@ -184,6 +191,9 @@ fn update_row(conn: &mut Conn, post: &PostSummary, weights: Option<&[u8]>) -> Qu
             post::withdrawn.eq(withdrawn),
             post::format.eq(format),
             weights.map(|weights| post::weights.eq(weights)),
+            post::slug.eq(slug),
+            post::summary.eq(&excerpt.text),
+            post::own_summary.eq(excerpt.is_own),
         ))
         .execute(conn)
         .map(drop)
@@ -240,6 +250,7 @@ pub fn update_post(
     let (post_id, position) = (before.summary.post_id, before.summary.position);
     let weights = words.map(|words| words.weights.as_slice());
     update_row(conn, &after.summary, weights)?;
+    slugs::keep_old(conn, &before.summary, &after.summary)?;
     if after.text != before.text {
         diesel::update(content::table.find(post_id))
             .set(content::body.eq(&after.text))
@@ -300,7 +311,10 @@ fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -
 
 /// A new position, higher than every other: the id of a row that is taken back at once.
 pub fn take_position(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
-    let position = insert_row(conn, post, &[])?;
+    let mut row = post.clone();
+    // There may be only one with it.
+    row.slug = None;
+    let position = insert_row(conn, &row, &[])?;
     diesel::delete(post::table.find(position)).execute(conn)?;
     Ok(position)
 }

@@ -63,6 +63,11 @@ impl Batch {
         }
     }
 
+    /// The same of what may be absent.
+    pub fn text_or_null(&self, text: Option<&str>) -> String {
+        text.map_or_else(|| "NULL".to_owned(), |text| self.text(text))
+    }
+
     /// Bytes as a literal.
     pub fn bytes(bytes: &[u8]) -> String {
         let mut literal = String::with_capacity(bytes.len() * 2 + 3);

@@ -15,6 +15,7 @@ mod migration_lock;
 mod post_lists;
 mod post_stat;
 mod share;
+mod slugs;
 mod sql;
 
 use super::connection::Conn;
@@ -30,6 +31,7 @@ pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 pub use post_lists::{Dated, Tagged, Way};
 pub use post_stat::{PostStat, post_stat};
 pub use share::{share_comment, share_posts};
+pub use slugs::{TakenSlug, load_taken_slugs};
 pub use sql::answered_of;
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
