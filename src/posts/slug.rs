@@ -11,7 +11,7 @@ pub const SLUG_MAX: usize = 100;
 pub const SLUG_PATTERN: &str = "^[0-9]*[a-z-][a-z0-9-]*$";
 
 /// What stands behind `/post/` in the paths of routes, now or perhaps later: no post's slug.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     "archive",
     "draft",
     "drafts",
@@ -19,6 +19,7 @@ const RESERVED: [&str; 10] = [
     "feed",
     "new",
     "page",
+    "preview",
     "pub",
     "scheduled",
     "search",

@@ -204,6 +204,12 @@ fn filled(text: &str) -> String {
     });
     let mut values = values.iter().map(|value| match value {
         serde_json::Value::String(text) => format!("'{text}'"),
+        // Bytes are told as numbers.
+        serde_json::Value::Array(bytes) => {
+            let each = bytes.iter().map(|byte| byte.as_u64().unwrap());
+            let hex: Vec<String> = each.map(|byte| format!("{byte:02x}")).collect();
+            format!("X'{}'", hex.concat())
+        }
         other => other.to_string(),
     });
     let mut parts = sql.split('?');

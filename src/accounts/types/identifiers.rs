@@ -96,7 +96,7 @@ pub const RESERVED: Fault = Fault(Code::UsernameReserved, "is reserved");
 
 /// Names of routes, of what front ends have beside them, and of roles, as keys of usernames. A
 /// test compares them with the routes.
-const RESERVED_NAMES: [&str; 88] = [
+const RESERVED_NAMES: [&str; 93] = [
     "about",
     "account",
     "admin",
@@ -104,6 +104,7 @@ const RESERVED_NAMES: [&str; 88] = [
     "anonymous",
     "api",
     "archive",
+    "around",
     "assets",
     "atom",
     "audit",
@@ -115,6 +116,7 @@ const RESERVED_NAMES: [&str; 88] = [
     "deleted",
     "directory",
     "docs",
+    "drafts",
     "editor",
     "everyone",
     "export",
@@ -149,9 +151,11 @@ const RESERVED_NAMES: [&str; 88] = [
     "owner",
     "page",
     "password",
+    "people",
     "post",
     "postmaster",
     "posts",
+    "preview",
     "privacy",
     "problems",
     "pub",
@@ -184,6 +188,7 @@ const RESERVED_NAMES: [&str; 88] = [
     "verify",
     "webmaster",
     "well-known",
+    "write",
     "www",
 ];
 

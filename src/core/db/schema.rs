@@ -33,10 +33,10 @@ diesel::table! {
         withdrawn -> Bool,
         created -> Nullable<Timestamp>,
         format -> Text,
-        weights -> Binary,
         slug -> Nullable<Text>,
         summary -> Nullable<Text>,
         own_summary -> Bool,
+        weights -> Binary,
     }
 }
 
