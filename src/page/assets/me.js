@@ -124,7 +124,8 @@ function actions() {
         const file = new Blob([JSON.stringify(answer, null, 2)], { type: "application/json" });
         const link = element("a", { href: URL.createObjectURL(file), download: "inkpot.json" });
         link.click();
-        URL.revokeObjectURL(link.href);
+        // The browser reads it after the click: taken away at once, nothing may be saved.
+        setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     });
     act("[data-leave]", async () => {
         const current_password = await confirmWith(say("me.leave"), say("me.leave_about"), { password: true, action: say("me.leave_do") });
