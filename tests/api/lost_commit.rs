@@ -103,7 +103,7 @@ async fn prepare(
         }
         (_, "/post" | "/post/pub") => (0, json!({ "title": "t", "content": "c" })),
         ("PATCH", "/post/{id}") => (post_id, json!({ "title": "other" })),
-        (_, "/post/{id}") => (post_id, Value::Null),
+        (_, "/post/{id}") | ("PUT", "/post/{id}/like") => (post_id, Value::Null),
         (_, "/user/reg") => {
             let body = json!({ "email": "new@example.org", "name": "new", "password": PASSWORD });
             (0, body)
@@ -170,7 +170,6 @@ async fn prepare(
                 },
             )
         }
-        ("PUT", "/post/{id}/like") => (post_id, Value::Null),
         (_, "/post/{id}/like") => {
             let path = format!("/post/{post_id}/like");
             ann.call(Method::PUT, &path, Value::Null).await.expect(204);
