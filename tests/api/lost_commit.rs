@@ -172,7 +172,8 @@ async fn prepare(
         }
         (_, "/post/{id}/like") => {
             let path = format!("/post/{post_id}/like");
-            ann.call(Method::PUT, &path, Value::Null).await.expect(204);
+            let liked = ann.call(Method::PUT, &path, Value::Null).await;
+            assert_eq!(liked.status.as_u16(), 204);
             (post_id, Value::Null)
         }
         other => panic!("{other:?}"),
