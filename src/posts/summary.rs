@@ -301,7 +301,7 @@ mod tests {
     fn it_is_cut_between_words() {
         let text = "word ".repeat(100);
         let summary = of_text(Format::Text, &text);
-        assert_eq!(summary, format!("{}word…", "word ".repeat(38)));
+        assert_eq!(summary, format!("{}word…", "word ".repeat(39)));
         let exact = format!(
             "{}1234567",
             "word ".repeat(38).trim_end().to_owned() + " abc"
