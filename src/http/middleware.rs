@@ -184,20 +184,28 @@ impl Reader {
     }
 }
 
-/// Whether `Accept` (RFC 9110 §12.5.1) names HTML, and weighs all JSON lower.
+/// Whether `Accept` (RFC 9110 §12.5.1) names HTML, and weighs all JSON lower: by its name, or by the
+/// range that has it.
 fn prefers_documents(accept: &str) -> bool {
-    let weight = |kind: &str| {
-        let mut ranges = accept.split(',').map(|range| {
+    let ranges: Vec<(&str, f32)> = (accept.split(','))
+        .map(|range| {
             let mut parts = range.split(';').map(str::trim);
             let name = parts.next().unwrap_or_default();
             let q = parts.find_map(|part| part.strip_prefix("q="));
             (name, q.map_or(1.0, |q| q.parse().unwrap_or(0.0)))
-        });
-        let found = ranges.find(|(name, _)| name.eq_ignore_ascii_case(kind));
-        found.map_or(0.0_f32, |(_, q)| q)
+        })
+        .collect();
+    let weight = |kind: &str| {
+        let found = ranges
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(kind));
+        found.map(|(_, q)| *q)
     };
-    let html = weight("text/html");
-    html > 0.0 && html > weight("application/json") && html > weight("application/problem+json")
+    let html = weight("text/html").unwrap_or_default();
+    // What is said of a range counts where its members are not named.
+    let any = || weight("application/*").or_else(|| weight("*/*"));
+    let json = |kind| weight(kind).or_else(any).unwrap_or_default();
+    html > 0.0 && html > json("application/json") && html > json("application/problem+json")
 }
 
 /// What the log says of a request whose client went before it was answered, as other

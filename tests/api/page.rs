@@ -279,6 +279,8 @@ async fn who_reads_in_a_browser_is_told_in_a_document(app: TestApp) {
         ("application/json, text/html;q=0.9", Method::GET),
         ("application/json, text/html", Method::GET),
         ("text/html, application/problem+json", Method::GET),
+        ("text/html;q=0.1, */*", Method::GET),
+        ("text/html;q=0.5, application/*;q=0.6", Method::GET),
         ("text/html;q=0", Method::GET),
         ("text/html", Method::POST),
     ] {

@@ -7,7 +7,9 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::filters::{author_and_tags, given, invalid, tag_schema, take_author_and_tags};
+use super::filters::{
+    author_and_tags, given, invalid, tag_schema, take_author_and_tags, with_author,
+};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::{ArchiveAnswer, Month, TagItem, TagsAnswer};
 use crate::core::cache::entry::Filled;
@@ -87,24 +89,13 @@ async fn get_archive(
     cache: Data<ResponseCache>,
 ) -> Result<HttpResponse, Error> {
     let (filter, author) = author_and_tags(req.query_string())?;
-    let mut kind = "archive".to_owned();
-    if let Some(name) = &author {
-        kind = format!("{kind} by @{}", name.key);
-    }
     let whole = ListPart::Below {
         position: None,
         size: 0,
     };
-    let key = CacheKey::of_list(&kind, &filter, whole);
+    let key = CacheKey::of_list_by("archive", &filter, author.as_ref(), whole);
     let fill = async || {
-        let mut filter = filter.clone();
-        if let Some(name) = &author {
-            filter.author = read::find_author(&posts, name.clone()).await?;
-            if filter.author.is_none() {
-                let tags = response_cache::tags_of_list(&filter);
-                return Ok(Filled::Absent { tags });
-            }
-        }
+        let filter = with_author(&posts, &filter, author.as_ref()).await?;
         let tags = response_cache::tags_of_list(&filter);
         let months = read::months(&posts, filter).await?;
         let months = (months.into_iter())
@@ -117,7 +108,7 @@ async fn get_archive(
         Ok(Filled::Found { parts, tags })
     };
     let response = response_cache::respond(&cache, &key, &req, fill).await?;
-    response.ok_or_else(|| Error::new(Code::UserNotFound))
+    response.ok_or_else(|| Error::internal("the months were absent"))
 }
 
 async fn list_tags(

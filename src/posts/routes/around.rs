@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::filters::{author_and_tags, take_author_and_tags};
+use super::filters::{author_and_tags, take_author_and_tags, with_author};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::AroundAnswer;
 use crate::core::cache::entry::Filled;
@@ -47,24 +47,14 @@ async fn around(
     cache: Data<ResponseCache>,
 ) -> Result<HttpResponse, Error> {
     let (filter, author) = author_and_tags(req.query_string())?;
-    let mut kind = format!("around {}", id.0);
-    if let Some(name) = &author {
-        kind = format!("{kind} by @{}", name.key);
-    }
     let whole = ListPart::Below {
         position: None,
         size: 1,
     };
-    let key = CacheKey::of_list(&kind, &filter, whole);
+    let kind = format!("around {}", id.0);
+    let key = CacheKey::of_list_by(&kind, &filter, author.as_ref(), whole);
     let fill = async || {
-        let mut filter = filter.clone();
-        if let Some(name) = &author {
-            filter.author = read::find_author(&posts, name.clone()).await?;
-            if filter.author.is_none() {
-                // Not kept: somebody may take the name.
-                return Err(Error::new(Code::UserNotFound));
-            }
-        }
+        let filter = with_author(&posts, &filter, author.as_ref()).await?;
         let mut tags = response_cache::tags_of_list(&filter);
         tags.extend(response_cache::tags_of_post(id.0));
         let Some(found) = read::neighbours(&posts, id.0, filter).await? else {

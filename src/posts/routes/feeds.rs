@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::filters::{author_and_tags, take_author_and_tags};
+use super::filters::{author_and_tags, take_author_and_tags, with_author};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use crate::core::cache::entry::{Filled, Parts};
 use crate::core::page::ListPart;
@@ -76,28 +76,16 @@ async fn respond(
         position: None,
         size: feed::SIZE,
     };
-    let mut kind = format.path().to_owned();
-    if let Some(name) = &author {
-        kind = format!("{kind} by @{}", name.key);
-    }
-    let key = CacheKey::of_list(&kind, &filter, newest);
+    let key = CacheKey::of_list_by(format.path(), &filter, author.as_ref(), newest);
     let fill = async || {
-        let mut filter = filter.clone();
-        if let Some(name) = &author {
-            let Some(id) = read::find_author(&posts, name.clone()).await? else {
-                return Ok(Filled::Absent {
-                    tags: response_cache::tags_of_list(&filter),
-                });
-            };
-            filter.author = Some(id);
-        }
+        let filter = with_author(&posts, &filter, author.as_ref()).await?;
         Ok(Filled::Found {
             tags: response_cache::tags_of_list(&filter),
             parts: render(posts.clone(), filter, format).await?,
         })
     };
     let response = response_cache::respond(cache, &key, &req, fill).await?;
-    response.ok_or_else(|| Error::new(Code::UserNotFound))
+    response.ok_or_else(|| Error::internal("a feed was absent"))
 }
 
 /// Renders the feed of the published posts that `filter` takes. Nothing of the request is

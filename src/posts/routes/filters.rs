@@ -14,6 +14,8 @@ use crate::http::body::Fault;
 use crate::http::endpoint::Operation;
 use crate::http::page::query_value;
 use crate::http::path::parse_id;
+use crate::posts::Posts;
+use crate::posts::actions::read;
 use crate::posts::list::{Dates, Filter, Sort};
 use crate::posts::search::{Query, TooLong};
 use crate::posts::types::{Status, TAG_MAX, TAGS_MAX, Tag};
@@ -161,6 +163,21 @@ pub fn author_and_tags(query: &str) -> Result<(Filter, Option<Username>), Error>
         ..Filter::default()
     };
     Ok((filter, by_name))
+}
+
+/// The same with the author in the filter whom a request names; 404 when nobody has the name, which
+/// is not kept: somebody may take it.
+pub async fn with_author(
+    posts: &Posts,
+    filter: &Filter,
+    by_name: Option<&Username>,
+) -> Result<Filter, Error> {
+    let mut filter = filter.clone();
+    if let Some(name) = by_name {
+        let found = read::find_author(posts, name.clone()).await?;
+        filter.author = Some(found.ok_or_else(|| Error::new(Code::UserNotFound))?);
+    }
+    Ok(filter)
 }
 
 /// All that a request says of which posts it wants. `drafts_of`: the user who asks for their drafts.

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 
-use super::filters::{filter_of, invalid, parameters, take_filter, wants_drafts};
+use super::filters::{filter_of, invalid, parameters, take_filter, wants_drafts, with_author};
 use super::include::{include_names, include_of, include_schema};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::{PostsAnswer, page_example};
@@ -96,28 +96,16 @@ impl ListRequest {
         Some(parameters)
     }
 
-    /// The same with the author in the filter; `None` when nobody has their name.
-    async fn resolved(&self, posts: &Posts) -> Result<Option<Self>, Error> {
+    /// The same with the author in the filter.
+    async fn resolved(&self, posts: &Posts) -> Result<Self, Error> {
         let mut request = self.clone();
-        if let Some(name) = &self.author {
-            let Some(id) = read::find_author(posts, name.clone()).await? else {
-                return Ok(None);
-            };
-            request.filter.author = Some(id);
-        }
-        Ok(Some(request))
+        request.filter = with_author(posts, &self.filter, self.author.as_ref()).await?;
+        Ok(request)
     }
 
     /// Its key in the response cache.
     fn key(&self) -> CacheKey {
-        let kind = self.kind();
-        match &self.author {
-            None => CacheKey::of_list(&kind, &self.filter, self.part),
-            Some(name) => {
-                let kind = format!("{kind} by @{}", name.key);
-                CacheKey::of_list(&kind, &self.filter, self.part)
-            }
-        }
+        CacheKey::of_list_by(&self.kind(), &self.filter, self.author.as_ref(), self.part)
     }
 
     /// The part of the list as an answer, and its `Link` header.
@@ -161,11 +149,7 @@ pub async fn list(
     let request = ListRequest::of_query(query, None)?;
     let key = request.key();
     let fill = async || {
-        let Some(request) = request.resolved(&posts).await? else {
-            return Ok(Filled::Absent {
-                tags: response_cache::tags_of_list(&request.filter),
-            });
-        };
+        let request = request.resolved(&posts).await?;
         let render =
             |answer: &PostsAnswer, link: Option<&str>| response::cacheable_json(answer, link);
         let (parts, post_ids) = load(&posts, &request, render).await?;
@@ -174,13 +158,11 @@ pub async fn list(
         Ok(Filled::Found { parts, tags })
     };
     let response = response_cache::respond(&cache, &key, &req, fill).await?;
-    response.ok_or_else(|| Error::new(Code::UserNotFound))
+    response.ok_or_else(|| Error::internal("a list was absent"))
 }
 
 async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
-    let Some(request) = &request.resolved(posts).await? else {
-        return Err(Error::new(Code::UserNotFound));
-    };
+    let request = &request.resolved(posts).await?;
     let render = |answer: &PostsAnswer, link: Option<&str>| {
         Ok((response::render(answer)?, link.map(str::to_owned)))
     };

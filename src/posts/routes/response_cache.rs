@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use actix_web::dev::ServiceRequest;
 
+use crate::accounts::types::Username;
 use crate::core::cache::invalidation::CacheTag;
 use crate::core::page::{ListPart, PageRequest};
 use crate::http::cached_response;
@@ -45,6 +46,19 @@ impl CacheKey {
     /// The same by its slug.
     pub fn of_html_by_slug(slug: &str) -> Self {
         Self::other(&format!("html of slug {slug}"))
+    }
+
+    /// The same of a list whose author a request names: two names are two keys, whoever has them.
+    pub fn of_list_by(
+        kind: &str,
+        filter: &Filter,
+        by_name: Option<&Username>,
+        part: ListPart<Cursor>,
+    ) -> Self {
+        match by_name {
+            None => Self::of_list(kind, filter, part),
+            Some(name) => Self::of_list(&format!("{kind} by @{}", name.key), filter, part),
+        }
     }
 
     /// That of a part of a list; `kind` tells lists and feeds apart.
