@@ -59,6 +59,7 @@ reachWide();
 notifyHere();
 
 const { page } = document.body.dataset;
-if (page in MODULES) (await MODULES[page]()).start(page);
+const started = page in MODULES ? (await MODULES[page]()).start(page) : undefined;
 if (user()) showPresence();
+await started;
 document.documentElement.dataset.ready = "";

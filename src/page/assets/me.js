@@ -9,6 +9,8 @@ let own;
 
 export async function start() {
     if (!user()) return mustLogIn();
+    // First, so that no click on them is lost while the profile is on its way.
+    actions();
     try {
         own = (await call("GET", "/user/me")).answer.userinfo;
     } catch (refusal) {
@@ -17,7 +19,6 @@ export async function start() {
     }
     profile();
     password();
-    actions();
     await Promise.all([posts(), sessions()]);
 }
 
