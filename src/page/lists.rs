@@ -2,14 +2,14 @@
 
 use maud::{Markup, html};
 
+use super::Site;
 use super::layout::{self, Head};
 use super::wording::Wording;
-use super::{Site, teaser};
 use crate::accounts::types::PublicUser;
 use crate::core::clock::rfc3339;
 use crate::core::page::Listed;
 use crate::posts::list::Cursor;
-use crate::posts::stored::{PostSummary, StoredPost};
+use crate::posts::stored::{Excerpt, PostSummary};
 use crate::posts::types::Tag;
 
 /// Posts of a page.
@@ -33,11 +33,11 @@ pub struct ListPage {
     pub which: Which,
     /// From 1.
     pub number: i64,
-    pub listed: Listed<StoredPost, Cursor>,
+    pub listed: Listed<PostSummary, Cursor>,
 }
 
 /// No posts, of a list that was not read.
-pub fn nothing() -> Listed<StoredPost, Cursor> {
+pub fn nothing() -> Listed<PostSummary, Cursor> {
     Listed {
         rows: Vec::new(),
         count: None,
@@ -65,9 +65,12 @@ pub fn tag_path(tag: &str) -> String {
     format!("/t/{}", encode(tag))
 }
 
-/// The path of a post.
+/// The path of a post: by its slug, or by its id until it has one.
 pub fn post_path(post: &PostSummary) -> String {
-    format!("/p/{}", post.post_id)
+    match &post.slug {
+        Some(slug) => format!("/p/{slug}"),
+        None => format!("/p/{}", post.post_id),
+    }
 }
 
 impl Which {
@@ -271,16 +274,19 @@ impl ListPage {
     }
 }
 
-fn item(site: &Site, wording: &Wording, post: &StoredPost) -> Markup {
-    let summary = &post.summary;
+fn item(site: &Site, wording: &Wording, post: &PostSummary) -> Markup {
     html! {
         article {
-            h2 dir="auto" { a href=(site.at(&post_path(summary))) { (summary.title) } }
-            (byline(site, wording, summary))
-            @let text = teaser::of(post);
-            @if !text.is_empty() { p.teaser dir="auto" { (text) } }
+            h2 dir="auto" { a href=(site.at(&post_path(post))) { (post.title) } }
+            (byline(site, wording, post))
+            @if let Some(text) = shown(&post.excerpt) { p.teaser dir="auto" { (text) } }
         }
     }
+}
+
+/// What a post is about, where there is something to say.
+pub fn shown(excerpt: &Excerpt) -> Option<&str> {
+    excerpt.text.as_deref().filter(|text| !text.is_empty())
 }
 
 /// Who wrote a post, and when.

@@ -19,7 +19,6 @@ pub mod lists;
 pub mod post;
 pub mod problem;
 pub mod routes;
-pub mod teaser;
 pub mod wording;
 
 use crate::core::settings::public_url::PublicUrl;

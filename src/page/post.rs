@@ -2,10 +2,10 @@
 
 use maud::{PreEscaped, html};
 
+use super::Site;
 use super::layout::{self, Head};
-use super::lists::{byline, post_path, tag_path};
+use super::lists::{byline, post_path, shown, tag_path};
 use super::wording::Wording;
-use super::{Site, teaser};
 use crate::core::clock::rfc3339;
 use crate::posts::html as content;
 use crate::posts::stored::{PostSummary, StoredPost};
@@ -13,10 +13,9 @@ use crate::posts::stored::{PostSummary, StoredPost};
 /// The document; tens of milliseconds for a megabyte.
 pub fn render(site: &Site, wording: &Wording, post: &StoredPost) -> String {
     let summary = &post.summary;
-    let description = teaser::of(post);
     let head = Head {
         title: Some(&summary.title),
-        description: (!description.is_empty()).then_some(description),
+        description: shown(&summary.excerpt).map(str::to_owned),
         path: Some(post_path(summary)),
         post: Some(summary),
         page: "post",

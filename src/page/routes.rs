@@ -8,9 +8,9 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use percent_encoding::percent_decode_str;
 
 use super::assets::Assets;
-use super::lists::{ListPage, SIZE, Which};
+use super::lists::{ListPage, SIZE, Which, post_path};
 use super::wording::Wording;
-use super::{Site, directory, doing, post, problem, teaser};
+use super::{Site, directory, doing, post, problem};
 use crate::accounts::Accounts;
 use crate::accounts::actions::{find_public_user, find_public_user_by_name};
 use crate::accounts::types::Username;
@@ -25,8 +25,10 @@ use crate::http::page::query_value;
 use crate::http::path::parse_id;
 use crate::http::{cached_response, response};
 use crate::posts::Posts;
-use crate::posts::actions::{prepare, read};
+use crate::posts::actions::prepare;
+use crate::posts::actions::read::{self, BySlug};
 use crate::posts::list::{Cursor, Filter, Sort};
+use crate::posts::routes::post_ref::PostRef;
 use crate::posts::routes::response_cache::{self, CacheKey, ResponseCache};
 use crate::posts::search::{Query, TooLong};
 use crate::posts::types::Tag;
@@ -164,12 +166,17 @@ fn dress(mut response: HttpResponse, wording: &Wording) -> HttpResponse {
 }
 
 async fn post(request: &HttpRequest, wording: &'static Wording) -> Result<HttpResponse, Error> {
-    let id = parse_id(&in_path(request, "post")).ok_or_else(not_found)?;
+    let name = in_path(request, "post");
+    let named = PostRef::parse(&name).ok_or_else(not_found)?;
     let (site, posts) = (part::<Site>(request)?, part::<Posts>(request)?);
     let cache = part::<ResponseCache>(request)?;
     let fill = async || {
-        let tags = response_cache::tags_of_post(id);
-        let Some(post) = read::find_published(posts, id).await? else {
+        let post = match &named {
+            PostRef::Id(id) => read::find_published(posts, *id).await?,
+            PostRef::Slug(slug) => read::find_published_by_slug(posts, slug).await?,
+        };
+        let tags = named.cache_tags(post.as_ref());
+        let Some(post) = post else {
             return Ok(Filled::Absent { tags });
         };
         let (site, bytes) = (site.clone(), post.text.len());
@@ -182,13 +189,20 @@ async fn post(request: &HttpRequest, wording: &'static Wording) -> Result<HttpRe
             tags,
         })
     };
-    let key = key_of_post(id, wording);
-    let found = response_cache::respond(cache, &key, request, fill).await?;
-    found.ok_or_else(|| Error::new(Code::PostNotFound))
-}
-
-fn key_of_post(id: i64, wording: &Wording) -> CacheKey {
-    CacheKey::of_document(wording.tag(), id)
+    let key = CacheKey::of_document(wording.tag(), &name);
+    if let Some(found) = response_cache::respond(cache, &key, request, fill).await? {
+        return Ok(found);
+    }
+    if let PostRef::Slug(slug) = &named
+        && let Some(BySlug::Moved(post)) = read::find_by_slug(posts, slug).await?
+        && post.published
+    {
+        return Ok(HttpResponse::MovedPermanently()
+            .insert_header((header::LOCATION, site.at(&post_path(&post))))
+            .insert_header((header::CACHE_CONTROL, "no-cache"))
+            .finish());
+    }
+    Err(Error::new(Code::PostNotFound))
 }
 
 /// Which posts a list has, and its key in the cache with its language.
@@ -250,24 +264,19 @@ async fn list(
     let (posts, cache) = (part::<Posts>(request)?, part::<ResponseCache>(request)?);
     let fill = async || {
         let tags = response_cache::tags_of_list(&filter);
-        let listed =
-            read::list_with_beginnings(posts, filter.clone(), page_of(number), teaser::CHARACTERS);
-        let listed = listed.await?;
+        let found = read::list(posts, filter.clone(), page_of(number)).await?;
+        let listed = found.listed;
         if listed.rows.is_empty() && number > 1 {
             return Ok(Filled::Absent { tags });
         }
-        let bytes = listed.rows.iter().map(|post| post.text.len()).sum();
-        let (site, which) = (site.clone(), which.clone());
-        let work = move || {
-            let page = ListPage {
-                which,
-                number,
-                listed,
-            };
-            response::cacheable(page.render(&site, wording).into_bytes(), HTML, None)
+        let page = ListPage {
+            which: which.clone(),
+            number,
+            listed,
         };
+        let html = page.render(site, wording);
         Ok(Filled::Found {
-            parts: prepare(bytes, work).await??,
+            parts: response::cacheable(html.into_bytes(), HTML, None)?,
             tags,
         })
     };
@@ -310,9 +319,11 @@ pub fn lookup(cache: Data<ResponseCache>, request: &ServiceRequest) -> Option<Hi
             "/",
         )
     } else {
-        let id = parse_id(path.strip_prefix("/p/")?)?;
+        let name = path.strip_prefix("/p/")?;
+        PostRef::parse(name)?;
         let wording = Wording::asked_for(headers);
-        (wording, key_of_post(id, wording), "/p/{post}")
+        let key = CacheKey::of_document(wording.tag(), name);
+        (wording, key, "/p/{post}")
     };
     let entry = cache.get(&key)?;
     let response = async move {

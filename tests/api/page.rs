@@ -9,6 +9,7 @@ use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases};
 on_both_databases![
     home_has_the_newest_posts_with_their_beginnings,
     a_post_is_read_without_scripts,
+    older_slugs_lead_to_the_post,
     what_people_write_is_text_wherever_it_stands,
     an_author_has_a_document_by_name_and_by_number,
     posts_with_a_tag_are_found_by_their_tag,
@@ -64,7 +65,7 @@ async fn home_has_the_newest_posts_with_their_beginnings(app: TestApp) {
             "<!DOCTYPE html>",
             "<html lang=\"en\"",
             "<title>Inkpot</title>",
-            "<a href=\"/p/1\">First</a>",
+            "<a href=\"/p/first\">First</a>",
             "Some text with a link.",
             "word word…",
             "<link rel=\"canonical\" href=\"http://127.0.0.1:8080/\">",
@@ -85,7 +86,7 @@ async fn a_post_is_read_without_scripts(app: TestApp) {
             "<title>On &amp; off · Inkpot</title>",
             "<p>The <em>first</em> of many.</p>\n<h2>Part</h2>",
             "<meta name=\"description\" content=\"The first of many. Part\">",
-            "<link rel=\"canonical\" href=\"http://127.0.0.1:8080/p/1\">",
+            "<link rel=\"canonical\" href=\"http://127.0.0.1:8080/p/on-off\">",
             "<meta property=\"og:type\" content=\"article\">",
             "<meta property=\"og:title\" content=\"On &amp; off\">",
             "<meta property=\"article:tag\" content=\"c/d\">",
@@ -96,6 +97,32 @@ async fn a_post_is_read_without_scripts(app: TestApp) {
     assert_eq!(browse(&app, "/p/1/").await.text(), post);
     // Whoever asks for anything gets it, as readers of links do.
     assert_eq!(app.anonymous().get("/p/1").await.text(), post);
+    assert_eq!(browse(&app, "/p/on-off").await.text(), post);
+}
+
+async fn older_slugs_lead_to_the_post(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("First", "text").await;
+    let before = document(&app, "/p/first").await;
+    let change = json!({ "slug": "elsewhere", "title": "Other" });
+    ann.patch("/post/1", change).await.expect(200);
+    let moved = browse(&app, "/p/first").await;
+    assert_eq!(moved.status.as_u16(), 301);
+    assert_eq!(moved.header("location"), "/p/elsewhere");
+    let after = document(&app, "/p/elsewhere").await;
+    assert!(after.contains("Other") && before.contains("First"));
+    // A draft tells nobody where it is.
+    let draft = json!({ "status": "draft" });
+    ann.patch("/post/1", draft).await.expect(200);
+    for path in [
+        "/p/first",
+        "/p/elsewhere",
+        "/p/1",
+        "/p/nothing",
+        "/p/NOT_ONE",
+    ] {
+        assert_eq!(browse(&app, path).await.status.as_u16(), 404, "{path}");
+    }
 }
 
 async fn what_people_write_is_text_wherever_it_stands(app: TestApp) {
@@ -528,7 +555,7 @@ async fn links_lead_where_the_world_reaches_the_server(app: TestApp) {
         &home,
         &[
             "<title>Ann &amp; friends</title>",
-            "<a href=\"/blog/p/1\">Hello</a>",
+            "<a href=\"/blog/p/hello\">Hello</a>",
             "<link rel=\"canonical\" href=\"https://example.org/blog/\">",
             "<link rel=\"stylesheet\" href=\"/blog/assets/",
         ],

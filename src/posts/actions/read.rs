@@ -157,19 +157,6 @@ pub async fn list_with_texts(
     db.snapshot(load).await
 }
 
-/// The same with the first characters of the texts.
-pub async fn list_with_beginnings(
-    posts: &Posts,
-    filter: Filter,
-    part: ListPart<Cursor>,
-    characters: i64,
-) -> Result<lists::Part<StoredPost>, DbError> {
-    let db = by_cost(posts, &filter);
-    let load =
-        move |conn: &mut _| lists::load_part_with_beginnings(conn, &filter, part, characters);
-    db.snapshot(load).await
-}
-
 /// Searches by words have connections of their own.
 fn by_cost(posts: &Posts, filter: &Filter) -> Db {
     if filter.words.is_some() {

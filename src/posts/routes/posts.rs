@@ -234,13 +234,7 @@ async fn fill(posts: &Posts, named: &PostRef, include: Include) -> Result<Filled
         PostRef::Id(id) => read::find_published(posts, *id).await?,
         PostRef::Slug(slug) => read::find_published_by_slug(posts, slug).await?,
     };
-    let tags = match named {
-        PostRef::Id(id) => response_cache::tags_of_post(*id),
-        PostRef::Slug(slug) => {
-            let post_id = post.as_ref().map(|post| post.summary.post_id);
-            response_cache::tags_of_slug(slug, post_id)
-        }
-    };
+    let tags = named.cache_tags(post.as_ref());
     let Some(post) = post else {
         return Ok(Filled::Absent { tags });
     };

@@ -38,9 +38,10 @@ impl CacheKey {
         Self::other(&format!("html of {post_id}"))
     }
 
-    /// That of the document of a published post in that language.
-    pub fn of_document(language: &str, post_id: i64) -> Self {
-        Self::other(&format!("document of {post_id} in {language}"))
+    /// That of the document of a published post in that language; `name`: its id or slug, of which
+    /// none is written like the other.
+    pub fn of_document(language: &str, name: &str) -> Self {
+        Self::other(&format!("document of {name} in {language}"))
     }
 
     /// The same by its slug.
@@ -260,8 +261,9 @@ mod tests {
             CacheKey::of_list("list with html", &open(), part),
             CacheKey::of_html(1),
             CacheKey::of_html(2),
-            CacheKey::of_document("en", 1),
-            CacheKey::of_document("zh", 1),
+            CacheKey::of_document("en", "1"),
+            CacheKey::of_document("zh", "1"),
+            CacheKey::of_document("zh", "a"),
             CacheKey::of_html_by_slug("a"),
             CacheKey::Slug("a".into()),
             CacheKey::Slug("b".into()),

@@ -220,23 +220,6 @@ pub fn load_with_texts(
     Ok(found.with(with_texts(summaries, texts)))
 }
 
-/// A part of a list, each post with the first `characters` of its text. Call it in a snapshot.
-pub fn load_part_with_beginnings(
-    conn: &mut Conn,
-    filter: &Filter,
-    part: ListPart<Cursor>,
-    characters: i64,
-) -> QueryResult<Part<StoredPost>> {
-    let mut listed = load(conn, filter, part)?.listed;
-    let summaries = std::mem::take(&mut listed.rows);
-    let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
-    let texts = content::table
-        .filter(content::post_id.eq_any(&ids))
-        .select((content::post_id, substr(content::body, 1, characters)))
-        .load(conn)?;
-    Ok(listed.with(with_texts(summaries, texts)))
-}
-
 /// Posts with their texts, which may be in any order.
 fn with_texts(summaries: Vec<PostSummary>, texts: Vec<(i64, String)>) -> Vec<StoredPost> {
     let mut texts: HashMap<i64, String> = texts.into_iter().collect();
