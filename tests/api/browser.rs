@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::harness::process::{Process, inkpot, output};
 use crate::harness::redis::Redis;
@@ -41,6 +42,10 @@ fn chromium() -> Option<String> {
     found
 }
 
+/// One browser at a time: two of them starve each other on two processors, and what they wait for does
+/// not come.
+static BROWSER: Mutex<()> = Mutex::new(());
+
 /// Has the browser do what a file of `tests/browser` says, at these servers of one installation, whose
 /// data is in `data`.
 ///
@@ -63,6 +68,7 @@ fn browse(file: &str, servers: &[&Process], data: &Path, environment: &[(&str, &
         .join("tests/browser")
         .join(file);
     let failures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../browser");
+    let _alone = BROWSER.lock().unwrap_or_else(PoisonError::into_inner);
     let ended = output(
         Command::new(node)
             .arg("--test-reporter=spec")
