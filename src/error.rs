@@ -78,6 +78,7 @@ codes! {
     MobileTaken "mobile_taken" Some(409), "Mobile taken", "Another account has this mobile number.";
     SlugTaken "slug_taken" Some(409), "Slug taken", "Another post has this slug, or had it and still is where it leads.";
     LastAdmin "last_admin" Some(409), "Last admin", "The last active admin can be neither demoted, deactivated nor deleted.";
+    FollowSelf "follow_self" Some(409), "Yourself", "Nobody follows themselves.";
     AlreadyVerified "already_verified" Some(409), "Already verified", "The address or number is verified already.";
     NoMobile "no_mobile" Some(409), "No mobile number", "The account has no mobile number to send a code to.";
     JobNotRetryable "job_not_retryable" Some(409), "Job not retryable", "The job is running or done. Only one that is dead or waiting can be tried again.";
@@ -108,8 +109,10 @@ codes! {
     EmailInvalid "email_invalid" None, "Invalid e-mail", "The text is not an e-mail address.";
     NameEmpty "name_empty" None, "Empty name", "A name needs at least one visible character.";
     NameTooLong "name_too_long" None, "Name too long", "A name has at most 64 characters.";
-    UsernameInvalid "username_invalid" None, "Invalid username", "A username has 5 to 20 characters of A-Z a-z 0-9 _ -, at least one of them a letter.";
+    UsernameInvalid "username_invalid" None, "Invalid username", "A username has 2 to 64 characters of A-Z a-z 0-9 _ . -, at least one of them a letter.";
     UsernameReserved "username_reserved" None, "Reserved username", "The username is the name of a part of the site or of a role, and is nobody's.";
+    BioTooLong "bio_too_long" None, "Bio too long", "What somebody says of themselves has at most 1,000 characters.";
+    ImageInvalid "image_invalid" None, "Invalid image", "An image is given by its URL, http or https, with at most 2,048 characters and without a name and password.";
     MobileInvalid "mobile_invalid" None, "Invalid mobile number", "A mobile number is given in international form: + and 8 to 15 digits.";
     PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 characters.";
     PasswordTooLong "password_too_long" None, "Password too long", "A password has at most 1024 bytes.";

@@ -88,7 +88,7 @@ pub fn describe(base: &str) -> OpenApi {
             tag("posts", "What they publish."),
             tag(
                 "social",
-                "What people say to posts, and that they like them.",
+                "What people say to posts, that they like them, and whom they follow.",
             ),
             tag("presence", "Who is online, as a list and as a live stream."),
             tag("jobs", "Work that is done later, for admins."),

@@ -47,7 +47,7 @@ use crate::posts::actions::read::post_reader;
 use crate::posts::events::{AnythingChanged, PostChanged, PostsCounted};
 use crate::posts::routes::response_cache::{self, ResponseCache};
 use crate::presence::{Hub, messages};
-use crate::social::events::CommentsChanged;
+use crate::social::events::{CommentsChanged, FollowsChanged};
 use crate::social::routes::response_cache as social_cache;
 use crate::social::{self, Social};
 use crate::{openapi, routes};
@@ -403,6 +403,9 @@ fn subscribers(
     });
     to.on(cache, |cache, changed: &CommentsChanged| {
         social_cache::comments_changed(cache, changed);
+    });
+    to.on(cache, |cache, changed: &FollowsChanged| {
+        social_cache::follows_changed(cache, &changed.user_ids);
     });
     to.on(cache, |cache, AnythingChanged {}| anything_changed(cache));
     to.on(session_cache, |cache, ended: &SessionEnded| {

@@ -283,6 +283,10 @@ def requests(stage):
             same(author, "GET", "/user/me/likes?" + "&".join(f"post={n + 1}" for n in range(100))),
             (200,),
         ),
+        "follow": ("", fresh(FEW, lambda user: (user, "PUT", f"/user/{author.user}/follow", None, {})), (204,)),
+        "unfollow": ("", same(writer, "DELETE", f"/user/{author.user}/follow"), (204,)),
+        "listFollowers": ("a page", same(anybody, "GET", f"/user/{author.user}/followers?size=100"), (200,)),
+        "listFollowing": ("a page", same(anybody, "GET", f"/user/{author.user}/following?size=100"), (200,)),
         "getComment": ("10,000 characters", same(anybody, "GET", f"/comment/{stage.comment}"), (200,)),
         "changeComment": (
             "10,000 characters of Markdown",

@@ -116,6 +116,9 @@ def people(users):
         "the audit": [f"/audit/?size={size}" for size in few],
         "the audit of one user": [f"/audit/?user={BUSY + n}" for n in range(COMMON)],
         "the audit, page 2,000 of 50": ["/audit/?page=2000&size=50"] * COMMON,
+        "followers": [f"/user/{BUSY}/followers?size={size}" for size in few],
+        "followers, by cursor from the middle": [f"/user/{BUSY}/followers?before={users // 2 - n}" for n in range(COMMON)],
+        "followers, page 100 of 50": [f"/user/{BUSY}/followers?page={90 + n}&size=50" for n in range(COMMON)],
         "one's 10,000 sessions": ["/user/me/sessions"] * COMMON,
     }
 

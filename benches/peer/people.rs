@@ -11,6 +11,7 @@ use inkpot::accounts::types::{Action, Actor, Email, Name, NewAuditEntry, NewUser
 use inkpot::core::db::Conn;
 use inkpot::core::db::schema::user;
 use inkpot::core::settings::Lifetimes;
+use inkpot::social::storage::follows::{self, Additions};
 
 use crate::{Outcome, insert, open};
 
@@ -30,7 +31,7 @@ pub struct Options {
     sessions: u64,
 }
 
-/// Adds users named `Person n`, an audit entry for each, and sessions.
+/// Adds users named `Person n` who follow the first author, an audit entry for each, and sessions.
 pub fn run(options: &Options) -> Outcome<()> {
     let mut conn = open(&options.database)?;
     let there: i64 = user::table.count().get_result(&mut conn)?;
@@ -66,12 +67,15 @@ fn add(conn: &mut Conn, first: u64, last: u64) -> Outcome<()> {
     }
     let client = ClientInfo::operator();
     conn.transaction(|conn| {
+        let mut additions = Additions::default();
         for new in &rows {
             let user = users::insert_user(conn, new)?;
+            follows::insert(conn, user.user_id, insert::BUSY, new.now)?;
+            additions.add_follow(user.user_id, insert::BUSY, 1);
             let entry = NewAuditEntry::new(Action::Registered, user.user_id, Actor::Operator);
             audit::insert(conn, entry, &client, new.now)?;
         }
-        QueryResult::Ok(())
+        additions.write(conn)
     })?;
     Ok(())
 }

@@ -117,7 +117,14 @@ fn differences(report: &Found) -> usize {
 /// All of it, for programs.
 fn value_of(found: &Found, are_mended: bool) -> Value {
     let report = &found.posts;
-    let social::Report { missing, strays } = &found.said;
+    let social::Report {
+        missing,
+        strays,
+        follows,
+    } = &found.said;
+    let follows = follows.iter().map(|((user_id, kind), by)| {
+        json!({"user_id": user_id, "of": social::name_of_list(*kind), "off_by": by})
+    });
     let numbers = missing.iter().map(|((post_id, kind), by)| {
         json!({"post_id": post_id, "of": social::name_of(*kind), "off_by": by})
     });
@@ -138,13 +145,21 @@ fn value_of(found: &Found, are_mended: bool) -> Value {
         "stray_words": report.words.orphans,
         "post_counts": numbers.collect::<Vec<_>>(),
         "stray_posts": strays,
+        "user_counts": follows.collect::<Vec<_>>(),
     })
 }
 
 /// Tells what is wrong; gives how much that is.
 fn tell(found: &Found, out: &mut impl Write) -> std::io::Result<usize> {
     let report = &found.posts;
-    let social::Report { missing, strays } = &found.said;
+    let social::Report {
+        missing,
+        strays,
+        follows,
+    } = &found.said;
+    let follows = follows.iter().map(|((user_id, kind), by)| {
+        format!("{} of user {user_id}: {by:+}", social::name_of_list(*kind))
+    });
     let numbers = missing.iter().map(|((post_id, kind), by)| {
         format!("{} of post {post_id}: {by:+}", social::name_of(*kind))
     });
@@ -176,7 +191,8 @@ fn tell(found: &Found, out: &mut impl Write) -> std::io::Result<usize> {
         + tell_some(unfound, out)?
         + tell_some(places, out)?
         + tell_some(numbers, out)?
-        + tell_some(strays, out)?)
+        + tell_some(strays, out)?
+        + tell_some(follows, out)?)
 }
 
 /// Tells the first lines, and how many more there are; gives how many there are in all.

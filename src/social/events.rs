@@ -17,6 +17,17 @@ impl Event for CommentsChanged {
     const IS_OWED: bool = true;
 }
 
+/// How many follow these users, or how many they follow, has changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowsChanged {
+    pub user_ids: Vec<i64>,
+}
+
+impl Event for FollowsChanged {
+    const NAME: &'static str = "follows_changed";
+    const IS_OWED: bool = true;
+}
+
 /// Publishes that comments have changed, and how many there are of their posts.
 pub fn comments_counted(bus: &Bus, changed: &CommentsChanged) {
     let post_ids = changed.post_ids.clone();

@@ -1,6 +1,6 @@
-//! The social room: what people say to posts, and that they like them.
+//! The social room: what people say to posts, that they like them, and whom they follow.
 //!
-//! Types: [`types`] (comments and likes, as they are written and stored), [`views`] (JSON), [`events`] (what the
+//! Types: [`types`] (comments, likes and follows, as they are written and stored), [`views`] (JSON), [`events`] (what the
 //! bus is told), [`limits`] (how often one may). On them stand [`storage`] (rows), [`actions`] (one
 //! function a unit of work), [`jobs`] (what is deleted later) and [`routes`] (HTTP).
 

@@ -1,8 +1,9 @@
-//! Comments, as their authors write them and as they are stored; likes.
+//! Comments, as their authors write them and as they are stored; likes and follows.
 
 use chrono::NaiveDateTime;
 use diesel::Queryable;
 
+use crate::core::db::dialect::FollowRows;
 use crate::core::text::is_blank;
 use crate::error::Code;
 use crate::http::body::Fault;
@@ -72,4 +73,49 @@ impl StoredComment {
 pub struct StoredLike {
     pub post_id: i64,
     pub created: NaiveDateTime,
+}
+
+/// That somebody follows somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
+pub struct StoredFollow {
+    /// Who is followed.
+    pub user_id: i64,
+    pub created: NaiveDateTime,
+    /// In the order of time.
+    pub follow_id: i64,
+}
+
+/// Which of the lists of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowList {
+    /// Those who follow them.
+    Followers,
+    /// Those whom they follow.
+    Following,
+}
+
+impl FollowList {
+    /// As its count is stored, for ever.
+    pub const fn kind(self) -> i32 {
+        match self {
+            Self::Followers => 0,
+            Self::Following => 1,
+        }
+    }
+
+    /// The rows of a user's.
+    pub fn rows_of(self, user_id: i64) -> FollowRows {
+        match self {
+            Self::Followers => FollowRows::Followers(user_id),
+            Self::Following => FollowRows::Following(user_id),
+        }
+    }
+
+    /// In paths, and for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Followers => "followers",
+            Self::Following => "following",
+        }
+    }
 }

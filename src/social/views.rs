@@ -1,4 +1,4 @@
-//! The JSON of a comment and of a like: in a response, in an export, and as it is kept with the key of a repeated
+//! The JSON of a comment, a like and a follow: in a response, in an export, and as it is kept with the key of a repeated
 //! request. Its ETag is that of its JSON, so actions use it as well.
 
 use chrono::NaiveDateTime;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::types::{StoredComment, StoredLike};
+use super::types::{StoredComment, StoredFollow, StoredLike};
 use crate::core::clock;
 use crate::core::compression::etag_of;
 use crate::posts::html;
@@ -118,4 +118,31 @@ impl From<StoredLike> for Like {
 /// For the description.
 pub fn like_example() -> Value {
     json!({ "post_id": 1, "created": "2026-11-21T09:41:00.5Z" })
+}
+
+/// That one follows somebody.
+#[derive(Serialize, ToSchema)]
+pub struct Follow {
+    /// Whom.
+    #[schema(minimum = 1)]
+    user_id: i64,
+    #[serde(serialize_with = "clock::serialize")]
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
+    created: NaiveDateTime,
+}
+
+impl From<StoredFollow> for Follow {
+    fn from(follow: StoredFollow) -> Self {
+        let StoredFollow {
+            user_id,
+            created,
+            follow_id: _, // nothing can be asked by it
+        } = follow;
+        Self { user_id, created }
+    }
+}
+
+/// For the description.
+pub fn follow_example() -> Value {
+    json!({ "user_id": 2, "created": "2026-11-21T09:42:00.5Z" })
 }

@@ -139,6 +139,8 @@ fn of_users() -> Vec<(&'static str, Work)> {
         email: Email::parse("new@example.org").ok(),
         username: Username::parse("new-name").map_or(Change::Keep, Change::Set),
         mobile: Mobile::parse("+31612345678").map_or(Change::Keep, Change::Set),
+        bio: Change::Clear,
+        image: Change::Clear,
     };
     let user = |conn: &mut Conn, id| users::find_user(conn, id).unwrap().unwrap();
     vec![

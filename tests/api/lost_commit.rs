@@ -16,7 +16,7 @@ use crate::outage::{through_a_proxy, unavailable, until_back};
 const NEW_PASSWORD: &str = "another rare secret 7";
 
 /// Every route that writes.
-const WRITES: [(&str, &str); 26] = [
+const WRITES: [(&str, &str); 28] = [
     ("PATCH", "/comment/{id}"),
     ("DELETE", "/comment/{id}"),
     ("POST", "/jobs/{id}/retry"),
@@ -43,6 +43,8 @@ const WRITES: [(&str, &str); 26] = [
     ("POST", "/user"),
     ("DELETE", "/user/{id}"),
     ("PATCH", "/user/{id}"),
+    ("PUT", "/user/{id}/follow"),
+    ("DELETE", "/user/{id}/follow"),
 ];
 
 /// Keeps nothing, though it is called like what does.
@@ -155,6 +157,18 @@ async fn prepare(
         ("PATCH", "/user/{id}") => (ann.user_id, json!({ "name": "Other Ann" })),
         ("DELETE", "/user/{id}") => (ann.user_id, Value::Null),
         (_, "/user/logout") => (0, json!({})),
+        other => prepare_social(app, ann, other, post_id).await,
+    }
+}
+
+/// The same for comments, likes and follows.
+async fn prepare_social(
+    app: &TestApp,
+    ann: &Client<'_>,
+    route: (&str, &str),
+    post_id: i64,
+) -> (i64, Value) {
+    match route {
         (_, "/post/{id}/comments") => (post_id, json!({ "content": "well said" })),
         (method, "/comment/{id}") => {
             let body = json!({ "content": "well said" });
@@ -175,6 +189,15 @@ async fn prepare(
             let liked = ann.call(Method::PUT, &path, Value::Null).await;
             assert_eq!(liked.status.as_u16(), 204);
             (post_id, Value::Null)
+        }
+        (method, "/user/{id}/follow") => {
+            let followed = app.user("eve").await.user_id;
+            if method == "DELETE" {
+                let path = format!("/user/{followed}/follow");
+                let set = ann.call(Method::PUT, &path, Value::Null).await;
+                assert_eq!(set.status.as_u16(), 204);
+            }
+            (followed, Value::Null)
         }
         other => panic!("{other:?}"),
     }

@@ -34,6 +34,7 @@ mod exchanges;
 mod fairness;
 mod feeds;
 mod filling;
+mod follows;
 mod formats;
 mod found_words;
 mod frontend;

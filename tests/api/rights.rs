@@ -94,6 +94,20 @@ fn social() -> Vec<Row> {
             [401, 204, 204, 401, 204],
         ),
         (
+            "PUT",
+            "/user/{id}/follow",
+            none.clone(),
+            [401, 409, 204, 401, 204],
+        ),
+        (
+            "DELETE",
+            "/user/{id}/follow",
+            none.clone(),
+            [401, 204, 204, 401, 204],
+        ),
+        ("GET", "/user/{id}/followers", none.clone(), [200; 5]),
+        ("GET", "/user/{id}/following", none.clone(), [200; 5]),
+        (
             "GET",
             "/user/me/likes",
             none.clone(),

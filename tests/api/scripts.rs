@@ -62,8 +62,8 @@ fn what_is_shown_is_shown_to_programs_as_one_value() {
         let userinfo = &shown["userinfo"];
         assert_eq!(
             members(userinfo),
-            "created email email_verified is_active mobile mobile_verified name role updated \
-             user_id username"
+            "bio created email email_verified image is_active mobile mobile_verified name role \
+             updated user_id username"
         );
         assert_eq!(
             [
@@ -122,7 +122,7 @@ fn a_check_tells_programs_what_is_wrong() {
         let right = json!({
             "differences": 0, "mended": false, "unindexed": 0, "counts": [], "stray_tags": [],
             "untagged_posts": [], "unfound_posts": [], "stray_words": [], "post_counts": [],
-            "stray_posts": [],
+            "stray_posts": [], "user_counts": [],
         });
         assert_eq!(json_of(&database, &["check"]), (0, right));
         let server = Process::on(&database);

@@ -72,7 +72,7 @@ pub async fn change_profile(
         return Ok(ProfileChanged::RateLimited(limited));
     }
     let now = directory.clock.now();
-    let is_renamed = change.name.is_some() || !matches!(change.username, Change::Keep);
+    let is_of_what_is_shown = is_of_what_is_shown(&change);
     let limits = directory.messages;
     let wanted = identifiers_of(&change);
     let done = directory
@@ -84,7 +84,7 @@ pub async fn change_profile(
             move |done| match done {
                 Some(Written::Done { before, after }) => is_shown_otherwise(before, after),
                 Some(_) => false,
-                None => is_renamed,
+                None => is_of_what_is_shown,
             },
             move |bus, done| {
                 let Written::Done { before, after } = done else {
@@ -118,7 +118,7 @@ async fn limit(
     address: IpAddr,
 ) -> Option<LimitExceeded> {
     let mut parts = change.parts_that_differ(user).into_iter();
-    if !parts.any(|part| !matches!(part, Part::Name(_))) {
+    if !parts.any(Part::is_identifier) {
         return None;
     }
     let limit = &limits::NEW_IDENTIFIER;
@@ -186,7 +186,18 @@ fn write(
 
 /// Whether the answers that show a user, posts among them, are others.
 fn is_shown_otherwise(before: &User, after: &User) -> bool {
-    before.name != after.name || before.username != after.username
+    before.name != after.name
+        || before.username != after.username
+        || before.bio != after.bio
+        || before.image != after.image
+}
+
+/// Whether a change may make them others.
+fn is_of_what_is_shown(change: &ProfileChange) -> bool {
+    change.name.is_some()
+        || !matches!(change.username, Change::Keep)
+        || !matches!(change.bio, Change::Keep)
+        || !matches!(change.image, Change::Keep)
 }
 
 fn identifiers_of(change: &ProfileChange) -> Vec<Account> {

@@ -11,7 +11,7 @@ use crate::jobs::types::StoredJob;
 use crate::posts::actions::of_author::{self, AuthorCursor};
 use crate::posts::stored::StoredPost;
 use crate::social::actions::of_users;
-use crate::social::types::{StoredComment, StoredLike};
+use crate::social::types::{StoredComment, StoredFollow, StoredLike};
 
 /// What is there of a user at once, and then the parts of the rest.
 pub struct Export {
@@ -40,6 +40,8 @@ enum Step {
     Comments(i64),
     /// Likes of posts after this one.
     Likes(i64),
+    /// Whom they follow after this one.
+    Following(i64),
 }
 
 /// Some rows of one kind. One without any ends its kind, and the next begins.
@@ -50,6 +52,7 @@ pub enum Part {
     Posts(Vec<StoredPost>),
     Comments(Vec<StoredComment>),
     Likes(Vec<StoredLike>),
+    Following(Vec<StoredFollow>),
 }
 
 impl Export {
@@ -121,8 +124,16 @@ impl ExportRest {
                 let likes = db
                     .read(move |conn| of_users::load_likes_after(conn, user_id, after))
                     .await?;
-                let next = likes.last().map(|last| Step::Likes(last.post_id));
-                (Part::Likes(likes), next)
+                let last = likes.last().map(|last| last.post_id);
+                let next = last.map_or(Step::Following(0), Step::Likes);
+                (Part::Likes(likes), Some(next))
+            }
+            Step::Following(after) => {
+                let following = db
+                    .read(move |conn| of_users::load_following_after(conn, user_id, after))
+                    .await?;
+                let next = following.last().map(|last| Step::Following(last.follow_id));
+                (Part::Following(following), next)
             }
         };
         self.step = next;

@@ -6,10 +6,13 @@ use diesel::result::QueryResult;
 
 use crate::accounts::Directory;
 use crate::accounts::storage::{audit, sessions, users};
-use crate::accounts::types::{Account, AccountDetails, PublicUser, Session, User, Username};
+use crate::accounts::types::{
+    Account, AccountDetails, FollowCounts, PublicUser, Session, User, Username,
+};
 use crate::core::db::{Bulkhead, Conn, Db, DbError};
 use crate::core::page::{ListPart, Listed};
 use crate::posts;
+use crate::social::actions::of_users;
 
 /// The user with this id, if active.
 pub async fn find_active_user(
@@ -95,18 +98,33 @@ pub async fn find_public_user_by_name(
 
 fn read_public(conn: &mut Conn, user: User) -> QueryResult<PublicUser> {
     let posts = posts::actions::of_author::count_published_by(conn, user.user_id)?;
-    Ok(public_view((user, posts)))
+    let follows = of_users::count_follows(conn, user.user_id)?;
+    Ok(public_view(user, posts, follows))
 }
 
 /// What anyone may know of a user with so many posts.
-fn public_view((user, posts): (User, i64)) -> PublicUser {
+fn public_view(user: User, posts: i64, follows: FollowCounts) -> PublicUser {
     PublicUser {
         user_id: user.user_id,
         name: user.name,
         username: user.username,
+        bio: user.bio,
+        image: user.image,
         created: user.created,
         posts,
+        follows,
     }
+}
+
+/// What anyone may know of these users.
+pub(super) fn public_views(conn: &mut Conn, users: Vec<User>) -> QueryResult<Vec<PublicUser>> {
+    let user_ids: Vec<i64> = users.iter().map(|user| user.user_id).collect();
+    let posts = posts::actions::of_author::count_published_by_each(conn, &user_ids)?;
+    let follows = of_users::count_follows_of_each(conn, &user_ids)?;
+    let counted = users.into_iter().zip(posts).zip(follows);
+    Ok(counted
+        .map(|((user, posts), follows)| public_view(user, posts, follows))
+        .collect())
 }
 
 /// Part of what anyone may know of all active users, the newest first; with `words` only those
@@ -127,10 +145,7 @@ pub async fn list_public_users(
     db.snapshot(move |conn| {
         let mut listed = users::load_public_part(conn, words.as_deref(), part)?;
         let found = std::mem::take(&mut listed.rows);
-        let user_ids: Vec<i64> = found.iter().map(|user| user.user_id).collect();
-        let posts = posts::actions::of_author::count_published_by_each(conn, &user_ids)?;
-        let shown = found.into_iter().zip(posts);
-        Ok(listed.with(shown.map(public_view).collect()))
+        Ok(listed.with(public_views(conn, found)?))
     })
     .await
 }

@@ -17,6 +17,7 @@ pub mod keys;
 mod log_in;
 mod log_out;
 mod logged_in;
+pub mod of_others;
 mod refresh;
 mod register;
 mod reset_password;

@@ -23,7 +23,7 @@ use crate::error::{Code, Error};
 use crate::http::response::{self, CacheControl};
 use crate::jobs::views::{JobView, job_example};
 use crate::posts::views::{Post, post_example};
-use crate::social::views::{Comment, Like, comment_example, like_example};
+use crate::social::views::{Comment, Follow, Like, comment_example, follow_example, like_example};
 
 /// Everything stored about a user, but for the hash of their password.
 #[derive(ToSchema)]
@@ -38,12 +38,15 @@ pub struct ExportAnswer {
     posts: Vec<Post>,
     comments: Vec<Comment>,
     likes: Vec<Like>,
+    /// Whom they follow.
+    following: Vec<Follow>,
 }
 
 pub fn example() -> Value {
     json!({
         "userinfo": userinfo_example(), "sessions": [session_example()], "codes": [code_example()],
         "jobs": [job_example()], "audit": [audit_example()], "posts": [post_example()], "comments": [comment_example()], "likes": [like_example()],
+        "following": [follow_example()],
     })
 }
 
@@ -131,8 +134,10 @@ impl Writer {
             Part::Posts(posts) => self.elements(posts, Post::from)?,
             Part::Comments(comments) if comments.is_empty() => self.next_list(b"],\"likes\":["),
             Part::Comments(comments) => self.elements(comments, |row| Comment::from(&row))?,
-            Part::Likes(likes) if likes.is_empty() => self.next_list(b"]}"),
+            Part::Likes(likes) if likes.is_empty() => self.next_list(b"],\"following\":["),
             Part::Likes(likes) => self.elements(likes, Like::from)?,
+            Part::Following(following) if following.is_empty() => self.next_list(b"]}"),
+            Part::Following(following) => self.elements(following, Follow::from)?,
         }
         Ok(false)
     }

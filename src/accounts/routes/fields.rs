@@ -2,7 +2,7 @@
 
 use utoipa::openapi::schema::KnownFormat;
 
-use crate::accounts::types::{EMAIL_MAX, NAME_MAX};
+use crate::accounts::types::{BIO_MAX, EMAIL_MAX, IMAGE_MAX, NAME_MAX, USERNAME_MAX, USERNAME_MIN};
 use crate::error::Code;
 use crate::http::body::{Change, Fault, Input, Kind, NO_CONTROLS, VISIBLE};
 
@@ -13,11 +13,23 @@ pub const EMAIL: Kind = Kind::Text {
     format: Some(KnownFormat::Email),
 };
 /// What usernames are made of; they have a letter.
-pub const USERNAME_PATTERN: &str = "^[0-9_-]*[A-Za-z][A-Za-z0-9_-]*$";
+pub const USERNAME_PATTERN: &str = "^[0-9_.-]*[A-Za-z][A-Za-z0-9_.-]*$";
 pub const USERNAME: Kind = Kind::Text {
-    min: 5,
-    max: Some(20),
+    min: USERNAME_MIN,
+    max: Some(USERNAME_MAX),
     pattern: Some(USERNAME_PATTERN),
+    format: None,
+};
+pub const BIO: Kind = Kind::Text {
+    min: 0,
+    max: Some(BIO_MAX),
+    pattern: Some("^[^\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x9F]*$"),
+    format: None,
+};
+pub const IMAGE: Kind = Kind::Text {
+    min: 0,
+    max: Some(IMAGE_MAX),
+    pattern: Some("^\\s*$|^\\s*[Hh][Tt][Tt][Pp][Ss]?://"),
     format: None,
 };
 pub const MOBILE: Kind = Kind::Text {
@@ -78,6 +90,29 @@ fn not_cleared<T>(input: &mut Input, name: &'static str, change: Change<T>) -> O
         Change::Clear => {
             input.fault(name, Code::FieldNotClearable, "cannot be null");
             None
+        }
+    }
+}
+
+/// A field that everybody sees: null and nothing to be seen clear it.
+pub fn shown<T>(
+    input: &mut Input,
+    name: &'static str,
+    allowed: &[char],
+    parse: impl FnOnce(&str) -> Result<Option<T>, Fault>,
+) -> Change<T> {
+    if input.is_null(name) {
+        return Change::Clear;
+    }
+    let Some(text) = input.text(name, allowed) else {
+        return Change::Keep;
+    };
+    match parse(&text) {
+        Ok(Some(value)) => Change::Set(value),
+        Ok(None) => Change::Clear,
+        Err(Fault(code, detail)) => {
+            input.fault(name, code, detail);
+            Change::Keep
         }
     }
 }

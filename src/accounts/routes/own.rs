@@ -39,7 +39,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                 own("changeOwnUser", "Change one's own account", "The caller's own view as it is now")
                     .description(
                         "Fields that are absent stay, and so do those that are given as they are; null \
-                         takes `username` or `mobile` away. A new e-mail address or mobile number needs \
+                         takes `username`, `mobile`, `bio` or `image` away. A new e-mail address or mobile number needs \
                          `current_password` and is not verified.",
                     )
                     .answers::<OwnUserAnswer>(
@@ -99,7 +99,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         ),
         Endpoint::new("/user/me/export").get(
             own("exportOwnUser", "Export everything stored about oneself", "Everything stored about the caller")
-.description("Account, sessions, codes, audit, posts, comments and likes in one document.")
+.description("Account, sessions, codes, audit, posts, comments, likes and whom one follows in one document.")
                 .answers::<ExportAnswer>(StatusCode::OK, export::example())
                 .header("Content-Disposition", "A file name."),
             export::export,

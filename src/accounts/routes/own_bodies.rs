@@ -1,8 +1,10 @@
 //! The bodies of what users do with their own account.
 
-use super::fields::{EMAIL, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME, needed, needed_pasted};
+use super::fields::{
+    BIO, EMAIL, IMAGE, MOBILE, NAME, NEW_PASSWORD, PASSWORD, USERNAME, needed, needed_pasted, shown,
+};
 use crate::accounts::password::Password;
-use crate::accounts::types::{Email, Mobile, Name, ProfileChange, Username};
+use crate::accounts::types::{Bio, Email, ImageUrl, Mobile, Name, ProfileChange, Username};
 use crate::core::settings::Settings;
 use crate::http::body::{Document, Field, Input};
 
@@ -53,6 +55,21 @@ impl Document for ProfilePatch {
             example: "+31612345678",
         },
         Field {
+            name: "bio",
+            required: false,
+            kind: BIO,
+            description: "What one says of oneself, for everybody: text without markup, at most 1,000 characters, trimmed. \
+                          Null, and what shows nothing, takes it away.",
+            example: "Writes about birds.",
+        },
+        Field {
+            name: "image",
+            required: false,
+            kind: IMAGE,
+            description: "Where a picture of one is, for everybody: an http or https URL. Null, and an empty text, takes it away.",
+            example: "https://example.org/ann.jpg",
+        },
+        Field {
             required: false,
             ..CURRENT_PASSWORD
         },
@@ -67,6 +84,8 @@ impl Document for ProfilePatch {
                 email,
                 username: input.change("username", Username::parse),
                 mobile: input.change_pasted("mobile", Mobile::parse),
+                bio: shown(input, "bio", &['\n', '\r', '\t'], Bio::parse),
+                image: shown(input, "image", &[], ImageUrl::parse),
             },
             current_password: input.parse("current_password", |text| Ok(Password::attempt(text))),
         })

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::codes::CodeRow;
 use crate::accounts::types::{AccountDetails, AuditEntry, Session, User};
-use crate::accounts::views::PublicView;
+use crate::accounts::views::{PublicView, public_user_example};
 use crate::core::clock;
 use crate::http::page::Pagination;
 
@@ -34,6 +34,12 @@ pub struct UserInfo {
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     updated: NaiveDateTime,
+    /// What they say of themselves.
+    #[schema(required = true)]
+    bio: Option<String>,
+    /// Where a picture of them is.
+    #[schema(required = true)]
+    image: Option<String>,
 }
 
 /// What a user may do beyond their own things.
@@ -67,6 +73,8 @@ impl From<User> for UserInfo {
             mobile_verified,
             created,
             updated,
+            bio,
+            image,
         } = user;
         Self {
             user_id,
@@ -79,6 +87,8 @@ impl From<User> for UserInfo {
             mobile_verified,
             created,
             updated,
+            bio,
+            image,
         }
     }
 }
@@ -368,6 +378,7 @@ pub fn userinfo_example() -> serde_json::Value {
         "user_id": 1, "name": "Ann Smith", "email": "ann@example.org", "username": "ann-smith",
         "mobile": null, "role": "user", "email_verified": false, "mobile_verified": false,
         "created": "2026-11-21T09:30:00.123456Z", "updated": "2026-11-21T09:30:00.123456Z",
+        "bio": "Writes about birds.", "image": null,
     })
 }
 
@@ -390,10 +401,7 @@ pub fn token_example() -> serde_json::Value {
 }
 
 pub fn public_example() -> serde_json::Value {
-    json!({ "user": {
-        "user_id": 1, "name": "Ann Smith", "username": "ann-smith",
-        "created": "2026-11-21T09:30:00.123456Z", "posts": 3,
-    } })
+    json!({ "user": public_user_example() })
 }
 
 pub fn session_example() -> serde_json::Value {

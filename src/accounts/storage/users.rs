@@ -241,6 +241,10 @@ pub fn change_profile(
                     ))
                     .execute(conn)?
             }
+            Part::Bio(bio) => diesel::update(row()).set(user::bio.eq(bio)).execute(conn)?,
+            Part::Image(image) => diesel::update(row())
+                .set(user::image.eq(image))
+                .execute(conn)?,
         };
     }
     diesel::update(row())
@@ -408,6 +412,8 @@ pub fn empty(conn: &mut Conn, user_id: i64, now: NaiveDateTime) -> QueryResult<(
                 user::email_verified.eq(false),
                 user::mobile_verified.eq(false),
                 user::updated.eq(now),
+                user::bio.eq(None::<String>),
+                user::image.eq(None::<String>),
             ),
         ))
         .execute(conn)
@@ -454,6 +460,25 @@ fn pattern_of(words: &str) -> String {
     }
     pattern.push('%');
     pattern
+}
+
+/// These users, in any order; of those who are gone none.
+pub fn load_users(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<Vec<User>> {
+    user::table
+        .filter(dialect::any_of(user::user_id, user_ids))
+        .filter(user::role.ne(DELETED))
+        .select(User::as_select())
+        .load(conn)
+}
+
+/// Has these users stay until the transaction ends, and gives which of them are somebody.
+pub fn hold_somebodies(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<Vec<i64>> {
+    dialect::share_users(conn, user_ids)?;
+    user::table
+        .filter(dialect::any_of(user::user_id, user_ids))
+        .filter(user::role.ne(DELETED))
+        .select(user::user_id)
+        .load(conn)
 }
 
 /// Part of the active users, the newest first; with `words` only those whose name or username

@@ -16,6 +16,9 @@ use crate::http::body::Fault;
 
 /// Characters of a name.
 pub const NAME_MAX: usize = 64;
+/// Characters of a username.
+pub const USERNAME_MIN: usize = 2;
+pub const USERNAME_MAX: usize = 64;
 /// Characters of an e-mail address (RFC 5321 §4.5.3.1.3, less the brackets).
 pub const EMAIL_MAX: usize = 254;
 
@@ -47,7 +50,7 @@ impl Email {
     }
 }
 
-/// A username: 5 to 20 of `[A-Za-z0-9_-]`, at least one letter.
+/// A username: 2 to 64 of `[A-Za-z0-9_.-]`, at least one letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username {
     pub text: String,
@@ -57,10 +60,10 @@ pub struct Username {
 
 impl Username {
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let fits = (5..=20).contains(&text.len())
+        let fits = (USERNAME_MIN..=USERNAME_MAX).contains(&text.len())
             && text
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
             && text.bytes().any(|b| b.is_ascii_alphabetic());
         if fits {
             Ok(Self {
@@ -70,7 +73,7 @@ impl Username {
         } else {
             Err(Fault(
                 Code::UsernameInvalid,
-                "needs 5 to 20 characters of A-Z a-z 0-9 _ -, at least one a letter",
+                "needs 2 to 64 characters of A-Z a-z 0-9 _ . -, at least one a letter",
             ))
         }
     }
@@ -87,7 +90,10 @@ impl Username {
 
     /// Whether nobody may take it. Who has it from earlier versions keeps it.
     pub fn is_reserved(&self) -> bool {
-        RESERVED_NAMES.contains(&self.key.as_str())
+        let key = self.key.as_str();
+        // `feed.atom` is taken for a part of the site as `feed` is.
+        let stem = key.split_once('.').map_or(key, |(stem, _)| stem);
+        RESERVED_NAMES.contains(&key) || RESERVED_NAMES.contains(&stem)
     }
 }
 
@@ -479,14 +485,20 @@ mod tests {
 
     #[test]
     fn a_username_needs_a_letter_and_nothing_but_its_alphabet() {
-        assert!(Username::parse("ann-5").is_ok());
+        for text in ["ann-5", "al", "a.b", "x_", "4.2-a", &"a".repeat(64)] {
+            assert!(Username::parse(text).is_ok(), "{text}");
+        }
+        for text in ["Feed.Atom", "robots.txt", "me"] {
+            assert!(Username::choose(text).is_err(), "{text}");
+        }
         for text in [
-            "anna",
+            "a",
             "12345",
+            "1.2",
             "ann smith",
             "änna1",
             "a@b.org",
-            &"a".repeat(21),
+            &"a".repeat(65),
         ] {
             assert!(Username::parse(text).is_err(), "{text}");
         }

@@ -3,18 +3,21 @@
 mod audit;
 mod identifiers;
 mod message;
+mod profile;
 mod session;
 mod signing_key;
 mod user;
 
 pub use audit::{Action, Actor, AuditEntry, NewAuditEntry};
 pub use identifiers::{
-    Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, RESERVED, Username, former_keys,
+    Account, EMAIL_MAX, Email, Mobile, NAME_MAX, Name, RESERVED, USERNAME_MAX, USERNAME_MIN,
+    Username, former_keys,
 };
 pub use message::{Cause, Channel, Counted};
+pub use profile::{BIO_MAX, Bio, IMAGE_MAX, ImageUrl};
 pub use session::{OpenSession, Refreshed, Revocation, Session, SessionEvent, SessionOwner};
 pub use signing_key::{NewKey, StoredKey};
 pub use user::{
-    ADMIN, AccountDetails, AdminChange, Administered, Change, DELETED, Identifier, NOBODY,
-    NewAccount, NewUser, Part, ProfileChange, PublicUser, User,
+    ADMIN, AccountDetails, AdminChange, Administered, Change, DELETED, FollowCounts, Identifier,
+    NOBODY, NewAccount, NewUser, Part, ProfileChange, PublicUser, User,
 };

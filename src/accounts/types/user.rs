@@ -6,6 +6,7 @@ use diesel::prelude::*;
 pub use crate::http::body::Change;
 
 use super::identifiers::{Email, Mobile, Name, Username};
+use super::profile::{Bio, ImageUrl};
 use super::session::Session;
 use crate::accounts::password::Password;
 use crate::core::db::schema::user;
@@ -28,6 +29,8 @@ pub struct User {
     pub mobile_verified: bool,
     pub created: NaiveDateTime,
     pub updated: NaiveDateTime,
+    pub bio: Option<String>,
+    pub image: Option<String>,
 }
 
 /// The id that no user has: ids begin at 1. A query for it finds nothing and costs what a
@@ -89,9 +92,22 @@ pub struct PublicUser {
     pub user_id: i64,
     pub name: String,
     pub username: Option<String>,
+    /// What they say of themselves.
+    pub bio: Option<String>,
+    /// Where a picture of them is.
+    pub image: Option<String>,
     pub created: NaiveDateTime,
     /// Published posts.
     pub posts: i64,
+    /// How many follow them, and how many they follow.
+    pub follows: FollowCounts,
+}
+
+/// How many follow somebody, and how many they follow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FollowCounts {
+    pub followers: i64,
+    pub following: i64,
 }
 
 /// An account that is asked for.
@@ -162,6 +178,8 @@ pub struct ProfileChange {
     pub email: Option<Email>,
     pub username: Change<Username>,
     pub mobile: Change<Mobile>,
+    pub bio: Change<Bio>,
+    pub image: Change<ImageUrl>,
 }
 
 /// One thing that a user changes of themselves; `None` takes it away.
@@ -171,6 +189,8 @@ pub enum Part<'a> {
     Email(&'a Email),
     Username(Option<&'a Username>),
     Mobile(Option<&'a Mobile>),
+    Bio(Option<&'a str>),
+    Image(Option<&'a str>),
 }
 
 impl Part<'_> {
@@ -181,13 +201,35 @@ impl Part<'_> {
             Self::Email(_) => "email",
             Self::Username(_) => "username",
             Self::Mobile(_) => "mobile",
+            Self::Bio(_) => "bio",
+            Self::Image(_) => "image",
         }
+    }
+
+    /// Whether it names the account: what no two users have alike.
+    pub fn is_identifier(self) -> bool {
+        matches!(self, Self::Email(_) | Self::Username(_) | Self::Mobile(_))
     }
 
     /// Whether it could be used to take the account over: an address or a number.
     pub fn needs_password(self) -> bool {
         matches!(self, Self::Email(_) | Self::Mobile(_))
     }
+}
+
+/// The part that a change makes of a text, where it is another one than before.
+fn differing<'a, T>(
+    change: &'a Change<T>,
+    before: Option<&str>,
+    text: impl Fn(&'a T) -> &'a str,
+    part: impl Fn(Option<&'a str>) -> Part<'a>,
+) -> Option<Part<'a>> {
+    let wanted = match change {
+        Change::Keep => return None,
+        Change::Clear => None,
+        Change::Set(new) => Some(text(new)),
+    };
+    (wanted != before).then(|| part(wanted))
 }
 
 impl ProfileChange {
@@ -221,6 +263,9 @@ impl ProfileChange {
             Change::Clear if before.mobile.is_some() => parts.push(Part::Mobile(None)),
             _ => {}
         }
+        let (bio, image) = (before.bio.as_deref(), before.image.as_deref());
+        parts.extend(differing(&self.bio, bio, |bio| &bio.0, Part::Bio));
+        parts.extend(differing(&self.image, image, |image| &image.0, Part::Image));
         parts
     }
 }

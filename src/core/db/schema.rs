@@ -17,6 +17,8 @@ diesel::table! {
         mobile_verified -> Bool,
         created -> Timestamp,
         updated -> Timestamp,
+        bio -> Nullable<Text>,
+        image -> Nullable<Text>,
     }
 }
 
@@ -119,6 +121,24 @@ diesel::table! {
         post_id -> BigInt,
         user_id -> BigInt,
         created -> Timestamp,
+    }
+}
+
+diesel::table! {
+    follow (follow_id) {
+        follow_id -> BigInt,
+        follower_id -> BigInt,
+        followed_id -> BigInt,
+        created -> Timestamp,
+    }
+}
+
+diesel::table! {
+    user_stat (user_id, kind, slot) {
+        user_id -> BigInt,
+        kind -> Integer,
+        slot -> Integer,
+        number -> BigInt,
     }
 }
 

@@ -12,7 +12,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::TAG;
 use crate::accounts::extract::Caller;
-use crate::accounts::views::PublicView;
+use crate::accounts::views::{PublicView, public_user_example};
 use crate::accounts::{Accounts, limits};
 use crate::core::clock;
 use crate::error::{Code, Error};
@@ -25,12 +25,11 @@ use crate::presence::hub::Hub;
 /// The endpoint of this module.
 pub fn endpoint() -> Endpoint {
     let text = ObjectBuilder::new().schema_type(Type::String).build();
+    let mut person = public_user_example();
+    person["online"] = json!(true);
+    person["since"] = json!("2026-11-21T10:30:00.123456Z");
     let example = json!({
-        "users": [{
-            "user_id": 1, "name": "Ann Smith", "username": "ann-smith",
-            "created": "2026-11-21T09:30:00.123456Z", "posts": 3,
-            "online": true, "since": "2026-11-21T10:30:00.123456Z",
-        }],
+        "users": [person],
         "pagination": Pagination::example(),
     });
     Endpoint::new("/user/directory").get(

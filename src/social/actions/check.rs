@@ -9,7 +9,9 @@ use super::leftovers;
 use crate::core::db::{Conn, Db, DbError};
 use crate::posts::actions::of_others;
 use crate::posts::stats::{Stat, StatChanges};
+use crate::social::storage::follows::{self, Additions};
 use crate::social::storage::{comments, leftovers as rows, likes};
+use crate::social::types::FollowList;
 
 /// Rows that are read at once.
 const SOME: i64 = 5000;
@@ -23,12 +25,14 @@ pub struct Report {
     pub missing: Vec<((i64, i32), i64)>,
     /// Posts that are not there and of which something is.
     pub strays: Vec<i64>,
+    /// The same as `missing` for users.
+    pub follows: Vec<((i64, i32), i64)>,
 }
 
 impl Report {
     /// How much is wrong.
     pub fn differences(&self) -> usize {
-        self.missing.len() + self.strays.len()
+        self.missing.len() + self.strays.len() + self.follows.len()
     }
 }
 
@@ -42,7 +46,59 @@ pub fn name_of(kind: i32) -> &'static str {
 /// Compares what is counted with what there is, on a thread that may block. `progress` hears how
 /// many rows were read.
 pub fn check(db: &Db, progress: &dyn Fn(i64)) -> Result<Report, DbError> {
-    db.snapshot_blocking(&|conn| compare(conn, progress))
+    let report = db.snapshot_blocking(&|conn| compare(conn, progress))?;
+    let follows = db.snapshot_blocking(&|conn| compare_follows(conn, progress))?;
+    Ok(Report { follows, ..report })
+}
+
+/// The name of a count of users, for people.
+pub fn name_of_list(kind: i32) -> &'static str {
+    let lists = [FollowList::Followers, FollowList::Following];
+    (lists.into_iter())
+        .find(|list| list.kind() == kind)
+        .map_or("unknown", FollowList::name)
+}
+
+/// What must be added to what is counted of users.
+fn compare_follows(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<((i64, i32), i64)>> {
+    let mut truth: BTreeMap<(i64, i32), i64> = BTreeMap::new();
+    let (mut last, mut read) = (0, 0);
+    loop {
+        let some = follows::load_some(conn, last, SOME)?;
+        let Some((newest, ..)) = some.last() else {
+            break;
+        };
+        last = *newest;
+        for (_, follower, followed) in &some {
+            let rows = [
+                (*followed, FollowList::Followers.kind()),
+                (*follower, FollowList::Following.kind()),
+            ];
+            for row in rows {
+                *truth.entry(row).or_default() += 1;
+            }
+        }
+        read += i64::try_from(some.len()).unwrap_or(0);
+        progress(read);
+    }
+    let mut last = 0;
+    loop {
+        let some = follows::load_counts(conn, last, SOME)?;
+        let is_end = i64::try_from(some.len()).is_ok_and(|rows| rows < SOME);
+        let Some((newest, ..)) = some.last().copied() else {
+            break;
+        };
+        // The last user may go on in the next rows: they are read again then.
+        let whole = |user: i64| is_end || user < newest;
+        for (user_id, kind, number) in some.iter().filter(|(user, ..)| whole(*user)) {
+            *truth.entry((*user_id, *kind)).or_default() -= number;
+        }
+        if is_end {
+            break;
+        }
+        last = newest - 1;
+    }
+    Ok(truth.into_iter().filter(|(_, by)| *by != 0).collect())
 }
 
 fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
@@ -103,7 +159,11 @@ fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
         }
     }
     let missing = truth.into_iter().filter(|(_, by)| *by != 0).collect();
-    Ok(Report { missing, strays })
+    Ok(Report {
+        missing,
+        strays,
+        follows: Vec::new(),
+    })
 }
 
 /// Mends what a check found, on a thread that may block; right beside others that write, since
@@ -115,6 +175,13 @@ pub fn repair(db: &Db, report: &Report) -> Result<(), DbError> {
             changes.add_kind(*key, *by);
         }
         db.write_blocking(&|conn| of_others::count(conn, &changes))?;
+    }
+    for some in report.follows.chunks(LOOKED_FOR) {
+        let mut additions = Additions::default();
+        for ((user_id, kind), by) in some {
+            additions.add(*user_id, *kind, *by);
+        }
+        db.write_blocking(&|conn| additions.write(conn))?;
     }
     for post_id in &report.strays {
         db.write_blocking(&|conn| rows::mark(conn, &[*post_id]))?;

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod comments;
+pub mod follows;
 pub mod leftovers;
 pub mod likes;
 pub mod of_posts;

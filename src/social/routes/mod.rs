@@ -1,7 +1,8 @@
-//! Routes: comments and likes over HTTP. A handler parses, calls an action, and renders what came of it.
+//! Routes: comments, likes and follows over HTTP. A handler parses, calls an action, and renders what came of it.
 
 pub mod bodies;
 pub mod comments;
+pub mod follows;
 pub mod likes;
 pub mod response_cache;
 pub mod views;
@@ -16,6 +17,7 @@ pub const TAG: &str = "social";
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = comments::endpoints();
     endpoints.extend(likes::endpoints());
+    endpoints.extend(follows::endpoints());
     endpoints
 }
 

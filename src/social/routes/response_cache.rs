@@ -7,12 +7,15 @@ use crate::http::response_cache::CacheKey;
 pub use crate::http::response_cache::{ResponseCache, respond};
 use crate::posts::events::PostState;
 use crate::social::events::CommentsChanged;
+use crate::social::types::FollowList;
 
 /// What writes change and responses are made of; each is a cache tag.
 #[derive(Hash)]
 enum Dependency {
     CommentsOf(i64),
     Comment(i64),
+    /// What a list shows of a user: how many posts, followers and whom they follow, there are.
+    CountsOf(i64),
     /// Whatever there is: names of authors are in every response.
     Anything,
 }
@@ -30,6 +33,28 @@ pub fn key_of_list(post_id: i64, part: ListPart) -> CacheKey {
 /// The key of a comment.
 pub fn key_of(comment_id: i64) -> CacheKey {
     CacheKey::other(&format!("comment {comment_id}"))
+}
+
+/// The key of a part of the list of those who follow a user, or whom they follow.
+pub fn key_of_follows(user_id: i64, list: FollowList, part: ListPart) -> CacheKey {
+    CacheKey::other(&format!("{} of {user_id} {part:?}", list.name()))
+}
+
+/// The cache tags of a part of a list of a user's that shows these.
+pub fn tags_of_follows(user_id: i64, shown: impl Iterator<Item = i64>) -> Vec<CacheTag> {
+    let counted = std::iter::once(user_id).chain(shown);
+    let mut tags: Vec<CacheTag> = counted.map(|id| tag(&Dependency::CountsOf(id))).collect();
+    tags.push(tag(&Dependency::Anything));
+    tags
+}
+
+/// Invalidates the responses that show what is counted of these users, or who they are that
+/// follow them.
+pub fn follows_changed(cache: &ResponseCache, user_ids: &[i64]) {
+    let tags: Vec<CacheTag> = (user_ids.iter())
+        .map(|id| tag(&Dependency::CountsOf(*id)))
+        .collect();
+    cache.invalidate(&tags);
 }
 
 /// The cache tags of a part of the list of a post's comments.
@@ -63,11 +88,14 @@ pub fn comments_changed(cache: &ResponseCache, changed: &CommentsChanged) {
     cache.invalidate(&tags);
 }
 
-/// Invalidates what hangs on posts that are others, or are not to be seen any more.
+/// Invalidates what hangs on posts that are others, or are not to be seen any more, and what tells how
+/// many their authors have.
 pub fn post_changed(cache: &ResponseCache, states: &[PostState]) {
-    let tags: Vec<CacheTag> = (states.iter())
-        .map(|state| tag(&Dependency::CommentsOf(state.post_id)))
-        .collect();
+    let of_posts = (states.iter()).map(|state| tag(&Dependency::CommentsOf(state.post_id)));
+    let of_authors = (states.iter())
+        .filter(|state| state.published)
+        .map(|state| tag(&Dependency::CountsOf(state.author_id)));
+    let tags: Vec<CacheTag> = of_posts.chain(of_authors).collect();
     cache.invalidate(&tags);
 }
 

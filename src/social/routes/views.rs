@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use crate::accounts::views::{PublicView, public_user_example};
 use crate::http::page::Pagination;
 use crate::social::views::{Comment, comment_example};
 
@@ -23,4 +24,16 @@ pub fn comments_example() -> Value {
 pub struct LikesAnswer {
     /// Ids of posts.
     pub likes: Vec<i64>,
+}
+
+/// A page of users, as anyone may know them.
+#[derive(Serialize, ToSchema)]
+pub struct FollowsAnswer {
+    pub users: Vec<PublicView>,
+    pub pagination: Pagination,
+}
+
+/// For the description.
+pub fn follows_example() -> Value {
+    json!({ "users": [public_user_example()], "pagination": Pagination::example() })
 }

@@ -1,5 +1,6 @@
-//! Storage: the rows of comments and likes, and of what deleted posts leave.
+//! Storage: the rows of comments, likes and follows, and of what deleted posts leave.
 
 pub mod comments;
+pub mod follows;
 pub mod leftovers;
 pub mod likes;

@@ -104,9 +104,19 @@ impl Batch {
 
     /// Adds to what is counted of posts: post, kind of count, and by how many.
     pub fn add_post_stats(&mut self, rows: impl Iterator<Item = ((i64, i32), i64)>) {
+        self.add_stats("post_stat (post_id", rows);
+    }
+
+    /// The same for users.
+    pub fn add_user_stats(&mut self, rows: impl Iterator<Item = ((i64, i32), i64)>) {
+        self.add_stats("user_stat (user_id", rows);
+    }
+
+    /// `of`: the table, and the column that says of what.
+    fn add_stats(&mut self, of: &str, rows: impl Iterator<Item = ((i64, i32), i64)>) {
         let slot = self.slot();
         let values: Vec<String> = rows
-            .map(|((post_id, kind), by)| format!("({post_id}, {kind}, {slot}, {by})"))
+            .map(|((id, kind), by)| format!("({id}, {kind}, {slot}, {by})"))
             .collect();
         let adding = if self.is_mysql {
             "ON DUPLICATE KEY UPDATE number = number + VALUES(number)"
@@ -115,7 +125,7 @@ impl Batch {
         };
         for values in values.chunks(ROWS_PER_INSERT) {
             self.push(format!(
-                "INSERT INTO post_stat (post_id, kind, slot, number) VALUES {} {adding}",
+                "INSERT INTO {of}, kind, slot, number) VALUES {} {adding}",
                 values.join(", ")
             ));
         }

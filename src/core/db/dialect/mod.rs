@@ -8,6 +8,7 @@ use diesel::result::QueryResult;
 mod any_of;
 mod batch;
 pub(super) mod errors;
+mod follows;
 mod full_text;
 pub mod inspect;
 pub(super) mod letters;
@@ -25,12 +26,13 @@ use super::schema::{
 pub use any_of::{AnyOf, any_of};
 pub use batch::{Batch, TagRow};
 pub use errors::{ErrorClass, error_class, is_missing_table};
+pub use follows::{FollowRows, load_follow_ids};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
 pub use letters::lower;
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 pub use post_lists::{Dated, Tagged, Way};
 pub use post_stat::{PostStat, post_stat};
-pub use share::{share_comment, share_posts};
+pub use share::{share_comment, share_posts, share_users};
 pub use slugs::{TakenSlug, load_taken_slugs};
 pub use sql::answered_of;
 

@@ -18,6 +18,15 @@ pub fn share_posts(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<Vec<i64>> {
     share(conn, sql)
 }
 
+/// The same for users.
+pub fn share_users(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let mut sql = Sql::new(is_mysql(conn));
+    sql.push("SELECT user_id AS number FROM user WHERE user_id IN (");
+    sql.push_numbers(user_ids);
+    sql.push(") ORDER BY user_id");
+    share(conn, sql)
+}
+
 /// The same for a comment; false when there is none.
 pub fn share_comment(conn: &mut Conn, comment_id: i64) -> QueryResult<bool> {
     let mut sql = Sql::new(is_mysql(conn));

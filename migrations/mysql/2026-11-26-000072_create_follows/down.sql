@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS user_stat;
+DROP TABLE IF EXISTS follow;

@@ -1,0 +1,2 @@
+DROP TABLE user_stat;
+DROP TABLE follow;
