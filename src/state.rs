@@ -22,7 +22,7 @@ use crate::core::bus::{Bus, Outbox, Report, Subscribers};
 use crate::core::clock::Clock;
 use crate::core::clock_sync;
 use crate::core::cpu_pool::CpuPool;
-use crate::core::db::{Bulkhead, DatabaseUrl, Db, migrations};
+use crate::core::db::{Bulkhead, DatabaseUrl, Db};
 use crate::core::metrics::{Families, Metrics, describe_process};
 use crate::core::rate_limits::RateLimits;
 use crate::core::redis::health::RedisHealth;
@@ -45,6 +45,7 @@ use crate::posts::actions::EXPIRED_KEYS;
 use crate::posts::actions::publish::publisher;
 use crate::posts::actions::read::post_reader;
 use crate::posts::events::{AnythingChanged, PostChanged, PostsCounted};
+use crate::posts::feed::Blog;
 use crate::posts::routes::response_cache::{self, ResponseCache};
 use crate::presence::{Hub, messages};
 use crate::social::events::{CommentsChanged, FollowsChanged};
@@ -89,16 +90,18 @@ pub struct AppState {
     pub drain: Drain,
     /// The base of absolute links.
     pub public_url: PublicUrl,
+    /// The random name of the database.
+    installation: String,
 }
 
 impl AppState {
     /// Puts the parts together. `secrets` sign and verify tokens until the
-    /// database's keys are read ([`keys`](crate::accounts::actions::keys)). `address` is what it
-    /// listens on. The error is one line.
+    /// database's keys are read ([`keys`](crate::accounts::actions::keys)). `installation` is the name of the
+    /// database, and `address` what it listens on. The error is one line.
     pub fn new(
         settings: Settings,
         secrets: &[Vec<u8>],
-        db: Db,
+        (db, installation): (Db, &str),
         clock: Clock,
         address: SocketAddr,
     ) -> Result<Self, String> {
@@ -151,7 +154,7 @@ impl AppState {
             publisher: publisher(&db, &bus, settings.db_pool as usize),
             clock: clock.clone(),
             bus: Arc::clone(&bus),
-            public_url: public_url.clone(),
+            blog: Blog::new(&settings, public_url.clone(), installation),
         });
         let social = Data::new(Social::new(&db, &clock, &bus, &limits));
         let jobs = Data::new(Jobs {
@@ -198,6 +201,7 @@ impl AppState {
             site,
             drain,
             public_url,
+            installation: installation.to_owned(),
         };
         app.metrics = Arc::new(app.register(&requests));
         Ok(app)
@@ -259,14 +263,10 @@ impl AppState {
         let (Some((url, health)), Some(outbox)) = (redis, outbox) else {
             return Ok(None);
         };
-        let installation = self
-            .housekeeping
-            .read_blocking(&migrations::installation)
-            .map_err(|error| format!("cannot name the installation: {}", Chain(&error)))?;
         Ok(Some(RedisTransport::new(
             url.client()?,
             health,
-            &installation,
+            &self.installation,
             Arc::clone(&self.bus),
             outbox,
         )))

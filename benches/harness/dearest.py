@@ -241,6 +241,17 @@ def requests(stage):
             [(anybody, "GET", f"/feed.json?author={writer.user}", None, compressed)],
             (200,),
         ),
+        "getSitemap": ("a piece, not kept", [(anybody, "GET", "/sitemap.xml?piece=0", None, compressed)], (200,)),
+        "getCommentsAtomFeed": (
+            "not kept",
+            [(anybody, "GET", f"/post/{stage.commented}/comments.atom?before={99 - n}", None, compressed) for n in range(MANY)],
+            (200,),
+        ),
+        "getCommentsJsonFeed": (
+            "not kept",
+            [(anybody, "GET", f"/post/{stage.commented}/comments.json?before={99 - n}", None, compressed) for n in range(MANY)],
+            (200,),
+        ),
         "getPost": (
             "1 MiB, compressed, not kept",
             [(anybody, "GET", f"/post/{post}", None, compressed) for post in stage.large[:MANY]],

@@ -413,21 +413,38 @@ impl Operation {
         self
     }
 
+    /// What a cursor that is a position looks like (a regular expression).
+    pub const POSITION: &'static str = "^([1-9][0-9]{0,17})?$";
+
     /// Takes `page` and `size`, or `before` in place of `page`, and answers with a `Link` header.
     pub fn pages(self) -> Self {
-        self.pages_with_cursor("^([1-9][0-9]{0,17})?$", "1234")
+        self.pages_with_cursor(Self::POSITION, "1234")
     }
 
     /// The same with cursors of another form.
     pub fn pages_with_cursor(self, pattern: &'static str, example: &'static str) -> Self {
-        self.numbered_pages().parameter(
+        self.numbered_pages().cursor(
+            pattern,
+            "The `next` of an earlier answer; empty for the top. `page` does not count then.",
+            example,
+        )
+    }
+
+    /// Takes `before`, a cursor.
+    pub fn cursor(
+        self,
+        pattern: &'static str,
+        description: &'static str,
+        example: &'static str,
+    ) -> Self {
+        let cursor = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(pattern));
+        self.parameter(
             "before",
             ParameterIn::Query,
-            "The `next` of an earlier answer; empty for the top. `page` does not count then.",
-            ObjectBuilder::new()
-                .schema_type(Type::String)
-                .pattern(Some(pattern))
-                .into(),
+            description,
+            cursor.into(),
             json!(example),
         )
     }

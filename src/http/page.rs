@@ -64,18 +64,22 @@ impl<C> ListPart<C> {
     /// The same with cursors of another kind; `parse` gives `None` for what is none.
     pub fn with_cursor(query: &str, parse: impl Fn(&str) -> Option<C>) -> Result<Self, Error> {
         let request = PageRequest::of_query(query);
-        let Some(cursor) = query_value(query, "before") else {
+        if query_value(query, "before").is_none() {
             return Ok(Self::Page(request));
-        };
-        let position = Some(cursor)
-            .filter(|cursor| !cursor.is_empty())
-            .map(|cursor| parse(&cursor).ok_or_else(no_cursor))
-            .transpose()?;
+        }
         Ok(Self::Below {
-            position,
+            position: before(query, parse)?,
             size: request.size,
         })
     }
+}
+
+/// The cursor of a query string; none where it is absent or empty.
+pub fn before<C>(query: &str, parse: impl Fn(&str) -> Option<C>) -> Result<Option<C>, Error> {
+    query_value(query, "before")
+        .filter(|cursor| !cursor.is_empty())
+        .map(|cursor| parse(&cursor).ok_or_else(no_cursor))
+        .transpose()
 }
 
 fn no_cursor() -> Error {

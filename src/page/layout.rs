@@ -40,7 +40,7 @@ pub fn document(site: &Site, wording: &Wording, head: &Head, main: &Markup) -> S
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (full_title(site, wording, head)) }
-                (described(site, head))
+                (described(site, wording, head))
                 // Before anything is drawn, so that nothing jumps.
                 script src=(site.at(&Assets::path("early.js"))) {}
                 script type="module" src=(site.at(&Assets::path("main.js"))) {}
@@ -105,8 +105,8 @@ fn full_title(site: &Site, wording: &Wording, head: &Head) -> String {
 }
 
 /// What machines read: search engines, previews of links, feed readers.
-fn described(site: &Site, head: &Head) -> Markup {
-    let url = head.path.as_ref().map(|path| site.public_url.join(path));
+fn described(site: &Site, wording: &Wording, head: &Head) -> Markup {
+    let url = canonical(site, head);
     let feed = |format: Format| format!("{}{}", site.at(format.path()), head.feed);
     let (title, kind) = (head.title.unwrap_or(&site.title), kind_of(head));
     html! {
@@ -134,6 +134,22 @@ fn described(site: &Site, head: &Head) -> Markup {
         @for format in [Format::Atom, Format::Json] {
             link rel="alternate" type=(format.media_type()) title=(site.title) href=(feed(format));
         }
+        @if let Some(post) = head.post {
+            @let title = wording.fill("list.title", &[("what", &post.title), ("site", &site.title)]);
+            @for format in [Format::Atom, Format::Json] {
+                link rel="alternate" type=(format.media_type()) title=(title)
+                    href=(site.at(&format.path_of_comments(post.post_id)));
+            }
+        }
+    }
+}
+
+/// The one address of what is shown: of a post that where people read posts.
+fn canonical(site: &Site, head: &Head) -> Option<String> {
+    let post = head.post.zip(site.post_url.as_ref());
+    match post {
+        Some((post, url)) => Some(url.of(post.post_id, post.slug.as_deref())),
+        None => (head.path.as_ref()).map(|path| site.public_url.join(path)),
     }
 }
 

@@ -21,6 +21,7 @@ pub mod problem;
 pub mod routes;
 pub mod wording;
 
+use crate::core::settings::post_url::PostUrl;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Registration, Settings, Switch};
 
@@ -35,15 +36,18 @@ pub struct Site {
     pub title: String,
     /// The base of absolute links.
     pub public_url: PublicUrl,
+    /// Where people read posts: here, or at another front end.
+    pub post_url: Option<PostUrl>,
 }
 
 impl Site {
     /// As the settings have it.
     pub fn new(settings: &Settings, public_url: PublicUrl) -> Self {
         Self {
-            is_on: settings.page == Switch::On,
+            is_on: settings.blog.page == Switch::On,
             is_open: settings.registration == Registration::Open,
-            title: settings.title.clone(),
+            title: settings.blog.title.clone(),
+            post_url: settings.post_url(&public_url),
             public_url,
         }
     }

@@ -27,6 +27,7 @@ pub mod views;
 use std::fmt;
 use std::sync::Arc;
 
+use self::feed::Blog;
 use self::publication::Publisher;
 use self::stored::StoredPost;
 use crate::core::bus::Bus;
@@ -34,7 +35,6 @@ use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
 use crate::core::gather::{Counters, Gatherer};
 use crate::core::metrics::{Families, number};
-use crate::core::settings::public_url::PublicUrl;
 
 /// Reads posts by their ids for clients. Those who ask at the same time share a query.
 pub type PostReader = Gatherer<i64, Result<Option<StoredPost>, DbError>>;
@@ -48,8 +48,8 @@ pub struct Posts {
     pub publisher: Publisher,
     pub clock: Clock,
     pub bus: Arc<Bus>,
-    /// The base of absolute links.
-    pub public_url: PublicUrl,
+    /// What feeds say of the blog, and where they lead.
+    pub blog: Blog,
 }
 
 impl Posts {

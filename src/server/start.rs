@@ -25,7 +25,7 @@ use crate::core::db::{DatabaseUrl, Db, OpenError, migrations};
 use crate::core::owner_only;
 use crate::core::process_lock::ProcessLock;
 use crate::core::secret;
-use crate::core::settings::Settings;
+use crate::core::settings::{Settings, Switch};
 use crate::core::telemetry::chain::Chain;
 use crate::http::expectation::Expectation;
 use crate::http::middleware;
@@ -185,10 +185,12 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let (listener, address) = take_port(settings.listen)?;
     let watched = settings.metrics_listen().map(take_port).transpose()?;
     warn_of_own_address(&settings, address);
+    warn_of_no_page(&settings);
     warn_of_open_file(&settings);
     let clock = Clock::system();
     compare_clocks(&db, &clock)?;
-    let app = AppState::new(settings, &secrets, db, clock, address)?;
+    let installation = name_of(&db)?;
+    let app = AppState::new(settings, &secrets, (db, &installation), clock, address)?;
     keys::start(&app.db, &app.accounts.tokens)?;
     app.bus.set_others_write(others_write(&app.db, &lock));
     let worker = if does_jobs {
@@ -206,6 +208,22 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
         address,
         watched,
     })
+}
+
+/// The random name of a database.
+fn name_of(db: &Db) -> Result<String, String> {
+    db.read_blocking(&migrations::installation)
+        .map_err(|error| format!("cannot name the installation: {}", Chain(&error)))
+}
+
+/// Warns when people are to read posts nowhere.
+fn warn_of_no_page(settings: &Settings) {
+    if settings.blog.page == Switch::Off && settings.blog.post_url().is_none() {
+        tracing::warn!(
+            "INKPOT_PAGE is off and INKPOT_POST_URL is not set: feeds lead nowhere, and there is no \
+             sitemap"
+        );
+    }
 }
 
 /// Warns when others are to reach this server, and what they are sent leads to the address
@@ -256,7 +274,8 @@ pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
     }
     let clock = Clock::system();
     compare_clocks(&db, &clock)?;
-    let app = AppState::new(settings, &secrets, db, clock, address)?;
+    let installation = name_of(&db)?;
+    let app = AppState::new(settings, &secrets, (db, &installation), clock, address)?;
     // Nobody is online at a worker, so nobody is to wait for its list or to miss it.
     app.bus.leave();
     let transport = app.transport()?;

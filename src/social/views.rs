@@ -49,13 +49,12 @@ impl From<&StoredComment> for Comment {
     fn from(comment: &StoredComment) -> Self {
         let deleted = comment.is_deleted();
         let content = comment.content().to_owned();
-        let place = format!("comment-{}", comment.comment_id);
         // What is of nobody says nothing of them.
         let shown = |text: &Option<String>| text.clone().filter(|_| !deleted);
         Self {
             comment_id: comment.comment_id,
             post_id: comment.post_id,
-            content_html: html::render_at(&place, Format::Markdown, &content),
+            content_html: html_of(comment),
             content,
             author: shown(&comment.author),
             author_id: comment.author_id.filter(|_| !deleted),
@@ -66,6 +65,12 @@ impl From<&StoredComment> for Comment {
             deleted,
         }
     }
+}
+
+/// The content as sanitized HTML.
+pub fn html_of(comment: &StoredComment) -> String {
+    let place = format!("comment-{}", comment.comment_id);
+    html::render_at(&place, Format::Markdown, comment.content())
 }
 
 #[derive(Serialize, ToSchema)]

@@ -204,6 +204,17 @@ fn a_start_whose_links_lead_nowhere_warns() {
     assert!(worker_warns(&[mail, from]));
     assert!(!worker_warns(&[mail, from, public]));
     assert!(!worker_warns(&[]));
+    // Where people read posts nowhere, feeds lead nowhere.
+    let told = |variables: &[(&str, &str)]| {
+        let server = Process::start(inkpot(dir.path()).envs(variables.iter().copied()));
+        server.signal("TERM");
+        server.wait().1.contains("INKPOT_POST_URL is not set")
+    };
+    let off = ("INKPOT_PAGE", "off");
+    assert!(told(&[off]));
+    let post_url = ("INKPOT_POST_URL", "https://blog.example.org/p/{slug}");
+    assert!(!told(&[off, post_url]));
+    assert!(!told(&[]));
 }
 
 #[test]

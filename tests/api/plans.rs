@@ -12,9 +12,10 @@ use inkpot::core::page::ListPart;
 use inkpot::http::page::PageRequest;
 use inkpot::jobs::Queue;
 use inkpot::jobs::storage::queue as jobs;
+use inkpot::posts::feed::sitemap::PIECE;
 use inkpot::posts::list::{Cursor, Dates, Filter, Sort, TagSort};
 use inkpot::posts::search::Query;
-use inkpot::posts::storage::{archive, lists, posts as store};
+use inkpot::posts::storage::{archive, lists, posts as store, sitemap};
 use inkpot::posts::types::Tag;
 
 use crate::harness::{Backend, TestDatabase, posts};
@@ -440,6 +441,21 @@ fn judge(conn: &mut Conn) {
         assert!(rows_read(conn) - before < READ_MAX, "{beginning}");
         look(conn, "tags", queries, false);
     }
+    let before = rows_read(conn);
+    let mut queries = all_statements(conn, |conn| {
+        assert_eq!(sitemap::load_pieces(conn).unwrap(), [0, 1, 2]);
+    });
+    for query in &mut queries {
+        *query = query.trim_start_matches("/*keep*/ ").to_owned();
+    }
+    assert!(rows_read(conn) - before < 100);
+    look(conn, "pieces of the sitemap", queries, false);
+    let before = rows_read(conn);
+    let queries = statements(conn, |conn| {
+        assert!(sitemap::load_piece(conn, 1).unwrap().len() > 10_000);
+    });
+    assert!(rows_read(conn) - before < PIECE + 100);
+    look(conn, "a piece of the sitemap", queries, false);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 80, "{seen}");
 }

@@ -75,6 +75,8 @@ fn social() -> Vec<Row> {
     let none = Value::Null;
     vec![
         ("GET", "/post/{id}/comments", none.clone(), [200; 5]),
+        ("GET", "/post/{id}/comments.atom", none.clone(), [200; 5]),
+        ("GET", "/post/{id}/comments.json", none.clone(), [200; 5]),
         (
             "POST",
             "/post/{id}/comments",
@@ -144,6 +146,7 @@ fn table() -> Vec<Row> {
         ("GET", "/post", none.clone(), [200; 5]),
         ("GET", "/feed.atom", none.clone(), [200; 5]),
         ("GET", "/feed.json", none.clone(), [200; 5]),
+        ("GET", "/sitemap.xml", none.clone(), [200; 5]),
         ("GET", "/post/{id}", none.clone(), [200; 5]),
         ("GET", "/user/{id}", none.clone(), [200; 5]),
         ("GET", "/user/@{username}", none.clone(), [200; 5]),

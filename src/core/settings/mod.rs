@@ -3,7 +3,9 @@
 // The docs of options are help texts, where Markdown shows as it is.
 #![allow(clippy::doc_markdown)]
 
+pub mod blog;
 pub mod messages;
+pub mod post_url;
 pub mod public_url;
 pub mod trusted_proxies;
 
@@ -17,9 +19,10 @@ use ipnet::IpNet;
 
 use crate::core::db::DatabaseUrl;
 use crate::core::redis::url::RedisUrl;
-use crate::core::text::is_blank;
 use crate::core::tls_roots::Authorities;
+use blog::BlogSettings;
 use messages::{MailFrom, SmsToken, SmsUrl, SmtpUrl};
+use post_url::PostUrl;
 use public_url::PublicUrl;
 
 /// Reads that many bytes into memory for one post: `MEDIUMTEXT` ends at 16 MiB − 1.
@@ -186,6 +189,9 @@ pub struct Settings {
           value_parser = PublicUrl::parse)]
     pub public_url: Option<PublicUrl>,
 
+    #[command(flatten)]
+    pub blog: BlogSettings,
+
     /// Directory of the embedded database and of the generated secret
     #[arg(
         long,
@@ -315,27 +321,6 @@ pub struct Settings {
           value_parser = optional(|path| Authorities::load(path.as_ref())))]
     ca_file: Option<Given<Authorities>>,
 
-    /// Whether people get documents to read at /; off serves the API alone
-    #[arg(
-        long,
-        env = "INKPOT_PAGE",
-        global = true,
-        value_name = "SWITCH",
-        default_value = "on"
-    )]
-    pub page: Switch,
-
-    /// Name of the site, as readers see it
-    #[arg(
-        long,
-        env = "INKPOT_TITLE",
-        global = true,
-        value_name = "NAME",
-        default_value = "Inkpot",
-        value_parser = site_title
-    )]
-    pub title: String,
-
     /// Origins whose pages may call the API with credentials, separated by commas
     /// [default: none; any page may read without credentials]
     #[arg(long, env = "INKPOT_CORS_ORIGINS", global = true, value_name = "ORIGINS",
@@ -433,6 +418,13 @@ impl Settings {
     /// Where those who watch connect.
     pub fn metrics_listen(&self) -> Option<SocketAddr> {
         self.metrics_listen.as_ref()?.0
+    }
+
+    /// Where people read posts of a server with this public URL: where it is said, or else on the
+    /// page, if there is one.
+    pub fn post_url(&self, public: &PublicUrl) -> Option<PostUrl> {
+        let own_page = || (self.blog.page == Switch::On).then(|| PostUrl::of_own_page(public));
+        self.blog.post_url().or_else(own_page)
     }
 
     /// The Redis that processes share.
@@ -646,22 +638,6 @@ fn origin(text: &str) -> Result<String, String> {
     match url::Url::parse(text) {
         Ok(url) if url.origin().ascii_serialization() == text => Ok(text.to_owned()),
         _ => Err("an origin looks like https://blog.example.org".to_owned()),
-    }
-}
-
-/// Characters of the name of a site.
-const TITLE_MAX: usize = 100;
-
-/// A name that readers see.
-fn site_title(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let is_shown = !is_blank(text) && !text.chars().any(char::is_control);
-    if is_shown && text.chars().count() <= TITLE_MAX {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "a name of a site has 1 to {TITLE_MAX} visible characters, as in: Notes from Delft"
-        ))
     }
 }
 

@@ -6,7 +6,7 @@ use diesel::result::QueryResult;
 use crate::core::db::{Conn, dialect};
 use crate::posts::stats::{Stat, StatChanges};
 use crate::posts::storage::{access, idempotency, stats};
-use crate::posts::stored::PostAccess;
+use crate::posts::stored::{PostAccess, PostSummary};
 use crate::posts::types::IdempotencyKey;
 use crate::posts::views::PublishedResponse;
 
@@ -34,6 +34,11 @@ pub fn hold_all(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<Vec<i64>> {
 /// Which of these posts there are, drafts too.
 pub fn find_existing(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<Vec<i64>> {
     access::find_existing(conn, post_ids)
+}
+
+/// A published post without its text.
+pub fn find_published(conn: &mut Conn, post_id: i64) -> QueryResult<Option<PostSummary>> {
+    access::find_summary(conn, post_id)
 }
 
 /// Adds to what is counted of posts that the transaction holds.

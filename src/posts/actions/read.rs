@@ -6,10 +6,11 @@ use crate::accounts::types::Username;
 use crate::core::db::{Bulkhead, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
 use crate::core::page::{ListPart, Listed, PageRequest};
+use crate::posts::feed::sitemap::SitemapRow;
 use crate::posts::list::{Cursor, Filter, Found, TagSort};
 use crate::posts::storage::archive;
 use crate::posts::storage::lists::{self, Neighbours};
-use crate::posts::storage::{posts as rows, slugs};
+use crate::posts::storage::{posts as rows, sitemap, slugs};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::{PostReader, Posts, feed};
 
@@ -166,10 +167,40 @@ fn by_cost(posts: &Posts, filter: &Filter) -> Db {
     }
 }
 
-/// The posts of a feed, each with as much of its text as tells that it is too long.
-pub async fn newest(posts: &Posts, filter: Filter) -> Result<Vec<StoredPost>, DbError> {
-    let db = by_cost(posts, &filter);
+/// A part of a list for a feed, with as much of each text as tells that it is too long.
+pub async fn list_for_feed(
+    posts: &Posts,
+    filter: Filter,
+    part: ListPart<Cursor>,
+) -> Result<Listed<StoredPost, Cursor>, DbError> {
     let load =
-        move |conn: &mut _| lists::load_beginnings(conn, &filter, feed::SIZE, feed::CHARACTERS);
+        move |conn: &mut _| lists::load_with_beginnings(conn, &filter, part, feed::CHARACTERS);
+    posts.db.snapshot(load).await
+}
+
+/// What the sitemap has at an address.
+#[derive(Debug)]
+pub enum Sitemap {
+    /// The posts of a piece.
+    Piece(Vec<SitemapRow>),
+    /// The pieces that have posts, several.
+    Index(Vec<i64>),
+}
+
+/// A piece of the sitemap, or what stands for all: the index of the pieces, or the only one. A piece is
+/// tens of thousands of rows, so it has the connections of searches.
+pub async fn sitemap(posts: &Posts, piece: Option<i64>) -> Result<Sitemap, DbError> {
+    let load = move |conn: &mut _| {
+        let piece = match piece {
+            Some(piece) => piece,
+            None => match sitemap::load_pieces(conn)?.as_slice() {
+                [] => return Ok(Sitemap::Piece(Vec::new())),
+                [only] => *only,
+                several => return Ok(Sitemap::Index(several.to_vec())),
+            },
+        };
+        sitemap::load_piece(conn, piece).map(Sitemap::Piece)
+    };
+    let db = posts.db.reading_by(Bulkhead::Searches);
     db.snapshot(load).await
 }

@@ -4,51 +4,90 @@
 //! no XML document may contain, and a carriage return that the parser would make a line
 //! feed of.
 
-use super::{Cut, Feed, Format};
+use super::{Entry, Feed, Format, Thread};
 use crate::core::clock::rfc3339;
 
 /// `updated` of a feed without entries, which must have one.
 const NEVER: &str = "1970-01-01T00:00:00Z";
+/// What people read.
+const HTML: &str = "text/html";
 
 /// The document.
 pub fn write(feed: &Feed) -> String {
-    let own = feed.url(Format::Atom);
     let mut xml = Xml("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n".to_owned());
-    xml.open("feed", &[("xmlns", "http://www.w3.org/2005/Atom")]);
-    xml.text("id", &[], &own);
+    xml.open(
+        "feed",
+        &[
+            ("xmlns", "http://www.w3.org/2005/Atom"),
+            // Of RFC 4685.
+            ("xmlns:thr", "http://purl.org/syndication/thread/1.0"),
+        ],
+    );
+    xml.text("id", &[], &feed.id);
     xml.text("title", &[("type", "text")], &feed.title);
+    if let Some(subtitle) = feed.subtitle {
+        xml.text("subtitle", &[("type", "text")], subtitle);
+    }
     let updated = feed.updated().map_or_else(|| NEVER.to_owned(), rfc3339);
     xml.text("updated", &[], &updated);
-    xml.link("self", Format::Atom.media_type(), &own);
-    // The same entries in the other format. Without a type a reader would take it for a
-    // page to show to people.
-    xml.link(
-        "alternate",
-        Format::Json.media_type(),
-        &feed.url(Format::Json),
-    );
+    write_links(&mut xml, feed);
     for entry in &feed.entries {
-        xml.open("entry", &[]);
-        xml.text("id", &[], &entry.url);
-        xml.text("title", &[("type", "text")], entry.title);
-        xml.open("author", &[]);
-        xml.text("name", &[], entry.author);
-        xml.text("uri", &[], &entry.author_url);
-        xml.close("author");
-        xml.text("published", &[], &rfc3339(entry.published));
-        xml.text("updated", &[], &rfc3339(entry.updated));
-        xml.link("alternate", "application/json", &entry.url);
-        for tag in &entry.tags {
-            xml.empty("category", &[("term", tag)]);
-        }
-        match &entry.text {
-            Cut::Whole(text) => xml.text("content", &[("type", "text")], text),
-            Cut::Beginning(text) => xml.text("summary", &[("type", "text")], text),
-        }
-        xml.close("entry");
+        write_entry(&mut xml, entry);
     }
     xml.close("feed");
     xml.0
+}
+
+fn write_links(xml: &mut Xml, feed: &Feed) {
+    let own_type = Format::Atom.media_type();
+    xml.link("self", own_type, &feed.url(Format::Atom));
+    if !feed.is_first() {
+        xml.link("first", own_type, &feed.first(Format::Atom));
+    }
+    if let Some(next) = feed.next(Format::Atom) {
+        xml.link("next", own_type, &next);
+    }
+    if let Some(home) = &feed.home {
+        xml.link("alternate", HTML, home);
+    }
+    // The same entries in the other format.
+    let json = feed.url(Format::Json);
+    xml.link("alternate", Format::Json.media_type(), &json);
+}
+
+fn write_entry(xml: &mut Xml, entry: &Entry) {
+    xml.open("entry", &[]);
+    xml.text("id", &[], &entry.id);
+    xml.text("title", &[("type", "text")], &entry.title);
+    xml.open("author", &[]);
+    xml.text("name", &[], entry.author);
+    xml.close("author");
+    xml.text("published", &[], &rfc3339(entry.published));
+    xml.text("updated", &[], &rfc3339(entry.updated));
+    if let Some(url) = &entry.url {
+        xml.link("alternate", HTML, url);
+    }
+    match &entry.thread {
+        Thread::Replies(url) => xml.link("replies", Format::Atom.media_type(), url),
+        Thread::ReplyTo { id, url } => {
+            let mut attributes = vec![("ref", id.as_str())];
+            if let Some(url) = url {
+                attributes.extend([("href", url.as_str()), ("type", HTML)]);
+            }
+            xml.empty("thr:in-reply-to", &attributes);
+        }
+    }
+    for tag in &entry.tags {
+        xml.empty("category", &[("term", tag)]);
+    }
+    if let Some(summary) = entry.summary {
+        xml.text("summary", &[("type", "text")], summary);
+    }
+    // Links of the content that are relative, are so to where it is read.
+    let base = entry.url.as_deref().map(|url| ("xml:base", url));
+    let attributes: Vec<_> = base.into_iter().chain([("type", "html")]).collect();
+    xml.text("content", &attributes, &entry.content);
+    xml.close("entry");
 }
 
 /// A document that grows. Names and attributes' names are the program's own.

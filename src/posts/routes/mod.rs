@@ -12,6 +12,7 @@ pub mod post_ref;
 pub mod posts;
 pub mod preview;
 pub mod response_cache;
+pub mod sitemap;
 pub mod views;
 
 use crate::http::endpoint::Endpoint;

@@ -62,6 +62,11 @@ impl CacheKey {
         }
     }
 
+    /// That of the sitemap, or of a piece of it.
+    pub fn of_sitemap(piece: Option<i64>) -> Self {
+        Self::other(&format!("sitemap {piece:?}"))
+    }
+
     /// That of a part of a list; `kind` tells lists and feeds apart.
     pub fn of_list(kind: &str, filter: &Filter, part: ListPart<Cursor>) -> Self {
         if let (true, "list", ListPart::Page(request)) = (filter.is_open(), kind, part) {
@@ -265,6 +270,8 @@ mod tests {
             CacheKey::of_document("zh", "1"),
             CacheKey::of_document("zh", "a"),
             CacheKey::of_html_by_slug("a"),
+            CacheKey::of_sitemap(None),
+            CacheKey::of_sitemap(Some(0)),
             CacheKey::Slug("a".into()),
             CacheKey::Slug("b".into()),
             CacheKey::of_list("list", &open(), below(None)),

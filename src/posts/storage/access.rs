@@ -2,11 +2,12 @@
 
 use diesel::prelude::*;
 
+use super::posts::summary_columns;
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect;
 use crate::core::db::schema::{post, user};
-use crate::posts::stored::PostAccess;
+use crate::posts::stored::{PostAccess, PostSummary};
 
 /// Whose a post is, and who sees it; `None` when there is none, or its author was deleted.
 pub fn find(conn: &mut Conn, post_id: i64) -> QueryResult<Option<PostAccess>> {
@@ -15,6 +16,18 @@ pub fn find(conn: &mut Conn, post_id: i64) -> QueryResult<Option<PostAccess>> {
         .filter(post::post_id.eq(post_id))
         .filter(user::role.ne(DELETED))
         .select((post::post_id, post::author_id, post::published))
+        .first(conn)
+        .optional()
+}
+
+/// A published post without its text.
+pub fn find_summary(conn: &mut Conn, post_id: i64) -> QueryResult<Option<PostSummary>> {
+    post::table
+        .left_join(user::table)
+        .filter(post::post_id.eq(post_id))
+        .filter(post::published.eq(true))
+        .filter(user::role.ne(DELETED))
+        .select(summary_columns!())
         .first(conn)
         .optional()
 }

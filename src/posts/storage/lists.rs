@@ -182,26 +182,22 @@ diesel::define_sql_function! {
     fn substr(text: Text, first: BigInt, length: BigInt) -> Text;
 }
 
-/// The newest posts of a list, at most `size`, each with the first `characters` of its
-/// text: what is longer does not leave the database. Call it in a snapshot.
-pub fn load_beginnings(
+/// A part of a list, each post with the first `characters` of its text: what is longer does not
+/// leave the database. Call it in a snapshot.
+pub fn load_with_beginnings(
     conn: &mut Conn,
     filter: &Filter,
-    size: u32,
+    part: ListPart<Cursor>,
     characters: i64,
-) -> QueryResult<Vec<StoredPost>> {
-    let deleted = load_deleted_authors(conn)?;
-    let start = Start {
-        after: None,
-        skip: 0,
-    };
-    let summaries = load_some(conn, filter, &deleted, start, i64::from(size))?;
+) -> QueryResult<Part<StoredPost>> {
+    let mut listed = load(conn, filter, part)?.listed;
+    let summaries = std::mem::take(&mut listed.rows);
     let ids: Vec<i64> = summaries.iter().map(|post| post.post_id).collect();
     let texts = content::table
         .filter(content::post_id.eq_any(&ids))
         .select((content::post_id, substr(content::body, 1, characters)))
         .load(conn)?;
-    Ok(with_texts(summaries, texts))
+    Ok(listed.with(with_texts(summaries, texts)))
 }
 
 /// A part of a list with the texts of its posts. Call it in a snapshot.

@@ -11,5 +11,6 @@ pub mod lists;
 pub mod posts;
 mod relevance;
 mod selection;
+pub mod sitemap;
 pub mod slugs;
 pub mod stats;

@@ -4,7 +4,7 @@ use crate::core::db::DbError;
 use crate::core::page::{ListPart, Listed};
 use crate::posts::actions::of_others;
 use crate::posts::stats::Stat;
-use crate::posts::stored::PostAccess;
+use crate::posts::stored::{PostAccess, PostSummary};
 use crate::social::Social;
 use crate::social::storage::comments;
 use crate::social::types::StoredComment;
@@ -22,6 +22,24 @@ pub async fn find(
         Ok(access.map(|access| (access, comment)))
     };
     social.db.snapshot(find).await
+}
+
+/// The newest comments of a published post, or what comes after a cursor, with the post; `None` when
+/// there is no such post. Places of deleted ones are among them.
+pub async fn newest(
+    social: &Social,
+    post_id: i64,
+    before: Option<i64>,
+    size: u32,
+) -> Result<Option<(PostSummary, Listed<StoredComment>)>, DbError> {
+    let load = move |conn: &mut _| {
+        let Some(post) = of_others::find_published(conn, post_id)? else {
+            return Ok(None);
+        };
+        let listed = comments::load_newest(conn, post_id, before, size)?;
+        Ok(Some((post, listed)))
+    };
+    social.db.snapshot(load).await
 }
 
 /// A part of the list of a post's comments, with who sees the post; `None` when there is no such

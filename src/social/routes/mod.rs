@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod comments;
+pub mod feeds;
 pub mod follows;
 pub mod likes;
 pub mod response_cache;
@@ -16,6 +17,7 @@ pub const TAG: &str = "social";
 /// The endpoints of the room.
 pub fn endpoints() -> Vec<Endpoint> {
     let mut endpoints = comments::endpoints();
+    endpoints.extend(feeds::endpoints());
     endpoints.extend(likes::endpoints());
     endpoints.extend(follows::endpoints());
     endpoints

@@ -6,6 +6,7 @@ use crate::core::page::ListPart;
 use crate::http::response_cache::CacheKey;
 pub use crate::http::response_cache::{ResponseCache, respond};
 use crate::posts::events::PostState;
+use crate::posts::feed::Format;
 use crate::social::events::CommentsChanged;
 use crate::social::types::FollowList;
 
@@ -28,6 +29,11 @@ fn tag(dependency: &Dependency) -> CacheTag {
 /// The key of a part of the list of a post's comments.
 pub fn key_of_list(post_id: i64, part: ListPart) -> CacheKey {
     CacheKey::other(&format!("comments of {post_id} {part:?}"))
+}
+
+/// The key of the feed of a post's comments in this format, from a cursor on.
+pub fn key_of_feed(post_id: i64, format: Format, before: Option<i64>) -> CacheKey {
+    CacheKey::other(&format!("{format:?} of comments of {post_id} {before:?}"))
 }
 
 /// The key of a comment.

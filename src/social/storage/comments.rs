@@ -123,6 +123,34 @@ pub fn load_part(
     Ok(Listed { rows, count, next })
 }
 
+/// The newest comments of a post, or what comes after a cursor, with the places of deleted ones. Call
+/// it in a snapshot.
+pub fn load_newest(
+    conn: &mut Conn,
+    post_id: i64,
+    before: Option<i64>,
+    size: u32,
+) -> QueryResult<Listed<StoredComment>> {
+    let mut ids: Vec<i64> = comment::table
+        .filter(comment::post_id.eq(post_id))
+        .filter(comment::comment_id.lt(before.unwrap_or(i64::MAX)))
+        .order((comment::post_id.desc(), comment::comment_id.desc()))
+        // One more than shown tells whether there is more.
+        .limit(i64::from(size) + 1)
+        .select(comment::comment_id)
+        .load(conn)?;
+    let has_more = ids.len() > size as usize;
+    ids.truncate(size as usize);
+    let next = ids.last().copied().filter(|_| has_more);
+    let mut rows = load(conn, &ids)?;
+    rows.reverse();
+    Ok(Listed {
+        rows,
+        count: None,
+        next,
+    })
+}
+
 /// These comments, the oldest first.
 fn load(conn: &mut Conn, comment_ids: &[i64]) -> QueryResult<Vec<StoredComment>> {
     if comment_ids.is_empty() {

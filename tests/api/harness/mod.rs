@@ -40,8 +40,8 @@ use inkpot::accounts::storage::users;
 use inkpot::accounts::types::AdminChange;
 use inkpot::cli::args::Cli;
 use inkpot::core::clock::Clock;
-use inkpot::core::db::Db;
 use inkpot::core::db::schema::job;
+use inkpot::core::db::{Db, migrations};
 use inkpot::jobs::JobStatus;
 use inkpot::jobs::worker::Worker;
 use inkpot::state::AppState;
@@ -139,10 +139,13 @@ impl TestApp {
         let (url, size) = (settings.database(), settings.db_pool);
         let address = settings.listen;
         // Opening blocks, which an async task must not.
-        let db = std::thread::spawn(move || Db::open(&url, size).unwrap())
-            .join()
-            .unwrap();
-        let state = AppState::new(settings, &secrets, db, clock.clone(), address).unwrap();
+        let open = move || {
+            let db = Db::open(&url, size).unwrap();
+            let name = db.read_blocking(&migrations::installation).unwrap();
+            (db, name)
+        };
+        let (db, name) = std::thread::spawn(open).join().unwrap();
+        let state = AppState::new(settings, &secrets, (db, &name), clock.clone(), address).unwrap();
         keys::catch_up(&state.db, &state.accounts.tokens)
             .await
             .unwrap();

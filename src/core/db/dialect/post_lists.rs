@@ -187,6 +187,22 @@ impl Dated<'_> {
     }
 }
 
+/// The least id of a published post from this one on, along the primary key.
+pub fn first_published(conn: &mut Conn, from: i64) -> QueryResult<Option<i64>> {
+    let is_mysql = matches!(conn, Conn::Mysql(_));
+    let mut sql = Sql::new(is_mysql);
+    // On SQLite the primary key is the table itself and no index.
+    let way = if is_mysql {
+        "FORCE INDEX (PRIMARY)"
+    } else {
+        "NOT INDEXED"
+    };
+    sql.push(&format!("SELECT post_id AS number FROM post {way}"));
+    sql.push_number(" WHERE published = 1 AND post_id >= ", from);
+    sql.push(" ORDER BY post_id LIMIT 1");
+    Ok(sql.load(conn)?.pop())
+}
+
 /// A join whose tables are read in the order that they are written in.
 fn join(is_mysql: bool) -> &'static str {
     if is_mysql {
