@@ -20,7 +20,7 @@ component = @$(CARGO) $(1) --version >/dev/null 2>&1 || { \
 
 .PHONY: help
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## build target/release/inkpot
@@ -123,7 +123,14 @@ fuzz: deps ## hostile clients for FUZZ_SECONDS, INKPOT_TEST_SEED; then the API b
 	tests/fuzz $(ARGS)
 
 .PHONY: trial
-trial: deps build ## publish and read back the READMEs of all dependencies on both databases
+trial: trial-search trial-documents ## both trials with real documents, of the packages that this program is built of
+
+.PHONY: trial-search
+trial-search: deps ## the search: the READMEs of the crates in Cargo.lock, each by its crate's name
+	INKPOT_TEST_REQUIRE_ALL=1 $(CARGO) test --locked --test api -- --ignored --nocapture trial::
+
+.PHONY: trial-documents
+trial-documents: deps build ## five thousand documents, found again by slug, tag, month, author and words; ARGS for its flags
 	tests/trial $(ARGS)
 
 .PHONY: screenshots
@@ -134,10 +141,6 @@ screenshots: deps build ## take the pictures of the README anew, into docs/pictu
 bench: ## compare the server with bare ones; measure logins, jobs, sockets, the bus, what users would run; ARGS='--only hot,jobs --databases sqlite'
 	@tests/install-deps bench
 	benches/compare $(ARGS)
-
-.PHONY: trial
-trial: ## the search, tried with the READMEs of the crates in Cargo.lock, each by its crate's name
-	INKPOT_TEST_REQUIRE_ALL=1 $(CARGO) test --locked --test api -- --ignored --nocapture trial::
 
 .PHONY: bench-scale
 bench-scale: ## what pages of the list cost with up to a million posts; ARGS for its flags

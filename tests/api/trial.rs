@@ -1,5 +1,5 @@
 //! A trial of the search: the READMEs of the crates that this program is made of, each looked for by the words of its
-//! crate's name. `make trial`; they lie in cargo's registry on any machine that builds the program.
+//! crate's name. `make trial-search`; they lie in cargo's registry on any machine that builds the program.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,13 +11,13 @@ use serde_json::json;
 use crate::harness::{Backend, TestApp};
 
 #[actix_web::test]
-#[ignore = "make trial"]
+#[ignore = "make trial-search"]
 async fn a_readme_is_found_first_by_the_name_of_its_crate_on_sqlite() {
     crate::harness::run(Backend::Sqlite, search_by_name).await;
 }
 
 #[actix_web::test]
-#[ignore = "make trial"]
+#[ignore = "make trial-search"]
 async fn a_readme_is_found_first_by_the_name_of_its_crate_on_mysql() {
     crate::harness::run(Backend::Mysql, search_by_name).await;
 }
