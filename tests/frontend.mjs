@@ -2,7 +2,7 @@
 // blog.mjs: against the server that is named, as a page of the origin that is named.
 import assert from "node:assert/strict"
 import { createHmac } from "node:crypto"
-import { Blog, Editor, Problem, Session, cached, presence, scroll, search, show } from "./blog.mjs"
+import { Blog, Editor, Problem, Session, asThreads, cached, presence, scroll, search, show } from "./blog.mjs"
 
 const [base, origin, secret] = process.argv.slice(2)
 
@@ -15,6 +15,7 @@ globalThis.fetch = async (url, options = {}) => {
   jars.set(tab, jar)
   const headers = { ...options.headers, Origin: origin }
   if (String(url).endsWith("/user/refresh")) refreshes += 1
+  requests += 1
   if (options.credentials === "include" && jar.size) {
     headers.Cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ")
   }
@@ -27,6 +28,7 @@ globalThis.fetch = async (url, options = {}) => {
   return response
 }
 let refreshes = 0
+let requests = 0
 /** A token as it is an hour after it was made. */
 const expired = (token) => {
   const [header, claims] = token.split(".")
@@ -106,6 +108,32 @@ let waits = 0
 await scroll(blog.posts({ tag: "more" }, 3), async () => { waits += 1 }, (item) => seen.push(item.post_title))
 assert.deepEqual(seen, [6, 5, 4, 3, 2, 1, 0].map((n) => `Post ${n}`))
 assert.equal(waits, 3)
+
+// A home page, and the page of a post with comments: three requests each.
+requests = 0
+const home = await blog.home(5)
+assert.equal(requests, 3)
+assert.deepEqual(home.posts.map((item) => item.post_title), [6, 5, 4, 3, 2].map((n) => `Post ${n}`))
+assert.deepEqual(Object.keys(home.posts[0]).includes("post_content"), false)
+assert.equal(home.posts[0].summary, "About wasm.")
+assert.deepEqual(home.tags, [{ tag: "more", posts: 7 }, { tag: "news", posts: 1 }])
+assert.equal(home.online.total, 0)
+assert.equal((await new Blog(base).home()).online, null)
+const key = crypto.randomUUID()
+const first = await blog.comment(post.post_id, "*Well* said", { key })
+assert.equal((await blog.comment(post.post_id, "*Well* said", { key })).comment_id, first.comment_id)
+await blog.comment(post.post_id, "Indeed", { replyTo: first.comment_id })
+await blog.comment(post.post_id, "Next")
+requests = 0
+const whole = await blog.postPage("hello-world")
+assert.equal(requests, 3)
+assert.equal(whole.post.post_title, "Both")
+assert.deepEqual([whole.newer.post_title, whole.older], ["Post 0", null])
+const [thread, next] = asThreads(whole.comments)
+assert.equal(thread.content_html, "<p><em>Well</em> said</p>\n")
+assert.deepEqual(thread.replies.map((reply) => reply.content), ["Indeed"])
+assert.deepEqual([next.content, next.replies, whole.pagination.next], ["Next", [], null])
+assert.equal(await blog.postPage("nothing-here"), null)
 
 // Search: the last of several words that were typed is answered, by its beginning.
 const answer = await new Promise((resolve) => {
