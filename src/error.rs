@@ -128,7 +128,10 @@ codes! {
     SlugReserved "slug_reserved" None, "Reserved slug", "The slug is the name of a route, and no post's.";
     SummaryEmpty "summary_empty" None, "Empty summary", "A summary needs at least one visible character.";
     SummaryTooLong "summary_too_long" None, "Summary too long", "A summary has at most 500 characters.";
-    StatusInvalid "status_invalid" None, "Invalid status", "A status is published or draft.";
+    StatusInvalid "status_invalid" None, "Invalid status", "A status is published, draft or scheduled.";
+    PublishAtInvalid "publish_at_invalid" None, "Invalid time", "A time of publication is a date and time with its offset, as in RFC 3339.";
+    PublishAtOutOfRange "publish_at_out_of_range" None, "Time out of range", "A post is scheduled for a time to come, at most ten years ahead.";
+    PublishAtUnexpected "publish_at_unexpected" None, "Unexpected time", "Only what is scheduled has a time of publication to come.";
     TooManyTags "too_many_tags" None, "Too many tags", "A post has at most 10 tags.";
     TagEmpty "tag_empty" None, "Empty tag", "A tag needs at least one visible character.";
     TagTooLong "tag_too_long" None, "Tag too long", "A tag has at most 32 characters.";

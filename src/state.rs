@@ -46,6 +46,7 @@ use crate::posts::actions::publish::publisher;
 use crate::posts::actions::read::post_reader;
 use crate::posts::events::{AnythingChanged, PostChanged, PostsCounted};
 use crate::posts::feed::Blog;
+use crate::posts::jobs::publish_post;
 use crate::posts::routes::response_cache::{self, ResponseCache};
 use crate::presence::{Hub, messages};
 use crate::social::events::{CommentsChanged, FollowsChanged};
@@ -300,6 +301,7 @@ impl AppState {
                 ],
             ]
             .concat(),
+            lost: vec![publish_post::LOST],
         };
         let registry = accounts::jobs::register(
             Registry::default().with(sweep),

@@ -92,6 +92,7 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
         title: Title(words::title(number, &mut dice)),
         content: words::text(bytes, &mut dice),
         status: Status::Published,
+        publish_at: None,
         tags,
         format: Format::Markdown,
         slug: None,

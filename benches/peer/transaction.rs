@@ -44,6 +44,7 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
             post::place.eq(0),
             post::tags.eq(""),
             post::withdrawn.eq(false),
+            post::publish_at.eq(None::<NaiveDateTime>),
             post::format.eq("markdown"),
             post::weights.eq(&ready.words.weights),
             post::slug.eq(slug),

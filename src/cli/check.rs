@@ -1,5 +1,5 @@
-//! `inkpot check`: do the counts, the tags and the search agree with the posts and what is said to
-//! them?
+//! `inkpot check`: do the counts, the tags, the search and the jobs agree with the posts and what is
+//! said to them?
 
 use std::cell::Cell;
 use std::io::Write;
@@ -104,6 +104,7 @@ fn differences(report: &Found) -> usize {
         missing,
         tags,
         words,
+        unplanned,
         unindexed: _,
     } = &report.posts;
     report.said.differences()
@@ -112,6 +113,7 @@ fn differences(report: &Found) -> usize {
         + tags.missing.len()
         + words.wrong.len()
         + words.orphans.len()
+        + unplanned.len()
 }
 
 /// All of it, for programs.
@@ -134,6 +136,7 @@ fn value_of(found: &Found, are_mended: bool) -> Value {
     let rows = report.tags.orphans.iter().map(|(tag, published, place, id, _)| {
         json!({"tag": tag, "published": published, "place": place, "post_id": id})
     });
+    let unplanned: Vec<i64> = (report.unplanned.iter().map(|post| post.post_id)).collect();
     json!({
         "differences": differences(found),
         "mended": are_mended,
@@ -146,6 +149,7 @@ fn value_of(found: &Found, are_mended: bool) -> Value {
         "post_counts": numbers.collect::<Vec<_>>(),
         "stray_posts": strays,
         "user_counts": follows.collect::<Vec<_>>(),
+        "unplanned_posts": unplanned,
     })
 }
 
@@ -171,6 +175,7 @@ fn tell(found: &Found, out: &mut impl Write) -> std::io::Result<usize> {
         missing,
         tags,
         words,
+        unplanned,
         unindexed: _,
     } = report;
     let counts = missing.iter().map(|((list, level, block), by)| {
@@ -185,6 +190,9 @@ fn tell(found: &Found, out: &mut impl Write) -> std::io::Result<usize> {
     let unfound = (words.wrong.iter()).map(|id| format!("post {id} is not found by its words"));
     let places =
         (words.orphans.iter()).map(|place| format!("words at place {place} are no post's"));
+    let unplanned = unplanned
+        .iter()
+        .map(|post| format!("post {} is scheduled and has no job", post.post_id));
     Ok(tell_some(counts, out)?
         + tell_some(rows, out)?
         + tell_some(untagged, out)?
@@ -192,7 +200,8 @@ fn tell(found: &Found, out: &mut impl Write) -> std::io::Result<usize> {
         + tell_some(places, out)?
         + tell_some(numbers, out)?
         + tell_some(strays, out)?
-        + tell_some(follows, out)?)
+        + tell_some(follows, out)?
+        + tell_some(unplanned, out)?)
 }
 
 /// Tells the first lines, and how many more there are; gives how many there are in all.

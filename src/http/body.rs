@@ -157,7 +157,7 @@ impl Field {
     }
 
     /// Its example as JSON.
-    fn example(&self) -> Value {
+    pub fn example(&self) -> Value {
         match &self.kind {
             Kind::Boolean => json!(self.example == "true"),
             Kind::Id => json!(self.example.parse::<i64>().unwrap_or(1)),

@@ -32,10 +32,12 @@ pub enum Queue {
     Sms,
     /// Work in the database.
     Work,
+    /// Posts that are published at their time, which waits for no other work.
+    Publish,
 }
 
 impl Queue {
-    pub const ALL: [Self; 3] = [Self::Mail, Self::Sms, Self::Work];
+    pub const ALL: [Self; 4] = [Self::Mail, Self::Sms, Self::Work, Self::Publish];
 
     /// As it is kept.
     pub fn name(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Queue {
             Self::Mail => "mail",
             Self::Sms => "sms",
             Self::Work => "work",
+            Self::Publish => "publish",
         }
     }
 
@@ -51,7 +54,7 @@ impl Queue {
     pub fn concurrency(self) -> usize {
         match self {
             Self::Mail | Self::Sms => 32,
-            Self::Work => 8,
+            Self::Work | Self::Publish => 8,
         }
     }
 }

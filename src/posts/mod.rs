@@ -2,7 +2,7 @@
 //!
 //! Types: [`types`] (what an author sends, parsed), [`stored`] (posts as they are stored),
 //! [`publication`] (a request to publish), [`list`] (filters and pages), [`html`] (a text as others
-//! read it), [`slug`] (a post's name in links), [`summary`] (the beginning of a text),
+//! read it), [`schedule`] (posts that are published at a time), [`slug`] (a post's name in links), [`summary`] (the beginning of a text),
 //! [`search`] (the words of texts and queries), [`feed`], [`views`] (JSON), [`events`] (what the bus
 //! is told), [`stats`] (what is counted of a post). On them stand [`storage`] (rows),
 //! [`actions`] (one function a unit of work), [`jobs`] and [`routes`] (HTTP).
@@ -15,6 +15,7 @@ pub mod jobs;
 pub mod list;
 pub mod publication;
 pub mod routes;
+pub mod schedule;
 pub mod search;
 pub mod slug;
 pub mod stats;

@@ -24,8 +24,7 @@ pub struct PostSummary {
     pub position: i64,
     /// As in the column.
     pub(in crate::posts) tags: String,
-    /// A draft that was published before, with its date and position of then.
-    pub withdrawn: bool,
+    pub draft: DraftState,
     /// As in the column.
     pub(in crate::posts) format: String,
     /// Its name in links; `None` for a draft that was never published and whose author has not
@@ -37,6 +36,15 @@ pub struct PostSummary {
     pub author_username: Option<String>,
     /// How many like it and how many comments it has.
     pub counts: PostCounts,
+}
+
+/// What is known of a draft before and after it was published.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
+pub struct DraftState {
+    /// It was published before, and has its date and position of then.
+    pub withdrawn: bool,
+    /// As in the column, which means nothing in a published post: a program of before leaves it there.
+    pub(in crate::posts) publish_at: Option<NaiveDateTime>,
 }
 
 /// Whose a post is, and who sees it.
@@ -77,6 +85,11 @@ impl PostSummary {
         Format::of_name(&self.format).unwrap_or(Format::Text)
     }
 
+    /// When it is to be published, in UTC; `None` of what is published already, and of any other draft.
+    pub fn scheduled_for(&self) -> Option<NaiveDateTime> {
+        self.draft.publish_at.filter(|_| !self.published)
+    }
+
     /// Who may find it.
     pub(super) fn scope(&self) -> Scope {
         Scope::of(self.published, self.author_id)
@@ -93,6 +106,17 @@ impl PostSummary {
 pub struct StoredPost {
     pub summary: PostSummary,
     pub text: String,
+}
+
+impl StoredPost {
+    /// Whether another state of the post is the same, however many like it by now.
+    pub(super) fn is_as_written(&self, other: &Self) -> bool {
+        let summary = PostSummary {
+            counts: other.summary.counts,
+            ..self.summary.clone()
+        };
+        summary == other.summary && self.text == other.text
+    }
 }
 
 /// Who reads or edits.

@@ -1,5 +1,6 @@
 //! The input of an author, parsed: title, status, tags, and a post that is made of them.
 
+use chrono::{DateTime, NaiveDateTime};
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
@@ -78,6 +79,8 @@ pub enum Status {
     Published,
     /// Only its author and admins see it.
     Draft,
+    /// A draft that is published by itself at its `publish_at`.
+    Scheduled,
 }
 
 impl Status {
@@ -85,9 +88,29 @@ impl Status {
         match text {
             "published" => Ok(Self::Published),
             "draft" => Ok(Self::Draft),
-            _ => Err(Fault(Code::StatusInvalid, "is published or draft")),
+            "scheduled" => Ok(Self::Scheduled),
+            _ => Err(Fault(
+                Code::StatusInvalid,
+                "is published, draft or scheduled",
+            )),
         }
     }
+}
+
+/// When a post is to be published: a date and time with an offset (RFC 3339), kept in UTC and whole
+/// microseconds; one between two of them is the later. Whether it is one to come, a clock says.
+pub fn parse_publish_at(text: &str) -> Result<NaiveDateTime, Fault> {
+    let micros = |time: DateTime<_>| {
+        let is_between = time.timestamp_subsec_nanos() % 1000 > 0;
+        time.timestamp_micros() + i64::from(is_between)
+    };
+    (DateTime::parse_from_rfc3339(text).ok())
+        .and_then(|time| DateTime::from_timestamp_micros(micros(time)))
+        .map(|time| time.naive_utc())
+        .ok_or(Fault(
+            Code::PublishAtInvalid,
+            "is not a time with its offset as 2026-11-26T09:00:00+01:00 (RFC 3339)",
+        ))
 }
 
 /// How a text is read where it is shown as HTML. It is kept and returned as it was written.
@@ -154,6 +177,8 @@ pub struct NewPost {
     /// Kept and returned character for character.
     pub content: String,
     pub status: Status,
+    /// In UTC; there if the status is [`Status::Scheduled`], and only then.
+    pub publish_at: Option<NaiveDateTime>,
     /// Each once.
     pub tags: Vec<Tag>,
     pub format: Format,
@@ -176,6 +201,8 @@ pub struct PostChange {
     pub title: Option<Title>,
     pub content: Option<String>,
     pub status: Option<Status>,
+    /// In UTC; set without a status, or with [`Status::Scheduled`].
+    pub publish_at: Change<NaiveDateTime>,
     pub tags: Option<Vec<Tag>>,
     pub format: Option<Format>,
     pub slug: Option<Slug>,
@@ -193,6 +220,7 @@ impl PostChange {
             title,
             content,
             status,
+            publish_at,
             tags,
             format,
             slug,
@@ -203,6 +231,7 @@ impl PostChange {
         title.is_none()
             && content.is_none()
             && status.is_none()
+            && *publish_at == Change::Keep
             && tags.is_none()
             && format.is_none()
             && slug.is_none()

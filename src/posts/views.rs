@@ -50,6 +50,13 @@ pub struct PostItem {
     #[serde(serialize_with = "clock::serialize_option")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, required = true)]
     date: Option<NaiveDateTime>,
+    /// When it is published by itself; only of a scheduled post, which its author and admins see.
+    #[serde(
+        serialize_with = "clock::serialize_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(required = false, value_type = chrono::DateTime<chrono::Utc>)]
+    publish_at: Option<NaiveDateTime>,
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     updated: NaiveDateTime,
@@ -98,6 +105,13 @@ pub struct Post {
     #[serde(serialize_with = "clock::serialize_option")]
     #[schema(value_type = Option<chrono::DateTime<chrono::Utc>>, required = true)]
     date: Option<NaiveDateTime>,
+    /// When it is published by itself; only of a scheduled post, which its author and admins see.
+    #[serde(
+        serialize_with = "clock::serialize_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(required = false, value_type = chrono::DateTime<chrono::Utc>)]
+    publish_at: Option<NaiveDateTime>,
     #[serde(serialize_with = "clock::serialize")]
     #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     updated: NaiveDateTime,
@@ -118,10 +132,10 @@ pub struct Post {
 }
 
 fn status(post: &PostSummary) -> Status {
-    if post.published {
-        Status::Published
-    } else {
-        Status::Draft
+    match (post.published, post.scheduled_for()) {
+        (true, _) => Status::Published,
+        (false, Some(_)) => Status::Scheduled,
+        (false, None) => Status::Draft,
     }
 }
 
@@ -131,6 +145,7 @@ fn tags(post: &PostSummary) -> Vec<String> {
 
 impl From<PostSummary> for PostItem {
     fn from(post: PostSummary) -> Self {
+        let publish_at = post.scheduled_for();
         Self {
             status: status(&post),
             tags: tags(&post),
@@ -146,6 +161,7 @@ impl From<PostSummary> for PostItem {
             author_id: post.author_id,
             author_username: post.author_username,
             date: post.published.then_some(post.date),
+            publish_at,
             updated: post.updated,
             created: post.created,
             likes: post.counts.likes,
@@ -156,6 +172,7 @@ impl From<PostSummary> for PostItem {
 
 impl From<StoredPost> for Post {
     fn from(StoredPost { summary, text }: StoredPost) -> Self {
+        let publish_at = summary.scheduled_for();
         Self {
             status: status(&summary),
             tags: tags(&summary),
@@ -170,6 +187,7 @@ impl From<StoredPost> for Post {
             author_id: summary.author_id,
             author_username: summary.author_username,
             date: summary.published.then_some(summary.date),
+            publish_at,
             updated: summary.updated,
             created: summary.created,
             likes: summary.counts.likes,
@@ -316,7 +334,7 @@ pub fn post_example() -> Value {
 mod tests {
     use super::*;
     use crate::posts::stats::PostCounts;
-    use crate::posts::stored::Excerpt;
+    use crate::posts::stored::{DraftState, Excerpt};
 
     fn post(counts: PostCounts) -> Post {
         let time = chrono::DateTime::UNIX_EPOCH.naive_utc();
@@ -331,7 +349,7 @@ mod tests {
                 published: true,
                 position: 1,
                 tags: String::new(),
-                withdrawn: false,
+                draft: DraftState::default(),
                 slug: Some("x".to_owned()),
                 excerpt: Excerpt::default(),
                 format: "text".to_owned(),

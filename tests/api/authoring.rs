@@ -16,6 +16,7 @@ on_both_databases![
     an_unpublished_post_is_a_draft_again,
     what_was_published_before_comes_back_to_its_place,
     a_published_draft_stands_before_what_is_older,
+    a_draft_that_is_published_next_leaves_no_id_out,
     tags_are_kept_in_their_one_spelling,
     each_rule_of_tags_and_status_has_its_code,
     creation_is_kept_and_the_username_is_the_present_one,
@@ -268,6 +269,37 @@ async fn a_published_draft_stands_before_what_is_older(app: TestApp) {
         .expect_empty(204);
     assert_eq!(titles(&ann, "").await, ["Three", "Two", "One"]);
     assert!(titles(&ann, "?status=draft").await.is_empty());
+}
+
+async fn a_draft_that_is_published_next_leaves_no_id_out(app: TestApp) {
+    let ann = app.user("ann").await;
+    let publish = async |id: i64| {
+        let path = format!("/post/{id}");
+        let published = json!({ "status": "published" });
+        ann.patch(&path, published).await.expect(200);
+    };
+    let first = draft(&ann, "first").await;
+    publish(first).await;
+    // Drafts that are published in the order in which they were made.
+    let (second, third) = (draft(&ann, "second").await, draft(&ann, "third").await);
+    publish(second).await;
+    publish(third).await;
+    assert_eq!(ann.publish("fourth", "x").await, first + 3);
+    let all = ["fourth", "third", "second", "first"];
+    assert_eq!(titles(&ann, "").await, all);
+    // One that was withdrawn stays where it was, so what is published meanwhile stands above it.
+    let fifth = draft(&ann, "fifth").await;
+    let sixth = ann.publish("sixth", "x").await;
+    let sixth = format!("/post/{sixth}");
+    ann.patch(&sixth, json!({ "status": "draft" }))
+        .await
+        .expect(200);
+    publish(fifth).await;
+    ann.patch(&sixth, json!({ "status": "published" }))
+        .await
+        .expect(200);
+    let newest = titles(&ann, "?size=2").await;
+    assert_eq!(newest, ["fifth", "sixth"]);
 }
 
 async fn tags_are_kept_in_their_one_spelling(app: TestApp) {

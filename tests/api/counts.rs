@@ -40,6 +40,7 @@ fn publishers_do_not_queue_behind_one_row() {
             title: Title("x".to_owned()),
             content: "y".to_owned(),
             status: Status::Published,
+            publish_at: None,
             tags: vec![Tag("t".to_owned())],
             format: Format::Markdown,
             slug: None,

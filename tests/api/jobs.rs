@@ -27,6 +27,7 @@ use inkpot::jobs::{Failure, Job, JobKind, Outcome, Queue};
 use inkpot::maintenance::jobs::sweep::Sweep;
 use inkpot::posts::jobs::index_author::IndexAuthor;
 use inkpot::posts::jobs::index_posts::IndexPosts;
+use inkpot::posts::jobs::publish_post::PublishPost;
 use inkpot::social::jobs::delete_leftovers::DeleteLeftovers;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -68,7 +69,7 @@ fn performing(
 }
 
 /// All kinds of the product.
-const KINDS: [JobKind; 9] = [
+const KINDS: [JobKind; 10] = [
     DeleteLeftovers::KIND,
     DeleteUser::KIND,
     Recover::KIND,
@@ -77,6 +78,7 @@ const KINDS: [JobKind; 9] = [
     MailNotice::KIND,
     IndexAuthor::KIND,
     IndexPosts::KIND,
+    PublishPost::KIND,
     Sweep::KIND,
 ];
 
@@ -601,6 +603,7 @@ fn the_kinds_of_the_product_are_kept() {
         ("mail_notice", "mail", 90, false),
         ("index_author", "work", 600, false),
         ("index_posts", "work", 600, false),
+        ("publish_post", "publish", 60, false),
         ("sweep", "work", 600, true),
     ];
     assert_eq!(found, expected);

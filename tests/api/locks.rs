@@ -20,8 +20,10 @@ use inkpot::jobs::storage::{admin, queue};
 use inkpot::jobs::types::{Disposition, Settled};
 use inkpot::jobs::{JobStatus, Queue};
 use inkpot::posts::actions::publish::prepare_request;
+use inkpot::posts::jobs::publish_post;
 use inkpot::posts::publication::Publish;
 use inkpot::posts::search;
+use inkpot::posts::storage::scheduled::{self, ScheduledPost};
 use inkpot::posts::storage::slugs::LastNumbers;
 use inkpot::posts::storage::{check, filling, idempotency, posts as store};
 use inkpot::posts::types::{Format, IdempotencyKey, NewPost, Status, Tag, Title};
@@ -266,6 +268,7 @@ fn of_posts() -> Vec<(&'static str, Work)> {
                 title: Title("x".to_owned()),
                 content: "y".to_owned(),
                 status: Status::Published,
+                publish_at: None,
                 tags: vec![Tag("all".to_owned()), Tag("even".to_owned())],
                 format: Format::Markdown,
                 slug: None,
@@ -288,6 +291,19 @@ fn of_posts() -> Vec<(&'static str, Work)> {
             store::update_post(conn, &before, &after, Some(&words)).unwrap();
             store::index_again(conn, post.post_id, None).unwrap();
             store::delete_post(conn, &after.summary).unwrap();
+        }),
+        case("schedule a post and take it back", move |conn| {
+            for publish_at in [now, now + chrono::TimeDelta::days(1)] {
+                let post = ScheduledPost {
+                    post_id: 4,
+                    author_id: 2,
+                    publish_at,
+                };
+                publish_post::plan_all(conn, &[post], now).unwrap();
+                publish_post::plan(conn, &post, now).unwrap();
+            }
+            publish_post::cancel(conn, &[4, 5]).unwrap();
+            scheduled::forget(conn, 4).unwrap();
         }),
         case("index", move |conn| {
             let pending = check::load_pending(conn).unwrap();

@@ -79,6 +79,7 @@ mod readme;
 mod relevance;
 mod rendering;
 mod rights;
+mod scheduled;
 mod scripts;
 mod search;
 mod selections;

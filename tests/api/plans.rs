@@ -15,7 +15,7 @@ use inkpot::jobs::storage::queue as jobs;
 use inkpot::posts::feed::sitemap::PIECE;
 use inkpot::posts::list::{Cursor, Dates, Filter, Sort, TagSort};
 use inkpot::posts::search::Query;
-use inkpot::posts::storage::{archive, lists, posts as store, sitemap};
+use inkpot::posts::storage::{archive, lists, posts as store, scheduled, sitemap};
 use inkpot::posts::types::Tag;
 
 use crate::harness::{Backend, TestDatabase, posts};
@@ -338,12 +338,22 @@ fn every_list_goes_along_an_index(backend: Backend) {
         "INSERT INTO post_stat (post_id, kind, slot, number) SELECT post_id, 1, 0, 1 FROM post",
     )
     .unwrap();
+    conn.batch_execute(
+        "INSERT INTO job (kind, lane, state, due, attempts, payload, dedup_key, created) \
+         SELECT 'publish_post', 'publish', 'waiting', '2030-01-01 00:00:00', 0, '', CONCAT('publish_post ', post_id), \
+         '2026-01-01 00:00:00' FROM post WHERE post_id < 10000",
+    )
+    .unwrap();
+    conn.batch_execute(
+        "UPDATE post SET publish_at = '2026-01-01 00:00:00' WHERE post_id BETWEEN 1000 AND 1100",
+    )
+    .unwrap();
     // With the statistics that the database has of itself, and with good ones.
     judge(&mut conn);
     let analyze = match &conn {
         Conn::Sqlite(_) => "ANALYZE",
         Conn::Mysql(_) => {
-            "ANALYZE TABLE post, post_tag, post_count, post_stat, post_words, content, user"
+            "ANALYZE TABLE post, post_tag, post_count, post_stat, post_words, content, user, job"
         }
     };
     conn.batch_execute(analyze).unwrap();
@@ -456,6 +466,13 @@ fn judge(conn: &mut Conn) {
     });
     assert!(rows_read(conn) - before < PIECE + 100);
     look(conn, "a piece of the sitemap", queries, false);
+    let before = rows_read(conn);
+    let queries = statements(conn, |conn| {
+        let lost = scheduled::load_lost(conn, Some(day(2027)), 100).unwrap();
+        assert!(lost.is_empty());
+    });
+    assert!(rows_read(conn) - before < READ_MAX);
+    look(conn, "scheduled posts without a job", queries, false);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 80, "{seen}");
 }

@@ -122,7 +122,7 @@ fn a_check_tells_programs_what_is_wrong() {
         let right = json!({
             "differences": 0, "mended": false, "unindexed": 0, "counts": [], "stray_tags": [],
             "untagged_posts": [], "unfound_posts": [], "stray_words": [], "post_counts": [],
-            "stray_posts": [], "user_counts": [],
+            "stray_posts": [], "user_counts": [], "unplanned_posts": [],
         });
         assert_eq!(json_of(&database, &["check"]), (0, right));
         let server = Process::on(&database);

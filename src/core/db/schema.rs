@@ -39,6 +39,7 @@ diesel::table! {
         summary -> Nullable<Text>,
         own_summary -> Bool,
         weights -> Binary,
+        publish_at -> Nullable<Timestamp>,
     }
 }
 
@@ -269,6 +270,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     user,
     code,
     comment,
+    job,
     post,
     post_tag,
     old_slug,

@@ -13,6 +13,17 @@ pub fn enqueue(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult
     queue::insert(conn, new, now)
 }
 
+/// Has the unfinished job with the same key be due when this one is, or writes it, in the transaction
+/// of its cause. One that a worker has just begun is begun again then, so it must look what it finds.
+pub fn plan(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<()> {
+    queue::plan(conn, new, now)
+}
+
+/// Deletes the unfinished jobs with these keys, in the transaction that makes them needless.
+pub fn cancel(conn: &mut Conn, keys: &[String]) -> QueryResult<()> {
+    queue::cancel(conn, keys)
+}
+
 /// Makes sure that there is a job of each periodic kind; there is one, however many
 /// processes start. Blocks.
 pub fn enqueue_periodic(db: &Db, kinds: &[JobKind], now: NaiveDateTime) -> Result<(), DbError> {

@@ -5,5 +5,5 @@ pub mod enqueue;
 pub mod expired;
 pub mod manage;
 
-pub use enqueue::{enqueue, enqueue_periodic};
+pub use enqueue::{cancel, enqueue, enqueue_periodic, plan};
 pub use manage::{list, load_of_user, measure, purge, retry, retry_dead};

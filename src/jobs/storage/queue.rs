@@ -1,6 +1,7 @@
 //! The queue: jobs are inserted, claimed under a lease, renewed and settled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -9,7 +10,7 @@ use crate::core::db::schema::job;
 use crate::core::db::{Conn, dialect};
 use crate::core::telemetry::request::{self, Context};
 use crate::core::telemetry::trace::Trace;
-use crate::jobs::lease::LEASE;
+use crate::jobs::lease::{LEASE, lease_of};
 use crate::jobs::types::{ClaimedJob, Disposition, JobStatus, NewJob, Queue, Settled};
 
 /// Characters of an error that are kept.
@@ -53,6 +54,31 @@ pub fn insert(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<
     }
 }
 
+/// Has the unfinished job with the same key be due when this one is, or writes it. One that a worker
+/// has is taken from it: it is begun again then.
+pub fn plan(conn: &mut Conn, new: &NewJob, now: NaiveDateTime) -> QueryResult<()> {
+    let planned = diesel::update(job::table.filter(job::dedup_key.eq(&new.dedup_key)))
+        .set((
+            job::state.eq(JobStatus::Waiting.name()),
+            job::due.eq(Some(new.due)),
+            job::lease.eq(None::<String>),
+            job::attempts.eq(0),
+            job::payload.eq(&new.payload),
+        ))
+        .execute(conn)?;
+    if planned == 0 {
+        insert(conn, new, now)?;
+    }
+    Ok(())
+}
+
+/// Deletes the unfinished jobs with these keys, also those that a worker has.
+pub fn cancel(conn: &mut Conn, keys: &[String]) -> QueryResult<()> {
+    diesel::delete(job::table.filter(job::dedup_key.eq_any(keys)))
+        .execute(conn)
+        .map(drop)
+}
+
 fn is_duplicate(error: &diesel::result::Error) -> bool {
     dialect::unique_index(&error.to_string(), &["job_dedup_key"]).is_some()
 }
@@ -69,23 +95,26 @@ pub fn settle_and_claim(
 ) -> QueryResult<Vec<ClaimedJob>> {
     settle(conn, lease, settled, now)?;
     let mut claimed = Vec::new();
+    let mut ids: BTreeMap<Duration, Vec<i64>> = BTreeMap::new();
     for (queue, free) in free.iter().filter(|(_, free)| *free > 0) {
         let limit = i64::try_from(*free).unwrap_or(i64::MAX);
         let rows = dialect::claim_due_jobs(conn, queue.name(), now, limit)?;
-        claimed.extend(rows.into_iter().map(ClaimedJob::from));
+        for row in rows.into_iter().map(ClaimedJob::from) {
+            let lease = lease_of(*queue, row.attempts + 1);
+            ids.entry(lease).or_default().push(row.job_id);
+            claimed.push(row);
+        }
     }
-    if claimed.is_empty() {
-        return Ok(Vec::new());
+    for (time, ids) in ids {
+        diesel::update(job::table.filter(job::job_id.eq_any(ids)))
+            .set((
+                job::state.eq(JobStatus::Running.name()),
+                job::due.eq(Some(now + time)),
+                job::lease.eq(Some(lease)),
+                job::attempts.eq(job::attempts + 1),
+            ))
+            .execute(conn)?;
     }
-    let ids: Vec<i64> = claimed.iter().map(|row| row.job_id).collect();
-    diesel::update(job::table.filter(job::job_id.eq_any(ids)))
-        .set((
-            job::state.eq(JobStatus::Running.name()),
-            job::due.eq(Some(now + LEASE)),
-            job::lease.eq(Some(lease)),
-            job::attempts.eq(job::attempts + 1),
-        ))
-        .execute(conn)?;
     Ok(claimed)
 }
 

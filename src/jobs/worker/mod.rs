@@ -23,7 +23,7 @@ use crate::jobs::JobMetrics;
 use crate::jobs::actions;
 use crate::jobs::back_off::MAX_ATTEMPTS;
 use crate::jobs::handler::Registry;
-use crate::jobs::lease::{HEARTBEAT, LEASE, POLL};
+use crate::jobs::lease::{HEARTBEAT, LEASE, POLL, is_renewed};
 use crate::jobs::notifier::JobNotifier;
 use crate::jobs::storage::queue;
 use crate::jobs::types::{
@@ -285,7 +285,10 @@ impl Worker {
 
     /// Says that this worker still has its jobs.
     async fn renew(&self, running: &Running) {
-        let ids = running.ids();
+        let ids = running.ids_of(is_renewed);
+        if ids.is_empty() {
+            return;
+        }
         let (lease, now, all) = (self.lease.clone(), self.clock.now(), ids.len());
         let renewed = self
             .db

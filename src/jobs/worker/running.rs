@@ -67,7 +67,13 @@ impl Running {
     }
 
     pub fn ids(&self) -> Vec<i64> {
-        self.queues.keys().copied().collect()
+        self.ids_of(|_| true)
+    }
+
+    /// Those of some queues.
+    pub fn ids_of(&self, is_taken: impl Fn(Queue) -> bool) -> Vec<i64> {
+        let some = self.queues.iter().filter(|(_, queue)| is_taken(**queue));
+        some.map(|(job_id, _)| *job_id).collect()
     }
 
     pub fn has(&self, job_id: i64) -> bool {

@@ -1,11 +1,14 @@
-//! Checking and repairing: do the kept counts, the rows of tags and the search agree with
+//! Checking and repairing: do the kept counts, the rows of tags, the search and the jobs agree with
 //! the posts?
 
+use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::posts::Posts;
 use crate::posts::events::AnythingChanged;
+use crate::posts::jobs::publish_post;
 use crate::posts::storage::check::{self, tags, upkeep, words};
 use crate::posts::storage::counts::Block;
+use crate::posts::storage::scheduled::{self, ScheduledPost};
 
 /// Rows that are mended in one transaction, and posts that are marked.
 const AT_ONCE: usize = 100;
@@ -26,6 +29,8 @@ pub struct Report {
     pub tags: tags::Found,
     /// What is wrong with the search's index.
     pub words: words::Found,
+    /// Scheduled posts that have no job.
+    pub unplanned: Vec<ScheduledPost>,
     /// Posts that are still to be indexed.
     pub unindexed: i64,
 }
@@ -56,6 +61,7 @@ pub fn check(db: &Db, progress: &dyn Fn(Subject, i64)) -> Result<Report, DbError
         missing,
         tags: db.snapshot_blocking(&|conn| tags::compare(conn, &tags))?,
         words: db.snapshot_blocking(&|conn| words::compare(conn, &words))?,
+        unplanned: db.read_blocking(&|conn| scheduled::load_lost(conn, None, i64::MAX))?,
         unindexed: db.read_blocking(&check::count_unindexed)?,
     })
 }
@@ -77,6 +83,10 @@ pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), 
         for ids in posts.chunks(AT_ONCE) {
             db.write_blocking(&|conn| check::unindex(conn, ids))?;
         }
+    }
+    let now = Clock::system().now();
+    for posts in report.unplanned.chunks(AT_ONCE) {
+        db.write_blocking(&|conn| publish_post::plan_all(conn, posts, now))?;
     }
     index_pending(db, usize::MAX, progress).map(drop)
 }

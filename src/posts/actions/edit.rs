@@ -9,13 +9,15 @@ use diesel::result::{Error as QueryError, QueryResult};
 use crate::core::db::{Conn, DbError};
 use crate::core::precondition::Precondition;
 use crate::jobs::events::JobWritten;
+use crate::posts::jobs::publish_post;
+use crate::posts::schedule::{self, ScheduleFault};
 use crate::posts::search::PostWords;
 use crate::posts::storage::posts as rows;
-use crate::posts::storage::slugs::{self, Assigned, LastNumbers, Wanted};
+use crate::posts::storage::slugs::{self, Assigned};
 use crate::posts::stored::{Editor, Excerpt, PostSummary, StoredPost};
 use crate::posts::types::{Change, PostChange, Status, Summary};
 use crate::posts::views::{self, Post};
-use crate::posts::{Posts, events, slug, summary};
+use crate::posts::{Posts, events, summary};
 use crate::social::actions::of_posts;
 
 /// Which post is edited, by whom, and in which state it must be.
@@ -50,6 +52,8 @@ pub enum EditRefusal {
     Stale,
     /// Another post has the slug that it is to have.
     SlugTaken,
+    /// It cannot be scheduled so.
+    Schedule(ScheduleFault),
 }
 
 /// What came of an edit.
@@ -113,6 +117,9 @@ pub async fn change(
             Ok(Outcome::Done(Changed { before, after })) => {
                 if let Some(before) = before {
                     events::post_changed(&bus, &[before, &after.summary]);
+                    if before.scheduled_for() != after.summary.scheduled_for() {
+                        bus.publish(&JobWritten {});
+                    }
                 }
             }
             Ok(Outcome::Refused(_) | Outcome::Overtaken) => {}
@@ -166,46 +173,32 @@ fn update(
         Outcome::Overtaken => return Ok(Outcome::Overtaken),
     };
     let before = &prepared.post;
+    if let Some(fault) = schedule::fault_of(change, &before.summary, now) {
+        return Ok(Outcome::Refused(EditRefusal::Schedule(fault)));
+    }
     let Some(mut after) = prepared.after.clone().filter(|after| after != before) else {
         let (before, after) = (None, before.clone());
         return Ok(Outcome::Done(Changed { before, after }));
     };
     let summary = &mut after.summary;
-    match assign_slug(conn, &before.summary, summary, race)? {
+    match slugs::assign_to(conn, &before.summary, summary, race)? {
         Assigned::Nothing => {}
         Assigned::Slug(slug) => summary.slug = Some(slug),
         Assigned::Taken => return Ok(Outcome::Refused(EditRefusal::SlugTaken)),
     }
     summary.updated = now.max(summary.updated + TimeDelta::microseconds(1));
     if summary.published != before.summary.published {
-        let is_kept = before.summary.withdrawn && !change.as_new;
-        summary.withdrawn = !summary.published;
+        let is_kept = before.summary.draft.withdrawn && !change.as_new;
+        summary.draft.withdrawn = !summary.published;
         if summary.published && !is_kept {
             summary.date = summary.updated;
             summary.position = rows::take_position(conn, summary)?;
         }
     }
     rows::update_post(conn, before, &after, prepared.words.as_ref())?;
+    publish_post::follow(conn, &before.summary, &after.summary, now)?;
     let before = Some(before.summary.clone());
     Ok(Outcome::Done(Changed { before, after }))
-}
-
-/// The slug that a post gets with a change: the one that was chosen, or, when it is published and has
-/// none, that of its title.
-fn assign_slug(
-    conn: &mut Conn,
-    before: &PostSummary,
-    after: &PostSummary,
-    race: u32,
-) -> QueryResult<Assigned> {
-    let title_slug = slug::of_title(&after.title);
-    let wanted = match &after.slug {
-        Some(slug) if before.slug.as_ref() != Some(slug) => Wanted::Chosen(slug, after.author_id),
-        None if after.published => Wanted::Made(&title_slug),
-        _ => return Ok(Assigned::Nothing),
-    };
-    let assigned = slugs::assign(conn, &[wanted], race, &LastNumbers::default())?.pop();
-    Ok(assigned.unwrap_or(Assigned::Nothing))
 }
 
 fn remove(
@@ -220,6 +213,9 @@ fn remove(
         Outcome::Overtaken => return Ok(Outcome::Overtaken),
     };
     rows::delete_post(conn, &post)?;
+    if post.scheduled_for().is_some() {
+        publish_post::cancel(conn, &[post.post_id])?;
+    }
     of_posts::leave(conn, &[post.post_id], now)?;
     Ok(Outcome::Done(post))
 }
@@ -229,7 +225,9 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
     let PostChange {
         title,
         content,
-        status,
+        // Below, together.
+        status: _,
+        publish_at: _,
         tags,
         format,
         slug,
@@ -246,8 +244,11 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
     if let Some(format) = format {
         format.name().clone_into(&mut summary.format);
     }
-    if let Some(status) = status {
-        summary.published = *status == Status::Published;
+    if let Some(status) = schedule::status_of(change) {
+        summary.draft.publish_at = schedule::publish_at_of(change, &summary);
+        summary.published = status == Status::Published;
+    } else if change.publish_at == Change::Clear && !summary.published {
+        summary.draft.publish_at = None;
     }
     if let Some(slug) = slug {
         summary.slug = Some(slug.as_str().to_owned());
@@ -345,12 +346,7 @@ impl Prepared {
 
     /// Whether it was made for this post, however many like it by now.
     fn is_of(&self, post: &StoredPost) -> bool {
-        let StoredPost { summary, text } = &self.post;
-        let summary = PostSummary {
-            counts: post.summary.counts,
-            ..summary.clone()
-        };
-        summary == post.summary && *text == post.text
+        self.post.is_as_written(post)
     }
 
     /// The same with what is counted of the post now.

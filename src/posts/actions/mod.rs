@@ -11,6 +11,7 @@ pub mod fill;
 pub mod of_author;
 pub mod of_others;
 pub mod publish;
+pub mod publish_due;
 pub mod read;
 
 use chrono::TimeDelta;

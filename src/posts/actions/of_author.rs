@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
 use crate::core::db::Conn;
+use crate::posts::jobs::publish_post;
 use crate::posts::list::List;
 use crate::posts::storage::{counts, idempotency, lists, posts};
 use crate::posts::stored::StoredPost;
@@ -19,6 +20,9 @@ pub fn delete_some_of(
     now: NaiveDateTime,
 ) -> QueryResult<usize> {
     let post_ids = posts::delete_some_of(conn, author_id, limit)?;
+    if !post_ids.is_empty() {
+        publish_post::cancel(conn, &post_ids)?;
+    }
     of_posts::leave(conn, &post_ids, now)?;
     Ok(post_ids.len())
 }

@@ -10,6 +10,8 @@ use super::prepare;
 use crate::core::bus::Bus;
 use crate::core::db::{Conn, DatabaseUrl, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
+use crate::jobs::events::JobWritten;
+use crate::posts::jobs::publish_post;
 use crate::posts::publication::{Inserted, Prepared, Publish, Publisher};
 use crate::posts::search::{self, PostWords, Scope};
 use crate::posts::storage::idempotency::{self, Completed, KeyState};
@@ -19,7 +21,7 @@ use crate::posts::storage::slugs::{self, Assigned, LastNumbers, Wanted};
 use crate::posts::stored::{Excerpt, PostSummary, StoredPost};
 use crate::posts::types::Status;
 use crate::posts::views::PublishedResponse;
-use crate::posts::{Posts, events, slug, summary};
+use crate::posts::{Posts, events, schedule, slug, summary};
 
 /// What came of it.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub enum Published {
     NoAuthor,
     /// Another post has the slug that was chosen.
     SlugTaken,
+    /// It is scheduled for a time that is past or too far off.
+    OutOfRange,
     /// The key was used for another post.
     KeyReused,
     /// The first request with the key is still in progress.
@@ -43,7 +47,12 @@ pub enum Published {
 pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbError> {
     let now = posts.clock.now();
     let size = request.post.content.len();
+    let is_in_range =
+        (request.post.publish_at).is_none_or(|publish_at| schedule::is_in_range(publish_at, now));
     let prepared = Arc::new(prepare(size, move || prepare_request(request, now)).await?);
+    if !is_in_range {
+        return repeated(posts, prepared).await;
+    }
     let inserted = (posts.publisher.ask(Arc::clone(&prepared)).await)
         .unwrap_or_else(|refused| Err(DbError::refused(refused)))?;
     Ok(match inserted {
@@ -58,6 +67,28 @@ pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbErr
         Inserted::SlugTaken => Published::SlugTaken,
         Inserted::KeyReused => Published::KeyReused,
         Inserted::KeyInUse => Published::KeyInUse,
+    })
+}
+
+/// What a request gets that comes too late to schedule a post: the first response if it is a repeated
+/// one.
+async fn repeated(posts: &Posts, prepared: Arc<Prepared>) -> Result<Published, DbError> {
+    let find = move |conn: &mut Conn| {
+        let Prepared {
+            request,
+            request_hash,
+            now,
+            ..
+        } = &*prepared;
+        match &request.key {
+            Some(key) => idempotency::find(conn, request.author_id, key, request_hash, *now),
+            None => Ok(None),
+        }
+    };
+    Ok(match posts.db.read(find).await? {
+        Some(KeyState::Completed(response)) => Published::Done(response),
+        Some(KeyState::Reused) => Published::KeyReused,
+        _ => Published::OutOfRange,
     })
 }
 
@@ -242,6 +273,9 @@ fn insert_with_slug(
         Some(Assigned::Nothing) | None => None,
     };
     let inserted = insert_post(conn, job, slug)?;
+    if let Some(post) = &inserted {
+        publish_post::plan_new(conn, post, job.now)?;
+    }
     Ok(inserted.ok_or(NotInserted::NoAuthor))
 }
 
@@ -265,6 +299,9 @@ fn insert_together(
     let summaries = insert_many::insert_posts(conn, jobs, numbers)?;
     let mut inserted = Vec::new();
     for (job, summary) in jobs.iter().zip(summaries) {
+        if let Ok(post) = &summary {
+            publish_post::plan_new(conn, post, job.now)?;
+        }
         inserted.push(match summary {
             Err(why) => not_inserted(why),
             Ok(summary) if job.request.key.is_none() => Inserted::Plain(summary),
@@ -310,5 +347,8 @@ fn announce(bus: &Bus, inserted: &[Inserted]) {
         .collect();
     if !new.is_empty() {
         events::post_changed(bus, &new);
+    }
+    if new.iter().any(|post| post.scheduled_for().is_some()) {
+        bus.publish(&JobWritten {});
     }
 }

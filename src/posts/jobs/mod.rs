@@ -2,11 +2,13 @@
 
 pub mod index_author;
 pub mod index_posts;
+pub mod publish_post;
 
 use std::sync::Arc;
 
 use self::index_author::IndexAuthor;
 use self::index_posts::IndexPosts;
+use self::publish_post::PublishPost;
 use super::Posts;
 use crate::jobs::handler::Registry;
 
@@ -17,6 +19,9 @@ pub fn register(registry: Registry, posts: &Arc<Posts>) -> Registry {
             posts: Arc::clone(posts),
         })
         .with(IndexPosts {
+            posts: Arc::clone(posts),
+        })
+        .with(PublishPost {
             posts: Arc::clone(posts),
         })
 }

@@ -1,14 +1,17 @@
 //! Request bodies: the fields of a post, and how they are read.
 
+use chrono::NaiveDateTime;
+use serde_json::Value;
 use utoipa::PartialSchema;
+use utoipa::openapi::schema::KnownFormat;
 
 use crate::core::settings::Settings;
 use crate::error::{Code, Error};
 use crate::http::body::{Document, Field, Input, Kind, VISIBLE};
 use crate::posts::slug::{SLUG_MAX, SLUG_PATTERN, Slug};
 use crate::posts::types::{
-    Format, NewPost, PostChange, Preview, SUMMARY_MAX, Status, Summary, TAG_MAX, TAGS_MAX,
-    TITLE_MAX, Tag, Title,
+    Change, Format, NewPost, PostChange, Preview, SUMMARY_MAX, Status, Summary, TAG_MAX, TAGS_MAX,
+    TITLE_MAX, Tag, Title, parse_publish_at,
 };
 
 /// The most that JSON can blow a byte of text up to: `\u0000`.
@@ -50,8 +53,23 @@ const STATUS: Field = Field {
         name: "Status",
         schema: <Status as PartialSchema>::schema,
     },
-    description: "`published`, or `draft`, which only its author and admins see. Published if absent.",
+    description: "`published`; `draft`, which only its author and admins see; or `scheduled`, a draft that is published by \
+                  itself at its `publish_at`. Published if absent, and scheduled with a `publish_at`.",
     example: "published",
+};
+
+const PUBLISH_AT: Field = Field {
+    name: "publish_at",
+    required: false,
+    kind: Kind::Text {
+        min: 1,
+        max: None,
+        pattern: None,
+        format: Some(KnownFormat::DateTime),
+    },
+    description: "When a scheduled post is published, by the server's clock (that of its database, on MySQL): a time to come, \
+                  with any offset (RFC 3339), at most ten years ahead. Its `date` is then this time.",
+    example: "2027-01-01T09:00:00+01:00",
 };
 
 const TAGS: Field = Field {
@@ -130,9 +148,16 @@ impl Document for PostChange {
             ..CONTENT
         },
         Field {
-            description: "`published` or `draft`. A draft that is published is new: `date` is then. One that was published \
-                          before keeps its date, unless `as_new`.",
+            description: "`published`, `draft` or `scheduled`, which needs a `publish_at` unless it has one. A draft that is \
+                          published is new: `date` is then. One that was published before keeps its date, unless \
+                          `as_new`. Any but `scheduled` takes `publish_at` away.",
             ..STATUS
+        },
+        Field {
+            description: "When the post is published by itself: a time to come, with any offset (RFC 3339), at most ten years \
+                          ahead. It makes a draft `scheduled`; a published post is withdrawn for it only with that \
+                          status. Null: it is a draft that is published by hand.",
+            ..PUBLISH_AT
         },
         Field {
             description: "At most 10, in the place of all that there were; trimmed, lower-cased, equal ones once.",
@@ -157,6 +182,10 @@ impl Document for PostChange {
         NewPost::limit(settings)
     }
 
+    fn example() -> Value {
+        published_now(Self::FIELDS)
+    }
+
     fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
         for name in Self::NOT_NULL {
             if input.is_null(name) {
@@ -165,7 +194,7 @@ impl Document for PostChange {
         }
         let title = input.parse("title", Title::parse);
         let content = content(input, settings);
-        let status = input.parse("status", Status::parse);
+        let (status, publish_at) = change_of_status(input);
         let tags = tags(input);
         let format = input.parse("format", Format::parse);
         let slug = input.parse("slug", Slug::parse);
@@ -175,6 +204,7 @@ impl Document for PostChange {
             title,
             content,
             status,
+            publish_at,
             tags,
             format,
             slug,
@@ -186,16 +216,22 @@ impl Document for PostChange {
 
 impl Document for NewPost {
     const NAME: &'static str = "PostInput";
-    const FIELDS: &'static [Field] = &[TITLE, CONTENT, STATUS, TAGS, FORMAT, SLUG, SUMMARY];
+    const FIELDS: &'static [Field] = &[
+        TITLE, CONTENT, STATUS, PUBLISH_AT, TAGS, FORMAT, SLUG, SUMMARY,
+    ];
 
     fn limit(settings: &Settings) -> usize {
         max_content(settings) * ESCAPED + REST
     }
 
+    fn example() -> Value {
+        published_now(Self::FIELDS)
+    }
+
     fn read(input: &mut Input, settings: &Settings) -> Option<Self> {
         let title = input.parse("title", Title::parse);
         let content = content(input, settings);
-        let status = input.parse("status", Status::parse);
+        let (status, publish_at) = status(input);
         let tags = tags(input);
         let format = input.parse("format", Format::parse);
         let slug = input.parse("slug", Slug::parse);
@@ -203,7 +239,8 @@ impl Document for NewPost {
         Some(Self {
             title: title?,
             content: content?,
-            status: status.unwrap_or(Status::Published),
+            status,
+            publish_at,
             tags: tags.unwrap_or_default(),
             format: format.unwrap_or_default(),
             slug,
@@ -229,6 +266,56 @@ impl Document for Preview {
         })
     }
 }
+
+/// A body with every field but the time, which does not go with its status.
+fn published_now(fields: &[Field]) -> Value {
+    let fields = fields.iter().filter(|field| field.name != PUBLISH_AT.name);
+    fields.map(|field| (field.name, field.example())).collect()
+}
+
+/// The status of a new post, and when it is to be published. Whoever says when means that it is to be
+/// scheduled.
+fn status(input: &mut Input) -> (Status, Option<NaiveDateTime>) {
+    let has_time = input.has("publish_at");
+    let publish_at = input.parse("publish_at", parse_publish_at);
+    let status = input.parse("status", Status::parse);
+    match status {
+        None if has_time => (Status::Scheduled, publish_at),
+        Some(Status::Scheduled) => {
+            if !has_time {
+                input.fault("publish_at", Code::FieldMissing, NEEDED);
+            }
+            (Status::Scheduled, publish_at)
+        }
+        status => {
+            if has_time {
+                input.fault("publish_at", Code::PublishAtUnexpected, UNEXPECTED);
+            }
+            (status.unwrap_or(Status::Published), None)
+        }
+    }
+}
+
+/// The same for a change, of which the post itself says what is missing.
+fn change_of_status(input: &mut Input) -> (Option<Status>, Change<NaiveDateTime>) {
+    let has_time = input.has("publish_at");
+    let publish_at = input.change("publish_at", parse_publish_at);
+    let status = input.parse("status", Status::parse);
+    match status {
+        Some(Status::Scheduled) if publish_at == Change::Clear => {
+            input.fault("publish_at", Code::FieldMissing, NEEDED);
+        }
+        Some(Status::Published | Status::Draft) if has_time => {
+            input.fault("publish_at", Code::PublishAtUnexpected, UNEXPECTED);
+        }
+        _ => {}
+    }
+    (status, publish_at)
+}
+
+/// Of a scheduled post.
+pub(super) const NEEDED: &str = "is needed with the status scheduled";
+const UNEXPECTED: &str = "is only for the status scheduled";
 
 fn tags(input: &mut Input) -> Option<Vec<Tag>> {
     input.parse_all("tags", (TAGS_MAX, Code::TooManyTags), Tag::parse)

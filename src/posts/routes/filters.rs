@@ -5,12 +5,11 @@ use serde_json::json;
 use url::form_urlencoded;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
-use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::openapi::{RefOr, Schema};
 
 use crate::accounts::types::Username;
 use crate::core::clock::rfc3339;
 use crate::error::{Code, Error};
-use crate::http::body::Fault;
 use crate::http::endpoint::Operation;
 use crate::http::page::query_value;
 use crate::http::path::parse_id;
@@ -71,6 +70,9 @@ pub fn take_filter(operation: Operation) -> Operation {
     let sort = ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(Sort::ALL.map(Sort::name)));
+    let status = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(["published", "draft"]));
     take_author_and_tags(operation)
         .parameter(
             "q",
@@ -110,8 +112,9 @@ pub fn take_filter(operation: Operation) -> Operation {
         .parameter(
             "status",
             ParameterIn::Query,
-            "`draft`: one's own drafts, which needs a token; otherwise published posts.",
-            Ref::from_schema_name("Status").into(),
+            "`draft`: one's own drafts, those that are scheduled among them, which needs a token; otherwise \
+             published posts.",
+            status.into(),
             json!("published"),
         )
 }
@@ -244,9 +247,13 @@ fn time(query: &str, name: &str) -> Result<Option<NaiveDateTime>, Error> {
 /// Whether the query string asks for drafts.
 pub fn wants_drafts(query: &str) -> Result<bool, Error> {
     let status = given(query, "status").map(|text| Status::parse(&text));
-    match status.transpose() {
-        Ok(status) => Ok(status == Some(Status::Draft)),
-        Err(Fault(_, why)) => Err(invalid("status", why)),
+    match status {
+        None | Some(Ok(Status::Published)) => Ok(false),
+        Some(Ok(Status::Draft)) => Ok(true),
+        Some(Ok(Status::Scheduled) | Err(_)) => Err(invalid(
+            "status",
+            "is published or draft; what is scheduled is among the drafts",
+        )),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 
 use super::TAG;
+use super::bodies;
 use super::include::{include_of, include_schema};
 use super::lists;
 use super::post_ref::PostRef;
@@ -27,6 +28,7 @@ use crate::posts::actions::publish::{self, Published};
 use crate::posts::actions::read::{self, BySlug};
 use crate::posts::list::Include;
 use crate::posts::publication::Publish;
+use crate::posts::schedule::ScheduleFault;
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::types::{NewPost, PostChange};
 use crate::posts::views::{
@@ -70,7 +72,8 @@ pub fn endpoints() -> Vec<Endpoint> {
                         "For its author and for admins. Fields that are absent stay. A draft that \
                          is published goes to the top of the lists: `date` is when it was. A post that \
                          was published before comes back to its place with its date, or to the top \
-                         with `as_new`. The slug stays when the title changes. What changes nothing leaves `updated` and the ETag as they are.",
+                         with `as_new`. A scheduled post is published by itself at its `publish_at`, which is its `date`; by then \
+                         it can be changed, published at once, or be a draft again. The slug stays when the title changes. What changes nothing leaves `updated` and the ETag as they are.",
                     )
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .header("ETag", "Of the post as it is now.")
@@ -95,7 +98,9 @@ fn publish_operation(id: &'static str) -> Operation {
     )
     .description(
         "`/post` and `/post/pub` are the same. With an `Idempotency-Key` a repeat within 24 hours \
-             gets the first answer, byte for byte, and publishes nothing.",
+             gets the first answer, byte for byte, and publishes nothing. With a `publish_at` it is a draft until then, \
+             and published by itself within a second of that time, once; if its author is deactivated by then, it stays \
+             a draft.",
     )
     .database()
     .answers::<PublishedAnswer>(
@@ -129,6 +134,7 @@ async fn publish(
         Published::Done(response) => Ok(created(response)),
         Published::NoAuthor => Err(Error::new(Code::SessionEnded)),
         Published::SlugTaken => Err(slug_taken()),
+        Published::OutOfRange => Err(unscheduled(ScheduleFault::OutOfRange)),
         Published::KeyReused => Err(Error::new(Code::IdempotencyKeyReused)),
         Published::KeyInUse => Err(Error::new(Code::IdempotencyKeyInUse)),
     }
@@ -319,9 +325,26 @@ fn slug_taken() -> Error {
     }
 }
 
+/// 422 with the field that it is about.
+fn unscheduled(fault: ScheduleFault) -> Error {
+    let (code, detail) = match fault {
+        ScheduleFault::Missing => (Code::FieldMissing, bodies::NEEDED),
+        ScheduleFault::OutOfRange => (
+            Code::PublishAtOutOfRange,
+            "is not a time to come, or more than ten years ahead",
+        ),
+        ScheduleFault::IsPublished => (
+            Code::PublishAtUnexpected,
+            "is of a post that is published; the status scheduled withdraws it",
+        ),
+    };
+    Error::fields(vec![FieldError::new("publish_at", code, detail)])
+}
+
 fn refused(refusal: EditRefusal) -> Error {
     Error::new(match refusal {
         EditRefusal::SlugTaken => return slug_taken(),
+        EditRefusal::Schedule(fault) => return unscheduled(fault),
         EditRefusal::NotFound => Code::PostNotFound,
         EditRefusal::NotYours => Code::NotYourPost,
         EditRefusal::Stale => Code::PreconditionFailed,

@@ -8,6 +8,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 
+use crate::core::clock::rfc3339;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::idempotency;
@@ -41,6 +42,7 @@ pub fn request_hash(new: &NewPost) -> String {
         title,
         content,
         status,
+        publish_at,
         tags,
         format,
         slug,
@@ -60,7 +62,12 @@ pub fn request_hash(new: &NewPost) -> String {
     }
     let slug = slug.as_ref().map(Slug::as_str);
     let summary = summary.as_ref().map(|summary| summary.0.as_str());
-    for (field, given) in [("slug", slug), ("summary", summary)] {
+    let publish_at = publish_at.map(rfc3339);
+    for (field, given) in [
+        ("slug", slug),
+        ("summary", summary),
+        ("publish_at", publish_at.as_deref()),
+    ] {
         if let Some(given) = given {
             hash.update(field);
             hash.update((given.len() as u64).to_le_bytes());
@@ -72,6 +79,51 @@ pub fn request_hash(new: &NewPost) -> String {
 
 type Row = (String, i64, String, Vec<u8>, NaiveDateTime);
 
+fn find_row(conn: &mut Conn, user_id: i64, key: &IdempotencyKey) -> QueryResult<Option<Row>> {
+    idempotency::table
+        .find((user_id, key.0.as_str()))
+        .select((
+            idempotency::request_hash,
+            idempotency::post_id,
+            idempotency::etag,
+            idempotency::answer,
+            idempotency::created,
+        ))
+        .first(conn)
+        .optional()
+}
+
+/// What the row of a key says; `None` when it is no longer kept.
+fn state_of(row: Row, request_hash: &str, now: NaiveDateTime) -> QueryResult<Option<KeyState>> {
+    let (hash, post_id, etag, answer, created) = row;
+    if created + TimeDelta::hours(HOURS) <= now {
+        return Ok(None);
+    }
+    if hash != request_hash {
+        return Ok(Some(KeyState::Reused));
+    }
+    let body = zstd::decode_all(answer.as_slice()).map_err(fault)?;
+    Ok(Some(KeyState::Completed(PublishedResponse {
+        post_id,
+        etag,
+        body,
+    })))
+}
+
+/// Looks a key up without claiming it; `None` when it is free.
+pub fn find(
+    conn: &mut Conn,
+    user_id: i64,
+    key: &IdempotencyKey,
+    request_hash: &str,
+    now: NaiveDateTime,
+) -> QueryResult<Option<KeyState>> {
+    match find_row(conn, user_id, key)? {
+        Some(row) => state_of(row, request_hash, now),
+        None => Ok(None),
+    }
+}
+
 /// Looks a key up, and claims it for this transaction when it is free.
 pub fn claim(
     conn: &mut Conn,
@@ -80,38 +132,19 @@ pub fn claim(
     request_hash: &str,
     now: NaiveDateTime,
 ) -> QueryResult<KeyState> {
-    let row = idempotency::table.find((user_id, key.0.as_str()));
-    let columns = (
-        idempotency::request_hash,
-        idempotency::post_id,
-        idempotency::etag,
-        idempotency::answer,
-        idempotency::created,
-    );
-    let find = |conn: &mut Conn| -> QueryResult<Option<Row>> {
-        row.select(columns).first(conn).optional()
-    };
-    let mut found = find(conn)?;
+    let mut found = find_row(conn, user_id, key)?;
     if found.is_none() {
         if dialect::is_idempotency_key_locked(conn, user_id, &key.0)? {
             return Ok(KeyState::InProgress);
         }
         // It may have been completed between the two looks.
-        found = find(conn)?;
+        found = find_row(conn, user_id, key)?;
     }
-    if let Some((hash, post_id, etag, answer, created)) = found {
-        if created + TimeDelta::hours(HOURS) > now {
-            if hash != request_hash {
-                return Ok(KeyState::Reused);
-            }
-            let body = zstd::decode_all(answer.as_slice()).map_err(fault)?;
-            return Ok(KeyState::Completed(PublishedResponse {
-                post_id,
-                etag,
-                body,
-            }));
+    if let Some(row) = found {
+        if let Some(state) = state_of(row, request_hash, now)? {
+            return Ok(state);
         }
-        diesel::delete(row).execute(conn)?;
+        diesel::delete(idempotency::table.find((user_id, key.0.as_str()))).execute(conn)?;
     }
     // Before the post: whoever comes now with the same key sees that it is taken.
     diesel::insert_into(idempotency::table)

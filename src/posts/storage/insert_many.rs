@@ -16,7 +16,7 @@ use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, user};
 use crate::posts::publication::Prepared;
 use crate::posts::search;
-use crate::posts::stored::{AuthorNames, PostSummary};
+use crate::posts::stored::{AuthorNames, DraftState, PostSummary};
 
 /// Inserts posts that are new and have no key that is known, and gives their summaries, in
 /// order, or why not, of which nothing is kept then. `race` and `last`: as for [`slugs::assign`].
@@ -93,7 +93,7 @@ fn insert_rows(
     let mut batch = Batch::new(conn);
     let mut sql = String::from(
         "INSERT INTO post (author_id, title, date, updated, created, published, place, tags, \
-         withdrawn, format, weights, slug, summary, own_summary) VALUES ",
+         withdrawn, publish_at, format, weights, slug, summary, own_summary) VALUES ",
     );
     let inserted =
         (jobs.iter().zip(posts)).filter_map(|(job, post)| Some((job, post.as_ref().ok()?)));
@@ -109,7 +109,10 @@ fn insert_rows(
             published,
             position,
             tags,
-            withdrawn,
+            draft: DraftState {
+                withdrawn,
+                publish_at,
+            },
             format,
             slug,
             excerpt,
@@ -120,7 +123,7 @@ fn insert_rows(
         // Writing to a String cannot fail.
         let _ = write!(
             sql,
-            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {}, {}, {}, {}, {})",
+            "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {}, {}, {}, {}, {}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
             Batch::mysql_time(*date),
@@ -129,6 +132,7 @@ fn insert_rows(
             u8::from(*published),
             batch.text(tags),
             u8::from(*withdrawn),
+            publish_at.map_or_else(|| "NULL".to_owned(), Batch::mysql_time),
             batch.text(format),
             Batch::bytes(&job.words.weights),
             batch.text_or_null(slug.as_deref()),

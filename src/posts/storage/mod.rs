@@ -10,6 +10,7 @@ pub mod insert_many;
 pub mod lists;
 pub mod posts;
 mod relevance;
+pub mod scheduled;
 mod selection;
 pub mod sitemap;
 pub mod slugs;

@@ -17,7 +17,9 @@ use crate::posts::list::List;
 use crate::posts::publication::Prepared;
 use crate::posts::search::{self, PostWords};
 use crate::posts::stats::PostCounts;
-use crate::posts::stored::{AuthorNames, PostSummary, StoredPost, join_tags, split_tags};
+use crate::posts::stored::{
+    AuthorNames, DraftState, PostSummary, StoredPost, join_tags, split_tags,
+};
 use crate::posts::types::Status;
 
 /// The columns of a [`PostSummary`], in its order, from `post` and `user` in a left join:
@@ -34,7 +36,7 @@ macro_rules! summary_columns {
             post::published,
             post::place,
             post::tags,
-            post::withdrawn,
+            (post::withdrawn, post::publish_at),
             post::format,
             post::slug,
             (post::summary, post::own_summary),
@@ -105,7 +107,10 @@ pub(super) fn summary_of(job: &Prepared, author: AuthorNames, slug: Option<Strin
         published: new.status == Status::Published,
         position: 0,
         tags: join_tags(&new.tags),
-        withdrawn: false,
+        draft: DraftState {
+            withdrawn: false,
+            publish_at: new.publish_at,
+        },
         format: new.format.name().to_owned(),
         slug,
         excerpt: job.excerpt.clone(),
@@ -128,7 +133,10 @@ fn insert_row(conn: &mut Conn, post: &PostSummary, weights: &[u8]) -> QueryResul
         published,
         position,
         tags,
-        withdrawn,
+        draft: DraftState {
+            withdrawn,
+            publish_at,
+        },
         format,
         slug,
         excerpt,
@@ -148,6 +156,7 @@ fn insert_row(conn: &mut Conn, post: &PostSummary, weights: &[u8]) -> QueryResul
             post::place.eq(position),
             post::tags.eq(tags),
             post::withdrawn.eq(withdrawn),
+            post::publish_at.eq(publish_at),
             post::format.eq(format),
             post::weights.eq(weights),
             post::slug.eq(slug),
@@ -170,7 +179,10 @@ fn update_row(conn: &mut Conn, post: &PostSummary, weights: Option<&[u8]>) -> Qu
         published,
         position,
         tags,
-        withdrawn,
+        draft: DraftState {
+            withdrawn,
+            publish_at,
+        },
         format,
         slug,
         excerpt,
@@ -189,6 +201,7 @@ fn update_row(conn: &mut Conn, post: &PostSummary, weights: Option<&[u8]>) -> Qu
             post::place.eq(position),
             post::tags.eq(tags),
             post::withdrawn.eq(withdrawn),
+            post::publish_at.eq(publish_at),
             post::format.eq(format),
             weights.map(|weights| post::weights.eq(weights)),
             post::slug.eq(slug),
@@ -309,8 +322,39 @@ fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -
     batch
 }
 
-/// A new position, higher than every other: the id of a row that is taken back at once.
+/// Drafts above a post that are looked at; with more of them it gets a new position.
+const DRAFTS_ABOVE: i64 = 256;
+
+/// Whether nothing that is published, or was before, stands higher than a draft. Other drafts get higher
+/// when they are published, or stay where they are.
+fn is_highest(conn: &mut Conn, post: &PostSummary) -> QueryResult<bool> {
+    let higher: Option<i64> = post::table
+        .filter(post::published.eq(true))
+        .filter(post::place.gt(post.position))
+        .order(post::place.desc())
+        .select(post::place)
+        .first(conn)
+        .optional()?;
+    if higher.is_some() {
+        return Ok(false);
+    }
+    let drafts: Vec<bool> = post::table
+        .filter(post::published.eq(false))
+        .filter(post::place.gt(post.position))
+        .order(post::place.desc())
+        .limit(DRAFTS_ABOVE)
+        .select(post::withdrawn)
+        .load(conn)?;
+    let are_all = i64::try_from(drafts.len()).is_ok_and(|drafts| drafts < DRAFTS_ABOVE);
+    Ok(are_all && !drafts.contains(&true))
+}
+
+/// The position of a draft that is published now, higher than that of every other post: its own where
+/// it is, so that no id is left out, or else the id of a row that is taken back at once.
 pub fn take_position(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
+    if is_highest(conn, post)? {
+        return Ok(post.position);
+    }
     let mut row = post.clone();
     // There may be only one with it.
     row.slug = None;

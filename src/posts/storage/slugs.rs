@@ -36,7 +36,7 @@ impl<'s> Wanted<'s> {
         match (&new.slug, new.status) {
             (Some(slug), _) => Self::Chosen(slug.as_str(), job.request.author_id),
             (None, Status::Published) => Self::Made(&job.title_slug),
-            (None, Status::Draft) => Self::Nothing,
+            (None, Status::Draft | Status::Scheduled) => Self::Nothing,
         }
     }
 }
@@ -150,6 +150,24 @@ pub fn assign(
         }
     }
     Ok(assigned)
+}
+
+/// The slug that a post gets with a change: the one that was chosen, or, when it is published and has
+/// none, that of its title.
+pub fn assign_to(
+    conn: &mut Conn,
+    before: &PostSummary,
+    after: &PostSummary,
+    race: u32,
+) -> QueryResult<Assigned> {
+    let title_slug = slug::of_title(&after.title);
+    let wanted = match &after.slug {
+        Some(slug) if before.slug.as_ref() != Some(slug) => Wanted::Chosen(slug, after.author_id),
+        None if after.published => Wanted::Made(&title_slug),
+        _ => return Ok(Assigned::Nothing),
+    };
+    let assigned = assign(conn, &[wanted], race, &LastNumbers::default())?.pop();
+    Ok(assigned.unwrap_or(Assigned::Nothing))
 }
 
 /// For each slug that is made and whose last number is known, those after it.
@@ -275,7 +293,7 @@ pub fn keep_old(conn: &mut Conn, before: &PostSummary, after: &PostSummary) -> Q
     let Some(slug) = &before.slug else {
         return Ok(());
     };
-    let was_seen = before.published || before.withdrawn;
+    let was_seen = before.published || before.draft.withdrawn;
     if !was_seen || after.slug.as_ref() == Some(slug) {
         return Ok(());
     }
