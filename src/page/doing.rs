@@ -332,6 +332,13 @@ fn write(wording: &Wording) -> Markup {
                         p.error id="write-format-error" {}
                     }
                 }
+                div.field data-publish-at {
+                    label for="write-publish-at" { (wording.say("write.publish_at")) " " span.meta { (wording.say("field.optional")) } }
+                    input type="datetime-local" id="write-publish-at" name="publish_at"
+                        aria-describedby="write-publish-at-help write-publish-at-error";
+                    p.help id="write-publish-at-help" { (wording.say("write.publish_at_help")) " " span data-zone {} }
+                    p.error id="write-publish-at-error" {}
+                }
                 p.error data-error role="alert" {}
                 div data-conflict {}
                 p.buttons {

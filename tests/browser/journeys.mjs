@@ -136,6 +136,46 @@ journey("a draft is seen by nobody else until it is published", async (room) => 
     await bob.getByRole("link", { name: "Not yet" }).waitFor();
 });
 
+journey("a post is scheduled by the reader's own clock, and changed until then", async (room) => {
+    const ann = await room.person({ timezoneId: "Australia/Eucla" });
+    const who = someone("Ann");
+    await register(ann, who);
+    await open(ann, "/write");
+    await ann.getByLabel("Title").fill("To come");
+    await ann.getByLabel("Text", { exact: true }).fill("Soon.");
+    await ann.getByText("Australia/Eucla").waitFor();
+    const year = new Date().getFullYear();
+    await ann.getByLabel("Publish at").fill(`${year - 1}-06-01T09:30`);
+    await ann.getByRole("button", { name: "Schedule" }).click();
+    await ann.getByText("The time has to be one to come").waitFor();
+    await ann.getByLabel("Publish at").fill(`${year + 1}-06-01T09:30`);
+    await ann.getByRole("button", { name: "Schedule" }).click();
+    await ann.getByText("It will be published").waitFor();
+    const mark = ann.getByText("will be published", { exact: false }).last();
+    await mark.waitFor();
+    assert.match(await mark.textContent(), new RegExp(`${year + 1}`));
+    const { token } = await api("POST", "/user/login", { account: who.email, password: PASSWORD });
+    const stored = async () => (await api("GET", "/post/?status=draft", undefined, token)).posts;
+    const [post] = await stored();
+    assert.equal(post.status, "scheduled");
+    assert.equal(post.publish_at, `${year + 1}-06-01T00:45:00.000000Z`);
+    // A change of the text leaves a time that is finer than the field.
+    const fine = `${year + 1}-06-01T09:30:15.123456Z`;
+    await api("PATCH", `/post/${post.post_id}`, { publish_at: fine }, token);
+    await ann.getByRole("link", { name: "To come" }).click();
+    await ready(ann);
+    await ann.getByLabel("Text", { exact: true }).fill("Sooner.");
+    await ann.getByRole("button", { name: "Schedule" }).click();
+    await ann.getByText("It will be published").waitFor();
+    assert.equal((await stored())[0].publish_at, fine);
+    await ann.getByRole("link", { name: "To come" }).click();
+    await ready(ann);
+    await ann.getByLabel("Publish at").fill("");
+    await ann.getByRole("button", { name: "Publish", exact: true }).click();
+    await ann.getByText("It is published.").waitFor();
+    await ann.locator(".text", { hasText: "Sooner." }).waitFor();
+});
+
 journey("what is typed is there again after the browser was closed", async (room) => {
     const ann = await room.person();
     await register(ann, someone("Ann"));

@@ -68,8 +68,9 @@ async function posts() {
     const place = find("[data-posts]");
     const list = async (query) => (await call("GET", `/post/?${query}&size=20`)).answer.posts;
     const [drafts, published] = await Promise.all([list("status=draft"), list(`author=${own.user_id}`)]);
+    const when = (post) => (post.publish_at ? fill("me.scheduled", { when: moment(post.publish_at) }) : moment(post.updated));
     const row = (post, path) =>
-        element("li", {}, element("a", { href: at(path), dir: "auto" }, post.post_title), " ", element("span", { class: "meta" }, moment(post.updated)));
+        element("li", {}, element("a", { href: at(path), dir: "auto" }, post.post_title), " ", element("span", { class: "meta" }, when(post)));
     const part = (title, some, path) => [
         element("h3", {}, title),
         element("ul", { class: "rows" }, some.map((post) => row(post, path(post)))),

@@ -11,6 +11,8 @@ let form;
 let postId = null;
 let etag = null;
 let status = null;
+// When the post is published by itself: to the microsecond, and as the field shows it.
+let scheduled = { exact: null, shown: "" };
 let place;
 let timer;
 
@@ -33,12 +35,14 @@ export async function start() {
     tabs();
     tags();
     form.addEventListener("input", () => {
+        labels();
         clearTimeout(timer);
         timer = setTimeout(keep, KEEP_AFTER);
     });
     addEventListener("pagehide", keep);
     let wanted = "published";
     for (const button of all("button[type=submit]", form)) button.addEventListener("click", () => (wanted = button.value));
+    find("[data-zone]", form).textContent = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
     enhance(form, () => save(wanted));
     labels();
     field(postId ? "content" : "title").focus();
@@ -57,18 +61,42 @@ function put(post) {
     field("content").value = post.post_content;
     field("tags").value = post.tags.join(", ");
     field("format").value = post.format;
+    scheduled = post.publish_at ? { exact: post.publish_at, shown: local(post.publish_at) } : { exact: null, shown: "" };
+    field("publish_at").value = scheduled.shown;
+}
+
+/** A moment as a field for date and time has it, by the reader's own clock. */
+function local(text) {
+    const time = new Date(text);
+    const two = (number) => String(number).padStart(2, "0");
+    return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}T${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
+/** What a post that is to be published gets: at once, or at the time of the field, which leaves a finer one as it is. */
+function publication() {
+    const { value } = field("publish_at");
+    if (!value || status === "published") return { status: "published" };
+    const publish_at = value === scheduled.shown ? scheduled.exact : new Date(value).toISOString();
+    return { status: "scheduled", publish_at };
 }
 
 function labels() {
-    if (status === "published") {
-        find("[data-publish]", form).textContent = say("write.save");
-        find("[data-draft]", form).textContent = say("write.withdraw");
-    }
+    const isPublished = status === "published";
+    const publish = isPublished ? "write.save" : field("publish_at").value ? "write.schedule" : "write.publish";
+    find("[data-publish]", form).textContent = say(publish);
+    if (isPublished) find("[data-draft]", form).textContent = say("write.withdraw");
+    find("[data-publish-at]", form).hidden = isPublished;
 }
 
 function typed() {
     const tags = field("tags").value.split(/[,，]/).map((tag) => tag.trim()).filter(Boolean);
-    return { title: field("title").value, content: field("content").value, tags, format: field("format").value };
+    return {
+        title: field("title").value,
+        content: field("content").value,
+        tags,
+        format: field("format").value,
+        publish_at: field("publish_at").value,
+    };
 }
 
 /** Keeps what is typed in this browser. */
@@ -92,11 +120,13 @@ function restore() {
     const { kept: when, etag: based, ...was } = kept;
     if (JSON.stringify(was) === JSON.stringify(typed())) return localStorage.removeItem(place);
     const before = typed();
-    const take = ({ title, content, tags, format }) => {
+    const take = ({ title, content, tags, format, publish_at = "" }) => {
         field("title").value = title;
         field("content").value = content;
         field("tags").value = tags.join(", ");
         field("format").value = format;
+        field("publish_at").value = publish_at;
+        labels();
     };
     take(was);
     // What was written on another state of the post is saved against that one, and told.
@@ -113,7 +143,7 @@ function restore() {
 }
 
 async function save(wanted) {
-    const body = { ...typed(), status: wanted };
+    const body = { ...typed(), publish_at: undefined, ...(wanted === "published" ? publication() : { status: wanted }) };
     keep();
     try {
         const { answer } = postId
@@ -125,8 +155,8 @@ async function save(wanted) {
         place = null;
         clearTimeout(timer);
         localStorage.removeItem(done);
-        notifyNext(say(wanted === "published" ? "notice.published" : "notice.drafted"));
-        location.assign(at(wanted === "published" ? `/p/${post.post_id}` : "/me"));
+        notifyNext(notice(post));
+        location.assign(at(post.status === "published" ? `/p/${post.post_id}` : "/me"));
     } catch (refusal) {
         if (refusal.status === 401) {
             notifyNext(say("write.session_over"));
@@ -135,6 +165,12 @@ async function save(wanted) {
         if (refusal.status !== 412) throw refusal;
         await conflict(body, wanted);
     }
+}
+
+/** What is told of a post that was saved. */
+function notice(post) {
+    if (post.status === "scheduled") return fill("notice.scheduled", { when: moment(post.publish_at) });
+    return say(post.status === "published" ? "notice.published" : "notice.drafted");
 }
 
 // The same post that is sent twice, after an answer that was lost, is one post.
@@ -161,6 +197,7 @@ async function conflict(own, wanted) {
     const takeTheirs = () => {
         etag = present;
         put(theirs);
+        labels();
         localStorage.removeItem(place);
         box.replaceChildren();
         field("content").focus();
