@@ -48,6 +48,7 @@ use crate::posts::events::{AnythingChanged, PostChanged, PostsCounted};
 use crate::posts::feed::Blog;
 use crate::posts::jobs::publish_post;
 use crate::posts::routes::response_cache::{self, ResponseCache};
+use crate::posts::tag_board::TagBoard;
 use crate::presence::{Hub, messages};
 use crate::social::events::{CommentsChanged, FollowsChanged};
 use crate::social::routes::response_cache as social_cache;
@@ -106,10 +107,8 @@ impl AppState {
         clock: Clock,
         address: SocketAddr,
     ) -> Result<Self, String> {
-        let others_write = match db.url() {
-            DatabaseUrl::Sqlite(_) => None,
-            DatabaseUrl::Mysql(_) => Some(OTHERS_WRITE),
-        };
+        let is_mysql = matches!(db.url(), DatabaseUrl::Mysql(_));
+        let others_write = is_mysql.then_some(OTHERS_WRITE);
         let cache_bytes = u64::from(settings.cache_mb) << 20;
         let stale = Duration::from_secs(settings.stale_if_error.into());
         let response_cache = Arc::new(
@@ -124,7 +123,13 @@ impl AppState {
         if has_transport {
             presence.set_partial(true);
         }
-        let subscribers = subscribers(&response_cache, &session_cache, &notifier, &presence);
+        let tag_board = Arc::new(TagBoard::default());
+        let subscribers = subscribers(
+            (&response_cache, &tag_board),
+            &session_cache,
+            &notifier,
+            &presence,
+        );
         let (bus, outbox) = Bus::new(subscribers, has_transport, others_write.is_some());
         let redis = settings.redis_url().zip(redis_health.as_ref());
         let secret = secrets.first().ok_or("there is no secret")?;
@@ -149,14 +154,9 @@ impl AppState {
             limits: Arc::clone(&limits),
             lifetimes: settings.lifetimes(),
         });
-        let posts = Data::new(Posts {
-            db: db.clone(),
-            reader: post_reader(&db, settings.db_pool as usize),
-            publisher: publisher(&db, &bus, settings.db_pool as usize),
-            clock: clock.clone(),
-            bus: Arc::clone(&bus),
-            blog: Blog::new(&settings, public_url.clone(), installation),
-        });
+        let blog = Blog::new(&settings, public_url.clone(), installation);
+        let connections = settings.db_pool as usize;
+        let posts = posts_of((&db, &clock, &bus), connections, blog, tag_board);
         let social = Data::new(Social::new(&db, &clock, &bus, &limits));
         let jobs = Data::new(Jobs {
             db: db.clone(),
@@ -388,14 +388,36 @@ pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
     })
 }
 
+/// The room of posts, with at most so many connections at once for what is gathered.
+fn posts_of(
+    (db, clock, bus): (&Db, &Clock, &Arc<Bus>),
+    connections: usize,
+    blog: Blog,
+    tag_board: Arc<TagBoard>,
+) -> Data<Posts> {
+    Data::new(Posts {
+        db: db.clone(),
+        reader: post_reader(db, connections),
+        publisher: publisher(db, bus, connections),
+        clock: clock.clone(),
+        bus: Arc::clone(bus),
+        blog,
+        tag_board,
+    })
+}
+
 /// Who acts on what happens, in this process and in others.
 fn subscribers(
-    cache: &Arc<ResponseCache>,
+    (cache, tag_board): (&Arc<ResponseCache>, &Arc<TagBoard>),
     session_cache: &Arc<SessionCache>,
     notifier: &JobNotifier,
     presence: &Arc<Hub>,
 ) -> Subscribers {
     let mut to = Subscribers::default();
+    // Before the cache, which goes on with what the board has.
+    to.on(tag_board, |board, changed: &PostChanged| {
+        board.changed(&changed.states);
+    });
     to.on(cache, |cache, changed: &PostChanged| {
         response_cache::post_changed(cache, &changed.states);
         social_cache::post_changed(cache, &changed.states);

@@ -22,6 +22,7 @@ pub mod stats;
 pub mod storage;
 pub mod stored;
 pub mod summary;
+pub mod tag_board;
 pub mod types;
 pub mod views;
 
@@ -31,6 +32,7 @@ use std::sync::Arc;
 use self::feed::Blog;
 use self::publication::Publisher;
 use self::stored::StoredPost;
+use self::tag_board::TagBoard;
 use crate::core::bus::Bus;
 use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
@@ -51,6 +53,7 @@ pub struct Posts {
     pub bus: Arc<Bus>,
     /// What feeds say of the blog, and where they lead.
     pub blog: Blog,
+    pub tag_board: Arc<TagBoard>,
 }
 
 impl Posts {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
+use futures_util::future::join_all;
 use inkpot::posts::actions::check;
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::harness::{Client, TestApp, on_both_databases};
 on_both_databases![
     months_are_counted_after_every_write,
     tags_are_counted_after_every_write,
+    everybody_sees_the_tags_of_their_own_writes,
     what_a_version_before_wrote_is_counted,
     those_of_a_user_who_leaves_are_not_counted,
     parameters_of_tags_are_refused_by_name,
@@ -210,6 +212,33 @@ async fn tags_are_counted_after_every_write(app: TestApp) {
         tags(&reader, "").await,
         owned(&[("rust", 2), ("b", 1), ("rusty", 1), ("z", 1)])
     );
+    assert_eq!(missing(&app), 0);
+}
+
+async fn everybody_sees_the_tags_of_their_own_writes(app: TestApp) {
+    let ann = app.user("ann").await;
+    publish(&ann, &["all"]).await;
+    tags(&ann, "").await;
+    // In turns that nobody orders, each reads the lists right after their write.
+    let writers = (0..8).map(async |writer: i64| {
+        let own = format!("own-{writer}");
+        for n in 1..=6 {
+            let id = publish(&ann, &["all", &own]).await;
+            let seen = tags(&ann, &format!("q={own}")).await;
+            assert_eq!(seen, owned(&[(own.as_str(), n)]));
+            let all = tags(&ann, "size=1").await;
+            assert!(all[0].0 == "all" && all[0].1 > n, "{all:?}");
+            if n == 6 {
+                ann.delete(&format!("/post/{id}")).await.expect_empty(204);
+                let seen = tags(&ann, &format!("q={own}&sort=name")).await;
+                assert_eq!(seen, owned(&[(own.as_str(), 5)]));
+            }
+        }
+    });
+    join_all(writers).await;
+    let mut expected = vec![("all".to_owned(), 41)];
+    expected.extend((0..8).map(|writer| (format!("own-{writer}"), 5)));
+    assert_eq!(tags(&ann, "").await, expected);
     assert_eq!(missing(&app), 0);
 }
 

@@ -451,6 +451,15 @@ fn judge(conn: &mut Conn) {
         assert!(rows_read(conn) - before < READ_MAX, "{beginning}");
         look(conn, "tags", queries, false);
     }
+    // Of the tags that a write has named.
+    let before = rows_read(conn);
+    let named = ["even".to_owned(), "none".to_owned()].into();
+    let queries = statements(conn, |conn| {
+        let numbers = archive::read_numbers(conn, Some(&named)).unwrap().unwrap();
+        assert!(numbers["even"] > 1000 && numbers["none"] == 0);
+    });
+    assert!(rows_read(conn) - before < 30);
+    look(conn, "some tags", queries, false);
     let before = rows_read(conn);
     let mut queries = all_statements(conn, |conn| {
         assert_eq!(sitemap::load_pieces(conn).unwrap(), [0, 1, 2]);

@@ -75,8 +75,8 @@ struct Counters {
 }
 
 /// When a reading began.
-#[derive(Clone, Copy)]
-pub(crate) struct Moment {
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
     /// The newest change then.
     version: u64,
     /// By [`Clock::steady`]; `None` while nobody else wrote.
@@ -155,6 +155,21 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
 
     fn do_others_write(&self) -> bool {
         self.others_write.load(Ordering::Acquire) || !self.alone.is_fresh(ALONE)
+    }
+
+    /// Whether anything is kept.
+    pub fn keeps(&self) -> bool {
+        self.bound > 0
+    }
+
+    /// The present moment, for what is read from now on and kept elsewhere.
+    pub fn begin(&self) -> Moment {
+        self.moment()
+    }
+
+    /// Whether what was read since a moment, and depends on `tags`, is as good as new.
+    pub fn holds(&self, read: Moment, tags: &[CacheTag]) -> bool {
+        self.keeps() && self.invalidation.is_current(read.version, tags) && self.is_young(read)
     }
 
     /// Invalidates every entry that has one of `tags`: to be called after `COMMIT` and

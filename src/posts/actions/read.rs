@@ -1,9 +1,10 @@
 //! Reading: a post, a part of a list, the newest posts of a feed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::accounts::types::Username;
-use crate::core::db::{Bulkhead, Db, DbError};
+use crate::core::cache::Moment;
+use crate::core::db::{Bulkhead, Conn, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
 use crate::core::page::{ListPart, Listed, PageRequest};
 use crate::posts::feed::sitemap::SitemapRow;
@@ -12,6 +13,7 @@ use crate::posts::storage::archive;
 use crate::posts::storage::lists::{self, Neighbours};
 use crate::posts::storage::{posts as rows, sitemap, slugs};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
+use crate::posts::tag_board::Board;
 use crate::posts::{PostReader, Posts, feed};
 
 /// A post that everybody may read.
@@ -125,15 +127,48 @@ pub async fn months(posts: &Posts, filter: Filter) -> Result<Vec<(i64, i64, i64)
     Ok(months.into_iter().map(split).collect())
 }
 
-/// A page of the tags of published posts that begin with `beginning`, with the number of posts.
+/// How many posts tags have.
+enum Numbers {
+    All(Board),
+    /// Those that writes have named.
+    Changed(BTreeMap<String, i64>),
+}
+
+/// A page of the tags of published posts that begin so, with the number of posts. `now` is the moment, and
+/// `holds` tells whether what was read at one still does but for the tags that writes have named.
 pub async fn tags(
     posts: &Posts,
-    beginning: String,
-    sort: TagSort,
-    request: PageRequest,
+    (now, holds): (Moment, &impl Fn(Moment) -> bool),
+    (beginning, sort, request): (String, TagSort, PageRequest),
 ) -> Result<Listed<(String, i64)>, DbError> {
-    let load = move |conn: &mut _| archive::load_tags(conn, &beginning, sort, request);
-    posts.db.snapshot(load).await
+    let mut turn = posts.tag_board.turn().await;
+    let kept = turn.take().filter(|board| holds(board.read()));
+    let changed = posts.tag_board.take_changed();
+    let some = kept.as_ref().and_then(|_| changed.tags().cloned());
+    let load = move |conn: &mut Conn| {
+        let numbers = archive::read_numbers(conn, some.as_ref())?;
+        Ok(numbers.map(|numbers| match &some {
+            Some(_) => Numbers::Changed(numbers),
+            // On the thread that may take its time.
+            None => Numbers::All(Board::new(now, numbers)),
+        }))
+    };
+    let board = match (posts.db.snapshot(load).await?, kept) {
+        (Some(Numbers::Changed(numbers)), Some(mut board)) => {
+            board.update(numbers);
+            board
+        }
+        (Some(Numbers::All(board)), _) => board,
+        // While authors are deleted, or before tags are counted.
+        (Some(Numbers::Changed(_)) | None, _) => {
+            drop(turn);
+            let load = move |conn: &mut _| archive::load_tags(conn, &beginning, sort, request);
+            return posts.db.snapshot(load).await;
+        }
+    };
+    let page = board.page(&beginning, sort, request);
+    *turn = Some(board).filter(|board| board.is_small() && holds(board.read()));
+    Ok(page)
 }
 
 /// A part of a list, with its count as of the same moment.

@@ -132,7 +132,9 @@ async fn list_tags(
     let kind = format!("tags {sort:?} {beginning:?}");
     let key = CacheKey::of_list(&kind, &all, page);
     let fill = async || {
-        let mut listed = read::tags(&posts, beginning.clone(), sort, request).await?;
+        let holds = |read| cache.holds(read, &[response_cache::tag_of_anything()]);
+        let asked = (beginning.clone(), sort, request);
+        let mut listed = read::tags(&posts, (cache.begin(), &holds), asked).await?;
         let pagination = Pagination::new(ListPart::Page(request), &listed);
         let mut kept = Vec::new();
         if !beginning.is_empty() {

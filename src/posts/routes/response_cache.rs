@@ -158,6 +158,11 @@ pub fn tags_of_list(filter: &Filter) -> Vec<CacheTag> {
     vec![CacheTag::of(&list), CacheTag::of(&Dependency::Anything)]
 }
 
+/// The cache tag of whatever there is.
+pub fn tag_of_anything() -> CacheTag {
+    CacheTag::of(&Dependency::Anything)
+}
+
 /// Invalidates the responses with a post, and with the lists that it is or was in.
 pub fn post_changed(cache: &ResponseCache, states: &[PostState]) {
     let mut tags = Vec::new();

@@ -1,6 +1,6 @@
 //! How many posts there are of each month, and with each tag.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -81,6 +81,21 @@ fn load_dates(
         dates = dates.filter(post::author_id.ne_all(deleted));
     }
     dates.select(post::date).load(conn)
+}
+
+/// How many published posts have each of these tags, or each tag there is; a tag with none may be left out of all.
+/// `None` where that is not kept, or posts of deleted authors are still counted. Call it in a snapshot.
+pub fn read_numbers(
+    conn: &mut Conn,
+    tags: Option<&BTreeSet<String>>,
+) -> QueryResult<Option<BTreeMap<String, i64>>> {
+    if !upkeep::load(conn)?.filled || !load_deleted_authors(conn)?.is_empty() {
+        return Ok(None);
+    }
+    match tags {
+        Some(tags) => counts::count_tags(conn, tags).map(Some),
+        None => counts::count_by_tag(conn, "").map(Some),
+    }
 }
 
 /// A page of the tags of published posts, with the number of these. `beginning`: only tags that begin

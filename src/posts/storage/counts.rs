@@ -14,7 +14,7 @@
 //! Two more numbers are kept in the same way: how many published posts of a list there are of each
 //! month ([`MONTHS`]), and how many a tag has, by its name ([`TAGS`]).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{Datelike, NaiveDateTime};
 use diesel::prelude::*;
@@ -232,6 +232,24 @@ pub fn count_by_tag(conn: &mut Conn, beginning: &str) -> QueryResult<BTreeMap<St
         *tags.entry(tag.to_owned()).or_default() += posts;
     }
     Ok(tags)
+}
+
+/// How many published posts each of these tags has: some rows for each.
+pub fn count_tags(conn: &mut Conn, tags: &BTreeSet<String>) -> QueryResult<BTreeMap<String, i64>> {
+    let mut numbers: BTreeMap<String, i64> = tags.iter().map(|tag| (tag.clone(), 0)).collect();
+    let keys: Vec<String> = tags.iter().map(|tag| tag_key(tag)).collect();
+    for some in keys.chunks(100) {
+        let slots: Vec<(String, i64)> = post_count::table
+            .filter(post_count::list.eq_any(some))
+            .filter(post_count::level.eq(TAGS))
+            .select((post_count::list, post_count::posts))
+            .load(conn)?;
+        for (key, posts) in slots {
+            let tag = key.strip_prefix(tag_key("").as_str()).unwrap_or(&key);
+            *numbers.entry(tag.to_owned()).or_default() += posts;
+        }
+    }
+    Ok(numbers)
 }
 
 /// The first text that is behind all which begin with this one, by code points. A key begins with a
