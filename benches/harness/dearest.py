@@ -297,6 +297,11 @@ def requests(stage):
         "follow": ("", fresh(FEW, lambda user: (user, "PUT", f"/user/{author.user}/follow", None, {})), (204,)),
         "unfollow": ("", same(writer, "DELETE", f"/user/{author.user}/follow"), (204,)),
         "listFollowers": ("a page", same(anybody, "GET", f"/user/{author.user}/followers?size=100"), (200,)),
+        "listFollowed": (
+            "of a page's users",
+            same(author, "GET", "/user/me/following?" + "&".join(f"user={n + 1}" for n in range(100))),
+            (200,),
+        ),
         "listFollowing": ("a page", same(anybody, "GET", f"/user/{author.user}/following?size=100"), (200,)),
         "getComment": ("10,000 characters", same(anybody, "GET", f"/comment/{stage.comment}"), (200,)),
         "changeComment": (

@@ -119,6 +119,8 @@ def people(users):
         "followers": [f"/user/{BUSY}/followers?size={size}" for size in few],
         "followers, by cursor from the middle": [f"/user/{BUSY}/followers?before={users // 2 - n}" for n in range(COMMON)],
         "followers, page 100 of 50": [f"/user/{BUSY}/followers?page={90 + n}&size=50" for n in range(COMMON)],
+        "posts of those whom one follows": [f"/post/?feed=following&size={size}" for size in few],
+        "the same by cursor, from the middle": [f"/post/?feed=following&before={users // 2 - n}" for n in range(COMMON)],
         "one's 10,000 sessions": ["/user/me/sessions"] * COMMON,
     }
 

@@ -17,6 +17,8 @@ use crate::{Outcome, insert, open};
 
 /// Users a transaction.
 const BATCH: u64 = 1000;
+/// The last of the authors whom the first one follows: some tenth of all posts are theirs.
+const FOLLOWED: i64 = 101;
 const PROGRESS: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
@@ -103,6 +105,12 @@ fn log_in(conn: &mut Conn, number: u64) -> Outcome<()> {
         diesel::update(user::table.find(insert::BUSY))
             .set(user::role.eq("admin"))
             .execute(conn)?;
+        let mut additions = Additions::default();
+        for author in 2..=FOLLOWED {
+            follows::insert(conn, insert::BUSY, author, now)?;
+            additions.add_follow(insert::BUSY, author, 1);
+        }
+        additions.write(conn)?;
         for n in 0..number {
             let (times, nonce) = ((now, lifetimes), format!("{n:043x}"));
             sessions::open(conn, &keys, insert::BUSY, true, &nonce, &client, times)?;

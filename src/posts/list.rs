@@ -20,6 +20,8 @@ pub struct Filter {
     pub words: Option<Query>,
     /// Drafts of this user, not published posts.
     pub drafts_of: Option<i64>,
+    /// Only by those whom this user follows.
+    pub followed_by: Option<i64>,
     pub dates: Dates,
     pub sort: Sort,
 }
@@ -253,7 +255,7 @@ impl Filter {
 
     /// The list that is just this, where its posts are counted.
     pub fn counted(&self) -> Option<List> {
-        if self.words.is_some() || !self.dates.are_all() {
+        if self.words.is_some() || !self.dates.are_all() || self.followed_by.is_some() {
             return None;
         }
         match (self.only_author(), self.tags.as_slice()) {

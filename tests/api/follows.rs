@@ -32,12 +32,12 @@ on_both_databases![
     usernames_are_short_and_long_and_have_dots,
 ];
 
-async fn set_follow(client: &Client<'_>, user: i64) -> Answer {
+pub async fn set_follow(client: &Client<'_>, user: i64) -> Answer {
     let path = format!("/user/{user}/follow");
     client.app().send(client.request(Method::PUT, &path)).await
 }
 
-async fn unfollow(client: &Client<'_>, user: i64) -> Answer {
+pub async fn unfollow(client: &Client<'_>, user: i64) -> Answer {
     client.delete(&format!("/user/{user}/follow")).await
 }
 
@@ -113,6 +113,20 @@ async fn a_user_is_followed_once_however_often(app: TestApp) {
         unfollow(&bob, ann.user_id).await.expect_empty(204);
         assert_eq!(counted(&app, ann.user_id).await, (1, 1));
     }
+    // Which of some one follows.
+    for (query, whom) in [
+        (
+            format!("?user={}&user={}", bob.user_id, eve.user_id),
+            json!([bob.user_id]),
+        ),
+        (format!("?user={}", ann.user_id), json!([])),
+        (String::new(), json!([])),
+    ] {
+        let answer = ann.get(&format!("/user/me/following{query}")).await;
+        assert_eq!(answer.expect(200)["following"], whom);
+    }
+    let wrong = ann.get("/user/me/following?user=x").await;
+    wrong.problem("query_invalid");
     let everybody = ann.get("/user/directory").await.expect(200);
     let of_ann = everybody["users"].as_array().unwrap().iter();
     let of_ann = of_ann
@@ -159,14 +173,14 @@ async fn nobody_follows_themselves_or_nobody(app: TestApp) {
     all_is_right(&app);
 }
 
-async fn leave(user: &Client<'_>) {
+pub async fn leave(user: &Client<'_>) {
     let body = json!({ "current_password": PASSWORD });
     let left = user.call(Method::DELETE, "/user/me", body).await;
     left.expect_empty(204);
 }
 
 /// Writes people with these ids by SQL, who follow `followed`.
-fn insert_followers(conn: &mut Conn, followed: i64, from: i64, number: i64) {
+pub fn insert_followers(conn: &mut Conn, followed: i64, from: i64, number: i64) {
     let time = "'2026-06-01 00:00:00'";
     let users: Vec<i64> = (from..from + number).collect();
     for some in users.chunks(1000) {

@@ -35,6 +35,7 @@ mod exchanges;
 mod fairness;
 mod feeds;
 mod filling;
+mod following;
 mod follows;
 mod formats;
 mod found_words;

@@ -111,6 +111,12 @@ fn social() -> Vec<Row> {
         ("GET", "/user/{id}/following", none.clone(), [200; 5]),
         (
             "GET",
+            "/user/me/following",
+            none.clone(),
+            [401, 200, 200, 401, 200],
+        ),
+        (
+            "GET",
             "/user/me/likes",
             none.clone(),
             [401, 200, 200, 401, 200],

@@ -295,6 +295,7 @@ fn both_ways(
             published: true,
             author,
             but_authors: &[],
+            follower: None,
             tags: tag.as_slice(),
             between: None,
             is_ascending: false,

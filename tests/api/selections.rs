@@ -26,7 +26,7 @@ async fn page(reader: &Client<'_>, path: &str) -> (Vec<i64>, Value) {
 }
 
 /// Reads a list by its pages, by cursors, and by the links of both.
-async fn read_all(reader: &Client<'_>, filter: &str, size: usize) -> [Vec<i64>; 3] {
+pub async fn read_all(reader: &Client<'_>, filter: &str, size: usize) -> [Vec<i64>; 3] {
     let mut by_page = Vec::new();
     for number in 1.. {
         let path = format!("/post/?{filter}&page={number}&size={size}");

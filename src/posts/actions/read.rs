@@ -10,6 +10,7 @@ use crate::core::page::{ListPart, Listed, PageRequest};
 use crate::posts::feed::sitemap::SitemapRow;
 use crate::posts::list::{Cursor, Filter, Found, TagSort};
 use crate::posts::storage::archive;
+pub use crate::posts::storage::followed::FOLLOWED_DEPTH;
 use crate::posts::storage::lists::{self, Neighbours};
 use crate::posts::storage::{posts as rows, sitemap, slugs};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};

@@ -73,6 +73,9 @@ pub fn take_filter(operation: Operation) -> Operation {
     let status = ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(["published", "draft"]));
+    let feed = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some([FOLLOWING]));
     take_author_and_tags(operation)
         .parameter(
             "q",
@@ -116,6 +119,14 @@ pub fn take_filter(operation: Operation) -> Operation {
              published posts.",
             status.into(),
             json!("published"),
+        )
+        .parameter(
+            "feed",
+            ParameterIn::Query,
+            "`following`: only posts by those whom one follows, which needs a token. It has a `count` where one \
+             follows fewer than 1,000, and pages end behind 1,000 posts; `before` leads on. Not for drafts.",
+            feed.into(),
+            json!("following"),
         )
 }
 
@@ -257,6 +268,18 @@ pub fn wants_drafts(query: &str) -> Result<bool, Error> {
     }
 }
 
+/// Whether the query string asks for the posts of those whom one follows.
+pub fn wants_followed(query: &str) -> Result<bool, Error> {
+    match given(query, "feed").as_deref() {
+        None => Ok(false),
+        Some(FOLLOWING) => Ok(true),
+        Some(_) => Err(invalid("feed", "is following")),
+    }
+}
+
+/// The value of `feed`.
+const FOLLOWING: &str = "following";
+
 /// The filter as parameters, the same for all ways to ask for it: of what was asked
 /// nothing is repeated. `None` if it cannot be written.
 pub fn parameters(
@@ -268,6 +291,7 @@ pub fn parameters(
         tags,
         words,
         drafts_of,
+        followed_by,
         dates,
         sort,
     } = filter;
@@ -290,6 +314,9 @@ pub fn parameters(
     }
     if drafts_of.is_some() {
         parameters.push(("status", "draft".to_owned()));
+    }
+    if followed_by.is_some() {
+        parameters.push(("feed", FOLLOWING.to_owned()));
     }
     if *sort != default_sort(words.is_some()) {
         parameters.push(("sort", sort.name().to_owned()));

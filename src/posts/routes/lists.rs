@@ -6,7 +6,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 
-use super::filters::{filter_of, invalid, parameters, take_filter, wants_drafts, with_author};
+use super::filters::{
+    filter_of, invalid, parameters, take_filter, wants_drafts, wants_followed, with_author,
+};
 use super::include::{include_names, include_of, include_schema};
 use super::response_cache::{self, CacheKey, ResponseCache};
 use super::views::{PostsAnswer, page_example};
@@ -20,6 +22,7 @@ use crate::http::response::{self, CacheControl};
 use crate::posts::Posts;
 use crate::posts::actions::prepare;
 use crate::posts::actions::read;
+use crate::posts::actions::read::FOLLOWED_DEPTH;
 use crate::posts::list::{Cursor, Filter, Found, Include};
 use crate::posts::views::PostItem;
 
@@ -67,11 +70,26 @@ pub struct ListRequest {
 }
 
 impl ListRequest {
-    /// Reads a query string. `drafts_of`: the user who asks for their drafts.
-    pub fn of_query(query: &str, drafts_of: Option<i64>) -> Result<Self, Error> {
-        let (filter, author) = filter_of(query, drafts_of)?;
+    /// Reads a query string. `drafts_of`: the user who asks for their drafts; `followed_by`: who asks
+    /// for the posts of those whom they follow.
+    pub fn of_query(
+        query: &str,
+        drafts_of: Option<i64>,
+        followed_by: Option<i64>,
+    ) -> Result<Self, Error> {
+        let (mut filter, author) = filter_of(query, drafts_of)?;
+        if followed_by.is_some() && drafts_of.is_some() {
+            return Err(invalid("feed", "is not for drafts"));
+        }
+        filter.followed_by = followed_by;
         let cursor = |text: &str| Cursor::parse(text).filter(|cursor| filter.fits(*cursor));
         let mut part = ListPart::with_cursor(query, cursor)?;
+        if let (Some(_), ListPart::Page(page)) = (followed_by, part)
+            && page.offset() > FOLLOWED_DEPTH
+        {
+            let why = "is behind the first 1,000 posts of those whom one follows, where only before leads";
+            return Err(invalid("page", why));
+        }
         let include = include_of(query, true)?;
         if include.snippet && filter.words.is_none() {
             return Err(invalid("include", "has snippet, which needs q"));
@@ -142,11 +160,20 @@ pub async fn list(
     cache: Data<ResponseCache>,
 ) -> Result<HttpResponse, Error> {
     let query = req.query_string();
-    if wants_drafts(query)? {
-        let author = extract::identify(&req).await?.user_id;
-        return list_drafts(&posts, &ListRequest::of_query(query, Some(author))?).await;
+    let (wants_drafts, wants_followed) = (wants_drafts(query)?, wants_followed(query)?);
+    if wants_drafts || wants_followed {
+        let reader = extract::identify(&req).await?.user_id;
+        let (drafts_of, followed_by) = (
+            wants_drafts.then_some(reader),
+            wants_followed.then_some(reader),
+        );
+        return list_own(
+            &posts,
+            &ListRequest::of_query(query, drafts_of, followed_by)?,
+        )
+        .await;
     }
-    let request = ListRequest::of_query(query, None)?;
+    let request = ListRequest::of_query(query, None, None)?;
     let key = request.key();
     let fill = async || {
         let request = request.resolved(&posts).await?;
@@ -161,7 +188,8 @@ pub async fn list(
     response.ok_or_else(|| Error::internal("a list was absent"))
 }
 
-async fn list_drafts(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
+/// Responds with a part of a list that is one reader's, which is not kept.
+async fn list_own(posts: &Posts, request: &ListRequest) -> Result<HttpResponse, Error> {
     let request = &request.resolved(posts).await?;
     let render = |answer: &PostsAnswer, link: Option<&str>| {
         Ok((response::render(answer)?, link.map(str::to_owned)))

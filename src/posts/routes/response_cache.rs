@@ -77,6 +77,7 @@ impl CacheKey {
             tags,
             words,
             drafts_of,
+            followed_by,
             dates,
             sort,
         } = filter;
@@ -85,7 +86,7 @@ impl CacheKey {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "{kind} {author:?} {tags:?} {words:?} {drafts_of:?} {dates:?} {sort:?} {part:?}"
+            "{kind} {author:?} {tags:?} {words:?} {drafts_of:?} {followed_by:?} {dates:?} {sort:?} {part:?}"
         );
         Self::other(&text)
     }
@@ -311,6 +312,14 @@ mod tests {
                 "list",
                 &Filter {
                     drafts_of: Some(7),
+                    ..open()
+                },
+                part,
+            ),
+            CacheKey::of_list(
+                "list",
+                &Filter {
+                    followed_by: Some(7),
                     ..open()
                 },
                 part,

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
 use super::counts::{self, Start};
+use super::followed;
 use super::posts::summary_columns;
 use super::relevance;
 use super::selection::{Selection, WINDOWS};
@@ -53,6 +54,19 @@ pub fn load(
     part: ListPart<Cursor>,
 ) -> QueryResult<Found<PostSummary>> {
     let deleted = load_deleted_authors(conn)?;
+    let narrowed;
+    let filter = if let (Some(follower), Some(author)) = (filter.followed_by, filter.author) {
+        if !followed::has(conn, follower, author)? {
+            return Ok(nothing(filter, part));
+        }
+        narrowed = Filter {
+            followed_by: None,
+            ..filter.clone()
+        };
+        &narrowed
+    } else {
+        filter
+    };
     let listed = load_part(conn, filter, &deleted, part)?;
     let found = |listed, filter: &Filter, beginning| Found {
         listed,
@@ -75,6 +89,20 @@ pub fn load(
         return Ok(found(listed, filter, None));
     }
     Ok(found(wider, &widened, Some(beginning)))
+}
+
+fn nothing(filter: &Filter, part: ListPart<Cursor>) -> Found<PostSummary> {
+    let count = matches!(part, ListPart::Page(_)).then_some(0);
+    let listed = Listed {
+        rows: Vec::new(),
+        count,
+        next: None,
+    };
+    Found {
+        listed,
+        words: filter.words.clone(),
+        beginning: None,
+    }
 }
 
 /// Whether a list has any post.

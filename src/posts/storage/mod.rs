@@ -5,6 +5,7 @@ pub mod archive;
 pub mod check;
 pub mod counts;
 pub mod filling;
+pub mod followed;
 pub mod idempotency;
 pub mod insert_many;
 pub mod lists;

@@ -7,6 +7,7 @@ use chrono::{NaiveDate, NaiveDateTime};
 use diesel::prelude::*;
 
 use super::counts::{self, Start};
+use super::followed::FollowedPosts;
 use super::posts::summary_columns;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{Dated, Phrase, SearchQuery, Tagged, Way, any_of};
@@ -42,7 +43,8 @@ impl<'a> Selection<'a> {
             way: Way::Date,
         };
         let is_by_date = filter.is_by_date();
-        if filter.words.is_some() || selection.tags.len() < if is_by_date { 1 } else { 2 } {
+        let is_of_some = is_by_date || filter.followed_by.is_some();
+        if filter.words.is_some() || selection.tags.len() < if is_of_some { 1 } else { 2 } {
             return Ok(selection);
         }
         let lists: Vec<List> = (filter.tags.iter())
@@ -55,7 +57,7 @@ impl<'a> Selection<'a> {
         selection.tags = tags.into_iter().map(|(_, tag)| tag).collect();
         if is_by_date
             && selection.with_first_tag <= DEPTH
-            && selection.dated(&[]).count(conn, FEW)?.is_none()
+            && selection.between().count(conn, FEW)?.is_none()
         {
             selection.way = Way::Tag;
         }
@@ -74,6 +76,7 @@ impl<'a> Selection<'a> {
             published: self.filter.published(),
             author: self.filter.only_author(),
             but_authors: self.deleted,
+            follower: self.filter.followed_by,
             tags,
             is_ascending: self.is_ascending(),
         }
@@ -83,11 +86,34 @@ impl<'a> Selection<'a> {
         Dated {
             author: self.filter.author,
             but_authors: self.deleted,
+            follower: self.filter.followed_by,
             tags,
             between: bounds(self.filter.dates),
             is_ascending: self.is_ascending(),
             way: self.way,
         }
+    }
+
+    /// What is gone through along the index of dates.
+    fn between(&self) -> Dated<'_> {
+        Dated {
+            follower: None,
+            ..self.dated(&[])
+        }
+    }
+
+    /// The posts of those whom the reader follows, where that is all that is asked for.
+    fn followed(&self) -> Option<FollowedPosts<'_>> {
+        let is_all = self.filter.words.is_none() && !self.filter.is_by_date();
+        let follower = self
+            .filter
+            .followed_by
+            .filter(|_| is_all && self.tags.is_empty())?;
+        Some(FollowedPosts {
+            follower,
+            but: self.deleted,
+            is_ascending: self.is_ascending(),
+        })
     }
 
     /// The ids of posts that a query finds, of those behind a position, after so many, and at most
@@ -111,6 +137,7 @@ impl<'a> Selection<'a> {
             published: self.filter.published(),
             author: self.filter.only_author(),
             but_authors: self.deleted,
+            follower: self.filter.followed_by,
             tags: &self.tags,
             between: (!dates.are_all()).then(|| bounds(dates)),
             is_ascending: self.is_ascending(),
@@ -125,10 +152,14 @@ impl<'a> Selection<'a> {
             let terms = SearchTerms::of(query, self.filter);
             return self.search_query(&terms).count(conn, DEPTH);
         }
+        if let Some(followed) = self.followed() {
+            return followed.count(conn);
+        }
         // What is gone through for them is no more than is counted either.
+        let is_all_gone_through = self.filter.followed_by.is_none();
         let are_few = match (self.filter.is_by_date(), self.tags.as_slice()) {
-            (_, []) | (false, [_]) => true,
-            (true, _) if self.way == Way::Date => self.dated(&[]).count(conn, DEPTH)?.is_some(),
+            (_, []) | (false, [_]) if is_all_gone_through => true,
+            (true, _) if self.way == Way::Date => self.between().count(conn, DEPTH)?.is_some(),
             (true, _) => true,
             (false, [first, ..]) if self.filter.only_author().is_some() => {
                 self.tagged(&[first]).count(conn, DEPTH)?.is_some()
@@ -179,6 +210,9 @@ impl<'a> Selection<'a> {
             in_windows(after, limit, self.is_ascending(), |window| {
                 tagged.load_ids(conn, window, (start.skip, limit))
             })?
+        } else if let Some(followed) = self.followed() {
+            let positions = followed.load_positions(conn, after, (start.skip, limit))?;
+            return load_at(conn, &positions);
         } else {
             return self.load_between(conn, after, start.skip, limit);
         };
@@ -239,6 +273,22 @@ impl<'a> Selection<'a> {
         };
         shown.select(summary_columns!()).load(conn)
     }
+}
+
+/// The published posts at these positions, in their order.
+fn load_at(conn: &mut Conn, positions: &[i64]) -> QueryResult<Vec<PostSummary>> {
+    if positions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut shown: Vec<PostSummary> = post::table
+        .left_join(user::table)
+        .filter(post::published.eq(true))
+        .filter(any_of(post::place, positions))
+        .select(summary_columns!())
+        .load(conn)?;
+    let order: HashMap<i64, usize> = positions.iter().copied().zip(0..).collect();
+    shown.sort_unstable_by_key(|post| order.get(&post.position).copied());
+    Ok(shown)
 }
 
 /// Times that both databases take, and that no post lies outside of.

@@ -93,3 +93,17 @@ pub async fn list(
     };
     social.db.snapshot(load).await
 }
+
+/// Which of these users one follows.
+pub async fn among(
+    social: &Social,
+    follower_id: i64,
+    user_ids: Vec<i64>,
+) -> Result<Vec<i64>, DbError> {
+    if user_ids.is_empty() {
+        return Ok(user_ids);
+    }
+    (social.db)
+        .read(move |conn| rows::find_followed(conn, follower_id, &user_ids))
+        .await
+}

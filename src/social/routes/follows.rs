@@ -3,10 +3,12 @@
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::json;
 
 use super::TAG;
+use super::asked::{AskedFor, Users};
 use super::response_cache::{self, ResponseCache, respond};
-use super::views::{FollowsAnswer, follows_example};
+use super::views::{FollowedAnswer, FollowsAnswer, follows_example};
 use crate::accounts::extract::Caller;
 use crate::accounts::views::PublicView;
 use crate::core::cache::entry::Filled;
@@ -14,7 +16,7 @@ use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::{LINK_MAX, ListPart, Pagination, UncountedPart};
 use crate::http::path::Id;
-use crate::http::response;
+use crate::http::response::{self, CacheControl};
 use crate::social::Social;
 use crate::social::actions::follows::{self, Followed};
 use crate::social::types::FollowList;
@@ -54,6 +56,19 @@ pub fn endpoints() -> Vec<Endpoint> {
                 ),
                 unfollow,
             ),
+        Endpoint::new("/user/me/following").get(
+            Operation::new(
+                "listFollowed",
+                TAG,
+                "Ask whom one follows",
+                "Those of the users whom the caller follows",
+            )
+            .description("Of the authors of a page, say: `?user=1&user=2`.")
+            .database()
+            .answers::<FollowedAnswer>(StatusCode::OK, json!({ "following": [1] }))
+            .refuses(&[Code::QueryInvalid]),
+            of_caller,
+        ),
         Endpoint::new("/user/{id}/followers").get(
             list(
                 "listFollowers",
@@ -95,6 +110,19 @@ async fn set(
         Followed::NoUser => Err(Error::new(Code::SessionEnded)),
         Followed::NotFound => Err(Error::new(Code::UserNotFound)),
     }
+}
+
+async fn of_caller(
+    caller: Caller,
+    AskedFor(user_ids, _): AskedFor<Users>,
+    social: Data<Social>,
+) -> Result<HttpResponse, Error> {
+    let following = follows::among(&social, caller.user_id, user_ids).await?;
+    response::json(
+        StatusCode::OK,
+        CacheControl::NoStore,
+        &FollowedAnswer { following },
+    )
 }
 
 async fn followers(

@@ -1,20 +1,17 @@
 //! `/post/{id}/like` and `/user/me/likes` over HTTP.
 
-use std::future::ready;
-
-use actix_web::dev::Payload;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
+use super::asked::{AskedFor, Posts};
 use super::views::LikesAnswer;
 use super::{TAG, editor};
 use crate::accounts::extract::Caller;
 use crate::error::{Code, Error};
-use crate::http::endpoint::{Endpoint, Operation, id_schema};
-use crate::http::handler::Extract;
-use crate::http::path::{Id, parse_id};
+use crate::http::endpoint::{Endpoint, Operation};
+use crate::http::path::Id;
 use crate::http::response::{self, CacheControl};
 use crate::social::Social;
 use crate::social::actions::likes::{self, Liked};
@@ -79,43 +76,9 @@ async fn set(
     }
 }
 
-/// Posts that may be asked for at once: as many as a page has.
-const MOST: usize = 100;
-
-/// The posts of the parameter `post`, each of which may be there.
-struct AskedFor(Vec<i64>);
-
-impl Extract for AskedFor {
-    fn extract(
-        request: &HttpRequest,
-        _: &mut Payload,
-    ) -> impl Future<Output = Result<Self, Error>> {
-        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
-        let ids: Option<Vec<i64>> = pairs
-            .filter(|(name, _)| name == "post")
-            .map(|(_, value)| parse_id(&value))
-            .collect();
-        let detail = "The parameter post is the id of a post, at most a hundred times.";
-        ready(
-            (ids.filter(|ids| ids.len() <= MOST).map(Self))
-                .ok_or_else(|| Error::with_detail(Code::QueryInvalid, detail)),
-        )
-    }
-
-    fn describe(operation: Operation) -> Operation {
-        operation.repeated_parameter(
-            "post",
-            "Which posts are asked for.",
-            id_schema(),
-            MOST,
-            json!([1, 2]),
-        )
-    }
-}
-
 async fn of_caller(
     caller: Caller,
-    AskedFor(post_ids): AskedFor,
+    AskedFor(post_ids, _): AskedFor<Posts>,
     social: Data<Social>,
 ) -> Result<HttpResponse, Error> {
     let likes = likes::of_user(&social, caller.user_id, post_ids).await?;

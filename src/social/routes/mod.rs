@@ -1,5 +1,6 @@
 //! Routes: comments, likes and follows over HTTP. A handler parses, calls an action, and renders what came of it.
 
+mod asked;
 pub mod bodies;
 pub mod comments;
 pub mod feeds;

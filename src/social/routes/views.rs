@@ -26,6 +26,13 @@ pub struct LikesAnswer {
     pub likes: Vec<i64>,
 }
 
+/// Which of the users that were asked for one follows.
+#[derive(Serialize, ToSchema)]
+pub struct FollowedAnswer {
+    /// Ids of users.
+    pub following: Vec<i64>,
+}
+
 /// A page of users, as anyone may know them.
 #[derive(Serialize, ToSchema)]
 pub struct FollowsAnswer {

@@ -154,6 +154,16 @@ fn load_rows(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<(i64, i64, i64)>> 
     Ok(rows)
 }
 
+/// Which of these users one follows, in the order of their ids.
+pub fn find_followed(conn: &mut Conn, follower_id: i64, user_ids: &[i64]) -> QueryResult<Vec<i64>> {
+    follow::table
+        .filter(follow::follower_id.eq(follower_id))
+        .filter(dialect::any_of(follow::followed_id, user_ids))
+        .order(follow::followed_id)
+        .select(follow::followed_id)
+        .load(conn)
+}
+
 /// Some whom a user follows after one, for exports.
 pub fn load_following(
     conn: &mut Conn,

@@ -6,6 +6,7 @@ use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
 
 use super::errors::{ErrorClass, error_class};
+use super::post_lists::write_followed;
 use super::sql::Sql;
 use crate::core::db::connection::Conn;
 
@@ -104,6 +105,8 @@ pub struct SearchQuery<'a> {
     pub author: Option<i64>,
     /// Whose posts are not found; mostly nobody's.
     pub but_authors: &'a [i64],
+    /// Only by those whom this user follows.
+    pub follower: Option<i64>,
     /// All of which the posts have.
     pub tags: &'a [&'a str],
     /// The first time of publication, and the one behind the last.
@@ -192,6 +195,7 @@ impl SearchQuery<'_> {
         for author in self.but_authors {
             sql.push_number(" AND p.author_id <> ", *author);
         }
+        write_followed(sql, self.follower, "p.author_id");
         for tag in self.tags {
             sql.push(&format!(
                 " AND EXISTS (SELECT 1 FROM post_tag t WHERE t.published = {published} \

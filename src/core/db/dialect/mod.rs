@@ -8,6 +8,7 @@ use diesel::result::QueryResult;
 mod any_of;
 mod batch;
 pub(super) mod errors;
+mod followed;
 mod follows;
 mod full_text;
 pub mod inspect;
@@ -26,6 +27,7 @@ use super::schema::{
 pub use any_of::{AnyOf, any_of};
 pub use batch::{Batch, TagRow};
 pub use errors::{ErrorClass, error_class, is_missing_table};
+pub use followed::Followed;
 pub use follows::{FollowRows, load_follow_ids};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
 pub use letters::lower;

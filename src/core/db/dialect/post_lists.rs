@@ -13,6 +13,8 @@ pub struct Tagged<'a> {
     pub author: Option<i64>,
     /// Whose posts do not count; mostly nobody's.
     pub but_authors: &'a [i64],
+    /// Only by those whom this user follows.
+    pub follower: Option<i64>,
     /// The rows of the first are gone through; with none, those of all tags.
     pub tags: &'a [&'a str],
     pub is_ascending: bool,
@@ -34,6 +36,7 @@ impl Tagged<'_> {
         for author in self.but_authors {
             sql.push_number(" AND t.author_id <> ", *author);
         }
+        write_followed(sql, self.follower, "t.author_id");
         if let Some((first, others)) = self.tags.split_first() {
             sql.push(" AND t.tag = ?");
             sql.bind_text(*first);
@@ -87,6 +90,8 @@ pub struct Dated<'a> {
     pub author: Option<i64>,
     /// Whose posts do not count; mostly nobody's.
     pub but_authors: &'a [i64],
+    /// Only by those whom this user follows.
+    pub follower: Option<i64>,
     pub tags: &'a [&'a str],
     /// The first time, and the one behind the last.
     pub between: (NaiveDateTime, NaiveDateTime),
@@ -129,6 +134,7 @@ impl Dated<'_> {
         for author in self.but_authors {
             sql.push_number(&format!(" AND {column} <> "), *author);
         }
+        write_followed(sql, self.follower, column);
     }
 
     /// How many there are, if they are at most so many: no more are read.
@@ -222,6 +228,19 @@ fn write_tags(sql: &mut Sql, place: &str, published: bool, tags: &[&str]) {
             u8::from(published)
         ));
         sql.bind_text(*tag);
+    }
+}
+
+/// The condition that this user follows the author, if there is one; a number, as with tags.
+pub(super) fn write_followed(sql: &mut Sql, follower: Option<i64>, author: &str) {
+    if let Some(follower) = follower {
+        sql.push_number(
+            &format!(
+                " AND (SELECT COUNT(*) FROM follow f WHERE f.followed_id = {author} AND f.follower_id = "
+            ),
+            follower,
+        );
+        sql.push(") = 1");
     }
 }
 
