@@ -12,6 +12,8 @@ const LINE_MAX: usize = 200;
 /// Settings of the blog as people see it.
 #[derive(Debug, Clone, Args)]
 pub struct BlogSettings {
+    // The text is that of --help, where brackets around the URL would be part of it.
+    #[allow(rustdoc::bare_urls)]
     /// Where people read a post, for feeds and the sitemap, with {slug} or {id} in it,
     /// as in: https://blog.example.org/p/{slug}
     /// [default: the page, /p/{slug} under the public URL; nowhere where that is off]
