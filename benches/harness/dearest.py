@@ -197,6 +197,7 @@ def requests(stage):
     return {
         "getKeys": ("the set", same(anybody, "GET", "/.well-known/jwks.json"), (200,)),
         "listAudit": (f"the last page of {ROWS:,}", same(admin, "GET", f"/audit{lists}"), (200,)),
+        "listAllComments": ("`q` that nobody wrote", same(admin, "GET", "/comment?q=zzzzzzzz&size=100"), (200,)),
         "listJobs": (f"the last page of {ROWS:,}", same(admin, "GET", f"/jobs{lists}"), (200,)),
         "listUsers": ("`q` that nobody has", same(admin, "GET", "/user?q=zzzzzzzz&size=100"), (200,)),
         "retryJob": ("one that is not there", same(admin, "POST", "/jobs/999999999/retry"), (404,)),
@@ -392,6 +393,7 @@ def requests(stage):
             fresh(FEW, lambda user: (admin, "PATCH", f"/user/{user.user}", {"is_active": False}, {})),
             (200,),
         ),
+        "endUserSessions": ("one", fresh(FEW, lambda user: (admin, "DELETE", f"/user/{user.user}/sessions", None, {})), (204,)),
         "deleteUser": ("", fresh(FEW, lambda user: (admin, "DELETE", f"/user/{user.user}", None, {})), (200, 202, 204)),
     }
 

@@ -121,6 +121,9 @@ def people(users):
         "followers, page 100 of 50": [f"/user/{BUSY}/followers?page={90 + n}&size=50" for n in range(COMMON)],
         "posts of those whom one follows": [f"/post/?feed=following&size={size}" for size in few],
         "the same by cursor, from the middle": [f"/post/?feed=following&before={users // 2 - n}" for n in range(COMMON)],
+        "comments of all": [f"/comment/?size={size}" for size in few],
+        "comments of all, by a part that nobody wrote": [f"/comment/?q=zzzz&size={size}" for size in few],
+        "comments of one user": [f"/comment/?author={users - n}" for n in range(COMMON)],
         "one's 10,000 sessions": ["/user/me/sessions"] * COMMON,
     }
 

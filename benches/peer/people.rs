@@ -1,4 +1,4 @@
-//! Fills a database with people: users, what the audit says of them, and sessions of one.
+//! Fills a database with people: users, what the audit says of them and they to a post, and sessions of one.
 
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,14 @@ pub struct Options {
     sessions: u64,
 }
 
-/// Adds users named `Person n` who follow the first author, an audit entry for each, and sessions.
+/// Adds users named `Person n` who follow the first author and say something, an audit entry for each, and
+/// sessions.
 pub fn run(options: &Options) -> Outcome<()> {
     let mut conn = open(&options.database)?;
     let there: i64 = user::table.count().get_result(&mut conn)?;
+    let newest: Option<i64> = user::table
+        .select(diesel::dsl::max(user::user_id))
+        .first(&mut conn)?;
     let (first, begun) = (u64::try_from(there)? + 1, Instant::now());
     let mut said = begun;
     let mut next = first;
@@ -49,7 +53,18 @@ pub fn run(options: &Options) -> Outcome<()> {
             eprintln!("  {last} of {} users", options.users);
         }
     }
+    comment(&mut conn, newest.unwrap_or(0))?;
     log_in(&mut conn, options.sessions)
+}
+
+/// Has everybody behind this user say their name to the first post.
+fn comment(conn: &mut Conn, newest: i64) -> Outcome<()> {
+    let columns = "post_id, author_id, content, created, updated, deleted";
+    let rows = format!(
+        "INSERT INTO comment ({columns}) SELECT 1, user_id, name, created, created, 0 FROM user WHERE user_id > {newest}"
+    );
+    diesel::sql_query(rows).execute(conn)?;
+    Ok(())
 }
 
 fn add(conn: &mut Conn, first: u64, last: u64) -> Outcome<()> {

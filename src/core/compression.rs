@@ -41,6 +41,11 @@ impl Coding {
     /// The coding that `Accept-Encoding` (RFC 9110 §12.5.3) weighs highest; `None`
     /// for the body as it is. Without the header nothing is compressed.
     pub fn negotiate(headers: &HeaderMap) -> Option<Self> {
+        Self::negotiate_among(headers, &Self::ALL)
+    }
+
+    /// The same where there are forms in these codings alone.
+    pub fn negotiate_among(headers: &HeaderMap, there: &[Self]) -> Option<Self> {
         let elements = headers
             .get_all(header::ACCEPT_ENCODING)
             .filter_map(|value| value.to_str().ok())
@@ -66,7 +71,7 @@ impl Coding {
         let mut best_weight = 0.0;
         for (coding, weight) in Self::ALL.into_iter().zip(named) {
             let weight = weight.or(any).unwrap_or(0.0);
-            if weight > best_weight {
+            if weight > best_weight && there.contains(&coding) {
                 best_weight = weight;
                 best = Some(coding);
             }

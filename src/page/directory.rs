@@ -6,9 +6,10 @@ use super::Site;
 use super::wording::Wording;
 
 /// Parts of the administration: the last segment of the path, and the string of the way there.
-const PARTS: [(&str, &str); 5] = [
+const PARTS: [(&str, &str); 6] = [
     ("users", "admin.users"),
     ("posts", "admin.posts"),
+    ("comments", "admin.comments"),
     ("jobs", "admin.jobs"),
     ("audit", "admin.audit"),
     ("health", "admin.health"),

@@ -62,9 +62,12 @@ pub fn document(site: &Site, wording: &Wording, head: &Head, main: &Markup) -> S
                 main id="main" tabindex="-1" { (main) }
                 footer.site {
                     p {
-                        a href=(format!("{}{}", site.at(Format::Atom.path()), head.feed)) {
+                        a href=(site.at("/archive")) { (wording.say("archive.title")) }
+                        " · " a href=(site.at("/tags")) { (wording.say("tags.title")) }
+                        " · " a href=(format!("{}{}", site.at(Format::Atom.path()), head.feed)) {
                             (wording.say("layout.feed"))
                         }
+                        " · " a href=(site.at("/docs")) { (wording.say("layout.docs")) }
                         " · " (wording.say("layout.powered"))
                     }
                 }
@@ -72,6 +75,24 @@ pub fn document(site: &Site, wording: &Wording, head: &Head, main: &Markup) -> S
         }
     };
     markup.into_string()
+}
+
+/// The ways to the neighbours of a page of a list; `place` says where it is.
+pub fn pager(site: &Site, wording: &Wording, head: &Head, place: &str) -> Markup {
+    if head.newer.is_none() && head.older.is_none() {
+        return html! {};
+    }
+    html! {
+        nav.pager aria-label=(wording.say("list.pages")) {
+            @if let Some(path) = &head.newer {
+                a.newer rel="prev" href=(site.at(path)) { (wording.say("list.newer")) }
+            }
+            span.meta { (place) }
+            @if let Some(path) = &head.older {
+                a.older rel="next" href=(site.at(path)) { (wording.say("list.older")) }
+            }
+        }
+    }
 }
 
 /// The ways through the site: for guests, and for who is logged in as far as the browser knows.

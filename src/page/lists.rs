@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::Site;
+use super::archive::month_path;
 use super::layout::{self, Head};
 use super::wording::Wording;
 use crate::accounts::types::PublicUser;
@@ -21,6 +22,11 @@ pub enum Which {
     Newest,
     Author(PublicUser),
     Tag(Tag),
+    Month {
+        year: i32,
+        /// From 1.
+        month: u32,
+    },
     /// With words, as they were written; they may be too many to look for.
     Search {
         words: String,
@@ -34,10 +40,12 @@ pub struct ListPage {
     /// From 1.
     pub number: i64,
     pub listed: Listed<PostSummary, Cursor>,
+    /// The last word of a search, where it was found as a beginning alone.
+    pub beginning: Option<String>,
 }
 
-/// No posts, of a list that was not read.
-pub fn nothing() -> Listed<PostSummary, Cursor> {
+/// Nothing, of a list that was not read.
+pub fn nothing<T, C>() -> Listed<T, C> {
     Listed {
         rows: Vec::new(),
         count: None,
@@ -80,6 +88,7 @@ impl Which {
             Self::Newest => ("/".to_owned(), None),
             Self::Author(user) => (author_path(user.user_id, user.username.as_deref()), None),
             Self::Tag(tag) => (tag_path(&tag.0), None),
+            Self::Month { year, month } => (month_path(i64::from(*year), i64::from(*month)), None),
             Self::Search { words, .. } => {
                 let words = (!words.is_empty()).then(|| format!("q={}", encode(words)));
                 ("/search".to_owned(), words)
@@ -102,7 +111,7 @@ impl Which {
     /// The filter of its feed.
     fn feed(&self) -> String {
         match self {
-            Self::Newest | Self::Search { .. } => String::new(),
+            Self::Newest | Self::Month { .. } | Self::Search { .. } => String::new(),
             Self::Author(user) => format!("?author={}", user.user_id),
             Self::Tag(tag) => format!("?tag={}", encode(&tag.0)),
         }
@@ -113,6 +122,11 @@ impl Which {
             Self::Newest => None,
             Self::Author(user) => Some(user.name.clone()),
             Self::Tag(tag) => Some(wording.fill("list.tag_posts", &[("tag", &tag.0)])),
+            Self::Month { year, month } => {
+                let month = wording.month(i64::from(*month));
+                let year = year.to_string();
+                Some(wording.fill("date.month", &[("month", month), ("year", &year)]))
+            }
             Self::Search { words, .. } if words.is_empty() => {
                 Some(wording.say("search.title").to_owned())
             }
@@ -124,6 +138,7 @@ impl Which {
         match self {
             Self::Author(user) => wording.fill("list.author_posts", &[("name", &user.name)]),
             Self::Tag(tag) => wording.fill("list.tag_posts", &[("tag", &tag.0)]),
+            Self::Month { .. } => wording.fill("archive.about", &[("site", &site.title)]),
             _ => wording.fill("list.newest", &[("site", &site.title)]),
         }
     }
@@ -182,7 +197,7 @@ impl ListPage {
                     }
                 }
             },
-            Which::Tag(_) => html! {
+            Which::Tag(_) | Which::Month { .. } => html! {
                 header.list {
                     h1 dir="auto" { @if let Some(title) = title { (title) } }
                     @if let Some(count) = self.listed.count {
@@ -206,6 +221,9 @@ impl ListPage {
                         @else if let Some(count) = self.listed.count {
                             (Self::found(wording, words, count))
                         } @else { (wording.fill("search.some", &[("words", words)])) }
+                    }
+                    @if let Some(word) = &self.beginning {
+                        p.meta { (wording.fill("search.beginning", &[("word", word)])) }
                     }
                 }
             },
@@ -232,6 +250,7 @@ impl ListPage {
                 None,
             ),
             Which::Tag(_) => (wording.say("list.tag_empty").to_owned(), None),
+            Which::Month { .. } => (wording.say("archive.empty").to_owned(), None),
             Which::Search { words, is_too_long } if words.is_empty() || *is_too_long => {
                 return html! {};
             }
@@ -252,25 +271,12 @@ impl ListPage {
     }
 
     fn pager(&self, site: &Site, wording: &Wording, head: &Head) -> Markup {
-        if head.newer.is_none() && head.older.is_none() {
-            return html! {};
-        }
         let number = self.number.to_string();
         let place = match self.pages() {
             Some(pages) => wording.fill("list.page", &[("n", &number), ("of", &pages.to_string())]),
             None => wording.fill("list.page_alone", &[("n", &number)]),
         };
-        html! {
-            nav.pager aria-label=(wording.say("list.pages")) {
-                @if let Some(path) = &head.newer {
-                    a.newer rel="prev" href=(site.at(path)) { (wording.say("list.newer")) }
-                }
-                span.meta { (place) }
-                @if let Some(path) = &head.older {
-                    a.older rel="next" href=(site.at(path)) { (wording.say("list.older")) }
-                }
-            }
-        }
+        layout::pager(site, wording, head, &place)
     }
 }
 

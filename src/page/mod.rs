@@ -4,15 +4,18 @@
 //! renders in the response cache of posts under the same cache tags, and changes nothing.
 //!
 //! - [`routes`]: the addresses, and what each of them reads.
-//! - [`layout`]: what every document has; [`lists`], [`post`], [`doing`], [`directory`], [`problem`]: what is in it.
+//! - [`layout`]: what every document has; [`lists`], [`archive`], [`post`], [`comments`], [`doing`], [`directory`], [`docs`], [`problem`]: what is in it.
 //! - [`wording`]: every string that people read, a file a language; [`assets`]: the style sheet and
 //!   the modules, embedded.
 //!
-//! Everything that somebody wrote is escaped by the template, but for the content of a post, which
-//! comes from the sanitizer ([`crate::posts::html`]).
+//! Everything that somebody wrote is escaped by the template, but for the content of a post or a comment,
+//! which comes from the sanitizer ([`crate::posts::html`]).
 
+pub mod archive;
 pub mod assets;
+pub mod comments;
 pub mod directory;
+pub mod docs;
 pub mod doing;
 pub mod layout;
 pub mod lists;

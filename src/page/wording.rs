@@ -80,18 +80,24 @@ impl Wording {
 
     /// A day for people, by UTC.
     pub fn day(&self, time: NaiveDateTime) -> String {
-        let month = self
-            .say("date.months")
-            .split('|')
-            .nth(time.month0() as usize);
+        let month = self.month(time.month().into());
         self.fill(
             "date.day",
             &[
                 ("day", &time.day().to_string()),
-                ("month", month.unwrap_or_default()),
+                ("month", month),
                 ("year", &time.year().to_string()),
             ],
         )
+    }
+
+    /// The name of a month, from 1.
+    pub fn month(&self, number: i64) -> &str {
+        let at = usize::try_from(number - 1).unwrap_or(usize::MAX);
+        self.say("date.months")
+            .split('|')
+            .nth(at)
+            .unwrap_or_default()
     }
 
     /// The whole file, as scripts take it.

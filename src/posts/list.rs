@@ -184,6 +184,13 @@ impl<T> Found<T> {
     }
 }
 
+/// The posts next to one in a list.
+#[derive(Debug)]
+pub struct Neighbours {
+    pub newer: Option<PostSummary>,
+    pub older: Option<PostSummary>,
+}
+
 /// A list whose posts are counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum List {

@@ -38,6 +38,14 @@ pub struct NewComment {
     pub reply_to: Option<i64>,
 }
 
+/// Which comments of all posts an admin looks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommentFilter {
+    pub author: Option<i64>,
+    /// A part of the text, in any case.
+    pub words: Option<String>,
+}
+
 /// A comment as it is stored, with its author's names; of one that was deleted and had replies
 /// only that it was there.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]

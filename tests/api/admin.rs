@@ -16,6 +16,7 @@ on_both_databases![
     what_a_list_of_the_administration_costs_is_bounded,
     cursors_lead_where_pages_do_not,
     a_user_is_deactivated_at_once,
+    all_sessions_of_a_user_are_ended,
     a_role_counts_from_the_next_request_on,
     the_last_active_admin_stays,
     admins_who_demote_each_other_at_once_leave_one,
@@ -237,6 +238,37 @@ async fn a_user_is_deactivated_at_once(app: TestApp) {
         .problem("invalid_token");
     ann.get("/user/me").await.problem("session_ended");
     app.anonymous().post("/user/login", login).await.expect(200);
+}
+
+async fn all_sessions_of_a_user_are_ended(app: TestApp) {
+    let ann = app.user("ann").await;
+    let other = app.client_of(&app.login("ann").await);
+    app.admin("root").await;
+    let (root, elsewhere) = (
+        app.client_of(&app.login("root").await),
+        app.client_of(&app.login("root").await),
+    );
+    let path = format!("/user/{}/sessions", ann.user_id);
+    root.delete(&path).await.expect_empty(204);
+    for client in [&ann, &other] {
+        client.get("/user/me").await.problem("session_ended");
+    }
+    let account = root.get(&format!("/user/{}/account", ann.user_id)).await;
+    assert_eq!(account.expect(200)["userinfo"]["sessions"], json!([]));
+    let audit = root.get(&format!("/audit/?user={}", ann.user_id)).await;
+    let newest = audit.expect(200)["audit"][0].clone();
+    assert_eq!(newest["action"], "session_ended");
+    assert_eq!(newest["actor_id"], root.user_id);
+    // Who has none any more may log in again.
+    app.login("ann").await;
+    // Of one's own the one stays that it is asked with.
+    let own = format!("/user/{}/sessions", root.user_id);
+    root.delete(&own).await.expect_empty(204);
+    root.get("/user/me").await.expect(200);
+    elsewhere.get("/user/me").await.problem("session_ended");
+    root.delete("/user/999/sessions")
+        .await
+        .problem("user_not_found");
 }
 
 async fn a_role_counts_from_the_next_request_on(app: TestApp) {

@@ -11,6 +11,7 @@ use inkpot::core::page::{ListPart, PageRequest};
 use inkpot::posts::storage::lists;
 use inkpot::social::actions::check::{self, Report};
 use inkpot::social::storage::comments as rows;
+use inkpot::social::types::CommentFilter;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Backend, Client, PASSWORD, TestApp, TestDatabase, on_both_databases};
@@ -29,6 +30,7 @@ on_both_databases![
     a_repeated_request_comments_once,
     comments_are_paged_by_number_and_by_cursor,
     who_comments_all_the_time_is_held,
+    admins_find_the_comments_of_all_posts,
     a_storm_leaves_the_counts_right,
     a_reply_and_the_deletion_of_what_it_answers_meet,
     comments_of_a_deleted_post_are_deleted_in_pieces,
@@ -689,6 +691,66 @@ async fn a_reply_and_the_deletion_of_what_it_answers_meet(app: TestApp) {
     all_is_right(&app);
 }
 
+async fn admins_find_the_comments_of_all_posts(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    app.admin("root").await;
+    let root = app.client_of(&app.login("root").await).at("192.0.2.1");
+    let posts = [
+        ann.publish("One", "Text").await,
+        ann.publish("Two", "Text").await,
+    ];
+    let first = write(&ann, posts[0], "Grüße, 100% of them").await;
+    let second = write(&bob, posts[1], "Well said").await;
+    let third = write(&bob, posts[0], "GRÜSSE_not, and well").await;
+    let gone = write(&bob, posts[0], "Well, this goes").await;
+    reply(&ann, &gone, "Why?").await;
+    bob.delete(&path_of(&gone)).await.expect_empty(204);
+    ann.patch("/post/2", json!({ "status": "draft" }))
+        .await
+        .expect(200);
+    let found = async |query: &str| {
+        let answer = root.get(&format!("/comment/{query}")).await;
+        assert_eq!(answer.header("cache-control"), "no-store");
+        answer.expect(200)
+    };
+    // The answer to what is gone is the fifth.
+    let whole = found("").await;
+    assert_eq!(ids(&whole), [5, 3, 2, 1]);
+    assert_eq!(whole["comments"][3], first);
+    assert_eq!(whole["comments"][2], second);
+    assert_eq!(whole["comments"][1], third);
+    assert_eq!(whole["pagination"]["count"], 4);
+    for (query, expected) in [
+        ("?author=2", vec![3, 2]),
+        ("?author=9", vec![]),
+        ("?q=WELL", vec![3, 2]),
+        ("?q=gr%C3%BC", vec![3, 1]),
+        ("?q=100%25", vec![1]),
+        ("?q=%25", vec![1]),
+        ("?q=_", vec![3]),
+        ("?q=well&author=1", vec![]),
+        ("?q=%20&author=", vec![5, 3, 2, 1]),
+        ("?q=nothing", vec![]),
+    ] {
+        assert_eq!(ids(&found(query).await), expected, "{query}");
+    }
+    let page = root.get("/comment/?size=3&author=2&page=1").await;
+    assert_eq!(page.header("link").matches("author=2").count(), 2);
+    let part = found("?size=3&before=").await;
+    assert_eq!(ids(&part), [5, 3, 2]);
+    let next = part["pagination"]["next"].as_str().unwrap();
+    assert_eq!(ids(&found(&format!("?size=3&before={next}")).await), [1]);
+    let search = found("?q=well&size=1").await;
+    assert_eq!(ids(&search), [3]);
+    assert_eq!(search["pagination"]["count"], Value::Null);
+    assert_eq!(search["pagination"]["next"], "3");
+    for query in ["?author=x", "?author=0", "?q=well&page=2", "?before=x"] {
+        let answer = root.get(&format!("/comment/{query}")).await;
+        answer.problem("query_invalid");
+    }
+    bob.get("/comment/").await.problem("admins_only");
+}
+
 /// Writes so many comments of a post by SQL, and what is counted of them.
 pub fn insert_many(conn: &mut Conn, post: i64, author: i64, number: i64) {
     let columns = "post_id, author_id, reply_to, content, created, updated, deleted";
@@ -966,12 +1028,61 @@ fn lists_of_comments_go_along_an_index(backend: Backend) {
                 assert_eq!(faults(conn, &sql), Vec::<String>::new(), "{sql}");
             }
         }
+        of_all_posts_go_along_an_index(conn);
         // A list of posts costs what it did: no comment is read for it.
         let first = ListPart::Page(PageRequest { page: 1, size: 20 });
         let before = rows_read(conn);
         let listed = lists::load(conn, &inkpot::posts::list::Filter::default(), first).unwrap();
         assert_eq!(listed.listed.rows.len(), 20);
         assert!(rows_read(conn) - before < 500);
+    }
+}
+
+/// Author 1 wrote [`MANY`] comments on a post and 500 on another one, and nobody any more.
+fn of_all_posts_go_along_an_index(conn: &mut Conn) {
+    let all = CommentFilter::default;
+    let by = |author| CommentFilter {
+        author: Some(author),
+        ..all()
+    };
+    let with = |words: &str| CommentFilter {
+        words: Some(words.to_owned()),
+        ..all()
+    };
+    for (filter, position, found, next, most) in [
+        (all(), None, 20, Some(MANY + 481), 300),
+        (all(), Some(50_000), 20, Some(49_980), 300),
+        // MySQL may begin at the newest of the author's, of which it reads the index alone.
+        (by(1), Some(50_000), 20, Some(49_980), 51_000),
+        (by(2), None, 0, None, 100),
+        (with("many"), None, 20, Some(MANY + 481), 22_000),
+        // What is not found soon is looked for from there on.
+        (with("few"), None, 0, Some(MANY - 19_499), 41_000),
+        (with("few"), Some(20_000), 0, None, 41_000),
+        (
+            CommentFilter {
+                author: Some(1),
+                ..with("few")
+            },
+            Some(50_000),
+            0,
+            Some(30_000),
+            92_000,
+        ),
+    ] {
+        let part = ListPart::Below { position, size: 20 };
+        let before = rows_read(conn);
+        let mut listed = None;
+        let queries = all_statements(conn, |conn| {
+            listed = Some(rows::load_of_all(conn, &filter, part).unwrap());
+        });
+        let (read, listed) = (rows_read(conn) - before, listed.unwrap());
+        assert_eq!(listed.rows.len(), found, "{filter:?}");
+        assert_eq!(listed.next, next, "{filter:?}");
+        assert!(read <= most, "{filter:?} {position:?} read {read}");
+        for sql in queries {
+            assert_eq!(faults(conn, &sql), Vec::<String>::new(), "{sql}");
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::outage::{through_a_proxy, unavailable, until_back};
 const NEW_PASSWORD: &str = "another rare secret 7";
 
 /// Every route that writes.
-const WRITES: [(&str, &str); 28] = [
+const WRITES: [(&str, &str); 29] = [
     ("PATCH", "/comment/{id}"),
     ("DELETE", "/comment/{id}"),
     ("POST", "/jobs/{id}/retry"),
@@ -42,6 +42,7 @@ const WRITES: [(&str, &str); 28] = [
     ("POST", "/user/reg"),
     ("POST", "/user"),
     ("DELETE", "/user/{id}"),
+    ("DELETE", "/user/{id}/sessions"),
     ("PATCH", "/user/{id}"),
     ("PUT", "/user/{id}/follow"),
     ("DELETE", "/user/{id}/follow"),
@@ -155,7 +156,7 @@ async fn prepare(
         }
         ("POST", "/user") => (0, json!({ "email": "eve@example.org", "name": "Eve" })),
         ("PATCH", "/user/{id}") => (ann.user_id, json!({ "name": "Other Ann" })),
-        ("DELETE", "/user/{id}") => (ann.user_id, Value::Null),
+        ("DELETE", "/user/{id}" | "/user/{id}/sessions") => (ann.user_id, Value::Null),
         (_, "/user/logout") => (0, json!({})),
         other => prepare_social(app, ann, other, post_id).await,
     }

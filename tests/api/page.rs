@@ -2,6 +2,7 @@
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
+use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases};
@@ -9,6 +10,8 @@ use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases};
 on_both_databases![
     home_has_the_newest_posts_with_their_beginnings,
     a_post_is_read_without_scripts,
+    what_is_said_to_a_post_is_read_without_scripts,
+    comments_go_on_in_pages,
     older_slugs_lead_to_the_post,
     what_people_write_is_text_wherever_it_stands,
     an_author_has_a_document_by_name_and_by_number,
@@ -25,6 +28,10 @@ on_both_databases![
     a_preview_is_what_would_be_read,
     nothing_is_changed_by_a_document,
     assets_are_kept_for_ever,
+    posts_are_found_by_their_month,
+    tags_are_listed_with_their_numbers,
+    a_post_leads_to_its_neighbours,
+    the_api_is_described_to_be_tried_out,
     links_lead_where_the_world_reaches_the_server,
     the_page_can_be_left_out,
 ];
@@ -98,6 +105,125 @@ async fn a_post_is_read_without_scripts(app: TestApp) {
     // Whoever asks for anything gets it, as readers of links do.
     assert_eq!(app.anonymous().get("/p/1").await.text(), post);
     assert_eq!(browse(&app, "/p/on-off").await.text(), post);
+}
+
+async fn what_is_said_to_a_post_is_read_without_scripts(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    bob.patch("/user/me", json!({ "name": "<b>Bob</b>" }))
+        .await
+        .expect(200);
+    ann.publish("First", "Text").await;
+    has(
+        &document(&app, "/p/first").await,
+        &[
+            "No comments yet",
+            "<a href=\"/login?next=%2Fp%2Ffirst\">Log in to comment.</a>",
+            "data-like=\"1\" aria-pressed=\"false\" disabled",
+        ],
+    );
+    let say = |text: &str, to: Option<i64>| {
+        bob.post(
+            "/post/1/comments",
+            json!({ "content": text, "reply_to": to }),
+        )
+    };
+    let evil = "Well *said*.<script>alert(1)</script> [x](javascript:alert(1))[^a]\n\n[^a]: Note";
+    say(evil, None).await.expect(201);
+    say("Second", Some(1)).await.expect(201);
+    app.send(ann.request(Method::PUT, "/post/1/like"))
+        .await
+        .expect_empty(204);
+    let html = document(&app, "/p/first").await;
+    has(
+        &html,
+        &[
+            "2 comments",
+            "1 person likes this",
+            "<li id=\"comment-1\"",
+            "Well <em>said</em>.",
+            "id=\"comment-1-fn-1\"",
+            "&lt;b&gt;Bob&lt;/b&gt;",
+            "<a href=\"/p/first?comment=2\" rel=\"nofollow\">",
+            "<a href=\"#comment-1\" rel=\"nofollow\">in answer to <bdi>",
+        ],
+    );
+    assert!(!html.contains("<script>alert") && !html.contains("javascript:alert"));
+    assert!(!html.contains("data-edited"));
+    // At its other address, and from now on.
+    for path in ["/p/1", "/p/first"] {
+        assert!(document(&app, path).await.contains("2 comments"));
+    }
+    bob.patch("/comment/2", json!({ "content": "Changed" }))
+        .await
+        .expect(200);
+    bob.delete("/comment/1").await.expect_empty(204);
+    for path in ["/p/1", "/p/first"] {
+        let html = document(&app, path).await;
+        has(
+            &html,
+            &[
+                "1 comment<",
+                "This comment was deleted.",
+                "<p>Changed</p>",
+                "data-edited",
+                "in answer to another comment",
+            ],
+        );
+        assert!(!html.contains("said"));
+    }
+    let found = browse(&app, "/p/1?comment=2").await;
+    assert_eq!(
+        (found.status.as_u16(), found.header("location")),
+        (302, "/p/first#comment-2")
+    );
+    for path in ["/p/1?comment=3", "/p/2?comment=2", "/p/1?comments=2"] {
+        assert_eq!(browse(&app, path).await.status, 404, "{path}");
+    }
+    let change = json!({ "slug": "elsewhere" });
+    ann.patch("/post/1", change).await.expect(200);
+    let moved = browse(&app, "/p/first?comment=2").await;
+    assert_eq!(moved.header("location"), "/p/elsewhere?comment=2");
+}
+
+async fn comments_go_on_in_pages(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("First", "Text").await;
+    let author = ann.user_id;
+    app.database
+        .with(move |conn| crate::comments::insert_many(conn, 1, author, 120));
+    let first = document(&app, "/p/first").await;
+    has(
+        &first,
+        &[
+            "120 comments",
+            "id=\"comment-50\"",
+            "Page 1 of 3",
+            "<a class=\"older\" href=\"/p/first?comments=2#comments\">Later</a>",
+        ],
+    );
+    assert!(!first.contains("id=\"comment-51\""));
+    let last = document(&app, "/p/first?comments=3").await;
+    has(
+        &last,
+        &[
+            "id=\"comment-101\"",
+            "id=\"comment-120\"",
+            "<a class=\"newer\" href=\"/p/first?comments=2#comments\">Earlier</a>",
+            "<link rel=\"canonical\" href=\"http://127.0.0.1:8080/p/first\">",
+        ],
+    );
+    assert!(!last.contains("Later"));
+    let found = browse(&app, "/p/1?comment=51").await;
+    assert_eq!(found.header("location"), "/p/first?comments=2#comment-51");
+    let body = json!({ "content": "The last", "reply_to": 7 });
+    ann.post("/post/1/comments", body).await.expect(201);
+    has(
+        &document(&app, "/p/first?comments=3").await,
+        &[
+            "The last",
+            "<a href=\"/p/first?comment=7\" rel=\"nofollow\">in answer to another comment",
+        ],
+    );
 }
 
 async fn older_slugs_lead_to_the_post(app: TestApp) {
@@ -228,6 +354,11 @@ async fn words_are_looked_for(app: TestApp) {
     );
     let one = document(&app, "/search?q=%22and%20salt%22&utm_source=x").await;
     has(&one, &["1 post with “&quot;and salt&quot;”", ">Soup</a>"]);
+    // No post has the last word, but one has a word that begins so.
+    has(
+        &document(&app, "/search?q=wat").await,
+        &["No post has the word “wat”", ">Bread</a>", ">Soup</a>"],
+    );
     has(
         &document(&app, "/search?q=fire").await,
         &["No post has all of these words."],
@@ -423,7 +554,15 @@ async fn forms_are_there_for_everybody(app: TestApp) {
 }
 
 async fn the_administration_has_its_parts_and_no_others(app: TestApp) {
-    for part in ["", "/users", "/posts", "/jobs", "/audit", "/health"] {
+    for part in [
+        "",
+        "/users",
+        "/posts",
+        "/comments",
+        "/jobs",
+        "/audit",
+        "/health",
+    ] {
         let html = document(&app, &format!("/admin{part}")).await;
         has(&html, &["inkpot user create --admin", "data-admin hidden"]);
     }
@@ -539,6 +678,167 @@ async fn assets_are_kept_for_ever(app: TestApp) {
     );
     let absent = path.replace("style.css", "style.scss");
     app.anonymous().get(&absent).await.problem("not_found");
+}
+
+async fn posts_are_found_by_their_month(app: TestApp) {
+    has(
+        &document(&app, "/archive").await,
+        &["<h1>Archive</h1>", "Nothing has been published here yet."],
+    );
+    let ann = app.user("ann").await;
+    ann.publish("One", "water").await;
+    app.clock.advance(TimeDelta::days(400));
+    let ann = app.client_of(&app.login("ann").await);
+    for title in ["Two", "Three"] {
+        ann.publish(title, "water").await;
+    }
+    let mut months = Vec::new();
+    for post in [1, 2] {
+        let answer = ann.get(&format!("/post/{post}")).await.expect(200);
+        months.push(answer["post"]["date"].as_str().unwrap()[..7].to_owned());
+    }
+    let (old, new) = (&months[0], &months[1]);
+    let archive = document(&app, "/archive").await;
+    has(
+        &archive,
+        &[
+            &format!("<h2 id=\"year-{0}\">{0}</h2>", &old[..4]),
+            &format!("<a href=\"/archive/{old}\">"),
+            &format!("<a href=\"/archive/{new}\">"),
+            "<span class=\"meta\">1 post</span>",
+            "<span class=\"meta\">2 posts</span>",
+        ],
+    );
+    assert!(archive.find(&format!("/archive/{new}")) < archive.find(&format!("/archive/{old}")));
+    let month = document(&app, &format!("/archive/{old}")).await;
+    has(&month, &[">One</a>", "1 post"]);
+    assert!(!month.contains(">Two</a>"));
+    let canonical = format!("rel=\"canonical\" href=\"http://127.0.0.1:8080/archive/{new}\"");
+    has(
+        &document(&app, &format!("/archive/{new}")).await,
+        &[">Two</a>", ">Three</a>", "2 posts", &canonical],
+    );
+    has(
+        &document(&app, "/archive/2020-02").await,
+        &["No post is of this month."],
+    );
+    for month in [
+        "2026-13", "2026-00", "26-01", "2026-1", "2026-011", "x", "+026-01",
+    ] {
+        let path = format!("/archive/{month}");
+        assert_eq!(browse(&app, &path).await.status, 404, "{path}");
+    }
+    let behind = format!("/archive/{new}?page=2");
+    assert_eq!(browse(&app, &behind).await.status, 404);
+}
+
+async fn tags_are_listed_with_their_numbers(app: TestApp) {
+    has(&document(&app, "/tags").await, &["No post has a tag yet."]);
+    let ann = app.user("ann").await;
+    for tags in [
+        json!(["rust", "ink"]),
+        json!(["ink", "a b"]),
+        json!(["<i>"]),
+    ] {
+        let body = json!({ "title": "x", "content": "y", "tags": tags });
+        ann.post("/post/pub", body).await.expect(201);
+    }
+    let tags = document(&app, "/tags").await;
+    has(
+        &tags,
+        &[
+            "<a href=\"/t/ink\" dir=\"auto\">ink</a><span class=\"meta\">2 posts</span>",
+            "<a href=\"/t/a%20b\"",
+            "&lt;i&gt;",
+            "<a href=\"/tags?sort=name\">by name</a>",
+        ],
+    );
+    let place = |html: &str, tag: &str| html.find(&format!("href=\"/t/{tag}\"")).unwrap();
+    assert!(place(&tags, "ink") < place(&tags, "a%20b"));
+    let by_name = document(&app, "/tags?sort=name").await;
+    assert!(place(&by_name, "a%20b") < place(&by_name, "ink"));
+    let found = document(&app, "/tags?q=RU").await;
+    has(
+        &found,
+        &["value=\"ru\"", "href=\"/t/rust\"", "name=\"robots\""],
+    );
+    assert!(!found.contains("href=\"/t/ink\""));
+    has(&document(&app, "/tags?q=zz").await, &["No tag begins so."]);
+    assert_eq!(browse(&app, "/tags?page=2").await.status, 404);
+}
+
+async fn a_post_leads_to_its_neighbours(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("One", "x").await;
+    assert!(!document(&app, "/p/one").await.contains("class=\"around\""));
+    ann.publish("Two", "x").await;
+    ann.publish("Three & more", "x").await;
+    let html = document(&app, "/p/two").await;
+    has(
+        &html,
+        &[
+            "<p class=\"newer\"><span>Newer</span><a href=\"/p/three-more\" dir=\"auto\">Three &amp; more</a>",
+            "<p class=\"older\"><span>Older</span><a href=\"/p/one\" dir=\"auto\">One</a>",
+            "<link rel=\"prev\" href=\"/p/three-more\">",
+            "<link rel=\"next\" href=\"/p/one\">",
+        ],
+    );
+    ann.patch("/post/3", json!({ "title": "Other" }))
+        .await
+        .expect(200);
+    has(&document(&app, "/p/two").await, &[">Other</a>"]);
+    ann.delete("/post/1").await.expect_empty(204);
+    let html = document(&app, "/p/2").await;
+    assert!(!html.contains("class=\"older\""));
+}
+
+async fn the_api_is_described_to_be_tried_out(app: TestApp) {
+    let answer = browse(&app, "/docs").await;
+    let html = answer.text();
+    has(
+        &html,
+        &[
+            "id=\"docs\"",
+            "href=\"/openapi.yaml\"",
+            "<noscript>",
+            "content=\"noindex\"",
+        ],
+    );
+    let policy = answer.header("content-security-policy");
+    assert!(policy.contains("connect-src 'self'") && policy.contains("require-trusted-types-for"));
+    assert!(!html.contains("//cdn") && !html.contains("https://"));
+    for name in ["swagger-ui.js", "swagger-ui.css", "docs.js", "docs.css"] {
+        let (before, _) = html.split_once(&format!("/{name}\"")).unwrap();
+        let path = format!("{}/{name}", before.rsplit('"').next().unwrap());
+        let plain = app.anonymous().get(&path).await;
+        let browser = app
+            .anonymous()
+            .with_header("Accept-Encoding", "br, gzip, zstd");
+        let packed = browser.get(&path).await;
+        let codings: &[&str] = if name.starts_with("swagger") {
+            &["gzip"]
+        } else {
+            &["br"]
+        };
+        assert!(
+            codings.contains(&packed.header("content-encoding")),
+            "{name}"
+        );
+        assert_eq!(
+            packed.header("cache-control"),
+            "public, max-age=31536000, immutable"
+        );
+        assert!(packed.body.len() < plain.body.len(), "{name}");
+        let picky = app.anonymous().with_header("Accept-Encoding", "br");
+        let body = picky.get(&path).await.body;
+        assert_eq!(
+            body.len() < plain.body.len(),
+            !name.starts_with("swagger"),
+            "{name}"
+        );
+    }
+    let app = app.second(&["--page", "off"]).await;
+    browse(&app, "/docs").await.problem("not_found");
 }
 
 async fn links_lead_where_the_world_reaches_the_server(app: TestApp) {

@@ -121,6 +121,7 @@ fn social() -> Vec<Row> {
             none.clone(),
             [401, 200, 200, 401, 200],
         ),
+        ("GET", "/comment", none.clone(), [401, 403, 403, 401, 200]),
         ("GET", "/comment/{id}", none.clone(), [200; 5]),
         (
             "PATCH",
@@ -231,6 +232,19 @@ fn table() -> Vec<Row> {
             none.clone(),
             [401, 204, 403, 401, 204],
         ),
+    ]
+}
+
+/// The routes that end sessions, which come last.
+fn ends() -> Vec<Row> {
+    let none = Value::Null;
+    vec![
+        (
+            "DELETE",
+            "/user/{id}/sessions",
+            none.clone(),
+            [401, 403, 403, 401, 204],
+        ),
         (
             "POST",
             "/user/logout",
@@ -265,7 +279,7 @@ async fn every_route_for_everybody(app: TestApp) {
         .await
         .expect(200);
 
-    let rows = [codes_and_jobs(), social(), table()].concat();
+    let rows = [codes_and_jobs(), social(), table(), ends()].concat();
     let listed: BTreeSet<String> = rows
         .iter()
         .map(|(method, path, ..)| format!("{method} {path}"))

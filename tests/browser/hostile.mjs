@@ -2,10 +2,11 @@
 // at in a browser.
 
 import { readFileSync } from "node:fs";
-import { PASSWORD, account, api, assert, journey, logIn, open, someone } from "./kit.mjs";
+import { PASSWORD, account, api, assert, journey, logIn, open, promote, someone } from "./kit.mjs";
 
 const HOSTILE = JSON.parse(readFileSync(process.env.HOSTILE, "utf8"));
 const AT_ONCE = 40; // texts in one post
+const LONGEST = 300_000; // milliseconds, where the machine has much else to do
 
 /** Texts that a title, a name or a tag takes. */
 function line(text, most) {
@@ -31,6 +32,11 @@ journey("what was written runs nowhere", async (room) => {
         const body = { title: line(content, 256), content, format: number % 2 ? "html" : "markdown" };
         posts.push(await api("POST", "/post/pub", body, token));
     }
+    // Under one post all that can be said, and in what is said of it in lists.
+    const { post_id: talked } = posts[0];
+    for (const text of contents) await api("POST", `/post/${talked}/comments`, { content: [...text].slice(0, 10_000).join("") }, token);
+    for (const [number, text] of contents.slice(0, 30).entries()) await api("PATCH", `/post/${posts[number].post_id}`, { summary: line(text, 500) }, token);
+    for (let page = 2; page <= Math.ceil(contents.length / 50); page++) addresses.push(`/p/${talked}?comments=${page}`);
     addresses.push(...posts.map(({ post_id }) => `/p/${post_id}`));
     const tags = new Set(posts.flatMap(({ post }) => post.tags));
     addresses.push(...[...tags].map((tag) => `/t/${encodeURIComponent(tag)}`));
@@ -64,16 +70,21 @@ journey("what was written runs nowhere", async (room) => {
                 for (const type of ["mouseover", "mouseenter", "focus", "toggle", "animationstart"]) node.dispatchEvent(new Event(type));
             }
         });
-        const found = await page.evaluate(() => document.querySelectorAll("main script, main iframe, main object, main embed, main style, .text form, .text input").length);
-        assert.equal(found, 0, address);
+        const found = await page.evaluate(() => [...document.querySelectorAll("main script, main iframe, main object, main embed, main style, .text form, .text input, [data-part] td *:not(a, bdi, span, button)")].map((node) => node.outerHTML));
+        assert.deepEqual(found, [], address);
     };
     for (const address of addresses) await look(address);
     await logIn(page, who.email, PASSWORD);
     await page.getByRole("button", { name: "Log out", exact: true }).waitFor();
-    for (const address of ["/", "/me", `/write/${posts[0].post_id}`]) await look(address);
+    for (const address of ["/", "/me", `/p/${talked}`, `/write/${posts[0].post_id}`]) await look(address);
     await page.getByRole("tab", { name: "Preview" }).click();
     await page.locator("[data-preview] > *").first().waitFor();
+    // An admin sees all of it in tables.
+    promote(who.email);
+    await logIn(page, who.email, PASSWORD);
+    for (const address of ["/admin/users", `/admin/users?id=${id}`, "/admin/posts", "/admin/comments", "/admin/audit"]) await look(address);
+    await page.getByRole("region").first().waitFor();
     assert.deepEqual(ran, []);
     // Pictures that are nowhere, and links without a scheme that browsers know, are told in the console.
     room.faults.length = 0;
-});
+}, LONGEST);

@@ -22,12 +22,21 @@ async function site() {
     ]) {
         posts.push((await api("POST", "/post/pub", body, token)).post_id);
     }
+    const comments = `/post/${posts[0]}/comments`;
+    const { comment } = await api("POST", comments, { content: "Well *said*[^1].\n\n[^1]: Or `put`." }, token);
+    await api("POST", comments, { content: "مرحبا", reply_to: comment.comment_id }, token);
+    await api("POST", comments, { content: LONG, reply_to: comment.comment_id }, token);
+    await api("PUT", `/post/${posts[0]}/like`, undefined, token);
     const addresses = [
         "/",
         ...posts.map((post) => `/p/${post}`),
         "/t/two%20words",
         `/@${who.username}`,
         `/u/${id}`,
+        "/archive",
+        `/archive/${new Date().toISOString().slice(0, 7)}`,
+        "/tags",
+        "/tags?q=nothingthere",
         "/search",
         "/search?q=post",
         "/search?q=nothingthere",
@@ -61,7 +70,7 @@ journey("every document is valid HTML", async (room) => {
     });
     const reader = await room.person();
     const faults = [];
-    for (const address of new Set([...addresses, ...own])) {
+    for (const address of new Set([...addresses, ...own, "/docs"])) {
         const html = await (await reader.request.get(address)).text();
         const { results } = validator.validateStringSync(html);
         for (const { messages } of results) faults.push(...messages.map(({ ruleId, message, line, column }) => `${address}:${line}:${column} ${ruleId}: ${message}`));

@@ -257,6 +257,125 @@ journey("a deletion can be taken back, and holds for who goes away", async (room
     await ann.getByRole("heading", { name: "Not found" }).waitFor();
 });
 
+journey("a post is commented on, answered, and what was said is changed and deleted", async (room) => {
+    const [one, two] = [someone("Ann"), someone("Bob")];
+    const { token } = await account(one);
+    const { post_id } = await api("POST", "/post/pub", { title: "Talked about", content: "x" }, token);
+    await account(two);
+    const bob = await room.person({ server: last });
+    await open(bob, `/p/${post_id}`);
+    assert.equal(await bob.getByLabel("Comment", { exact: true }).isVisible(), false);
+    await bob.getByRole("link", { name: "Log in to comment." }).click();
+    await ready(bob);
+    await bob.getByLabel("E-mail, username or mobile number").fill(two.email);
+    await bob.getByLabel("Password").fill(PASSWORD);
+    await bob.getByRole("button", { name: "Log in" }).click();
+    await bob.waitForURL("**/p/**");
+    await ready(bob);
+    await bob.getByRole("button", { name: "Comment" }).click();
+    await bob.locator("#comment-content-error", { hasText: "This is needed." }).or(bob.locator("#comment-content-error", { hasText: "There is no text yet." })).waitFor();
+    await bob.getByLabel("Comment", { exact: true }).fill("Well *said*");
+    await bob.getByRole("button", { name: "Comment" }).click();
+    await bob.getByText("Your comment is there.").waitFor();
+    await bob.locator(".comments em", { hasText: "said" }).waitFor();
+    assert.match(bob.url(), /#comment-\d+$/);
+
+    const ann = await room.person();
+    await logIn(ann, one.email);
+    await open(ann, `/p/${post_id}`);
+    await ann.getByRole("heading", { name: "1 comment" }).waitFor();
+    await ann.getByRole("button", { name: `Reply to ${two.name}` }).click();
+    await ann.getByText(`In answer to ${two.name}.`).waitFor();
+    await ann.getByLabel("Comment", { exact: true }).fill("Thanks");
+    await ann.getByRole("button", { name: "Comment" }).click();
+    await ann.getByText("Your comment is there.").waitFor();
+    await ready(ann);
+    await ann.getByRole("link", { name: `in answer to ${two.name}` }).waitFor();
+
+    await open(bob, `/p/${post_id}`);
+    const own = bob.getByRole("listitem").filter({ hasText: "Well said" });
+    await own.getByRole("button", { name: "Edit" }).click();
+    await bob.getByLabel("Your comment").fill("Well **put**");
+    // The same, changed elsewhere meanwhile.
+    const { token: other } = await api("POST", "/user/login", { account: two.email, password: PASSWORD }, null, last);
+    const id = (await api("GET", `/post/${post_id}/comments`)).comments[0].comment_id;
+    await api("PATCH", `/comment/${id}`, { content: "Elsewhere" }, other, last);
+    await bob.getByRole("button", { name: "Save" }).click();
+    await bob.getByText("It was changed elsewhere meanwhile").waitFor();
+    await bob.locator(".comments .text", { hasText: "Elsewhere" }).waitFor();
+    await bob.getByRole("button", { name: "Save" }).click();
+    await bob.locator(".comments strong", { hasText: "put" }).waitFor();
+
+    // Its place stays, for it was answered.
+    await bob.getByRole("listitem").filter({ hasText: "Well put" }).getByRole("button", { name: "Delete" }).click();
+    await bob.getByRole("button", { name: "Undo" }).click();
+    await bob.reload();
+    await ready(bob);
+    await bob.getByRole("listitem").filter({ hasText: "Well put" }).getByRole("button", { name: "Delete" }).click();
+    await bob.getByText("The comment is deleted.").waitFor();
+    await open(bob, "/");
+    await gone(`${SERVERS[last]}/comment/${id}`, (text) => JSON.parse(text).comment?.deleted);
+    await open(bob, `/p/${post_id}`);
+    await bob.getByText("This comment was deleted.").waitFor();
+    await bob.getByRole("heading", { name: "1 comment" }).waitFor();
+    // The author of the post deletes what others said, here their own.
+    await open(ann, `/p/${post_id}`);
+    await ann.getByRole("listitem").filter({ hasText: "Thanks" }).getByRole("button", { name: "Delete" }).click();
+    await ann.getByRole("listitem").filter({ hasText: "Thanks" }).waitFor({ state: "detached" });
+});
+
+journey("a session that ends while somebody comments costs no word", async (room) => {
+    const who = someone("Ann");
+    const { token } = await account(who);
+    const { post_id } = await api("POST", "/post/pub", { title: "Talked about", content: "x" }, token);
+    await api("POST", `/post/${post_id}/comments`, { content: "First" }, token);
+    const ann = await room.person();
+    await logIn(ann, who.email);
+    await open(ann, `/p/${post_id}`);
+    await ann.getByRole("button", { name: `Reply to ${who.name}` }).click();
+    await ann.getByLabel("Comment", { exact: true }).fill("Many words.");
+    await api("POST", "/user/logout", { everywhere: true }, token);
+    await ann.getByRole("button", { name: "Comment" }).click();
+    await ann.getByText("Your session is over.").waitFor();
+    await ready(ann);
+    await ann.getByLabel("E-mail, username or mobile number").fill(who.email);
+    await ann.getByLabel("Password").fill(PASSWORD);
+    await ann.getByRole("button", { name: "Log in" }).click();
+    await ann.getByText("Here is what you typed and did not save").waitFor();
+    await ready(ann);
+    assert.equal(await ann.getByLabel("Comment", { exact: true }).inputValue(), "Many words.");
+    await ann.getByText(`In answer to ${who.name}.`).waitFor();
+    await ann.getByRole("button", { name: "Comment" }).click();
+    await ann.getByText("Your comment is there.").waitFor();
+    await ready(ann);
+    assert.equal(await ann.getByLabel("Comment", { exact: true }).inputValue(), "");
+    await ann.getByRole("link", { name: `in answer to ${who.name}` }).waitFor();
+});
+
+journey("a post is liked, and not any more, and all see how many do", async (room) => {
+    const who = someone("Ann");
+    const { token } = await account(who);
+    const { post_id } = await api("POST", "/post/pub", { title: "Liked", content: "x" }, token);
+    await api("PUT", `/post/${post_id}/like`, undefined, token);
+    const bob = await room.person({ server: last });
+    await open(bob, `/p/${post_id}`);
+    await bob.getByText("1 person likes this").waitFor();
+    await bob.getByRole("button", { name: "Like" }).click();
+    await bob.getByRole("heading", { name: "Log in" }).waitFor();
+    await register(bob, someone("Bob"));
+    await open(bob, `/p/${post_id}`);
+    await bob.getByRole("button", { name: "Like", pressed: false }).click();
+    await bob.getByText("2 people like this").waitFor();
+    await bob.getByRole("button", { name: "Like", pressed: true }).and(bob.locator(":not([aria-busy])")).waitFor();
+    await open(bob, `/p/${post_id}`);
+    await bob.getByText("2 people like this").waitFor();
+    await bob.getByRole("button", { name: "Like", pressed: true }).click();
+    await bob.getByText("1 person likes this").waitFor();
+    await bob.getByRole("button", { name: "Like", pressed: false }).and(bob.locator(":not([aria-busy])")).waitFor();
+    await open(bob, `/p/${post_id}`);
+    await bob.getByText("1 person likes this").waitFor();
+});
+
 journey("a profile is changed, sessions are seen and ended", async (room) => {
     const who = someone("Ann");
     const ann = await room.person();
@@ -327,10 +446,10 @@ journey("everybody is seen, and who comes and goes", async (room) => {
     await ann.getByRole("img", { name: "Online" }).waitFor({ state: "detached" });
 });
 
-journey("an admin finds, makes, stops and deletes users", async (room) => {
+journey("an admin finds, makes, stops and deletes users, and deletes comments", async (room) => {
     const [boss, two] = [someone("Root"), someone("Eve")];
     const { token } = await account(boss);
-    await api("POST", "/post/pub", { title: "Of the house", content: "x" }, token);
+    const { post_id } = await api("POST", "/post/pub", { title: "Of the house", content: "x" }, token);
     const { id } = await account(two);
     await promote(boss.email);
     const admin = await room.person();
@@ -349,9 +468,16 @@ journey("an admin finds, makes, stops and deletes users", async (room) => {
         await admin.getByRole("dialog").getByLabel("Password").fill(PASSWORD);
         await admin.getByRole("dialog").getByRole("button", { name }).click();
     };
+    const eve = await room.person();
+    await logIn(eve, two.email);
+    await admin.reload();
+    await ready(admin);
+    await sure("Log them out everywhere");
+    await admin.getByText("Their sessions have ended.").waitFor();
+    await open(eve, "/me");
+    await eve.getByRole("heading", { name: "Log in" }).waitFor();
     await sure("Deactivate");
     await admin.getByText("deactivated").waitFor();
-    const eve = await room.person();
     await tryToLogIn(eve, two.email);
     await eve.getByText("Account or password is wrong.").waitFor();
     await sure("Delete the user");
@@ -364,11 +490,41 @@ journey("an admin finds, makes, stops and deletes users", async (room) => {
     await admin.getByRole("button", { name: "Create" }).click();
     await admin.getByRole("heading", { name: third.name }).waitFor();
     assert.match(await codeFor(third.email), /^[0-9]{6}$/);
+    await api("POST", `/post/${post_id}/comments`, { content: "Rude words" }, token);
+    await admin.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: "Comments" }).click();
+    await ready(admin);
+    await admin.getByLabel("Part of a comment").fill("rude");
+    await admin.getByRole("button", { name: "Search" }).click();
+    await ready(admin);
+    await admin.getByRole("cell", { name: "Rude words" }).waitFor();
+    await admin.getByRole("button", { name: "Delete", exact: true }).click();
+    await admin.getByRole("dialog").getByLabel("Password").fill(PASSWORD);
+    await admin.getByRole("button", { name: "Delete the comment" }).click();
+    await admin.getByText("There are no such comments.").waitFor();
     for (const [part, text] of [["Posts", "Title"], ["Jobs", "Kind"], ["Audit", "By whom"], ["Health", "Database"]]) {
         await admin.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: part }).click();
         await ready(admin);
         await admin.getByText(text, { exact: true }).first().waitFor();
     }
+});
+
+journey("the API is read, and tried out as who is logged in", async (room) => {
+    const who = someone("Ann");
+    await account(who);
+    const ann = await room.person();
+    await open(ann, "/docs");
+    await ann.getByRole("link", { name: "Log in" }).click();
+    await ready(ann);
+    await ann.getByLabel("E-mail, username or mobile number").fill(who.email);
+    await ann.getByLabel("Password").fill(PASSWORD);
+    await ann.getByRole("button", { name: "Log in" }).click();
+    await ann.getByText(`What you try out here is done as ${who.name}.`).waitFor();
+    await ready(ann);
+    const own = ann.locator("#operations-users-getOwnUser");
+    await own.locator(".opblock-summary-control").click();
+    await own.getByRole("button", { name: "Try it out" }).click();
+    await own.getByRole("button", { name: "Execute" }).click();
+    await own.locator(".live-responses-table").getByText(who.email).first().waitFor();
 });
 
 journey("who is no admin is told how one is made", async (room) => {

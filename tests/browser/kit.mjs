@@ -71,9 +71,9 @@ class Room {
     }
 }
 
-/** A test with people: it reads as a sentence. */
-export function journey(sentence, run) {
-    test(sentence, { timeout: 6 * PATIENCE }, async () => {
+/** A test with people: it reads as a sentence. `timeout` in milliseconds. */
+export function journey(sentence, run, timeout = 6 * PATIENCE) {
+    test(sentence, { timeout }, async () => {
         const room = new Room();
         try {
             await run(room);
@@ -134,12 +134,14 @@ export async function logIn(page, account, password) {
     await ready(page);
 }
 
-/** Waits until an address has no document any more. */
-export async function gone(address) {
+/** Waits until an address has nothing any more, or what is `left` of it. */
+export async function gone(address, left = () => false) {
     const end = Date.now() + PATIENCE;
     for (;;) {
-        const { status } = await fetch(address);
-        if (status === 404) return;
+        const response = await fetch(address);
+        const text = await response.text();
+        const { status } = response;
+        if (status === 404 || left(text)) return;
         assert.ok(Date.now() < end, `${address} is still there: ${status}`);
     }
 }

@@ -29,7 +29,7 @@ pub use catch_up::{announce_anything, catch_up, find_session_owner};
 pub use change_password::{PasswordChanged, PasswordSet, change_password, set_password};
 pub use change_profile::{ProfileChanged, change_profile};
 pub use delete_user::{Deletion, OwnDeletion, delete_own_user, delete_user};
-pub use end_session::{end_other_sessions, end_session};
+pub use end_session::{end_other_sessions, end_session, end_sessions_of};
 pub use export::{Export, ExportRest, Part};
 pub use find::{
     find_account, find_active_user, find_public_user, find_public_user_by_name, find_user,

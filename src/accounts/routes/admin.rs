@@ -67,6 +67,17 @@ pub fn endpoints() -> Vec<Endpoint> {
             .refuses(&[Code::UserNotFound]),
             read,
         ),
+        Endpoint::new("/user/{id}/sessions").delete(
+            by_admin(
+                "endUserSessions",
+                "End every session of a user",
+                "Every session of the user has ended",
+            )
+            .description("For admins. Of one's own the one that it is asked with stays.")
+            .answers_nothing()
+            .refuses(&[Code::UserNotFound]),
+            end_sessions,
+        ),
         audit_endpoint(),
     ]
 }
@@ -259,6 +270,21 @@ async fn delete(
         Deletion::Done => Ok(nothing()),
         Deletion::NotFound => Err(Error::new(Code::UserNotFound)),
         Deletion::LastAdmin => Err(Error::new(Code::LastAdmin)),
+    }
+}
+
+async fn end_sessions(
+    Admin(admin): Admin,
+    id: Id,
+    app: Data<Accounts>,
+    client: ClientInfo,
+) -> Result<HttpResponse, Error> {
+    let who = (Actor::User(admin.user_id), client);
+    let ended = actions::end_sessions_of(&app.directory, id.0, admin.session_id, who).await?;
+    if ended {
+        Ok(nothing())
+    } else {
+        Err(Error::new(Code::UserNotFound))
     }
 }
 

@@ -449,19 +449,6 @@ pub fn delete_user(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     Ok(diesel::delete(user::table.find(user_id)).execute(conn)? == 1)
 }
 
-/// What `LIKE` finds a text with these words in it by, `!` being its escape.
-fn pattern_of(words: &str) -> String {
-    let mut pattern = "%".to_owned();
-    for c in words.to_lowercase().chars() {
-        if matches!(c, '!' | '%' | '_') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
 /// These users, in any order; of those who are gone none.
 pub fn load_users(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<Vec<User>> {
     user::table
@@ -488,7 +475,7 @@ pub fn load_public_part(
     words: Option<&str>,
     part: ListPart,
 ) -> QueryResult<Listed<User>> {
-    let pattern = words.map(pattern_of);
+    let pattern = words.map(dialect::containing);
     let found = find_keys(part, |below, limit| {
         let mut newest = user::table
             .filter(user::is_active.eq(true))
@@ -530,7 +517,7 @@ pub fn load_part(
     words: Option<&str>,
     part: ListPart,
 ) -> QueryResult<Listed<User>> {
-    let pattern = words.map(pattern_of);
+    let pattern = words.map(dialect::containing);
     let found = find_keys(part, |below, limit| {
         let mut newest = user::table
             .filter(user::role.ne(DELETED))

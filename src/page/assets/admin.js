@@ -5,8 +5,10 @@ import { element, find, notify } from "./dom.js";
 import { confirmWith, enhance } from "./forms.js";
 import { device, fill, moment, say } from "./words.js";
 
-const PARTS = { users, posts, jobs, audit, health };
+const PARTS = { users, posts, comments, jobs, audit, health };
 const SIZE = 30;
+const SHOWN = 200; // characters of a comment
+const SEARCHED = 5; // empty parts of a search before somebody asks for more
 
 let shown;
 
@@ -158,6 +160,12 @@ async function oneUser(id) {
     const isAdmin = one.role === "admin";
     const ask = (title, run) => withPassword(title, fill("admin.sure", { name: one.name }), run);
     const deactivate = () => ask(say("admin.deactivate"), () => change({ is_active: false }));
+    const end = () =>
+        ask(say("admin.end_sessions"), async () => {
+            await call("DELETE", `/user/${id}/sessions`);
+            await oneUser(id);
+            notify(say("admin.sessions_ended"));
+        });
     const remove = () =>
         ask(say("admin.delete_user"), async () => {
             await call("DELETE", `/user/${id}`);
@@ -171,11 +179,17 @@ async function oneUser(id) {
             { class: "buttons" },
             button(say(isAdmin ? "admin.demote" : "admin.promote"), () => ask(say(isAdmin ? "admin.demote" : "admin.promote"), () => change({ role: isAdmin ? "user" : "admin" }))),
             one.is_active ? button(say("admin.deactivate"), deactivate) : button(say("admin.activate"), () => change({ is_active: true })),
+            one.sessions.length > 0 && button(say("admin.end_sessions"), end),
             button(say("admin.delete_user"), remove, "danger"),
         ),
-        element("h3", {}, say("me.sessions")),
+        element("h3", {}, say("admin.sessions")),
         element("ul", { class: "rows" }, one.sessions.map((session) => element("li", {}, device(session.user_agent), element("span", { class: "meta" }, ` ${session.ip ?? ""} · ${fill("me.last_used", { when: moment(session.last_used) })}`)))),
-        element("p", {}, element("a", { href: at(`/admin/audit?user=${id}`) }, say("admin.audit"))),
+        element(
+            "p",
+            { class: "ways" },
+            element("a", { href: at(`/admin/comments?author=${id}`) }, say("admin.comments")),
+            element("a", { href: at(`/admin/audit?user=${id}`) }, say("admin.audit")),
+        ),
     );
 }
 
@@ -205,6 +219,40 @@ async function posts(query) {
     };
     const headings = [say("write.post_title"), say("list.by"), say("admin.when"), ""];
     shown.replaceChildren(searching(say("search.label"), words), ...(await list(headings, read, row, say("list.empty"))));
+}
+
+async function comments(query) {
+    const asked = Object.fromEntries(["q", "author"].map((name) => [name, query.get(name) ?? ""]).filter(([, value]) => value));
+    const read = async (before) => {
+        // A part of a search may be empty and have more behind it.
+        for (let parts = 0; ; parts++) {
+            const { comments, pagination } = (await call("GET", address("/comment/", { size: SIZE, before, ...asked }))).answer;
+            if (comments.length > 0 || pagination.next === null || parts === SEARCHED) return { items: comments, pagination };
+            before = pagination.next;
+        }
+    };
+    const row = (comment) => {
+        const remove = () =>
+            withPassword(say("admin.delete_comment"), fill("admin.sure", { name: comment.author ?? "" }), async () => {
+                await call("DELETE", `/comment/${comment.comment_id}`);
+                await comments(query);
+            });
+        const author = comment.author_id && element("a", { href: at(`/admin/users?id=${comment.author_id}`) }, element("bdi", {}, comment.author));
+        return [
+            element("span", { dir: "auto" }, shorten(comment.content)),
+            author ?? "–",
+            element("a", { href: at(`/p/${comment.post_id}?comment=${comment.comment_id}`) }, moment(comment.created)),
+            button(say("post.delete"), remove, "danger"),
+        ];
+    };
+    const headings = [say("comments.label"), say("admin.author"), say("admin.when"), ""];
+    shown.replaceChildren(searching(say("admin.find_comment"), asked.q ?? ""), ...(await list(headings, read, row, say("admin.no_comments"))));
+}
+
+/** The beginning of a text. */
+function shorten(text) {
+    const characters = [...text];
+    return characters.length > SHOWN ? `${characters.slice(0, SHOWN).join("")}…` : text;
 }
 
 async function jobs(query) {

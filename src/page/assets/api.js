@@ -145,6 +145,15 @@ export function callLast(method, path) {
     send(method, path, { headers, keepalive: true }).catch(() => {});
 }
 
+const keys = new Map();
+
+/** The key of a request: the same that is sent twice from here, after an answer that was lost, is done once. */
+export function idempotencyKey(body) {
+    const text = JSON.stringify(body);
+    if (!keys.has(text)) keys.set(text, crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`);
+    return keys.get(text);
+}
+
 /** Calls the API as a guest. */
 export function ask(method, path, options) {
     return send(method, path, options);

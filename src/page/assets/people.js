@@ -3,7 +3,7 @@
 import { at, call, mustLogIn, user } from "./api.js";
 import { element, find, notify } from "./dom.js";
 import { watch } from "./presence.js";
-import { fill, say } from "./words.js";
+import { count, say } from "./words.js";
 
 const SIZE = 50;
 
@@ -57,7 +57,7 @@ function row(person) {
         state,
         element("a", { href: at(path) }, element("bdi", {}, person.name)),
         person.username && element("span", { class: "meta" }, `@${person.username}`),
-        element("span", { class: "meta count" }, person.posts === 1 ? say("list.posts.one") : fill("list.posts.many", { n: person.posts })),
+        element("span", { class: "meta count" }, count("list.posts", person.posts)),
     );
     rows.set(person.user_id, state);
     mark(state, person.online);
@@ -75,5 +75,5 @@ function show(online, total, isKnown) {
         // The list of who is online ends somewhere; who is not on it stays as the directory said.
         if (online.has(id) || total <= online.size) mark(state, online.has(id));
     }
-    find("[data-online-count]").textContent = total === 1 ? say("people.count.one") : fill("people.count.many", { n: total });
+    find("[data-online-count]").textContent = count("people.count", total);
 }

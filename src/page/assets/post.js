@@ -1,54 +1,67 @@
-// A post: its author and admins change and delete it.
+// A post: its author and admins change and delete it, everybody comments on it and likes it.
 
-import { at, call, callLast, freshToken, mustLogIn, user } from "./api.js";
+import { at, call, mustLogIn, user } from "./api.js";
+import { startComments } from "./comments.js";
 import { find, notify, notifyNext } from "./dom.js";
-import { say } from "./words.js";
+import { deleteLater } from "./later.js";
+import { count, say } from "./words.js";
 
-const UNDO = 8000; // milliseconds to take a deletion back
-
-export function start() {
-    const tools = find("[data-tools]");
+export async function start() {
+    const tools = find("[data-own]");
     const { post, author } = tools.dataset;
     const known = user();
-    if (!known || (String(known.user_id) !== author && known.role !== "admin")) return;
-    tools.hidden = false;
-    find("[data-delete]", tools).addEventListener("click", () => remove(post));
+    const isOwn = known && (String(known.user_id) === author || known.role === "admin");
+    if (isOwn) {
+        tools.hidden = false;
+        find("[data-delete]", tools).addEventListener("click", () => remove(post));
+    }
+    startComments(post, isOwn);
+    await likes(post);
 }
 
-/** Deletes after a while in which it can be taken back; leaving does not take it back. */
-async function remove(post) {
-    // There is no time to ask for a token when somebody goes.
-    try {
-        if (!(await freshToken())) return mustLogIn();
-    } catch (refusal) {
-        return notify(refusal.text);
-    }
-    const article = find("article.post");
-    article.classList.add("going");
-    const path = `/post/${post}`;
-    const send = async () => {
-        stop();
-        try {
-            await call("DELETE", path);
-            notifyNext(say("notice.deleted"));
-            location.assign(at("/"));
-        } catch (refusal) {
-            article.classList.remove("going");
-            notify(refusal.text);
-        }
-    };
-    const leave = () => callLast("DELETE", path);
-    const timer = setTimeout(send, UNDO);
-    const stop = () => {
-        clearTimeout(timer);
-        removeEventListener("pagehide", leave);
-    };
-    addEventListener("pagehide", leave);
-    notify(say("post.deleted"), {
-        label: say("post.undo"),
-        act() {
-            stop();
-            article.classList.remove("going");
-        },
+function remove(post) {
+    return deleteLater(find("article.post"), `/post/${post}`, say("post.deleted"), () => {
+        notifyNext(say("notice.deleted"));
+        location.assign(at("/"));
     });
+}
+
+/** The button, whose number is that of the document until somebody here changes it. */
+async function likes(post) {
+    const button = find("[data-like]");
+    const shown = find("[data-likes]");
+    const set = (isLiked) => button.setAttribute("aria-pressed", String(isLiked));
+    const add = (by) => {
+        const number = Number(shown.dataset.likes) + by;
+        shown.dataset.likes = number;
+        shown.textContent = number > 0 ? count("post.likes", number) : "";
+    };
+    button.disabled = false;
+    button.addEventListener("click", async () => {
+        if (!user()) return mustLogIn();
+        if (button.ariaBusy === "true") return;
+        button.ariaBusy = "true";
+        const isLiked = button.getAttribute("aria-pressed") !== "true";
+        // Shown at once, and taken back when it is refused.
+        set(isLiked);
+        add(isLiked ? 1 : -1);
+        try {
+            await call(isLiked ? "PUT" : "DELETE", `/post/${post}/like`);
+        } catch (refusal) {
+            set(!isLiked);
+            add(isLiked ? -1 : 1);
+            if (refusal.status === 401) return mustLogIn();
+            notify(refusal.text);
+        } finally {
+            button.ariaBusy = null;
+        }
+    });
+    if (!user()) return;
+    try {
+        const { answer } = await call("GET", `/user/me/likes?post=${post}`);
+        set(answer.likes.length > 0);
+    } catch (refusal) {
+        // Who is a guest by now likes nothing.
+        if (!("code" in refusal)) throw refusal;
+    }
 }

@@ -12,6 +12,11 @@ export function fill(name, values) {
     return say(name).replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 }
 
+/** A number of things, in the singular where the language has one. */
+export function count(name, n) {
+    return fill(`${name}.${n === 1 ? "one" : "many"}`, { n });
+}
+
 /** What a code of a refusal means here; undefined where nothing is written for it. */
 export function meaning(code) {
     return texts[`code.${code}`];

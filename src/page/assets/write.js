@@ -1,6 +1,6 @@
 // Writing: a new post or one that is there. What is typed stays in this browser until the server has it.
 
-import { at, call, mustLogIn, user } from "./api.js";
+import { at, call, idempotencyKey, mustLogIn, user } from "./api.js";
 import { all, element, find, notify, notifyNext, showSanitized } from "./dom.js";
 import { enhance, show } from "./forms.js";
 import { fill, moment, say } from "./words.js";
@@ -148,7 +148,7 @@ async function save(wanted) {
     try {
         const { answer } = postId
             ? await call("PATCH", `/post/${postId}`, { body, headers: { "If-Match": etag } })
-            : await call("POST", "/post/pub", { body, headers: { "Idempotency-Key": key(body) } });
+            : await call("POST", "/post/pub", { body, headers: { "Idempotency-Key": idempotencyKey(body) } });
         const { post } = answer;
         // What is saved need not be kept.
         const done = place;
@@ -171,15 +171,6 @@ async function save(wanted) {
 function notice(post) {
     if (post.status === "scheduled") return fill("notice.scheduled", { when: moment(post.publish_at) });
     return say(post.status === "published" ? "notice.published" : "notice.drafted");
-}
-
-// The same post that is sent twice, after an answer that was lost, is one post.
-const keys = new Map();
-
-function key(body) {
-    const text = JSON.stringify(body);
-    if (!keys.has(text)) keys.set(text, crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`);
-    return keys.get(text);
 }
 
 /** Somebody else has saved meanwhile: shows both, and asks. */

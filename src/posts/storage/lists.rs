@@ -15,7 +15,7 @@ use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::schema::{content, post, user};
 use crate::core::page::{DEPTH, ListPart, Listed, PageRequest};
-use crate::posts::list::{Cursor, Filter, Found, List, Sort};
+use crate::posts::list::{Cursor, Filter, Found, List, Neighbours, Sort};
 use crate::posts::search::Query;
 use crate::posts::stored::{PostSummary, StoredPost};
 
@@ -162,13 +162,6 @@ fn load_some(
         return Ok(Vec::new());
     }
     Selection::of(conn, filter, deleted)?.load(conn, start, limit, false)
-}
-
-/// The posts next to one in a list.
-#[derive(Debug)]
-pub struct Neighbours {
-    pub newer: Option<PostSummary>,
-    pub older: Option<PostSummary>,
 }
 
 /// The neighbours of a published post in a list, which it need not be in; `None` when there is no

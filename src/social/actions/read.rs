@@ -1,13 +1,13 @@
 //! Reading: a comment, a part of the list of a post's comments.
 
-use crate::core::db::DbError;
+use crate::core::db::{Bulkhead, DbError};
 use crate::core::page::{ListPart, Listed};
 use crate::posts::actions::of_others;
 use crate::posts::stats::Stat;
 use crate::posts::stored::{PostAccess, PostSummary};
 use crate::social::Social;
 use crate::social::storage::comments;
-use crate::social::types::StoredComment;
+use crate::social::types::{CommentFilter, StoredComment};
 
 /// A comment, with who sees the post that it is of; `None` when either is not there.
 pub async fn find(
@@ -58,4 +58,26 @@ pub async fn list(
         Ok(Some((access, listed)))
     };
     social.db.snapshot(load).await
+}
+
+/// A part of the comments of all posts, drafts too, the newest first: for admins.
+pub async fn list_all(
+    social: &Social,
+    filter: CommentFilter,
+    part: ListPart,
+) -> Result<Listed<StoredComment>, DbError> {
+    let db = if filter.words.is_some() {
+        // As other searches: they keep nobody from a connection.
+        social.db.reading_by(Bulkhead::Searches)
+    } else {
+        social.db.clone()
+    };
+    db.snapshot(move |conn: &mut _| comments::load_of_all(conn, &filter, part))
+        .await
+}
+
+/// The place of a comment among those of a post, from 0; `None` when it is none of them.
+pub async fn place(social: &Social, post_id: i64, comment_id: i64) -> Result<Option<i64>, DbError> {
+    let count = move |conn: &mut _| comments::count_before(conn, post_id, comment_id);
+    social.db.snapshot(count).await
 }

@@ -1,5 +1,6 @@
 //! Routes: comments, likes and follows over HTTP. A handler parses, calls an action, and renders what came of it.
 
+pub mod administration;
 mod asked;
 pub mod bodies;
 pub mod comments;
@@ -17,7 +18,8 @@ pub const TAG: &str = "social";
 
 /// The endpoints of the room.
 pub fn endpoints() -> Vec<Endpoint> {
-    let mut endpoints = comments::endpoints();
+    let mut endpoints = vec![administration::endpoint()];
+    endpoints.extend(comments::endpoints());
     endpoints.extend(feeds::endpoints());
     endpoints.extend(likes::endpoints());
     endpoints.extend(follows::endpoints());

@@ -7,8 +7,8 @@ use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect;
 use crate::core::db::schema::{comment, user};
-use crate::core::page::{DEPTH, ListPart, Listed};
-use crate::social::types::{NewComment, StoredComment};
+use crate::core::page::{DEPTH, ListPart, Listed, find_keys};
+use crate::social::types::{CommentFilter, NewComment, StoredComment};
 
 /// The columns of a [`StoredComment`], in its order.
 macro_rules! columns {
@@ -161,6 +161,106 @@ fn load(conn: &mut Conn, comment_ids: &[i64]) -> QueryResult<Vec<StoredComment>>
         .order(comment::comment_id)
         .select(columns!())
         .load(conn)
+}
+
+/// Comments that are looked through for words at once. No index knows their texts, and they may
+/// be millions: the cursor leads to those behind.
+const LOOKED_THROUGH: usize = 20_000;
+/// Those that a statement looks through: of a thousand and more MariaDB makes a table first.
+const AT_ONCE: usize = 500;
+
+/// Part of the comments of all posts, the newest first, without what is left of deleted ones. With
+/// words, pages are no way into it, and a part may be short and have a next one. Call it in a snapshot.
+pub fn load_of_all(
+    conn: &mut Conn,
+    filter: &CommentFilter,
+    part: ListPart,
+) -> QueryResult<Listed<StoredComment>> {
+    let CommentFilter { author, words } = filter;
+    let found = match words {
+        None => find_keys(part, |below, limit| newest(conn, *author, below, limit))?,
+        Some(words) => find_with_words(conn, *author, words, part)?,
+    };
+    let mut rows = load(conn, &found.rows)?;
+    rows.reverse();
+    Ok(found.with(rows))
+}
+
+/// Ids of comments below one, the newest first.
+fn newest(conn: &mut Conn, author: Option<i64>, below: i64, limit: i64) -> QueryResult<Vec<i64>> {
+    let rows = comment::table
+        .filter(comment::comment_id.lt(below))
+        .limit(limit)
+        .select(comment::comment_id);
+    match author {
+        // What is left of deleted ones has no author, so the index alone tells which these are.
+        Some(author) => rows
+            .filter(comment::author_id.eq(author))
+            .order((comment::author_id.desc(), comment::comment_id.desc()))
+            .load(conn),
+        None => rows
+            .filter(comment::deleted.eq(false))
+            .order(comment::comment_id.desc())
+            .load(conn),
+    }
+}
+
+/// The comments of a part that have these words.
+fn find_with_words(
+    conn: &mut Conn,
+    author: Option<i64>,
+    words: &str,
+    part: ListPart,
+) -> QueryResult<Listed<i64>> {
+    let (below, size) = match part {
+        ListPart::Page(request) => (i64::MAX, request.size as usize),
+        ListPart::Below { position, size } => (position.unwrap_or(i64::MAX), size as usize),
+    };
+    let most = i64::try_from(LOOKED_THROUGH).unwrap_or(i64::MAX);
+    let looked_at = newest(conn, author, below, most)?;
+    let pattern = dialect::containing(words);
+    let mut rows: Vec<i64> = Vec::new();
+    for some in looked_at.chunks(AT_ONCE) {
+        let has_words = dialect::lower(comment::content).like(&pattern).escape('!');
+        let found: Vec<i64> = comment::table
+            .filter(dialect::any_of(comment::comment_id, some))
+            .filter(has_words)
+            .order(comment::comment_id.desc())
+            .select(comment::comment_id)
+            .load(conn)?;
+        rows.extend(found);
+        if rows.len() > size {
+            break;
+        }
+    }
+    let next = if rows.len() > size {
+        rows.truncate(size);
+        rows.last()
+    } else {
+        looked_at
+            .last()
+            .filter(|_| looked_at.len() == LOOKED_THROUGH)
+    };
+    let next = next.copied();
+    Ok(Listed {
+        rows,
+        count: None,
+        next,
+    })
+}
+
+/// How many comments of a post, and what is left of deleted ones, come before one of them; `None`
+/// when it is none of them.
+pub fn count_before(conn: &mut Conn, post_id: i64, comment_id: i64) -> QueryResult<Option<i64>> {
+    if find_post_of(conn, comment_id)? != Some(post_id) {
+        return Ok(None);
+    }
+    comment::table
+        .filter(comment::post_id.eq(post_id))
+        .filter(comment::comment_id.lt(comment_id))
+        .count()
+        .get_result(conn)
+        .map(Some)
 }
 
 /// Which of these comments have replies. Of those that the transaction holds none gets one

@@ -105,7 +105,7 @@ fn is_document(answer: &Answer) -> bool {
         return true;
     }
     let is_of_page = |pattern: &str| PATHS.contains(&canonical(pattern));
-    let is_read = answer.status.is_success() || [301, 304].contains(&answer.status.as_u16());
+    let is_read = answer.status.is_success() || [301, 302, 304].contains(&answer.status.as_u16());
     is_read && answer.pattern.as_deref().is_some_and(is_of_page)
 }
 

@@ -30,7 +30,7 @@ pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use followed::Followed;
 pub use follows::{FollowRows, load_follow_ids};
 pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
-pub use letters::lower;
+pub use letters::{containing, lower};
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 pub use post_lists::{Dated, Tagged, Way, first_published};
 pub use post_stat::{PostStat, post_stat};
