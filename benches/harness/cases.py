@@ -113,6 +113,14 @@ def middle_page(scene):
     return Case("middle", "the list's middle page", 0.80, getting(scene, f"/post/?{queries(scene.posts)[1]}"))
 
 
+# What people read in a browser: the newest posts, and a post with what is said to it.
+DOCUMENTS = HOME, POST = "/", "/p/1"
+
+
+def document(name, title, path):
+    return lambda scene: Case(name, title, 0.7, getting(scene, path))
+
+
 def unchanged(scene):
     etag = once(scene.server, "GET", "/post/1")[1]["ETag"]
     return Case("304", "304 of a post", 0.95, getting(scene, "/post/1", [("If-None-Match", etag)], 304))
@@ -155,6 +163,8 @@ CASES = {
     "random": random,
     "list": first_page,
     "middle": middle_page,
+    "home": document("home", "the home page", HOME),
+    "page": document("page", "the page of a post", POST),
     "304": unchanged,
     "br": compressed("br", "one post, br", 0.85, lambda scene: "/post/1"),
     "br-list": compressed("br-list", "the first page, br", 0.80, lambda scene: f"/post/?{queries(scene.posts)[0]}"),

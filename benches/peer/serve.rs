@@ -16,12 +16,14 @@ use crate::client::{Client, Reply};
 /// Connections over which the answers are fetched.
 const FETCHERS: u64 = 4;
 /// What is kept of an answer beside its body.
-const KEPT: [HeaderName; 5] = [
+const KEPT: [HeaderName; 7] = [
     header::CONTENT_TYPE,
     header::ETAG,
     header::CACHE_CONTROL,
     header::VARY,
     header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+    header::CONTENT_SECURITY_POLICY,
 ];
 
 #[derive(Args)]
@@ -34,6 +36,9 @@ pub struct Options {
     /// Serve the list with this query, too
     #[arg(long)]
     list: Vec<String>,
+    /// Serve the document of this path, too
+    #[arg(long)]
+    document: Vec<String>,
 }
 
 /// One form of an answer.
@@ -54,6 +59,8 @@ struct Answers {
     posts: Vec<Answer>,
     /// By the query.
     lists: HashMap<String, Answer>,
+    /// By the path.
+    documents: HashMap<String, Answer>,
 }
 
 /// Fetches, says where it listens, serves until it is told to stop.
@@ -65,6 +72,8 @@ pub fn run(options: Options) -> Outcome<()> {
                 .app_data(answers.clone())
                 .route("/post/", web::get().to(list))
                 .route("/post/{id}", web::get().to(post))
+                .route("/", web::get().to(document))
+                .route("/p/{post}", web::get().to(document))
         })
         .workers(processors())
         .shutdown_timeout(0)
@@ -82,6 +91,10 @@ async fn post(request: HttpRequest, id: web::Path<usize>, all: Data<Answers>) ->
 
 async fn list(request: HttpRequest, all: Data<Answers>) -> HttpResponse {
     respond(&request, all.lists.get(request.query_string()))
+}
+
+async fn document(request: HttpRequest, all: Data<Answers>) -> HttpResponse {
+    respond(&request, all.documents.get(request.path()))
 }
 
 fn respond(request: &HttpRequest, answer: Option<&Answer>) -> HttpResponse {
@@ -127,6 +140,11 @@ fn fetch(options: Options) -> Outcome<Answers> {
         let answer = both(&mut client, &format!("/post/?{query}"))?;
         lists.insert(query, answer);
     }
+    let mut documents = HashMap::new();
+    for path in options.document {
+        let answer = both(&mut client, &path)?;
+        documents.insert(path, answer);
+    }
     let first = both(&mut client, "/post/1")?;
     let share = options.posts.div_ceil(FETCHERS);
     let mut posts = std::thread::scope(|scope| {
@@ -145,7 +163,11 @@ fn fetch(options: Options) -> Outcome<Answers> {
     if let Some(slot) = posts.first_mut() {
         *slot = first;
     }
-    Ok(Answers { posts, lists })
+    Ok(Answers {
+        posts,
+        lists,
+        documents,
+    })
 }
 
 fn fetch_posts(from: &str, begin: u64, end: u64) -> Outcome<Vec<Answer>> {

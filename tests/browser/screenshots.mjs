@@ -43,6 +43,11 @@ journey("pictures are taken", async (room) => {
         if (title.startsWith("Bread")) bread = post_id;
     }
     promote(people.ann.email);
+    const comments = `/post/${bread}/comments`;
+    const { comment } = await api("POST", comments, { content: "Mine never smells of apples. *What* do you feed it?" }, tokens.sam);
+    await api("POST", comments, { content: "Rye, and patience.", reply_to: comment.comment_id }, tokens.ann);
+    await api("POST", comments, { content: "面包像茶一样，要等。" }, tokens.li);
+    for (const who of ["sam", "li"]) await api("PUT", `/post/${bread}/like`, undefined, tokens[who]);
 
     const reader = await room.person(DESK);
     await open(reader, "/");
@@ -50,6 +55,10 @@ journey("pictures are taken", async (room) => {
     const phone = await room.person(PHONE);
     await open(phone, `/p/${bread}`);
     await picture(phone, "post-phone-dark");
+
+    await phone.locator("#comments").scrollIntoViewIfNeeded();
+    await phone.locator("#comments").evaluate((node) => node.scrollIntoView());
+    await picture(phone, "comments-phone-dark");
 
     const sam = await room.person();
     await logIn(sam, people.sam.email);
@@ -69,4 +78,9 @@ journey("pictures are taken", async (room) => {
     await logIn(admin, people.ann.email);
     await open(admin, "/admin/users");
     await picture(admin, "admin-dark");
+    await open(ann, "/docs");
+    await ann.locator("#operations-posts-publish .opblock-summary-control").click();
+    await ann.locator("#operations-posts-publish .opblock-body").waitFor();
+    await ann.locator("#operations-posts-publish").evaluate((node) => node.scrollIntoView());
+    await picture(ann, "docs");
 });
