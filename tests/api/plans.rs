@@ -460,6 +460,30 @@ fn most_read(filter: &Filter, matches: Option<i64>) -> i64 {
     }
 }
 
+/// What finding the pieces of the sitemap asks.
+fn pieces_of_the_sitemap(conn: &mut Conn) -> Vec<String> {
+    let before = rows_read(conn);
+    let mut queries = all_statements(conn, |conn| {
+        assert_eq!(sitemap::load_pieces(conn).unwrap(), [0, 1, 2]);
+    });
+    for query in &mut queries {
+        *query = query.trim_start_matches("/*keep*/ ").to_owned();
+    }
+    assert!(rows_read(conn) - before < 100);
+    queries
+}
+
+/// What looking for scheduled posts that nobody publishes asks.
+fn scheduled_without_a_job(conn: &mut Conn) -> Vec<String> {
+    let before = rows_read(conn);
+    let queries = statements(conn, |conn| {
+        let lost = scheduled::load_lost(conn, Some(day(2027)), 100).unwrap();
+        assert!(lost.is_empty());
+    });
+    assert!(rows_read(conn) - before < READ_MAX);
+    queries
+}
+
 /// Sees that no list has a bad plan or reads more than it must.
 fn judge(conn: &mut Conn) {
     let mut seen = 0;
@@ -538,14 +562,7 @@ fn judge(conn: &mut Conn) {
     });
     assert!(rows_read(conn) - before < 30);
     look(conn, "some tags", queries, false);
-    let before = rows_read(conn);
-    let mut queries = all_statements(conn, |conn| {
-        assert_eq!(sitemap::load_pieces(conn).unwrap(), [0, 1, 2]);
-    });
-    for query in &mut queries {
-        *query = query.trim_start_matches("/*keep*/ ").to_owned();
-    }
-    assert!(rows_read(conn) - before < 100);
+    let queries = pieces_of_the_sitemap(conn);
     look(conn, "pieces of the sitemap", queries, false);
     let before = rows_read(conn);
     let queries = statements(conn, |conn| {
@@ -553,12 +570,7 @@ fn judge(conn: &mut Conn) {
     });
     assert!(rows_read(conn) - before < PIECE + 100);
     look(conn, "a piece of the sitemap", queries, false);
-    let before = rows_read(conn);
-    let queries = statements(conn, |conn| {
-        let lost = scheduled::load_lost(conn, Some(day(2027)), 100).unwrap();
-        assert!(lost.is_empty());
-    });
-    assert!(rows_read(conn) - before < READ_MAX);
+    let queries = scheduled_without_a_job(conn);
     look(conn, "scheduled posts without a job", queries, false);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 80, "{seen}");
