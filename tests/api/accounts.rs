@@ -293,7 +293,18 @@ async fn the_public_view_tells_no_secrets(app: TestApp) {
     let body = answer.expect(200);
     let mut names: Vec<&String> = body["user"].as_object().unwrap().keys().collect();
     names.sort();
-    assert_eq!(names, ["created", "name", "posts", "user_id", "username"]);
+    let public = [
+        "bio",
+        "created",
+        "followers",
+        "following",
+        "image",
+        "name",
+        "posts",
+        "user_id",
+        "username",
+    ];
+    assert_eq!(names, public);
     assert_eq!(body["user"]["posts"], 2);
     app.anonymous()
         .get("/user/999999")

@@ -239,6 +239,17 @@ async fn everybody_sees_the_tags_of_their_own_writes(app: TestApp) {
     let mut expected = vec![("all".to_owned(), 41)];
     expected.extend((0..8).map(|writer| (format!("own-{writer}"), 5)));
     assert_eq!(tags(&ann, "").await, expected);
+    // So is what a job publishes.
+    let due = app.clock.now() + TimeDelta::minutes(1);
+    let body = json!({
+        "title": "x", "content": "y", "tags": ["later"], "status": "scheduled",
+        "publish_at": due.and_utc().to_rfc3339(),
+    });
+    ann.post("/post", body).await.expect(201);
+    assert_eq!(tags(&ann, "q=later").await, []);
+    app.clock.advance(TimeDelta::minutes(2));
+    app.work().await;
+    assert_eq!(tags(&ann, "q=later").await, owned(&[("later", 1)]));
     assert_eq!(missing(&app), 0);
 }
 
