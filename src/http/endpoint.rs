@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::ready;
+use std::rc::Rc;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
@@ -107,12 +108,13 @@ impl Endpoint {
 
     /// Adds the endpoint to the router, with and without the trailing slash.
     pub fn register(self, config: &mut ServiceConfig) {
-        let paths = vec![self.path.to_owned(), format!("{}/", self.path)];
+        let paths = [self.path.to_owned(), format!("{}/", self.path)];
         let allow = self.allow();
         let handlers: Vec<(Method, Vec<KnownParameter>, AnyHandler)> =
             (self.operations.into_iter())
                 .map(|(method, operation, handler)| (method, operation.query_parameters(), handler))
                 .collect();
+        let handlers = Rc::new(handlers);
         let answer = move |Whole(request, payload): Whole| -> Answering {
             let asked = match *request.method() {
                 Method::HEAD => Method::GET,
@@ -126,7 +128,11 @@ impl Endpoint {
                 None => Box::pin(ready(options_or_refuse(&request, &allow))),
             }
         };
-        config.service(web::resource(paths).default_service(web::route().to(answer)));
+        // Two resources and not one with both paths: a set of paths is a set of regular expressions.
+        for path in paths {
+            let route = web::route().to(answer.clone());
+            config.service(web::resource(path).default_service(route));
+        }
     }
 
     /// Describes the endpoint and gives the schemas that its description names.

@@ -132,7 +132,7 @@ async fn routed(
             visit.end_reading(&request, &mut response);
             let user = request.extensions().get::<LoggedUser>().map(|user| user.0);
             let route = request.match_pattern();
-            visit.end(route.as_deref(), user, &mut response);
+            visit.end(route.as_deref().map(without_slash), user, &mut response);
             Ok(ServiceResponse::new(request, response))
         }
         Ok(Err(error)) => {
@@ -580,4 +580,12 @@ fn vary_by_encoding(response: &mut HttpResponse) {
     response
         .headers_mut()
         .append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+}
+
+/// A pattern of the router as the table of routes has it. The router has each twice, with a slash and without.
+fn without_slash(pattern: &str) -> &str {
+    match pattern.strip_suffix('/') {
+        None | Some("") => pattern,
+        Some(pattern) => pattern,
+    }
 }

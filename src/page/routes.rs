@@ -86,9 +86,11 @@ pub fn register(config: &mut ServiceConfig) {
             "/" => vec![path.to_owned()],
             path => vec![path.to_owned(), format!("{path}/")],
         };
-        let route = web::route()
-            .to(move |request: HttpRequest| async move { answer(path, &request).await });
-        config.service(web::resource(paths).default_service(route));
+        for pattern in paths {
+            let route = web::route()
+                .to(move |request: HttpRequest| async move { answer(path, &request).await });
+            config.service(web::resource(pattern).default_service(route));
+        }
     }
     let assets = web::route().to(|request: HttpRequest| async move { asset(&request) });
     config.service(web::resource(ASSETS).default_service(assets));

@@ -5,6 +5,11 @@
 use std::collections::BTreeMap;
 
 use diesel::Queryable;
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
+use diesel::sql_types::BigInt;
+
+use crate::core::db::dialect;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,10 +44,28 @@ impl Stat {
 }
 
 /// The numbers that are shown with a post.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PostCounts {
     pub likes: i64,
     pub comments: i64,
+}
+
+impl PostCounts {
+    /// What a query for posts asks for, in this order.
+    pub const KINDS: [i32; 2] = [Stat::Likes.kind(), Stat::Comments.kind()];
+}
+
+/// From the one number in which a query has both.
+impl<DB: Backend> Queryable<BigInt, DB> for PostCounts
+where
+    i64: FromSql<BigInt, DB>,
+{
+    type Row = i64;
+
+    fn build(number: i64) -> deserialize::Result<Self> {
+        let (likes, comments) = dialect::two_of(number);
+        Ok(Self { likes, comments })
+    }
 }
 
 /// Additions to what is counted of posts, gathered before they are written; in the order of the

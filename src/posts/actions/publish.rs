@@ -291,11 +291,6 @@ fn insert_together(
     jobs: &[Arc<Prepared>],
     numbers: Numbers<'_>,
 ) -> QueryResult<Vec<Inserted>> {
-    if let Conn::Sqlite(_) = conn {
-        // A statement costs no round trip. What is shared is the commit.
-        let claiming = Cell::new(false);
-        return (jobs.iter().map(|job| insert(conn, job, &claiming, numbers))).collect();
-    }
     let summaries = insert_many::insert_posts(conn, jobs, numbers)?;
     let mut inserted = Vec::new();
     for (job, summary) in jobs.iter().zip(summaries) {

@@ -3,7 +3,9 @@
 //! says.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
 
 use super::{BETWEEN, PHRASE_MAX};
 
@@ -52,22 +54,18 @@ pub(super) fn without_repeats(words: String) -> String {
 /// a million in a text none is, as far as one can reckon.
 fn new_passages(tokens: &[&str]) -> impl Iterator<Item = bool> {
     let leaving = (0..PHRASE_MAX).fold(1_u64, |power, _| power.wrapping_mul(BASE));
+    let state = RandomState::default();
+    let hashes: Vec<u64> = tokens.iter().map(|token| state.hash_one(token)).collect();
     let mut hash = 0_u64;
-    let mut seen = HashSet::new();
-    tokens.iter().enumerate().map(move |(at, token)| {
-        hash = (hash.wrapping_mul(BASE)).wrapping_add(hash_of(token));
+    let mut seen = HashSet::with_capacity_and_hasher(tokens.len(), state);
+    (0..hashes.len()).map(move |at| {
+        hash = (hash.wrapping_mul(BASE)).wrapping_add(hashes[at]);
         if let Some(gone) = at.checked_sub(PHRASE_MAX) {
-            hash = hash.wrapping_sub(hash_of(tokens[gone]).wrapping_mul(leaving));
+            hash = hash.wrapping_sub(hashes[gone].wrapping_mul(leaving));
         }
         // What is shorter is at the beginning only.
         at + 1 < PHRASE_MAX || seen.insert(hash)
     })
-}
-
-fn hash_of(token: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    token.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 /// Words of a content whose weights are kept: those that it says most.
 const KEPT: usize = 96;
 /// Bytes of an entry: three of the word's hash, one of its weight.
@@ -19,7 +21,7 @@ const BEGINNING: usize = 48;
 /// A word weighs the more the oftener it is there, with less and less for each time (as in BM25 with
 /// k1 = 1.2, b = 0.75 and contents of 400 words), and more when the content begins with it.
 pub(super) fn weights_of(tokens: &str) -> Vec<u8> {
-    let mut words: HashMap<&str, (u64, usize)> = HashMap::new();
+    let mut words: HashMap<&str, (u64, usize), RandomState> = HashMap::default();
     let mut length = 0_u64;
     for (place, token) in tokens.split_terminator(' ').enumerate() {
         words.entry(token).or_insert((0, place)).0 += 1;
@@ -37,8 +39,11 @@ pub(super) fn weights_of(tokens: &str) -> Vec<u8> {
             (Reverse(weight), hash(token))
         })
         .collect();
+    if entries.len() > KEPT {
+        entries.select_nth_unstable(KEPT);
+        entries.truncate(KEPT);
+    }
     entries.sort_unstable();
-    entries.truncate(KEPT);
     let mut weights = Vec::with_capacity(entries.len() * ENTRY);
     for (Reverse(weight), hash) in entries {
         weights.extend(hash);

@@ -188,7 +188,7 @@ pub struct Completed<'k> {
     pub now: NaiveDateTime,
 }
 
-/// Stores keys with their responses, on MySQL, in one statement. One that was used is a violation
+/// Stores keys with their responses in one statement. One that was used is a violation
 /// of the unique index.
 pub fn insert_completed(conn: &mut Conn, rows: &[Completed<'_>]) -> QueryResult<()> {
     if rows.is_empty() {
@@ -212,7 +212,7 @@ pub fn insert_completed(conn: &mut Conn, rows: &[Completed<'_>]) -> QueryResult<
             response.post_id,
             batch.text(&response.etag),
             Batch::bytes(&packed),
-            Batch::mysql_time(*now),
+            batch.time(*now),
         ));
     }
     batch.push(format!(

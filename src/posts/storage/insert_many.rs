@@ -1,5 +1,5 @@
-//! Several posts in one transaction, by statements of many rows: on MySQL each post then
-//! costs a fraction of a round trip.
+//! Several posts in one transaction. What they share is written once: counts, and on MySQL, where each
+//! statement is a round trip, everything is a statement of many rows.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 use diesel::prelude::*;
 
 use super::counts::Additions;
-use super::posts::{add_to_lists, summary_of};
+use super::posts::{add_to_lists, insert_with_parts, summary_of};
 use super::slugs::{self, Assigned, LastNumbers, Wanted};
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
@@ -20,9 +20,6 @@ use crate::posts::stored::{AuthorNames, DraftState, PostSummary};
 
 /// Inserts posts that are new and have no key that is known, and gives their summaries, in
 /// order, or why not, of which nothing is kept then. `race` and `last`: as for [`slugs::assign`].
-///
-/// The ids that one statement gives need not follow each other on a cluster. So the rows begin with
-/// positions of their own, by which their ids are read.
 pub fn insert_posts(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
@@ -43,24 +40,14 @@ pub fn insert_posts(
             Ok(summary_of(job, author, slug))
         })
         .collect();
-    let number = i64::try_from(posts.iter().flatten().count()).unwrap_or(0);
-    if number == 0 {
+    if posts.iter().all(Result::is_err) {
         return Ok(posts);
     }
-    let first = dialect::provisional_positions()?;
-    for (post, position) in posts.iter_mut().flatten().zip(first..) {
-        post.position = position;
+    match conn {
+        Conn::Sqlite(_) => insert_one_by_one(conn, jobs, &mut posts)?,
+        Conn::Mysql(_) => insert_at_once(conn, jobs, &mut posts)?,
     }
-    insert_rows(conn, jobs, &posts)?;
-    let ids = load_ids(conn, first, first + number - 1)?;
-    for post in posts.iter_mut().flatten() {
-        let id = ids
-            .get(&post.position)
-            .ok_or(diesel::result::Error::NotFound)?;
-        post.post_id = *id;
-        post.position = *id;
-    }
-    insert_parts(conn, jobs, &posts)?;
+    insert_into_lists(conn, &posts)?;
     Ok(posts)
 }
 
@@ -83,6 +70,46 @@ fn load_authors(conn: &mut Conn, jobs: &[Arc<Prepared>]) -> QueryResult<HashMap<
         .select((user::user_id, (user::name, user::username)))
         .load(conn)?;
     Ok(authors.into_iter().collect())
+}
+
+/// Rows, contents and words, by statements that stay prepared.
+fn insert_one_by_one(
+    conn: &mut Conn,
+    jobs: &[Arc<Prepared>],
+    posts: &mut [Result<PostSummary, NotInserted>],
+) -> QueryResult<()> {
+    for (job, post) in jobs.iter().zip(posts) {
+        if let Ok(post) = post {
+            insert_with_parts(conn, job, post)?;
+        }
+    }
+    Ok(())
+}
+
+/// The same by a few statements of many rows.
+///
+/// The ids that one statement gives need not follow each other on a cluster. So the rows begin with
+/// positions of their own, by which their ids are read.
+fn insert_at_once(
+    conn: &mut Conn,
+    jobs: &[Arc<Prepared>],
+    posts: &mut [Result<PostSummary, NotInserted>],
+) -> QueryResult<()> {
+    let number = i64::try_from(posts.iter().flatten().count()).unwrap_or(0);
+    let first = dialect::provisional_positions()?;
+    for (post, position) in posts.iter_mut().flatten().zip(first..) {
+        post.position = position;
+    }
+    insert_rows(conn, jobs, posts)?;
+    let ids = load_ids(conn, first, first + number - 1)?;
+    for post in posts.iter_mut().flatten() {
+        let id = ids
+            .get(&post.position)
+            .ok_or(diesel::result::Error::NotFound)?;
+        post.post_id = *id;
+        post.position = *id;
+    }
+    insert_parts(conn, jobs, posts)
 }
 
 fn insert_rows(
@@ -126,13 +153,13 @@ fn insert_rows(
             "{}({author_id}, {}, {}, {}, {}, {}, {position}, {}, {}, {}, {}, {}, {}, {}, {})",
             if n == 0 { "" } else { ", " },
             batch.text(title),
-            Batch::mysql_time(*date),
-            Batch::mysql_time(*updated),
-            Batch::mysql_time(*created),
+            batch.time(*date),
+            batch.time(*updated),
+            batch.time(*created),
             u8::from(*published),
             batch.text(tags),
             u8::from(*withdrawn),
-            publish_at.map_or_else(|| "NULL".to_owned(), Batch::mysql_time),
+            publish_at.map_or_else(|| "NULL".to_owned(), |time| batch.time(time)),
             batch.text(format),
             Batch::bytes(&job.words.weights),
             batch.text_or_null(slug.as_deref()),
@@ -155,26 +182,17 @@ fn load_ids(conn: &mut Conn, first: i64, last: i64) -> QueryResult<HashMap<i64, 
     Ok(ids.into_iter().collect())
 }
 
-/// Positions, contents, words, tags and counts.
+/// Contents and words.
 fn insert_parts(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
     posts: &[Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
-    let inserted = || {
-        let pairs = jobs.iter().zip(posts);
-        pairs.filter_map(|(job, post)| Some((job, post.as_ref().ok()?)))
-    };
-    let ids: Vec<String> = inserted()
-        .map(|(_, post)| post.post_id.to_string())
-        .collect();
-    batch.push(format!(
-        "UPDATE post SET place = post_id WHERE post_id IN ({})",
-        ids.join(", ")
-    ));
     let rows = |text: for<'a> fn(&'a Prepared, &'a PostSummary) -> Cow<'a, str>| {
-        let rows: Vec<String> = inserted()
+        let inserted =
+            (jobs.iter().zip(posts)).filter_map(|(job, post)| Some((job, post.as_ref().ok()?)));
+        let rows: Vec<String> = inserted
             .map(|(job, post)| format!("({}, {})", post.post_id, batch.text(&text(job, post))))
             .collect();
         rows.join(", ")
@@ -190,9 +208,25 @@ fn insert_parts(
     batch.push(format!(
         "INSERT INTO post_words (place, words) VALUES {words}"
     ));
+    batch.run(conn)
+}
+
+/// Positions, tags and counts.
+fn insert_into_lists(
+    conn: &mut Conn,
+    posts: &[Result<PostSummary, NotInserted>],
+) -> QueryResult<()> {
+    let mut batch = Batch::new(conn);
+    let ids: Vec<String> = (posts.iter().flatten())
+        .map(|post| post.post_id.to_string())
+        .collect();
+    batch.push(format!(
+        "UPDATE post SET place = post_id WHERE post_id IN ({})",
+        ids.join(", ")
+    ));
     let mut additions = Additions::default();
     let mut tags = Vec::new();
-    for (_, post) in inserted() {
+    for post in posts.iter().flatten() {
         add_to_lists(post, &mut tags, &mut additions);
     }
     batch.insert_tags(&tags);

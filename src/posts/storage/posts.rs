@@ -42,10 +42,7 @@ macro_rules! summary_columns {
             (post::summary, post::own_summary),
             user::name.assume_not_null(),
             user::username.nullable(),
-            (
-                $crate::core::db::dialect::post_stat($crate::posts::stats::Stat::Likes.kind()),
-                $crate::core::db::dialect::post_stat($crate::posts::stats::Stat::Comments.kind()),
-            ),
+            $crate::core::db::dialect::post_stats($crate::posts::stats::PostCounts::KINDS),
         )
     };
 }
@@ -63,9 +60,8 @@ pub fn insert_post(
     job: &Prepared,
     slug: Option<String>,
 ) -> QueryResult<Option<PostSummary>> {
-    let Prepared { request, words, .. } = job;
     let author: Option<AuthorNames> = user::table
-        .find(request.author_id)
+        .find(job.request.author_id)
         .filter(user::is_active.eq(true))
         .select((user::name, user::username))
         .first(conn)
@@ -74,7 +70,23 @@ pub fn insert_post(
         return Ok(None);
     };
     let mut post = summary_of(job, author, slug);
-    post.post_id = insert_row(conn, &post, &words.weights)?;
+    insert_with_parts(conn, job, &mut post)?;
+    let mut batch = Batch::new(conn);
+    let id = post.post_id;
+    batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
+    enlist(&post, &mut batch);
+    batch.run(conn)?;
+    Ok(Some(post))
+}
+
+/// Inserts the row of a new post, its content and its words, and puts its id and its position into it.
+pub(super) fn insert_with_parts(
+    conn: &mut Conn,
+    job: &Prepared,
+    post: &mut PostSummary,
+) -> QueryResult<()> {
+    let Prepared { request, words, .. } = job;
+    post.post_id = insert_row(conn, post, &words.weights)?;
     post.position = post.post_id;
     diesel::insert_into(content::table)
         .values((
@@ -83,13 +95,7 @@ pub fn insert_post(
         ))
         .execute(conn)?;
     let words = search::with_author(&post.author, &words.text, post.scope());
-    dialect::insert_words(conn, post.position, &words)?;
-    let mut batch = Batch::new(conn);
-    let id = post.post_id;
-    batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
-    enlist(&post, &mut batch);
-    batch.run(conn)?;
-    Ok(Some(post))
+    dialect::insert_words(conn, post.position, &words)
 }
 
 /// A new post, whose id and position are not known yet.

@@ -141,9 +141,15 @@ impl Batch {
         }
     }
 
-    /// A time as a literal of MySQL, to the microsecond, as the columns have it.
-    pub fn mysql_time(time: NaiveDateTime) -> String {
-        time.format("'%Y-%m-%d %H:%M:%S%.6f'").to_string()
+    /// A time as a literal, as the columns have it: to the microsecond on MySQL, on SQLite the text that
+    /// Diesel makes of it.
+    pub fn time(&self, time: NaiveDateTime) -> String {
+        let format = if self.is_mysql {
+            "'%Y-%m-%d %H:%M:%S%.6f'"
+        } else {
+            "'%F %T%.f'"
+        };
+        time.format(format).to_string()
     }
 
     /// Lists posts under their tags.

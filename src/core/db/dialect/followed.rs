@@ -33,7 +33,7 @@ impl Followed {
             return self.load_next_by_constants(conn, authors, (from, below));
         }
         let least_or_most = if self.is_ascending { "MIN" } else { "MAX" };
-        let mut sql = Sql::new(false);
+        let mut sql = Sql::default();
         sql.push_number(
             &format!(
                 "SELECT COALESCE((SELECT {least_or_most}(p.place) FROM post p \
@@ -66,7 +66,7 @@ impl Followed {
         let direction = if self.is_ascending { "" } else { " DESC" };
         let mut found = Vec::new();
         for some in authors.chunks(AT_ONCE) {
-            let mut sql = Sql::new(true);
+            let mut sql = Sql::default();
             // As with lists of numbers there are few statements, which stay prepared.
             for place in 0..some.len().next_power_of_two() {
                 let author = some.get(place).or(some.last()).copied().unwrap_or(0);
@@ -102,7 +102,7 @@ impl Followed {
         } else {
             "INDEXED BY post_list"
         };
-        let mut sql = Sql::new(is_mysql);
+        let mut sql = Sql::default();
         sql.push_number(
             &format!(
                 "SELECT p.place AS number FROM post p {index} WHERE p.published = 1 AND p.place >= "

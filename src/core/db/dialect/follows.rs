@@ -39,7 +39,7 @@ pub fn load_follow_ids(
     } else {
         index.to_owned()
     };
-    let mut sql = Sql::new(is_mysql);
+    let mut sql = Sql::default();
     sql.push_number(
         &format!("SELECT follow_id AS number FROM follow {hint} {index} WHERE {column} = "),
         user_id,

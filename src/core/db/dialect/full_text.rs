@@ -133,7 +133,7 @@ enum Way {
 /// A query whose rows are a `number` each. On MySQL it has the time of its way: what is meant for
 /// one server is a comment to the other.
 fn select(is_mysql: bool, way: Way) -> Sql {
-    let mut sql = Sql::new(is_mysql);
+    let mut sql = Sql::default();
     let time = match way {
         Way::Index => INDEX_TIME,
         Way::Posts => POSTS_TIME,

@@ -33,7 +33,7 @@ pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words}
 pub use letters::{containing, lower};
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
 pub use post_lists::{Dated, Tagged, Way, first_published};
-pub use post_stat::{PostStat, post_stat};
+pub use post_stat::{PostStats, post_stats, two_of};
 pub use share::{share_comment, share_posts, share_users};
 pub use slugs::{TakenSlug, load_taken_slugs};
 pub use sql::answered_of;

@@ -52,7 +52,7 @@ impl Tagged<'_> {
     /// The dates of all of them, in any order.
     pub fn load_dates(&self, conn: &mut Conn) -> QueryResult<Vec<NaiveDateTime>> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
-        let mut sql = Sql::new(is_mysql);
+        let mut sql = Sql::default();
         let joined = format!("{} post p ON p.post_id = t.post_id", join(is_mysql));
         self.write_from(&mut sql, "p.date AS time", &joined);
         sql.load_times(conn)
@@ -66,7 +66,7 @@ impl Tagged<'_> {
         (from, below): (i64, i64),
         (skip, limit): (i64, i64),
     ) -> QueryResult<Vec<i64>> {
-        let mut sql = Sql::new(matches!(conn, Conn::Mysql(_)));
+        let mut sql = Sql::default();
         self.write(&mut sql, "t.post_id AS number");
         sql.push_number(" AND t.place >= ", from);
         sql.push_number(" AND t.place < ", below);
@@ -183,7 +183,7 @@ impl Dated<'_> {
         write_range: impl FnOnce(&mut Sql),
     ) -> QueryResult<Vec<i64>> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
-        let mut sql = Sql::new(is_mysql);
+        let mut sql = Sql::default();
         self.write(&mut sql, is_mysql, "p.post_id AS number");
         write_range(&mut sql);
         let direction = if self.is_ascending { "" } else { " DESC" };
@@ -196,7 +196,7 @@ impl Dated<'_> {
 /// The least id of a published post from this one on, along the primary key.
 pub fn first_published(conn: &mut Conn, from: i64) -> QueryResult<Option<i64>> {
     let is_mysql = matches!(conn, Conn::Mysql(_));
-    let mut sql = Sql::new(is_mysql);
+    let mut sql = Sql::default();
     // On SQLite the primary key is the table itself and no index.
     let way = if is_mysql {
         "FORCE INDEX (PRIMARY)"
@@ -258,7 +258,7 @@ fn write_end(sql: &mut Sql, is_ascending: bool, (skip, limit): (i64, i64)) {
 
 /// The number of rows that `write` selects, if they are at most so many.
 fn count(conn: &mut Conn, most: i64, write: impl FnOnce(&mut Sql)) -> QueryResult<Option<i64>> {
-    let mut sql = Sql::new(matches!(conn, Conn::Mysql(_)));
+    let mut sql = Sql::default();
     sql.push("SELECT COUNT(*) AS number FROM (");
     write(&mut sql);
     sql.push_number(" LIMIT ", most.saturating_add(1));

@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
+use super::sql::Sql;
 use crate::core::db::connection::Conn;
-use crate::core::db::mysql::KEEP_PREPARED;
 
 /// A slug that is somebody's.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
@@ -25,26 +25,14 @@ pub fn load_taken_slugs(conn: &mut Conn, slugs: &[&str]) -> QueryResult<Vec<Take
     let mut slugs = slugs.to_vec();
     slugs.resize(slugs.len().next_power_of_two(), last);
     let places = vec!["?"; slugs.len()].join(", ");
-    let keep = match conn {
-        Conn::Mysql(_) => KEEP_PREPARED,
-        Conn::Sqlite(_) => "",
-    };
-    let text = format!(
-        "{keep}SELECT post.slug AS slug, NULL AS former FROM post WHERE post.slug IN ({places}) \
+    let mut sql = Sql::default();
+    sql.push(&format!(
+        "SELECT post.slug AS slug, NULL AS former FROM post WHERE post.slug IN ({places}) \
          UNION ALL SELECT old_slug.slug, post.author_id FROM old_slug \
          INNER JOIN post ON post.post_id = old_slug.post_id WHERE old_slug.slug IN ({places})"
-    );
-    macro_rules! load {
-        ($conn:expr) => {{
-            let mut query = diesel::sql_query(text).into_boxed();
-            for slug in slugs.iter().chain(&slugs) {
-                query = query.bind::<Text, _>(*slug);
-            }
-            query.load($conn)
-        }};
+    ));
+    for slug in slugs.iter().chain(&slugs) {
+        sql.bind_text(*slug);
     }
-    match conn {
-        Conn::Sqlite(c) => load!(c),
-        Conn::Mysql(c) => load!(c),
-    }
+    sql.load_rows(conn)
 }

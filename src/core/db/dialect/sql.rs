@@ -1,21 +1,27 @@
 //! Queries that Diesel cannot write, as text with values.
 
 use chrono::NaiveDateTime;
+use diesel::backend::Backend;
 use diesel::mysql::Mysql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text, Timestamp};
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::LoadQuery;
+use diesel::result::Error::QueryBuilderError;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, HasSqlType, Text, Timestamp, Untyped};
 use diesel::sqlite::Sqlite;
 
 use crate::core::db::connection::Conn;
-use crate::core::db::mysql::KEEP_PREPARED;
 
-/// A query whose rows are a `number` each, or a `time`. Its text is the same for all that ask for the same, and
-/// on MySQL it stays prepared.
+/// A query whose rows are a `number` each, or a `time`. Its text is the same for all that ask for the same: it
+/// stays prepared. There must be few texts; what differs are values.
+#[derive(Debug, Default)]
 pub struct Sql {
     text: String,
     values: Vec<Value>,
 }
 
+#[derive(Debug)]
 enum Value {
     Text(String),
     Number(i64),
@@ -35,15 +41,7 @@ struct Time {
 }
 
 impl Sql {
-    /// An empty one.
-    pub fn new(is_mysql: bool) -> Self {
-        Self {
-            text: if is_mysql { KEEP_PREPARED } else { "" }.to_owned(),
-            values: Vec::new(),
-        }
-    }
-
-    /// Adds text, which holds nothing that a client sent.
+    /// Adds text, which holds nothing that a client sent. Each `?` is the place of a value.
     pub fn push(&mut self, text: &str) {
         self.text.push_str(text);
     }
@@ -89,34 +87,69 @@ impl Sql {
         Ok(rows.into_iter().map(|row| row.time).collect())
     }
 
-    fn load_rows<R>(self, conn: &mut Conn) -> QueryResult<Vec<R>>
+    /// The same of a query with rows of any kind.
+    pub(super) fn load_rows<R>(self, conn: &mut Conn) -> QueryResult<Vec<R>>
     where
         R: QueryableByName<Sqlite> + QueryableByName<Mysql> + 'static,
     {
-        macro_rules! load {
-            ($conn:expr) => {{
-                let mut query = diesel::sql_query(self.text).into_boxed();
-                for value in self.values {
-                    query = match value {
-                        Value::Text(text) => query.bind::<Text, _>(text),
-                        Value::Number(number) => query.bind::<BigInt, _>(number),
-                        Value::Time(time) => query.bind::<Timestamp, _>(time),
-                    };
-                }
-                query.load::<R>($conn)
-            }};
-        }
         match conn {
-            Conn::Sqlite(c) => load!(c),
-            Conn::Mysql(c) => load!(c),
+            Conn::Sqlite(c) => self.load_by_name(c),
+            Conn::Mysql(c) => self.load_by_name(c),
         }
+    }
+
+    fn load_by_name<'q, R, C>(self, conn: &mut C) -> QueryResult<Vec<R>>
+    where
+        Self: LoadQuery<'q, C, R>,
+    {
+        RunQueryDsl::load(self, conn)
+    }
+}
+
+impl Query for Sql {
+    type SqlType = Untyped;
+}
+
+impl<C> RunQueryDsl<C> for Sql {}
+
+impl QueryId for Sql {
+    type QueryId = ();
+    // It is found by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+/// As Diesel's own `sql_query`, but it may stay prepared.
+impl<DB> QueryFragment<DB> for Sql
+where
+    DB: Backend + HasSqlType<Text> + HasSqlType<BigInt> + HasSqlType<Timestamp>,
+    String: ToSql<Text, DB>,
+    i64: ToSql<BigInt, DB>,
+    NaiveDateTime: ToSql<Timestamp, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let mut pieces = self.text.split('?');
+        out.push_sql(pieces.next().unwrap_or_default());
+        let mut values = self.values.iter();
+        for piece in pieces {
+            match values.next() {
+                Some(Value::Text(text)) => out.push_bind_param::<Text, _>(text)?,
+                Some(Value::Number(number)) => out.push_bind_param::<BigInt, _>(number)?,
+                Some(Value::Time(time)) => out.push_bind_param::<Timestamp, _>(time)?,
+                None => {
+                    let error = "a query has more placeholders than values";
+                    return Err(QueryBuilderError(error.into()));
+                }
+            }
+            out.push_sql(piece);
+        }
+        Ok(())
     }
 }
 
 /// Which of these comments have replies: a look into the index of replies for each, however many it
 /// has.
 pub fn answered_of(conn: &mut Conn, comment_ids: &[i64]) -> QueryResult<Vec<i64>> {
-    let mut sql = Sql::new(matches!(conn, Conn::Mysql(_)));
+    let mut sql = Sql::default();
     sql.push("SELECT comment_id AS number FROM comment WHERE comment_id IN (");
     sql.push_numbers(comment_ids);
     sql.push(

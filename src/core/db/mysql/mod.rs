@@ -166,9 +166,6 @@ impl MysqlConnection {
 /// Without a type there is no id of the type: prepared statements are found by their SQL.
 struct Untyped<'query>(&'query dyn QueryFragment<Mysql>);
 
-/// What a statement begins with that is to stay prepared although Diesel does not know its text.
-pub(super) const KEEP_PREPARED: &str = "/*keep*/ ";
-
 impl QueryFragment<Mysql> for Untyped<'_> {
     fn walk_ast<'b>(&'b self, pass: AstPass<'_, 'b, Mysql>) -> QueryResult<()> {
         self.0.walk_ast(pass)
@@ -184,8 +181,7 @@ impl QueryFragment<Mysql> for Untyped<'_> {
         self.0.to_sql(&mut sql, backend)?;
         let sql = sql.finish();
         // A list of values has any length.
-        let is_update = sql.starts_with("UPDATE ") && !sql.contains(" IN (");
-        Ok(is_update || sql.starts_with(KEEP_PREPARED))
+        Ok(sql.starts_with("UPDATE ") && !sql.contains(" IN ("))
     }
 }
 
