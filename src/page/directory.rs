@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::Site;
+use super::lists;
 use super::wording::Wording;
 
 /// Parts of the administration: the last segment of the path, and the string of the way there.
@@ -14,6 +15,21 @@ const PARTS: [(&str, &str); 6] = [
     ("audit", "admin.audit"),
     ("health", "admin.health"),
 ];
+
+/// The posts of those whom one follows.
+pub fn following(site: &Site, wording: &Wording) -> Markup {
+    html! {
+        (lists::views(site, wording, true))
+        h1.unseen { (wording.say("following.title")) }
+        noscript { p.notice { (wording.say("form.scripts")) } }
+        div.posts data-posts {}
+        div.empty data-none hidden {
+            p { (wording.say("following.none")) }
+            p.meta { (wording.say("following.none_hint")) }
+        }
+        p.buttons { button.quiet type="button" data-more hidden { (wording.say("following.more")) } }
+    }
+}
 
 /// Everybody.
 pub fn people(wording: &Wording) -> Markup {

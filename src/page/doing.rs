@@ -19,6 +19,9 @@ struct Field {
     is_required: bool,
 }
 
+/// The kind of a field that has lines.
+const MANY_LINES: &str = "textarea";
+
 /// A form that stands alone in its document.
 struct Form {
     /// Names the document and its form for the modules.
@@ -63,6 +66,14 @@ const fn helped(field: Field, help: &'static str) -> Field {
 
 const ACCOUNT: Field = field("account", "text", "username", "field.account");
 const EMAIL: Field = field("email", "email", "email", "field.email");
+const BIO: Field = helped(
+    optional(field("bio", MANY_LINES, "off", "field.bio")),
+    "help.bio",
+);
+const IMAGE: Field = helped(
+    optional(field("image", "url", "photo", "field.image")),
+    "help.image",
+);
 const NAME: Field = helped(field("name", "text", "name", "field.name"), "help.name");
 const USERNAME: Field = helped(
     optional(field("username", "text", "username", "field.username")),
@@ -151,6 +162,11 @@ pub fn render(site: &Site, wording: &Wording, page: &str) -> Option<String> {
         "verify" => ("verify", wording.say("verify.title"), verify(wording)),
         "write" => ("write", wording.say("write.title"), write(wording)),
         "me" => ("me", wording.say("me.title"), me(site, wording)),
+        "following" => (
+            "following",
+            wording.say("following.title"),
+            directory::following(site, wording),
+        ),
         "people" => (
             "people",
             wording.say("people.title"),
@@ -239,10 +255,14 @@ fn field_of(wording: &Wording, form: &str, field: &Field) -> Markup {
                 (label)
                 @if !field.is_required { " " span.meta { (wording.say("field.optional")) } }
             }
-            input type=(field.kind) id=(id) name=(field.name) autocomplete=(field.autocomplete)
-                required[field.is_required] aria-describedby=(described)
-                inputmode=[is_code.then_some("numeric")] maxlength=[is_code.then_some("6")]
-                spellcheck="false" autocapitalize="none" dir="auto";
+            @if field.kind == MANY_LINES {
+                textarea id=(id) name=(field.name) rows="4" aria-describedby=(described) dir="auto" {}
+            } @else {
+                input type=(field.kind) id=(id) name=(field.name) autocomplete=(field.autocomplete)
+                    required[field.is_required] aria-describedby=(described)
+                    inputmode=[is_code.then_some("numeric")] maxlength=[is_code.then_some("6")]
+                    spellcheck="false" autocapitalize="none" dir="auto";
+            }
             @if let Some(text) = field.help { p.help id=(help) { (wording.say(text)) } }
             p.error id=(error) {}
         }
@@ -367,7 +387,8 @@ fn me(site: &Site, wording: &Wording) -> Markup {
             h2 id="me-profile" { (wording.say("me.profile")) }
             p.meta data-verified {}
             (form_of(wording, "profile", &[
-                NAME, EMAIL, USERNAME, MOBILE, helped(optional(CURRENT), "help.current_password"),
+                NAME, EMAIL, USERNAME, MOBILE, BIO, IMAGE,
+                helped(optional(CURRENT), "help.current_password"),
             ], &save("me.save")))
         }
         section aria-labelledby="me-password" {

@@ -136,7 +136,10 @@ impl Which {
 
     fn description(&self, site: &Site, wording: &Wording) -> String {
         match self {
-            Self::Author(user) => wording.fill("list.author_posts", &[("name", &user.name)]),
+            Self::Author(user) => user.bio.as_ref().map_or_else(
+                || wording.fill("list.author_posts", &[("name", &user.name)]),
+                |bio| bio.split_whitespace().collect::<Vec<_>>().join(" "),
+            ),
             Self::Tag(tag) => wording.fill("list.tag_posts", &[("tag", &tag.0)]),
             Self::Month { .. } => wording.fill("archive.about", &[("site", &site.title)]),
             _ => wording.fill("list.newest", &[("site", &site.title)]),
@@ -170,7 +173,11 @@ impl ListPage {
             older: self.has_older().then(|| self.which.path(number + 1)),
             post: None,
             is_search,
-            page: "",
+            page: if matches!(self.which, Which::Author(_)) {
+                "author"
+            } else {
+                ""
+            },
         };
         let main = html! {
             (self.heading(site, wording, title.as_deref()))
@@ -186,14 +193,30 @@ impl ListPage {
 
     fn heading(&self, site: &Site, wording: &Wording, title: Option<&str>) -> Markup {
         match &self.which {
-            Which::Newest => html! { h2.unseen { (wording.say("list.first")) } },
+            Which::Newest => html! {
+                (views(site, wording, false))
+                h2.unseen { (wording.say("list.first")) }
+            },
             Which::Author(user) => html! {
                 header.list {
+                    @if let Some(image) = &user.image {
+                        img.portrait src=(image) alt="" width="96" height="96" referrerpolicy="no-referrer";
+                    }
                     h1 dir="auto" data-user=(user.user_id) { (user.name) }
                     p.meta {
                         @if let Some(name) = &user.username { span { "@" (name) } " · " }
                         (wording.count("list.posts", user.posts)) " · "
                         (wording.fill("list.since", &[("day", &wording.day(user.created))]))
+                    }
+                    @if let Some(bio) = &user.bio { p.bio dir="auto" { (bio) } }
+                    p.meta {
+                        span data-followers { (wording.count("list.followers", user.follows.followers)) } " · "
+                        (wording.fill("list.follows", &[("n", &user.follows.following.to_string())]))
+                    }
+                    p.buttons.follow {
+                        button.quiet type="button" disabled data-follow=(user.user_id) {
+                            (wording.say("follow.begin"))
+                        }
                     }
                 }
             },
@@ -277,6 +300,21 @@ impl ListPage {
             None => wording.fill("list.page_alone", &[("n", &number)]),
         };
         layout::pager(site, wording, head, &place)
+    }
+}
+
+/// The ways to look at the newest posts, for who is logged in as far as the browser knows.
+pub fn views(site: &Site, wording: &Wording, are_followed: bool) -> Markup {
+    let view = |path: &str, name: &str, is_here: bool| {
+        html! {
+            a href=(site.at(path)) aria-current=[is_here.then_some("page")] { (wording.say(name)) }
+        }
+    };
+    html! {
+        nav.views aria-label=(wording.say("list.views")) {
+            (view("/", "list.all", !are_followed))
+            (view("/following", "following.title", are_followed))
+        }
     }
 }
 

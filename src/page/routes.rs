@@ -54,7 +54,7 @@ const WORDS_MAX: usize = 500;
 /// Where what documents load is.
 const ASSETS: &str = "/assets/{version}/{name}";
 /// The paths of documents, and of what they load.
-pub const PATHS: [&str; 22] = [
+pub const PATHS: [&str; 23] = [
     "/",
     "/p/{post}",
     "/t/{tag}",
@@ -69,6 +69,7 @@ pub const PATHS: [&str; 22] = [
     "/write",
     "/write/{post}",
     "/me",
+    "/following",
     "/people",
     "/admin",
     "/admin/{part}",

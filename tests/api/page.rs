@@ -23,6 +23,7 @@ on_both_databases![
     a_document_is_kept_until_what_it_shows_changes,
     drafts_have_no_document,
     forms_are_there_for_everybody,
+    an_author_is_shown_with_what_they_say_of_themselves,
     the_administration_has_its_parts_and_no_others,
     nobody_registers_where_registration_is_closed,
     a_preview_is_what_would_be_read,
@@ -551,6 +552,35 @@ async fn forms_are_there_for_everybody(app: TestApp) {
         );
         assert!(!html.contains("action="), "{path}");
     }
+}
+
+async fn an_author_is_shown_with_what_they_say_of_themselves(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let profile = json!({ "bio": "<b>Birds</b>", "image": "https://example.org/a.png?b=\"1\"&c" });
+    ann.patch("/user/me", profile).await.expect(200);
+    let path = format!("/u/{}", ann.user_id);
+    let shown = [
+        "src=\"https://example.org/a.png?b=%221%22&amp;c\"",
+        "referrerpolicy=\"no-referrer\"",
+        "<p class=\"bio\" dir=\"auto\">&lt;b&gt;Birds&lt;/b&gt;</p>",
+        "<meta name=\"description\" content=\"&lt;b&gt;Birds&lt;/b&gt;\">",
+        "data-follow=\"1\"",
+        "0 followers",
+    ];
+    has(&document(&app, &path).await, &shown);
+    // What was kept of it is right after every write.
+    crate::follows::set_follow(&bob, ann.user_id)
+        .await
+        .expect_empty(204);
+    has(&document(&app, &path).await, &["1 follower<"]);
+    ann.patch("/user/me", json!({ "bio": null, "image": null }))
+        .await
+        .expect(200);
+    let html = document(&app, &path).await;
+    assert!(!html.contains("bio") && !html.contains("<img"), "{html}");
+    // Whom one follows only a module with a token knows.
+    let html = document(&app, "/following").await;
+    has(&html, &["data-posts", "<noscript>", "content=\"noindex\""]);
 }
 
 async fn the_administration_has_its_parts_and_no_others(app: TestApp) {

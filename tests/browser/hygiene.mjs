@@ -48,7 +48,7 @@ async function site() {
         "/people",
         "/admin",
     ];
-    return { who, addresses, own: ["/", `/p/${posts[0]}`, "/write", `/write/${posts[0]}`, "/me", "/verify", "/people"] };
+    return { who, addresses, own: ["/", `/p/${posts[0]}`, "/write", `/write/${posts[0]}`, "/me", "/verify", "/people", "/following", `/@${who.username}`] };
 }
 
 journey("every document is valid HTML", async (room) => {
@@ -130,7 +130,7 @@ journey("nothing moves while a document loads", async (room) => {
     await logIn(page, who.email);
     await page.getByRole("button", { name: "Log out", exact: true }).waitFor();
     // Where lists are filled in later, there is nothing below them yet.
-    for (const address of own.filter((address) => !["/me", "/people"].includes(address))) await see(address);
+    for (const address of own.filter((address) => !["/me", "/people", "/following"].includes(address))) await see(address);
     assert.deepEqual(moved, []);
 });
 

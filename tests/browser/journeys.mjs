@@ -446,6 +446,52 @@ journey("everybody is seen, and who comes and goes", async (room) => {
     await ann.getByRole("img", { name: "Online" }).waitFor({ state: "detached" });
 });
 
+journey("who follows an author has their posts together", async (room) => {
+    const who = someone("Ann");
+    const ann = await room.person();
+    await register(ann, who);
+    await open(ann, "/me");
+    const profile = ann.locator('[data-form="profile"]');
+    await profile.getByLabel("About you").fill("Writes about birds.\nAnd <b>bees</b>.");
+    await profile.getByLabel("Picture").fill("a picture");
+    await profile.getByRole("button", { name: "Save" }).click();
+    await ann.locator("#profile-image-error", { hasText: "This is no address of a picture" }).waitFor();
+    const icon = await ann.evaluate(() => document.querySelector("link[rel=icon]").href);
+    await profile.getByLabel("Picture").fill(icon);
+    await profile.getByRole("button", { name: "Save" }).click();
+    await ann.getByText("Saved.").waitFor();
+    await publish(ann, "Birds in winter", "They fly.");
+    await open(ann, `/@${who.username}`);
+    await ann.getByRole("link", { name: "Edit my profile" }).waitFor();
+
+    const bob = await room.person({ server: last });
+    await register(bob, someone("Bob"));
+    await open(bob, "/following");
+    await bob.getByText("There is nothing here yet.").waitFor();
+    await open(bob, `/@${who.username}`);
+    await bob.getByText("And <b>bees</b>.").waitFor();
+    assert.ok(await bob.locator("img.portrait").evaluate((image) => image.decode().then(() => image.naturalWidth > 0)));
+    await bob.getByRole("button", { name: "Follow", exact: true }).click();
+    await bob.getByText("1 follower").waitFor();
+    await open(bob, "/");
+    await bob.getByRole("link", { name: "Following" }).click();
+    await ready(bob);
+    await bob.getByRole("link", { name: "Birds in winter" }).click();
+    await bob.getByText("They fly.").waitFor();
+    const li = await room.person({ locale: "zh-CN" });
+    await li.goto(`/@${who.username}`);
+    await li.getByText("1 位关注者").waitFor();
+    await open(bob, `/@${who.username}`);
+    await bob.getByRole("button", { name: "Unfollow" }).click();
+    await bob.getByText("0 followers").waitFor();
+    await open(bob, "/following");
+    await bob.getByText("There is nothing here yet.").waitFor();
+    // Who is not logged in is not asked to follow, and comes back after the login.
+    await li.goto("/following");
+    await li.waitForURL("**/login?next=%2Ffollowing");
+    assert.equal(await li.getByRole("button", { name: "关注" }).count(), 0);
+});
+
 journey("an admin finds, makes, stops and deletes users, and deletes comments", async (room) => {
     const [boss, two] = [someone("Root"), someone("Eve")];
     const { token } = await account(boss);

@@ -14,6 +14,8 @@ const MODULES = {
     write: () => import("./write.js"),
     me: () => import("./me.js"),
     post: () => import("./post.js"),
+    author: () => import("./author.js"),
+    following: () => import("./following.js"),
     people: () => import("./people.js"),
     admin: () => import("./admin.js"),
 };

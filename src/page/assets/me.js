@@ -5,6 +5,9 @@ import { element, find, notify, notifyNext } from "./dom.js";
 import { confirmWith, enhance } from "./forms.js";
 import { device, fill, moment, say } from "./words.js";
 
+const FIELDS = ["name", "email", "username", "mobile", "bio", "image"];
+const NEEDED = ["name", "email"];
+
 let own;
 
 export async function start() {
@@ -25,7 +28,7 @@ export async function start() {
 function profile() {
     const form = find('[data-form="profile"]');
     const put = () => {
-        for (const name of ["name", "email", "username", "mobile"]) form.elements[name].value = own[name] ?? "";
+        for (const name of FIELDS) form.elements[name].value = own[name] ?? "";
         form.elements.current_password.value = "";
         verified();
     };
@@ -33,8 +36,8 @@ function profile() {
     enhance(form, async (given) => {
         // What is not there any more is taken away; what is the same is left out.
         const body = {};
-        for (const name of ["name", "email", "username", "mobile"]) {
-            const value = given[name] ?? (name === "username" || name === "mobile" ? null : "");
+        for (const name of FIELDS) {
+            const value = given[name] ?? (NEEDED.includes(name) ? "" : null);
             if (value !== own[name]) body[name] = value;
         }
         if (Object.keys(body).length === 0) return notify(say("me.same"));
