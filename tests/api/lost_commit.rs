@@ -212,7 +212,7 @@ fn caller<'a>(
     anonymous: &'a Client<'a>,
 ) -> &'a Client<'a> {
     match path {
-        "/jobs/{id}/retry" | "/user" | "/user/{id}" => admin,
+        "/jobs/{id}/retry" | "/user" | "/user/{id}" | "/user/{id}/sessions" => admin,
         "/user/reg"
         | "/user/login"
         | "/user/refresh"
