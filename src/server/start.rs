@@ -38,6 +38,13 @@ use crate::state::{AppState, compare_clocks};
 pub(super) const DRAIN_SECONDS: u64 = 10;
 /// How long a connection may be silent before its first byte and between requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Files that the process may have open beside connections of clients and of the database.
+const OTHER_FILES: u64 = 128;
+/// Of a connection to the database: on SQLite the file, its log and the memory they share; for reads,
+/// writes and searches.
+const FILES_OF_THE_POOL: u64 = 8;
+/// Connections that a thread has at most, whatever the system lets the process have.
+const CONNECTIONS_MAX: u64 = 25_600;
 /// How long a connection that is closed may take to read its last answer.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
@@ -351,6 +358,16 @@ fn allow_open_files() {
     let _ = setrlimit(Resource::Nofile, all);
 }
 
+/// Connections that each of so many threads takes: as many as there are files left for. Whoever comes
+/// then waits until another one leaves; who is there is served, for the database has its files.
+fn connections_of_a_thread(threads: usize, db_pool: u32) -> usize {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let kept = OTHER_FILES + FILES_OF_THE_POOL * u64::from(db_pool);
+    let left = files - kept.min(files / 2);
+    let each = left / u64::try_from(threads).unwrap_or(u64::MAX).max(1);
+    usize::try_from(each.clamp(1, CONNECTIONS_MAX)).unwrap_or(1)
+}
+
 /// Serves HTTP on a port, for as long as the server is awaited.
 pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
     let address = listener.local_addr()?;
@@ -360,6 +377,7 @@ pub fn serve(app: &AppState, listener: TcpListener) -> std::io::Result<Server> {
     let stopping = builder.graceful_shutdown_signal();
     let server = builder
         .workers(workers)
+        .max_concurrent_connections(connections_of_a_thread(workers, app.settings.db_pool))
         .shutdown_timeout(DRAIN_SECONDS)
         .disable_signals()
         .listen("inkpot", listener, move || {

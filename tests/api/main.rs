@@ -16,6 +16,7 @@ mod authoring;
 mod browser;
 mod bulkheads;
 mod bus;
+mod chaos;
 mod clients;
 mod cluster;
 mod codes;

@@ -7,7 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use serde_json::json;
 
 use crate::harness::PASSWORD;
-use crate::harness::process::{Process, inkpot};
+use crate::harness::process::{Process, inkpot, resident};
 use crate::process::register;
 
 /// Bytes that a client may get rid of before its connection ends, with what the kernels
@@ -81,14 +81,6 @@ fn a_chunked_body_that_ends_keeps_its_connection() {
         let answer = String::from_utf8_lossy(&buffer[..length]);
         assert!(answer.starts_with("HTTP/1.1 422 "), "{answer}");
     }
-}
-
-/// Kilobytes of memory that a process has.
-fn resident(server: &Process) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.unwrap().parse().unwrap()
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Filling: posts that have no slug or no summary get them, some at a time, beside all else.
 
+use std::cell::Cell;
+
 use crate::core::bus::Bus;
 use crate::core::db::{Db, DbError};
 use crate::posts::events::AnythingChanged;
@@ -26,6 +28,16 @@ pub fn count_unfilled(db: &Db) -> Result<i64, DbError> {
 /// several processes may do it side by side. On a thread that may block. `progress` hears how many were
 /// filled, now and then.
 pub fn fill_after(db: &Db, after: i64, progress: &dyn Fn(usize)) -> Result<Pass, DbError> {
+    fill_from(db, after, progress, &Cell::new(false))
+}
+
+/// [`fill_after`]; `has_written` becomes true before the first write.
+fn fill_from(
+    db: &Db,
+    after: i64,
+    progress: &dyn Fn(usize),
+    has_written: &Cell<bool>,
+) -> Result<Pass, DbError> {
     let mut pass = Pass {
         filled: 0,
         last: after,
@@ -35,6 +47,7 @@ pub fn fill_after(db: &Db, after: i64, progress: &dyn Fn(usize)) -> Result<Pass,
         let last = pass.last;
         let found = db.read_blocking(&|conn| filling::load_some(conn, last))?;
         if !found.ids.is_empty() {
+            has_written.set(true);
             pass.filled += fill(db, &found.ids, &numbers)?;
         }
         let Some(next) = found.next else {
@@ -71,9 +84,11 @@ pub fn fill_and_announce(
         progress(filled);
         bus.publish(&AnythingChanged {});
     };
-    let done = fill_after(db, after, &hear);
-    // After a failure too: some may have been filled.
-    if done.as_ref().map_or(true, |pass| pass.filled > 0) {
+    let has_written = Cell::new(false);
+    let done = fill_from(db, after, &hear, &has_written);
+    // After a failure too: some may have been filled. Not where nothing was to be: what is kept is all
+    // that there is while the database is away.
+    if has_written.get() {
         bus.publish(&AnythingChanged {});
     }
     done

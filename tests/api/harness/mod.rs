@@ -6,6 +6,7 @@ pub mod contract;
 pub mod database;
 pub mod jobs;
 pub mod left_out;
+pub mod mariadb;
 pub mod nginx;
 pub mod outbox;
 pub mod people;

@@ -28,6 +28,14 @@ pub fn inkpot(directory: &Path) -> Command {
     command
 }
 
+/// KiB of memory that a process has.
+pub fn resident(server: &Process) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().nth(1));
+    number.unwrap().parse().unwrap()
+}
+
 /// Runs a command that ends by itself.
 pub fn output(command: &mut Command) -> Output {
     command.output().unwrap()
@@ -128,6 +136,18 @@ impl Process {
 
     /// Sends a request and reads its answer: status and body.
     pub fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> (u16, String) {
+        let (status, _, body) = self.raw_call(method, path, headers, body);
+        (status, body)
+    }
+
+    /// [`call`](Self::call), with the head of the answer in small letters.
+    pub fn raw_call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> (u16, String, String) {
         let length = body.len();
         let answer = self.raw(
             format!(
@@ -137,8 +157,8 @@ impl Process {
             .as_bytes(),
         );
         let status = answer.get(9..12).and_then(|s| s.parse().ok()).unwrap_or(0);
-        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status, body.to_owned())
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        (status, head.to_lowercase(), body.to_owned())
     }
 
     /// [`call`](Self::call) of a server that may be killed meanwhile: `None` without a

@@ -1,0 +1,162 @@
+//! A MariaDB of a test's own that keeps what it acknowledged when it is killed, as one in
+//! production does. The suite's own server (`tests/private-mariadb`) does not.
+
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::left_out;
+use super::nginx::free_address;
+use super::process::output;
+
+/// How long a start may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PASSWORD: &str = "inkpot";
+
+/// Ends with this.
+pub struct Mariadb {
+    child: Option<Child>,
+    /// `127.0.0.1:port`, always the same one.
+    pub address: String,
+    /// Where its files are: `data`, `socket`, `log`.
+    pub directory: PathBuf,
+    /// Takes the directory with it.
+    _own: tempfile::TempDir,
+}
+
+impl Mariadb {
+    /// In a directory of its own; `None` where there is no program, which was said loudly.
+    pub fn start() -> Option<Self> {
+        let found = output(Command::new("bash").args(["-c", "command -v mariadbd mariadb"]));
+        if !found.status.success() || std::env::var_os("INKPOT_TEST_MYSQL_URL").is_some() {
+            left_out::say(
+                "tests that kill MariaDB.",
+                "There is no mariadbd here, or another server is given",
+            );
+            return None;
+        }
+        let own = tempfile::tempdir().unwrap();
+        let directory = own.path().to_owned();
+        let mut install = Command::new("mariadb-install-db");
+        install
+            .args(["--no-defaults", "--rpm", "--skip-test-db"])
+            .args([
+                "--auth-root-authentication-method=normal",
+                "--datadir=./data",
+            ])
+            .args(options())
+            .current_dir(&directory);
+        let installed = output(&mut install);
+        let said = String::from_utf8_lossy(&installed.stderr);
+        assert!(installed.status.success(), "{said}");
+        let mut server = Self {
+            child: None,
+            address: free_address(),
+            directory,
+            _own: own,
+        };
+        server.restart();
+        server.sql(&format!(
+            "CREATE DATABASE inkpot CHARACTER SET utf8mb4; \
+             CREATE USER inkpot@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON inkpot.* TO inkpot@'%'"
+        ));
+        Some(server)
+    }
+
+    /// As `DATABASE_URL` takes it, by way of another address.
+    pub fn url_at(address: &str) -> String {
+        format!("mysql://inkpot:{PASSWORD}@{address}/inkpot?prefer_socket=false")
+    }
+
+    /// Kills it; nobody answers at its port any more.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it again after [`kill`](Self::kill), with what it had; returns when it answers.
+    pub fn restart(&mut self) {
+        let path = |name: &str| self.directory.join(name);
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path("log"))
+            .unwrap();
+        let (_, port) = self.address.split_once(':').unwrap();
+        let child = Command::new("mariadbd")
+            .arg("--no-defaults")
+            .arg(format!("--datadir={}", path("data").display()))
+            .arg(format!("--socket={}", path("socket").display()))
+            .arg(format!("--pid-file={}", path("pid").display()))
+            .args(["--bind-address=127.0.0.1", &format!("--port={port}")])
+            .args(options())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        let begun = Instant::now();
+        while !self.answers() {
+            let log = || std::fs::read_to_string(path("log")).unwrap();
+            assert!(begun.elapsed() < PATIENCE, "{}", log());
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whether it greets who connects.
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(&self.address) else {
+            return false;
+        };
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        std::io::Read::read(&mut stream, &mut [0]).is_ok_and(|length| length > 0)
+    }
+
+    /// Runs statements as root.
+    pub fn sql(&self, sql: &str) {
+        let ran = output(self.client().args(["-e", sql]));
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{sql}: {said}");
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new("mariadb");
+        command
+            .arg("--no-defaults")
+            .args(["--unbuffered", "--user=root"])
+            .arg(format!(
+                "--socket={}",
+                self.directory.join("socket").display()
+            ));
+        command
+    }
+}
+
+impl Drop for Mariadb {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// What is acknowledged is on the disk. As root it must be told so.
+fn options() -> Vec<&'static str> {
+    let mut options = vec![
+        "--character-set-server=utf8mb4",
+        "--skip-name-resolve",
+        "--innodb-flush-log-at-trx-commit=1",
+        "--innodb-log-file-size=16M",
+        "--innodb-buffer-pool-size=32M",
+        "--performance-schema=OFF",
+    ];
+    let is_root = output(Command::new("id").arg("-u")).stdout == b"0\n";
+    if is_root {
+        options.push("--user=root");
+    }
+    options
+}
