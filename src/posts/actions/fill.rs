@@ -86,9 +86,13 @@ pub fn fill_and_announce(
     };
     let has_written = Cell::new(false);
     let done = fill_from(db, after, &hear, &has_written);
-    // After a failure too: some may have been filled. Not where nothing was to be: what is kept is all
+    // After a failure too: some may have been filled. Not where nothing was tried: what is kept is all
     // that there is while the database is away.
-    if has_written.get() {
+    let may_have_changed = match &done {
+        Ok(pass) => pass.filled > 0,
+        Err(_) => has_written.get(),
+    };
+    if may_have_changed {
         bus.publish(&AnythingChanged {});
     }
     done
