@@ -15,6 +15,7 @@ use crate::harness::{Backend, SECRET, TestApp, TestDatabase, on_both_databases};
 on_both_databases![
     posts_of_before_get_slugs_and_summaries,
     who_fill_at_once_fill_each_post_once,
+    a_filling_that_cannot_begin_drops_no_kept_answer,
 ];
 
 /// As a program of before wrote them: without what it did not know.
@@ -44,6 +45,23 @@ fn assert_filled(rows: &[Filled]) {
     slugs.sort_unstable();
     slugs.dedup();
     assert_eq!(slugs.len(), all, "a slug is one post's");
+}
+
+/// As while the database is away, when what is kept is all that there is.
+async fn a_filling_that_cannot_begin_drops_no_kept_answer(app: TestApp) {
+    let ann = app.user("ann").await;
+    ann.publish("Kept", "text").await;
+    let kept = app.anonymous().get("/post/1").await.expect(200)["post"].clone();
+    app.database.with(|conn| {
+        conn.batch_execute("ALTER TABLE post RENAME TO gone")
+            .unwrap();
+    });
+    let (db, bus) = (app.state.housekeeping.clone(), app.state.bus.clone());
+    let filling =
+        tokio::task::spawn_blocking(move || fill::fill_and_announce(&db, &bus, 0, &|_| ()));
+    assert!(filling.await.unwrap().is_err());
+    let again = app.anonymous().get("/post/1").await;
+    assert_eq!(again.expect(200)["post"], kept);
 }
 
 async fn posts_of_before_get_slugs_and_summaries(app: TestApp) {
