@@ -23,6 +23,9 @@ const MOVES: usize = 1_000;
 const COMPARED: usize = 500_000;
 /// What may separate attributes, in one tag: each attribute is compared with all before it.
 const SEPARATORS: usize = 4_096;
+/// Bytes that are looked at while text is written: for what is to be escaped, the serializer looks to the next
+/// `<` or `>`, or to the end, after each `&` anew. So it costs the length of a text times what is escaped in it.
+const LOOKED_AT: u64 = 20_000_000_000;
 /// Bytes from one look at the numbers to the next.
 const PIECE: usize = 1_024;
 
@@ -66,6 +69,47 @@ struct Counter {
     compared: Cell<usize>,
     /// Whatever was done: while there is nothing the parser is within a tag or a comment.
     steps: Cell<usize>,
+    /// Of all text and values of attributes that have ended.
+    looked_at: Cell<u64>,
+    text: Run,
+}
+
+/// Text up to what ends a look of the serializer.
+#[derive(Default)]
+struct Run {
+    length: Cell<u64>,
+    escaped: Cell<u64>,
+}
+
+impl Run {
+    /// What it costs to write this.
+    fn cost(&self) -> u64 {
+        self.length.get().saturating_mul(self.escaped.get())
+    }
+
+    /// Goes on with a text; gives the cost of what ended in it.
+    fn read(&self, text: &str, ends: &[u8]) -> u64 {
+        let mut cost: u64 = 0;
+        for byte in text.bytes() {
+            self.length.set(self.length.get() + 1);
+            // No-break spaces are escaped, and their first byte is that of 63 other characters.
+            if matches!(byte, b'&' | 0xC2) {
+                self.escaped.set(self.escaped.get() + 1);
+            }
+            if ends.contains(&byte) {
+                cost = cost.saturating_add(self.end());
+            }
+        }
+        cost
+    }
+
+    /// Begins anew; gives the cost of what was.
+    fn end(&self) -> u64 {
+        let cost = self.cost();
+        self.length.set(0);
+        self.escaped.set(0);
+        cost
+    }
 }
 
 /// A node, which knows how deep it is and nothing of others.
@@ -106,6 +150,12 @@ impl Counter {
             || self.nodes.get() > NODES
             || self.moves.get() > MOVES
             || self.compared.get() > COMPARED
+            || self.looked_at.get().saturating_add(self.text.cost()) > LOOKED_AT
+    }
+
+    fn look_at(&self, cost: u64) {
+        self.looked_at
+            .set(self.looked_at.get().saturating_add(cost));
     }
 
     fn count(of: &Cell<usize>) {
@@ -132,15 +182,18 @@ impl Counter {
     /// Puts a child as deep as this, into so many formatting elements.
     fn put(&self, child: &NodeOrText<Rc<Node>>, depth: usize, formats: usize) {
         Self::count(&self.steps);
-        if let NodeOrText::AppendNode(node) = child {
-            node.depth.set(depth);
-            self.depth.set(self.depth.get().max(depth));
-            let is_format = node.is_format();
-            node.formats.set(formats + usize::from(is_format));
-            if is_format {
-                let compared = self.compared.get() + node.attributes * formats;
-                self.compared.set(compared);
-            }
+        let node = match child {
+            NodeOrText::AppendNode(node) => node,
+            NodeOrText::AppendText(text) => return self.look_at(self.text.read(text, b"<>")),
+        };
+        self.look_at(self.text.end());
+        node.depth.set(depth);
+        self.depth.set(self.depth.get().max(depth));
+        let is_format = node.is_format();
+        node.formats.set(formats + usize::from(is_format));
+        if is_format {
+            let compared = self.compared.get() + node.attributes * formats;
+            self.compared.set(compared);
         }
     }
 }
@@ -168,6 +221,11 @@ impl TreeSink for Counter {
         attributes: Vec<Attribute>,
         _: ElementFlags,
     ) -> Rc<Node> {
+        for attribute in &attributes {
+            let value = Run::default();
+            self.look_at(value.read(&attribute.value, b"\"<>"));
+            self.look_at(value.end());
+        }
         self.make(name, attributes.len())
     }
 
@@ -219,5 +277,35 @@ impl TreeSink for Counter {
 
     fn reparent_children(&self, _node: &Rc<Node>, _parent: &Rc<Node>) {
         Self::count(&self.moves);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_room_for;
+
+    #[test]
+    fn text_costs_its_length_for_each_character_that_is_escaped() {
+        const MANY: usize = 150_000;
+        // A no-break space, and what begins with the same byte.
+        for escaped in ["&", "&amp;", "\u{a0}", "«"] {
+            let alone = escaped.repeat(MANY);
+            assert!(!has_room_for(&alone), "{escaped}");
+            assert!(!has_room_for(&format!("<p title='{alone}'>")), "{escaped}");
+            // The same in pieces, each of which is looked through by itself.
+            let short = escaped.repeat(100);
+            for pieces in [
+                format!("{short}<br>").repeat(MANY / 100),
+                format!("{short}&lt;").repeat(MANY / 100),
+                format!("<p title='{short}&quot;'>").repeat(MANY / 100 / 50),
+            ] {
+                assert!(has_room_for(&pieces), "{escaped}");
+            }
+        }
+        // A book in one paragraph, with a quotation in every line.
+        assert!(has_room_for(
+            &"«To be», said he, «or not to be: that is it»; and so on. ".repeat(5_000)
+        ));
+        assert!(has_room_for(&"a".repeat(1_000_000)));
     }
 }
