@@ -1,6 +1,8 @@
 //! What the server has to do in the database to publish, and nothing else: the
 //! statements of its transaction, one for one. When those change, these do.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use inkpot::core::db::dialect::Batch;
@@ -9,6 +11,9 @@ use inkpot::core::db::{Conn, dialect};
 use inkpot::posts::search::{self, PostWords, Scope};
 use inkpot::posts::slug;
 use inkpot::posts::storage::counts;
+
+/// How many posts this process has published.
+static PUBLISHED: AtomicU64 = AtomicU64::new(0);
 
 /// A post whose words for the search are made already.
 pub struct Ready<'a> {
@@ -30,8 +35,10 @@ pub fn publish(conn: &mut Conn, ready: &Ready<'_>, now: NaiveDateTime) -> QueryR
     let slug = if taken.is_empty() {
         slug
     } else {
-        // Titles are the same again and again, and what is measured is not how a number is found.
-        format!("{slug}-{}", now.and_utc().timestamp_micros())
+        // Titles are the same again and again, and what is measured is not how a number is found. No two of
+        // a run are alike, and those of another run have other times.
+        let number = PUBLISHED.fetch_add(1, Ordering::Relaxed);
+        format!("{slug}-{}-{number}", now.and_utc().timestamp_micros())
     };
     diesel::insert_into(post::table)
         .values((
