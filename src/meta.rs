@@ -19,6 +19,7 @@ use crate::core::db::migrations::Standing;
 use crate::core::db::{Db, migrations};
 use crate::core::metrics::Families;
 use crate::core::redis::health::RedisHealth;
+use crate::core::replica::{Replica, Standing as Replicated};
 use crate::error::{Cause, Code, Error, TABLE};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, CacheControl};
@@ -31,6 +32,8 @@ pub struct Health {
     pub bus: Arc<Bus>,
     /// `None` where Redis is not set up.
     pub redis: Option<Arc<RedisHealth>>,
+    /// `None` where there is none.
+    pub replica: Option<Arc<Replica>>,
     /// The process stops: it ends what it has and is to get nothing new.
     pub is_draining: AtomicBool,
 }
@@ -48,6 +51,17 @@ impl Health {
     /// Whether other processes are not heard by Redis that should be.
     fn is_degraded(&self) -> bool {
         (self.redis.as_ref()).is_some_and(|redis| redis.is_away() || !self.bus.is_connected())
+    }
+
+    /// How the replica is, which is nobody's need.
+    fn replica(&self) -> Option<HealthStatus> {
+        let replica = self.replica.as_ref()?;
+        Some(match replica.standing() {
+            Replicated::Used => HealthStatus::Ok,
+            Replicated::Behind => HealthStatus::Degraded,
+            Replicated::Away => HealthStatus::Away,
+            Replicated::Unknown => HealthStatus::Unknown,
+        })
     }
 
     /// Tells of readiness as far as it is known without the database.
@@ -101,7 +115,9 @@ pub fn endpoints() -> Vec<Endpoint> {
                      by the database only, and presence shows its own users. A refusal says in \
                      `checks` what is wrong: each of `process`, `database`, `migrations` and, \
                      where it is set up, `redis` is `ok`, `away`, `pending`, `unknown` or, while \
-                     the process stops, `draining`.",
+                     the process stops, `draining`. `replica`, where there is one, is `ok`, `away`, \
+                     `degraded` when it is behind, or `unknown` at first; without it all is read at the \
+                     primary, and nothing is lost.",
             )
             .answers::<ReadyAnswer>(
                 StatusCode::OK,
@@ -182,6 +198,10 @@ struct ReadyAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, nullable = false)]
     redis: Option<HealthStatus>,
+    /// `ok`, `away`, `degraded` or `unknown`; only where `DATABASE_READ_URL` is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, nullable = false)]
+    replica: Option<HealthStatus>,
 }
 
 /// How something is: one list for all, so that generated clients have one type.
@@ -273,6 +293,7 @@ pub async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
             ("database", Some(database)),
             ("migrations", Some(migrations)),
             ("redis", redis),
+            ("replica", health.replica()),
         ];
         return Err(Error {
             cause: cause.map(Box::new),
@@ -291,6 +312,7 @@ pub async fn readyz(health: Data<Health>) -> Result<HttpResponse, Error> {
         database,
         migrations,
         redis,
+        replica: health.replica(),
     };
     response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }

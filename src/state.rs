@@ -26,6 +26,7 @@ use crate::core::db::{Bulkhead, DatabaseUrl, Db};
 use crate::core::metrics::{Families, Metrics, describe_process};
 use crate::core::rate_limits::RateLimits;
 use crate::core::redis::health::RedisHealth;
+use crate::core::replica::Replica;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::settings::{Settings, Switch, processors};
 use crate::core::telemetry::chain::Chain;
@@ -43,7 +44,7 @@ use crate::page::{self, Site};
 use crate::posts::Posts;
 use crate::posts::actions::EXPIRED_KEYS;
 use crate::posts::actions::publish::publisher;
-use crate::posts::actions::read::post_reader;
+use crate::posts::actions::read::{post_reader, replica_reader};
 use crate::posts::events::{AnythingChanged, PostChanged, PostsCounted};
 use crate::posts::feed::Blog;
 use crate::posts::jobs::publish_post;
@@ -65,6 +66,8 @@ pub struct AppState {
     pub db: Db,
     /// The same database, with connections that no client's request uses.
     pub housekeeping: Db,
+    /// A replica of it, if there is one.
+    pub replica: Option<Arc<Replica>>,
     pub clock: Clock,
     /// Says what has happened, here and in other processes.
     pub bus: Arc<Bus>,
@@ -109,11 +112,8 @@ impl AppState {
     ) -> Result<Self, String> {
         let is_mysql = matches!(db.url(), DatabaseUrl::Mysql(_));
         let others_write = is_mysql.then_some(OTHERS_WRITE);
-        let cache_bytes = u64::from(settings.cache_mb) << 20;
-        let stale = Duration::from_secs(settings.stale_if_error.into());
-        let response_cache = Arc::new(
-            ResponseCache::new(cache_bytes, others_write, clock.clone()).stale_if_error(stale),
-        );
+        let response_cache = response_cache_of(&settings, others_write, &clock);
+        let replica = replica_of(&settings, (&db, installation), &clock)?;
         let session_cache = Arc::new(SessionCache::default());
         let notifier = JobNotifier::default();
         let is_limited = settings.rate_limits == Switch::On;
@@ -156,7 +156,8 @@ impl AppState {
         });
         let blog = Blog::new(&settings, public_url.clone(), installation);
         let connections = settings.db_pool as usize;
-        let posts = posts_of((&db, &clock, &bus), connections, blog, tag_board);
+        let source = (&db, replica.as_ref(), connections);
+        let posts = posts_of(source, (&clock, &bus), blog, tag_board);
         let social = Data::new(Social::new(&db, &clock, &bus, &limits));
         let jobs = Data::new(Jobs {
             db: db.clone(),
@@ -170,6 +171,7 @@ impl AppState {
             db: housekeeping.clone(),
             bus: Arc::clone(&bus),
             redis: redis_health.clone(),
+            replica: replica.clone(),
             is_draining: AtomicBool::new(false),
         });
         let description = Data::new(openapi::render(settings.base_path())?);
@@ -182,6 +184,7 @@ impl AppState {
             settings,
             db,
             housekeeping,
+            replica,
             clock,
             bus,
             redis_health,
@@ -233,11 +236,17 @@ impl AppState {
         if let Some(redis) = &self.redis_health {
             told(&mut metrics, redis, RedisHealth::describe);
         }
+        if let Some(replica) = &self.replica {
+            told(&mut metrics, replica, Replica::describe);
+        }
         metrics
     }
 
     /// Gives an application the parts that its middleware and its handlers take.
     pub fn share(&self, config: &mut ServiceConfig) {
+        if let Some(replica) = &self.replica {
+            config.app_data(Data::from(Arc::clone(replica)));
+        }
         config
             .app_data(self.settings.clone())
             .app_data(self.cpu_pool.clone())
@@ -388,16 +397,42 @@ pub fn directory(settings: &Settings, db: Db) -> Result<Directory, String> {
     })
 }
 
+/// The finished responses of a process, which hold for so long where others write.
+fn response_cache_of(
+    settings: &Settings,
+    others_write: Option<Duration>,
+    clock: &Clock,
+) -> Arc<ResponseCache> {
+    let bytes = u64::from(settings.cache_mb) << 20;
+    let cache = ResponseCache::new(bytes, others_write, clock.clone())
+        .stale_if_error(Duration::from_secs(settings.stale_if_error.into()))
+        .replica_lifetime(Duration::from_secs(settings.read_staleness.into()));
+    Arc::new(cache)
+}
+
+/// The replica of the database of that name, if there is one. The error is one line.
+fn replica_of(
+    settings: &Settings,
+    database: (&Db, &str),
+    clock: &Clock,
+) -> Result<Option<Arc<Replica>>, String> {
+    let bound = Duration::from_secs(settings.read_staleness.into());
+    (settings.database_to_read())
+        .map(|url| Replica::new((url, settings.db_pool), database, bound, clock))
+        .transpose()
+}
+
 /// The room of posts, with at most so many connections at once for what is gathered.
 fn posts_of(
-    (db, clock, bus): (&Db, &Clock, &Arc<Bus>),
-    connections: usize,
+    (db, replica, connections): (&Db, Option<&Arc<Replica>>, usize),
+    (clock, bus): (&Clock, &Arc<Bus>),
     blog: Blog,
     tag_board: Arc<TagBoard>,
 ) -> Data<Posts> {
     Data::new(Posts {
         db: db.clone(),
         reader: post_reader(db, connections),
+        replica_reader: replica.map(|replica| replica_reader(replica, connections)),
         publisher: publisher(db, bus, connections),
         clock: clock.clone(),
         bus: Arc::clone(bus),

@@ -34,6 +34,7 @@ pub mod precondition;
 pub mod process_lock;
 pub mod rate_limits;
 pub mod redis;
+pub mod replica;
 pub mod secret;
 pub mod settings;
 pub mod telemetry;

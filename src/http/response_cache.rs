@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 
 use super::cached_response;
-use crate::core::cache::Cache;
 use crate::core::cache::entry::Filled;
+use crate::core::cache::{Cache, Patience};
 use crate::core::page::PageRequest;
+use crate::core::replica::Replica;
 use crate::error::{Code, Error};
 
 /// The finished responses of a process.
@@ -40,19 +42,61 @@ impl CacheKey {
 }
 
 /// The response to a GET or HEAD, by `fill` where the cache has none; `None` when there is
-/// nothing under the key.
+/// nothing under the key. All of it is read at the primary.
 pub async fn respond(
     cache: &ResponseCache,
     key: &CacheKey,
     request: &HttpRequest,
     fill: impl AsyncFn() -> Result<Filled, Error>,
 ) -> Result<Option<HttpResponse>, Error> {
+    respond_by(cache, key, (request, None), fill).await
+}
+
+/// The same where `fill` reads nothing but what anybody may read, decides about no rights and
+/// changes nothing of this process: who has no token may have what a replica says.
+pub async fn respond_from_anywhere(
+    cache: &ResponseCache,
+    key: &CacheKey,
+    request: &HttpRequest,
+    fill: impl AsyncFn() -> Result<Filled, Error>,
+) -> Result<Option<HttpResponse>, Error> {
+    let replica = request.app_data::<Data<Replica>>().map(|data| &***data);
+    let replica = replica.filter(|_| patience(request.headers()) == Patience::Long);
+    respond_by(cache, key, (request, replica), fill).await
+}
+
+/// How old an answer may be: who has a token, or a cookie by which there is one, may have
+/// written at another process a moment ago.
+pub fn patience(headers: &HeaderMap) -> Patience {
+    const TOKENS: [HeaderName; 2] = [header::AUTHORIZATION, HeaderName::from_static("jwt")];
+    const COOKIE: &[u8] = b"__Host-inkpot-";
+    let has_cookie = || {
+        (headers.get_all(header::COOKIE)).any(|value| {
+            value
+                .as_bytes()
+                .windows(COOKIE.len())
+                .any(|part| part == COOKIE)
+        })
+    };
+    if TOKENS.iter().any(|name| headers.contains_key(name)) || has_cookie() {
+        Patience::Short
+    } else {
+        Patience::Long
+    }
+}
+
+async fn respond_by(
+    cache: &ResponseCache,
+    key: &CacheKey,
+    (request, replica): (&HttpRequest, Option<&Replica>),
+    fill: impl AsyncFn() -> Result<Filled, Error>,
+) -> Result<Option<HttpResponse>, Error> {
     let found = if cache.stale(key).is_some() {
         // With an old answer at hand nobody waits long for a new one.
-        (tokio::time::timeout(SLOW, cache.find_or_fill(key, fill)).await)
+        (tokio::time::timeout(SLOW, cache.find_or_fill_by(key, replica, fill)).await)
             .unwrap_or_else(|_| Err(Error::new(Code::Unavailable)))
     } else {
-        cache.find_or_fill(key, fill).await
+        cache.find_or_fill_by(key, replica, fill).await
     };
     let entry = match found {
         Ok(Some(entry)) => entry,

@@ -26,6 +26,7 @@ use crate::http::handler::part;
 use crate::http::middleware::{Hit, Refusal};
 use crate::http::page::query_value;
 use crate::http::path::parse_id;
+use crate::http::response_cache::patience;
 use crate::http::{cached_response, response};
 use crate::posts::Posts;
 use crate::posts::actions::prepare;
@@ -263,7 +264,7 @@ async fn comments_page(
         1 => CacheKey::of_document(wording.tag(), &name),
         number => CacheKey::of_document(wording.tag(), &format!("{name}?comments={number}")),
     };
-    response_cache::respond(cache, &key, request, fill).await
+    response_cache::respond_from_anywhere(cache, &key, request, fill).await
 }
 
 async fn find_post(posts: &Posts, named: &PostRef) -> Result<Option<StoredPost>, Error> {
@@ -398,7 +399,7 @@ async fn list(
         })
     };
     let key = CacheKey::of_list(&kind(&which, wording), &filter, page_of(number));
-    let found = response_cache::respond(cache, &key, request, fill).await?;
+    let found = response_cache::respond_from_anywhere(cache, &key, request, fill).await?;
     found.ok_or_else(not_found)
 }
 
@@ -423,7 +424,8 @@ async fn months(request: &HttpRequest, wording: &'static Wording) -> Result<Http
         })
     };
     let key = CacheKey::of_document(wording.tag(), "?archive");
-    let found = response_cache::respond(part::<ResponseCache>(request)?, &key, request, fill);
+    let found =
+        response_cache::respond_from_anywhere(part::<ResponseCache>(request)?, &key, request, fill);
     found.await?.ok_or_else(not_found)
 }
 
@@ -442,6 +444,7 @@ async fn tags(request: &HttpRequest, wording: &'static Wording) -> Result<HttpRe
         page: PageRequest::of_query(query).page,
         size: archive::TAGS,
     };
+    // Never of a replica: the board of tags is kept in this process.
     let fill = async || {
         let tags = response_cache::tags_of_list(&Filter::default());
         let holds = |read| cache.holds(read, &[response_cache::tag_of_anything()]);
@@ -508,7 +511,7 @@ pub fn lookup(cache: Data<ResponseCache>, request: &ServiceRequest) -> Option<Hi
         let key = CacheKey::of_document(wording.tag(), name);
         (wording, key, "/p/{post}")
     };
-    let entry = cache.get(&key)?;
+    let entry = cache.get_by(&key, || patience(headers))?;
     let response = async move {
         dress(
             cached_response::respond(&cache, &key, &entry, headers).await,

@@ -42,11 +42,16 @@ use crate::core::metrics::{Families, number};
 /// Reads posts by their ids for clients. Those who ask at the same time share a query.
 pub type PostReader = Gatherer<i64, Result<Option<StoredPost>, DbError>>;
 
+/// The same at a replica, each with the number of the heartbeat that the query found there.
+pub type ReplicaReader = Gatherer<i64, Result<(Option<StoredPost>, i64), DbError>>;
+
 /// What the room works with.
 pub struct Posts {
     pub db: Db,
     /// Reads single posts.
     pub reader: PostReader,
+    /// Reads those that anybody may read at the replica, where there is one.
+    pub replica_reader: Option<ReplicaReader>,
     /// Inserts posts.
     pub publisher: Publisher,
     pub clock: Clock,

@@ -14,6 +14,7 @@ use super::service_manager::ServiceManager;
 use super::signals::{EndAsked, Signals};
 use super::start::{Bound, DRAIN_SECONDS, PreparedWorker, watch};
 use crate::core::clock_sync;
+use crate::core::replica;
 use crate::core::telemetry::chain::Chain;
 use crate::jobs::worker::{Worker, thread};
 use crate::posts::actions::check;
@@ -124,6 +125,7 @@ pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
     let clocks = clock_sync::run(bound.app.db.clone(), bound.app.clock.clone());
     let clocks = actix_web::rt::spawn(clocks);
     let health = bound.app.health.clone();
+    let following = follow_replica(&bound.app);
     let follower = actix_web::rt::spawn(follow(bound.app, bound.lock));
     let watched = bound.watched.map(|(server, _)| watched(server));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
@@ -159,6 +161,9 @@ pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
     clocks.abort();
     broadcasts.abort();
     names.abort();
+    if let Some(following) = following {
+        following.abort();
+    }
     if let Some(transport) = transport {
         transport.abort();
     }
@@ -168,6 +173,14 @@ pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
     stop_watched(watched).await;
     tracing::info!("stopped");
     served
+}
+
+/// Keeps the replica measured, if there is one.
+fn follow_replica(app: &AppState) -> Option<actix_web::rt::task::JoinHandle<()>> {
+    let replica = app.replica.clone()?;
+    let (primary, cache) = (app.housekeeping.clone(), app.response_cache.clone());
+    let begin = move || cache.begin();
+    Some(actix_web::rt::spawn(replica::run(replica, primary, begin)))
 }
 
 /// Does jobs until SIGTERM or Ctrl-C, then lets those that are under way end.

@@ -80,6 +80,7 @@ mod promises;
 mod readme;
 mod relevance;
 mod rendering;
+mod replica;
 mod rights;
 mod scheduled;
 mod scripts;

@@ -173,6 +173,14 @@ pub const FAMILIES: [&str; 51] = [
 ];
 /// Where Redis is set up.
 pub const WITH_REDIS: [&str; 2] = ["inkpot_redis_losses", "inkpot_redis_up"];
+/// Where there is a replica.
+pub const WITH_REPLICA: [&str; 5] = [
+    "inkpot_replica_connections",
+    "inkpot_replica_fallbacks",
+    "inkpot_replica_lag_seconds",
+    "inkpot_replica_reads",
+    "inkpot_replica_up",
+];
 
 async fn every_part_tells_of_itself_in_good_form(app: TestApp) {
     let ann = app.user("ann").await;
@@ -355,6 +363,22 @@ async fn redis_is_told_where_it_is_set_up() {
     assert!(scrape.samples.contains_key("inkpot_redis_up"));
 }
 
+/// Nobody answers there, which keeps nothing from being told.
+#[actix_web::test]
+async fn a_replica_is_told_where_there_is_one() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let url = "mysql://u:secret@127.0.0.1:1/inkpot";
+    let app = TestApp::start(database, &["--database-read-url", url]).await;
+    let scrape = Scrape::of(&app).await;
+    let families: BTreeSet<&str> = scrape.families().into_keys().collect();
+    let expected = FAMILIES.into_iter().chain(WITH_REPLICA).collect();
+    assert_eq!(families, expected);
+    scrape.is("inkpot_replica_up", 0.0);
+    assert!(!scrape.text.contains("secret"));
+}
+
 /// A thousand requests at once, none of which is lost or stays under way.
 #[actix_web::test]
 async fn no_request_of_many_threads_is_lost() {
@@ -383,7 +407,7 @@ async fn no_request_of_many_threads_is_lost() {
 }
 
 /// What a listener answers: status, head and body.
-fn fetch(address: &str, path: &str) -> (u16, String, String) {
+pub fn fetch(address: &str, path: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
@@ -398,7 +422,7 @@ fn fetch(address: &str, path: &str) -> (u16, String, String) {
 }
 
 /// Where the metrics of a process are, by what it printed.
-fn watched(process: &Process) -> String {
+pub fn watched(process: &Process) -> String {
     let line = (process.banner.iter()).find_map(|line| line.strip_prefix("metrics at http://"));
     line.unwrap().strip_suffix("/metrics").unwrap().to_owned()
 }

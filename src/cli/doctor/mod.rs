@@ -3,6 +3,7 @@
 
 mod data;
 mod outside;
+mod replica;
 
 use std::io::Write;
 use std::path::Path;
@@ -87,6 +88,7 @@ pub fn run(
     let mut findings = configuration(settings);
     findings.extend(files(settings));
     findings.extend(data::check(settings, is_quick));
+    findings.extend(replica::check(settings));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -9,9 +9,13 @@
 //!   when what they are made of cannot be read. One that was invalidated is never served.
 //! - **Single-flight** (`single_flight`). Concurrent misses share one filling. A waiter
 //!   whose request came after an invalidation discards the shared result and reads again.
+//! - **Replicas** ([`Cache::find_or_fill_by`]). What a replica says counts as a slow reading that
+//!   began when the replica's state was new. So a change that it lacks and this process knows of
+//!   is found as with any slow reading, and the primary is read.
 
 pub mod entry;
 pub mod invalidation;
+pub mod moment;
 mod single_flight;
 #[cfg(test)]
 mod tests;
@@ -28,11 +32,13 @@ use moka::ops::compute::Op;
 
 use self::entry::{Entry, Filled};
 use self::invalidation::{CacheTag, Invalidation};
+pub use self::moment::{Moment, Patience};
 use self::single_flight::SingleFlight;
 use crate::core::clock::Clock;
 use crate::core::compression::Coding;
 use crate::core::freshness::Freshness;
 use crate::core::metrics::{Counter, Families, whole};
+use crate::core::replica::{Replica, Why};
 
 /// How long entries hold where others write, unless it is said.
 const OTHERS_WRITE: Duration = Duration::from_secs(1);
@@ -52,6 +58,8 @@ pub struct Cache<K: Hash + Eq, E> {
     bound: u64,
     /// How long entries hold where others write.
     lifetime: Duration,
+    /// How long those of a replica do.
+    replica_lifetime: Duration,
     /// How old an expired entry may be that is served all the same.
     stale: Duration,
     others_write: AtomicBool,
@@ -72,17 +80,6 @@ struct Counters {
     misses: Counter,
     stale: Counter,
     invalidations: Counter,
-}
-
-/// When a reading began.
-#[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The newest change then.
-    version: u64,
-    /// By [`Clock::steady`]; `None` while nobody else wrote.
-    at: Option<Duration>,
-    /// How often this process had stood still.
-    pauses: u64,
 }
 
 /// What a filling ended with, for all who waited for it.
@@ -111,6 +108,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
                 .build(),
             bound: bytes,
             lifetime: lifetime.unwrap_or(OTHERS_WRITE),
+            replica_lifetime: Duration::ZERO,
             stale: Duration::ZERO,
             others_write: AtomicBool::new(lifetime.is_some()),
             alone: Freshness::default(),
@@ -127,6 +125,13 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     #[must_use]
     pub fn stale_if_error(mut self, stale: Duration) -> Self {
         self.stale = stale;
+        self
+    }
+
+    /// Has what a replica said be so old for who is patient, where others write unheard.
+    #[must_use]
+    pub fn replica_lifetime(mut self, lifetime: Duration) -> Self {
+        self.replica_lifetime = lifetime;
         self
     }
 
@@ -169,7 +174,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
 
     /// Whether what was read since a moment, and depends on `tags`, is as good as new.
     pub fn holds(&self, read: Moment, tags: &[CacheTag]) -> bool {
-        self.keeps() && self.invalidation.is_current(read.version, tags) && self.is_young(read)
+        self.keeps()
+            && self.invalidation.is_current(read.version, tags)
+            && self.is_young(read, Patience::Short)
     }
 
     /// Invalidates every entry that has one of `tags`: to be called after `COMMIT` and
@@ -184,14 +191,24 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// The entry of `key` when it is valid. Without one it is not a miss yet: it may be asked
     /// for by [`find_or_fill`](Self::find_or_fill) next.
     pub fn get(&self, key: &K) -> Option<Arc<Entry>> {
-        let entry = self.find(key)?;
+        self.get_by(key, || Patience::Short)
+    }
+
+    /// The same for who has so much patience, who is asked only where it matters.
+    pub fn get_by(&self, key: &K, patience: impl Fn() -> Patience) -> Option<Arc<Entry>> {
+        let entry = self.find(key, patience)?;
         self.counters.hits.increment();
         Some(entry)
     }
 
-    fn find(&self, key: &K) -> Option<Arc<Entry>> {
+    fn find(&self, key: &K, patience: impl Fn() -> Patience) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
-        self.is_valid(&entry).then_some(entry)
+        let patience = if entry.read.is_of_replica {
+            patience()
+        } else {
+            Patience::Short
+        };
+        self.is_valid(&entry, patience).then_some(entry)
     }
 
     /// Counts an entry that was served though it had expired.
@@ -246,7 +263,23 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         key: &K,
         fill: impl AsyncFn() -> Result<Filled, E>,
     ) -> Result<Option<Arc<Entry>>, E> {
-        if let Some(entry) = self.get(key) {
+        self.find_or_fill_by(key, None, fill).await
+    }
+
+    /// The same for who is patient, whose `fill` may be called once more: first with its readings
+    /// at a replica, where that has all changes that this process knows of and the answer depends
+    /// on. What a replica does not have the primary is asked for.
+    pub async fn find_or_fill_by(
+        &self,
+        key: &K,
+        replica: Option<&Replica>,
+        fill: impl AsyncFn() -> Result<Filled, E>,
+    ) -> Result<Option<Arc<Entry>>, E> {
+        let patience = match replica {
+            Some(_) => Patience::Long,
+            None => Patience::Short,
+        };
+        if let Some(entry) = self.get_by(key, || patience) {
             return Ok(Some(entry));
         }
         self.counters.misses.increment();
@@ -256,14 +289,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             let participant = self.flights.join(key);
             let filling = || {
                 is_own.set(true);
-                self.fill(key, &fill)
+                self.fill(key, replica, &fill)
             };
             let outcome = participant.result.get_or_init(filling).await;
-            if is_own.get() || self.may_serve(outcome, arrival) {
+            if is_own.get() || self.may_serve(outcome, arrival, patience) {
                 return outcome.result.clone().into_result();
             }
         }
-        self.fill(key, &fill).await.result.into_result()
+        self.fill(key, replica, &fill).await.result.into_result()
     }
 
     /// The form of `entry` in `coding`, made at the first call; `None` when the plain
@@ -276,13 +309,27 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         form
     }
 
-    async fn fill(&self, key: &K, fill: &impl AsyncFn() -> Result<Filled, E>) -> Outcome<E> {
+    async fn fill(
+        &self,
+        key: &K,
+        replica: Option<&Replica>,
+        fill: &impl AsyncFn() -> Result<Filled, E>,
+    ) -> Outcome<E> {
+        let patience = match replica {
+            Some(_) => Patience::Long,
+            None => Patience::Short,
+        };
         // Another flight may have landed between the first look and this.
-        if let Some(entry) = self.find(key) {
+        if let Some(entry) = self.find(key, || patience) {
             return Outcome {
                 read: entry.read,
                 result: FillResult::Found(entry),
             };
+        }
+        if let Some(replica) = replica
+            && let Some(outcome) = self.fill_from(key, replica, fill).await
+        {
+            return outcome;
         }
         let read = self.moment();
         let result = match fill().await {
@@ -297,8 +344,38 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         Outcome { read, result }
     }
 
+    /// What a replica says, if that is as good as new.
+    async fn fill_from(
+        &self,
+        key: &K,
+        replica: &Replica,
+        fill: &impl AsyncFn() -> Result<Filled, E>,
+    ) -> Option<Outcome<E>> {
+        // What a write has made old that the replica lacks, it would bring again.
+        let before = self.entries.get(key);
+        let may_have = |read: Moment| {
+            (before.as_ref())
+                .is_none_or(|entry| self.invalidation.is_current(read.version, entry.tags()))
+        };
+        let (read, filled) = replica.read(may_have, fill).await?;
+        let Filled::Found { parts, tags } = filled else {
+            // It may have come since: who published it knows its address.
+            replica.fell_back(Why::Absent);
+            return None;
+        };
+        let entry = Arc::new(Entry::new(parts, tags, read));
+        if !self.is_valid(&entry, Patience::Long) {
+            replica.fell_back(Why::Overtaken);
+            return None;
+        }
+        replica.answered();
+        self.insert(key, &entry);
+        let result = FillResult::Found(entry);
+        Some(Outcome { read, result })
+    }
+
     fn insert(&self, key: &K, entry: &Arc<Entry>) {
-        if self.fits(entry) && self.is_valid(entry) {
+        if self.fits(entry) && self.is_valid(entry, Patience::Long) {
             self.entries.insert(key.clone(), Arc::clone(entry));
             // Otherwise dozens of bodies could wait above the bound.
             self.entries.run_pending_tasks();
@@ -328,18 +405,24 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             version: self.invalidation.version(),
             at: self.do_others_write().then(|| self.clock.steady()),
             pauses: self.pauses.load(Ordering::Acquire),
+            is_of_replica: false,
         }
     }
 
-    fn is_valid(&self, entry: &Entry) -> bool {
+    fn is_valid(&self, entry: &Entry, patience: Patience) -> bool {
         self.invalidation
             .is_current(entry.read.version, entry.tags())
-            && self.is_young(entry.read)
+            && self.is_young(entry.read, patience)
     }
 
-    fn is_young(&self, read: Moment) -> bool {
+    fn is_young(&self, read: Moment, patience: Patience) -> bool {
+        let lifetime = if read.is_of_replica && patience == Patience::Long {
+            self.replica_lifetime
+        } else {
+            self.lifetime
+        };
         match (self.do_others_write(), read.at) {
-            (true, Some(at)) => self.clock.steady().saturating_sub(at) < self.lifetime,
+            (true, Some(at)) => self.clock.steady().saturating_sub(at) < lifetime,
             // After a pause nobody knows what others did in it.
             (false, None) => read.pauses == self.pauses.load(Ordering::Acquire),
             // Others have come since, or gone, perhaps after a last write.
@@ -350,7 +433,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// Whether a request that came at `arrival` may have what another one read: when that
     /// reading began later, or nothing has changed meanwhile. Of a failure it is not known
     /// what it depends on; and it does not age.
-    fn may_serve(&self, outcome: &Outcome<E>, arrival: Moment) -> bool {
+    fn may_serve(&self, outcome: &Outcome<E>, arrival: Moment, patience: Patience) -> bool {
         let Outcome { read, result } = outcome;
         let tags = match result {
             FillResult::Found(entry) => entry.tags(),
@@ -359,7 +442,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         };
         let is_current =
             read.version >= arrival.version || self.invalidation.is_current(read.version, tags);
-        is_current && (self.is_young(*read) || read.at > arrival.at)
+        is_current && (self.is_young(*read, patience) || read.at > arrival.at)
     }
 }
 

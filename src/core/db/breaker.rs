@@ -28,9 +28,19 @@ pub(super) struct Breaker {
     /// Counts losses of connections: what was opened, or answered, before the last of them
     /// is asked before it is used again.
     generation: AtomicU64,
+    /// Others say whether the database is away.
+    is_silent: bool,
 }
 
 impl Breaker {
+    /// One that says nothing in the log.
+    pub(super) fn silent() -> Self {
+        Self {
+            is_silent: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether the database is thought to be away.
     pub(super) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Acquire)
@@ -64,14 +74,16 @@ impl Breaker {
     pub(super) fn open(&self, why: &str) {
         if !self.is_open.swap(true, Ordering::AcqRel) {
             *lock(&self.probed) = Some(now());
-            tracing::warn!(target: "inkpot::core::db", error = why, "the database is away");
+            if !self.is_silent {
+                tracing::warn!(target: "inkpot::core::db", error = why, "the database is away");
+            }
         }
     }
 
     /// A connection was made, or answered. Said once in the log.
     pub(super) fn close(&self) {
         *lock(&self.failing_since) = None;
-        if self.is_open() && self.is_open.swap(false, Ordering::AcqRel) {
+        if self.is_open() && self.is_open.swap(false, Ordering::AcqRel) && !self.is_silent {
             tracing::info!(target: "inkpot::core::db", "the database is back");
         }
     }

@@ -97,6 +97,14 @@ impl Db {
         )
     }
 
+    /// How many connections are used, and how many idle, of all bulkheads.
+    pub fn connections(&self) -> (u32, u32) {
+        let all = Bulkhead::ALL.map(|one| self.inner.pools.standing(one));
+        all.iter().fold((0, 0), |(used, idle), one| {
+            (used + one.used, idle + one.idle)
+        })
+    }
+
     fn describe_connections(&self, families: &mut Families<'_>) -> fmt::Result {
         let all = Bulkhead::ALL.map(|one| (one.name(), self.inner.pools.standing(one)));
         families.gauges(

@@ -8,6 +8,7 @@
 //! - [`deadline`]: all database work of a request has one.
 //! - `breaker`: while the database is away, requests are refused at once.
 //! - `metrics`: what it tells of itself.
+//! - [`replica`]: readings that may go to a replica, and what they find there.
 //! - [`dialect`]: what differs between the databases, with the table of their errors.
 
 mod breaker;
@@ -20,12 +21,13 @@ mod metrics;
 pub mod migrations;
 mod mysql;
 mod pools;
+pub mod replica;
 pub mod schema;
 
 use std::future::Future;
 use std::panic::Location;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use diesel::Connection;
@@ -43,6 +45,7 @@ pub use error::{Cause, DbError};
 use error::{Failure, Place};
 use metrics::Counters;
 use pools::Pools;
+use replica::Reading;
 
 /// Why the database cannot be opened, as one line.
 #[derive(Debug)]
@@ -99,6 +102,8 @@ struct Inner {
     time: Duration,
     units: AtomicU64,
     counters: Counters,
+    /// Where readings go that may go to a replica.
+    replica: OnceLock<Db>,
 }
 
 impl Db {
@@ -122,6 +127,31 @@ impl Db {
                 time,
                 units: AtomicU64::new(0),
                 counters: Counters::default(),
+                replica: OnceLock::new(),
+            }),
+            reads: Bulkhead::Reads,
+        })
+    }
+
+    /// A replica, which is only read from. It is not asked for yet: it may be away. `time` is what
+    /// the work of a request may take there. The error is one line.
+    pub(in crate::core) fn of_replica(
+        url: &DatabaseUrl,
+        size: u32,
+        time: Duration,
+    ) -> Result<Self, String> {
+        let DatabaseUrl::Mysql(text) = url else {
+            return Err("a replica is one of MySQL or MariaDB".to_owned());
+        };
+        mysql::options::check(text)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                url: url.clone(),
+                pools: Pools::of_replica(url, size, time),
+                time,
+                units: AtomicU64::new(0),
+                counters: Counters::default(),
+                replica: OnceLock::new(),
             }),
             reads: Bulkhead::Reads,
         })
@@ -148,6 +178,7 @@ impl Db {
                 time: DAY,
                 units: AtomicU64::new(0),
                 counters: Counters::default(),
+                replica: OnceLock::new(),
             }),
             reads: Bulkhead::Reads,
         }
@@ -164,6 +195,23 @@ impl Db {
         self.inner.units.load(Ordering::Relaxed)
     }
 
+    /// Has what tasks read within a [`scope`](replica::scope) be read there.
+    pub(in crate::core) fn read_also_at(&self, replica: &Self) {
+        // There is one for as long as the process runs.
+        let _ = self.inner.replica.set(replica.clone());
+    }
+
+    /// What is read by: these connections, or in a task whose readings go to a replica the same
+    /// of that.
+    fn source(&self) -> (Self, Option<Arc<Reading>>) {
+        match (replica::current(), self.inner.replica.get()) {
+            (Some(reading), Some(replica)) if self.reads != Bulkhead::Housekeeping => {
+                (replica.reading_by(self.reads), Some(reading))
+            }
+            _ => (self.clone(), None),
+        }
+    }
+
     /// Reads with one connection, outside any transaction. When the connection turns
     /// out to be stale, another one runs `work` again.
     #[track_caller]
@@ -172,13 +220,18 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        let (place, reads) = (Location::caller(), self.reads);
-        self.blocking_then(
-            place,
-            reads,
-            move |db, permit| db.try_read(permit, &work),
-            |_| {},
-        )
+        let (place, (db, reading)) = (Location::caller(), self.source());
+        async move {
+            let measured = reading.clone();
+            let run = move |db: &Self, permit| {
+                db.try_read(permit, &|conn| {
+                    measured.as_ref().map_or(Ok(()), |one| one.measure(conn))?;
+                    work(conn)
+                })
+            };
+            let done = db.blocking_then(place, db.reads, run, |_| {}).await;
+            noted(reading.as_ref(), done)
+        }
     }
 
     /// Reads several things that belong together: all queries of `work` see the
@@ -189,9 +242,18 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
     {
-        let (place, reads) = (Location::caller(), self.reads);
-        let run = move |db: &Self, permit| db.try_snapshot(permit, &work);
-        self.blocking_then(place, reads, run, |_| {})
+        let (place, (db, reading)) = (Location::caller(), self.source());
+        async move {
+            let measured = reading.clone();
+            let run = move |db: &Self, permit| {
+                db.try_snapshot(permit, &|conn| {
+                    measured.as_ref().map_or(Ok(()), |one| one.measure(conn))?;
+                    work(conn)
+                })
+            };
+            let done = db.blocking_then(place, db.reads, run, |_| {}).await;
+            noted(reading.as_ref(), done)
+        }
     }
 
     /// Writes in one transaction: all of it or nothing. `work` runs again, a bounded
@@ -438,6 +500,14 @@ impl Db {
     pub fn dedicated(&self) -> Result<Conn, String> {
         connection::open(&self.inner.url).map_err(|e| e.to_string())
     }
+}
+
+/// Notes where a reading at a replica failed.
+fn noted<T>(reading: Option<&Arc<Reading>>, done: Result<T, DbError>) -> Result<T, DbError> {
+    if let (Some(reading), Err(_)) = (reading, &done) {
+        reading.failed();
+    }
+    done
 }
 
 fn transaction<T>(

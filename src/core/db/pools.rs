@@ -58,8 +58,24 @@ impl Pools {
     /// Makes the pools; connections are opened as they are needed. `size` is the setting,
     /// `time` what a statement may take if not what the URL says.
     pub(super) fn new(url: &DatabaseUrl, size: u32, time: Option<Duration>) -> Self {
+        Self::made(url, (size, time), Breaker::default(), |_| 1)
+    }
+
+    /// The same for a replica, of which others say whether it is away, and which is never written
+    /// to.
+    pub(super) fn of_replica(url: &DatabaseUrl, size: u32, time: Duration) -> Self {
+        let idle = |bulkhead| u32::from(bulkhead != Bulkhead::Writes);
+        Self::made(url, (size, Some(time)), Breaker::silent(), idle)
+    }
+
+    fn made(
+        url: &DatabaseUrl,
+        (size, time): (u32, Option<Duration>),
+        breaker: Breaker,
+        idle: fn(Bulkhead) -> u32,
+    ) -> Self {
         let is_sqlite = matches!(url, DatabaseUrl::Sqlite(_));
-        let breaker = Arc::new(Breaker::default());
+        let breaker = Arc::new(breaker);
         let sections = Bulkhead::ALL.map(|bulkhead| {
             let connections = bulkhead.connections(size, is_sqlite);
             let role = match bulkhead {
@@ -70,7 +86,7 @@ impl Pools {
             Section {
                 pool: r2d2::Pool::builder()
                     .max_size(connections)
-                    .min_idle(Some(1))
+                    .min_idle(Some(idle(bulkhead)))
                     .connection_timeout(MAX_WAIT)
                     // A round trip for each checkout; see `Breaker::generation`.
                     .test_on_check_out(false)

@@ -260,6 +260,14 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    replica_heartbeat (id) {
+        id -> Integer,
+        beat -> BigInt,
+        at -> Timestamp,
+    }
+}
+
 diesel::joinable!(session -> user (user_id));
 diesel::joinable!(code -> user (user_id));
 diesel::joinable!(post -> user (author_id));
@@ -279,3 +287,4 @@ diesel::allow_tables_to_appear_in_same_query!(
     session_event,
     audit
 );
+diesel::allow_tables_to_appear_in_same_query!(replica_heartbeat, installation);

@@ -156,6 +156,18 @@ pub struct Settings {
           value_parser = optional(DatabaseUrl::parse))]
     database_url: Option<Given<DatabaseUrl>>,
 
+    /// Replica of the database, mysql://… as DATABASE_URL: what anybody may read and is not in
+    /// memory is read there, as long as it is new enough. For MySQL and MariaDB
+    /// [default: none]
+    #[arg(long, env = "DATABASE_READ_URL", global = true, value_name = "URL", hide_env_values = true,
+          value_parser = optional(DatabaseUrl::parse))]
+    database_read_url: Option<Given<DatabaseUrl>>,
+
+    /// How old what a replica has may be, such as 2s: seconds, or a number with s, m, h or d
+    #[arg(long, env = "INKPOT_READ_STALENESS", global = true, value_name = "TIME", default_value_t = 2,
+          value_parser = seconds(2, 60))]
+    pub read_staleness: u32,
+
     /// Redis through which several processes hear of changes and share their limits:
     /// redis://user:password@host:port/0, or rediss://… for TLS; while it is away, each
     /// process goes by itself
@@ -410,6 +422,11 @@ impl Settings {
             .unwrap_or_else(|| DatabaseUrl::Sqlite(self.data_dir.join("inkpot.db")))
     }
 
+    /// The replica that is read from.
+    pub fn database_to_read(&self) -> Option<&DatabaseUrl> {
+        self.database_read_url.as_ref()?.0.as_ref()
+    }
+
     /// The path under which the world reaches the server, without a trailing slash.
     pub fn base_path(&self) -> &str {
         self.public_url.as_ref().map_or("", PublicUrl::path)
@@ -497,8 +514,24 @@ impl Settings {
                     .to_owned(),
             );
         }
+        self.check_replica()?;
         self.trust_authorities();
         Ok(())
+    }
+
+    fn check_replica(&self) -> Result<(), String> {
+        let is_sqlite = |url: &DatabaseUrl| matches!(url, DatabaseUrl::Sqlite(_));
+        match self.database_to_read() {
+            Some(url) if is_sqlite(url) => Err(
+                "bad value for DATABASE_READ_URL: a replica is one of MySQL or MariaDB, mysql://…"
+                    .to_owned(),
+            ),
+            Some(_) if is_sqlite(&self.database()) => Err(
+                "DATABASE_READ_URL is for MySQL and MariaDB, and DATABASE_URL is a SQLite file"
+                    .to_owned(),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// Has every service by TLS know the further authorities whose setting is a URL.

@@ -1,12 +1,17 @@
 //! Reading: a post, a part of a list, the newest posts of a feed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use diesel::QueryResult;
 
 use crate::accounts::types::Username;
 use crate::core::cache::Moment;
+use crate::core::db::replica::{self, Reading};
 use crate::core::db::{Bulkhead, Conn, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
 use crate::core::page::{ListPart, Listed, PageRequest};
+use crate::core::replica::Replica;
 use crate::posts::feed::sitemap::SitemapRow;
 use crate::posts::list::{Cursor, Filter, Found, Neighbours, TagSort};
 use crate::posts::storage::archive;
@@ -14,7 +19,7 @@ pub use crate::posts::storage::followed::FOLLOWED_DEPTH;
 use crate::posts::storage::{lists, posts as rows, sitemap, slugs};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::tag_board::Board;
-use crate::posts::{PostReader, Posts, feed};
+use crate::posts::{PostReader, Posts, ReplicaReader, feed};
 
 /// A post that everybody may read.
 pub async fn find_published(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError> {
@@ -65,7 +70,21 @@ pub async fn find_published_by_slug(
 }
 
 async fn find(posts: &Posts, post_id: i64) -> Result<Option<StoredPost>, DbError> {
+    if let (Some(reading), Some(reader)) = (replica::current(), &posts.replica_reader) {
+        return find_at_replica(&reading, reader, post_id).await;
+    }
     (posts.reader.ask(post_id).await).unwrap_or_else(|refused| Err(DbError::refused(refused)))
+}
+
+async fn find_at_replica(
+    reading: &Reading,
+    reader: &ReplicaReader,
+    post_id: i64,
+) -> Result<Option<StoredPost>, DbError> {
+    let asked = (reader.ask(post_id).await).unwrap_or_else(|why| Err(DbError::refused(why)));
+    let (post, beat) = asked.inspect_err(|_| reading.failed())?;
+    reading.check(beat)?;
+    Ok(post)
 }
 
 /// Posts that a query reads at most, of a megabyte each at worst.
@@ -73,25 +92,53 @@ const AT_ONCE: usize = 32;
 
 /// A reader with at most so many connections at once.
 pub fn post_reader(db: &Db, connections: usize) -> PostReader {
-    let bounds = Bounds {
+    let db = db.clone();
+    let read = move |ids: Vec<i64>| read_all(&ids, |work| db.read_together(work));
+    Gatherer::new("posts-read", bounds(connections), |_| 1, read)
+}
+
+/// The same at a replica.
+pub fn replica_reader(replica: &Arc<Replica>, connections: usize) -> ReplicaReader {
+    let replica = Arc::clone(replica);
+    let read = move |ids: Vec<i64>| {
+        let mut beat = 0;
+        let posts = read_all(&ids, |work| {
+            let (found, at) = replica.read_together(work)?;
+            beat = at;
+            Ok(found)
+        });
+        let with_beat = |post: Result<_, DbError>| post.map(|post| (post, beat));
+        posts.into_iter().map(with_beat).collect()
+    };
+    Gatherer::new("replica-read", bounds(connections), |_| 1, read)
+}
+
+fn bounds(connections: usize) -> Bounds {
+    Bounds {
         at_once: 1,
         runs: connections,
         jobs: AT_ONCE,
         weight: usize::MAX,
         queue: QUEUE,
-    };
-    let db = db.clone();
-    Gatherer::new("posts-read", bounds, |_| 1, move |ids| read_all(&db, &ids))
+    }
 }
+
+/// What reads posts by a connection.
+type Load<'l> = dyn Fn(&mut Conn) -> QueryResult<Vec<StoredPost>> + 'l;
 
 /// Requests that wait for their query to begin.
 const QUEUE: usize = 1024;
 
-fn read_all(db: &Db, ids: &[i64]) -> Vec<Result<Option<StoredPost>, DbError>> {
+/// Reads posts by one query, which `read` runs.
+fn read_all(
+    ids: &[i64],
+    read: impl FnOnce(&Load<'_>) -> Result<Vec<StoredPost>, DbError>,
+) -> Vec<Result<Option<StoredPost>, DbError>> {
     if let [id] = *ids {
-        return vec![db.read_together(&|conn| rows::find_post(conn, id))];
+        let found = read(&|conn| Ok(rows::find_post(conn, id)?.into_iter().collect()));
+        return vec![found.map(|mut posts| posts.pop())];
     }
-    match db.read_together(&|conn| rows::find_posts(conn, ids)) {
+    match read(&|conn| rows::find_posts(conn, ids)) {
         Ok(found) => {
             let found: HashMap<i64, StoredPost> =
                 (found.into_iter().map(|post| (post.summary.post_id, post))).collect();

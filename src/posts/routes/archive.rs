@@ -107,7 +107,7 @@ async fn get_archive(
         let parts = response::cacheable_json(&ArchiveAnswer { months }, None)?;
         Ok(Filled::Found { parts, tags })
     };
-    let response = response_cache::respond(&cache, &key, &req, fill).await?;
+    let response = response_cache::respond_from_anywhere(&cache, &key, &req, fill).await?;
     response.ok_or_else(|| Error::internal("the months were absent"))
 }
 
@@ -131,6 +131,7 @@ async fn list_tags(
     let all = Filter::default();
     let kind = format!("tags {sort:?} {beginning:?}");
     let key = CacheKey::of_list(&kind, &all, page);
+    // Never of a replica: the board of tags is kept in this process.
     let fill = async || {
         let holds = |read| cache.holds(read, &[response_cache::tag_of_anything()]);
         let asked = (beginning.clone(), sort, request);

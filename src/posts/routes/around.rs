@@ -73,6 +73,6 @@ async fn around(
         let parts = response::cacheable_json(&answer, None)?;
         Ok(Filled::Found { parts, tags })
     };
-    let response = response_cache::respond(&cache, &key, &req, fill).await?;
+    let response = response_cache::respond_from_anywhere(&cache, &key, &req, fill).await?;
     response.ok_or_else(|| Error::new(Code::PostNotFound))
 }

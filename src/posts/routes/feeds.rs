@@ -96,7 +96,7 @@ async fn respond(
             parts: render(posts.clone(), (filter, before), format).await?,
         })
     };
-    let response = response_cache::respond(cache, &key, &req, fill).await?;
+    let response = response_cache::respond_from_anywhere(cache, &key, &req, fill).await?;
     response.ok_or_else(|| Error::internal("a feed was absent"))
 }
 

@@ -184,7 +184,7 @@ pub async fn list(
         tags.extend(response_cache::tags_of_items(&post_ids));
         Ok(Filled::Found { parts, tags })
     };
-    let response = response_cache::respond(&cache, &key, &req, fill).await?;
+    let response = response_cache::respond_from_anywhere(&cache, &key, &req, fill).await?;
     response.ok_or_else(|| Error::internal("a list was absent"))
 }
 

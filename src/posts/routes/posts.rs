@@ -161,7 +161,7 @@ async fn read(
         (PostRef::Slug(slug), false) => CacheKey::Slug(slug.as_str().into()),
     };
     let fill = async || fill(&posts, &named, include).await;
-    if let Some(response) = response_cache::respond(&cache, &key, &req, fill).await? {
+    if let Some(response) = response_cache::respond_from_anywhere(&cache, &key, &req, fill).await? {
         return Ok(response);
     }
     let slug = match named {

@@ -12,7 +12,8 @@ use crate::core::page::{ListPart, PageRequest};
 use crate::http::cached_response;
 use crate::http::middleware::Hit;
 use crate::http::path::parse_id;
-pub use crate::http::response_cache::{CacheKey, ResponseCache, respond};
+use crate::http::response_cache::patience;
+pub use crate::http::response_cache::{CacheKey, ResponseCache, respond, respond_from_anywhere};
 use crate::posts::events::PostState;
 use crate::posts::list::{Cursor, Filter};
 use crate::posts::search::Query;
@@ -197,8 +198,8 @@ pub fn anything_changed(cache: &ResponseCache) {
 /// for most goes round the router.
 pub fn lookup(cache: Arc<ResponseCache>, request: &ServiceRequest) -> Option<Hit<'_>> {
     let (key, route) = CacheKey::of_path(request.path(), request.query_string())?;
-    let entry = cache.get(&key)?;
     let headers = request.headers();
+    let entry = cache.get_by(&key, || patience(headers))?;
     let response = async move { cached_response::respond(&cache, &key, &entry, headers).await };
     Some(Hit {
         route,

@@ -69,7 +69,7 @@ async fn get(
             parts: render(posts.clone(), piece).await?,
         })
     };
-    let response = response_cache::respond(&cache, &key, &req, fill).await?;
+    let response = response_cache::respond_from_anywhere(&cache, &key, &req, fill).await?;
     response.ok_or_else(|| Error::internal("a sitemap was absent"))
 }
 

@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use super::response_cache::{self, ResponseCache, respond};
+use super::response_cache::{self, ResponseCache, respond_from_anywhere};
 use super::views::{CommentsAnswer, comments_example};
 use super::{TAG, editor};
 use crate::accounts::extract::{self, Caller};
@@ -129,7 +129,7 @@ async fn list(
         }
     };
     let key = response_cache::key_of_list(id.0, part);
-    if let Some(response) = respond(&cache, &key, &req, fill).await? {
+    if let Some(response) = respond_from_anywhere(&cache, &key, &req, fill).await? {
         return Ok(response);
     }
     // As with drafts themselves: a token is asked for only where it matters.
@@ -190,7 +190,7 @@ async fn read_one(
         }),
     };
     let key = response_cache::key_of(id.0);
-    if let Some(response) = respond(&cache, &key, &req, fill).await? {
+    if let Some(response) = respond_from_anywhere(&cache, &key, &req, fill).await? {
         return Ok(response);
     }
     let caller = extract::identify_if_any(&req).await?.map(editor);

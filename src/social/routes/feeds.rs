@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::TAG;
-use super::response_cache::{self, ResponseCache, respond};
+use super::response_cache::{self, ResponseCache, respond_from_anywhere};
 use crate::core::cache::entry::{Filled, Parts};
 use crate::core::page::Listed;
 use crate::error::{Code, Error};
@@ -99,7 +99,7 @@ async fn answer(
         }
     };
     let key = response_cache::key_of_feed(id.0, format, before);
-    let response = respond(cache, &key, req, fill).await?;
+    let response = respond_from_anywhere(cache, &key, req, fill).await?;
     response.ok_or_else(|| Error::new(Code::PostNotFound))
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::TAG;
 use super::asked::{AskedFor, Users};
-use super::response_cache::{self, ResponseCache, respond};
+use super::response_cache::{self, ResponseCache, respond_from_anywhere};
 use super::views::{FollowedAnswer, FollowsAnswer, follows_example};
 use crate::accounts::extract::Caller;
 use crate::accounts::views::PublicView;
@@ -170,6 +170,6 @@ async fn list(
         Ok(Filled::Found { parts, tags })
     };
     let key = response_cache::key_of_follows(user_id, list, part);
-    let response = respond(cache, &key, request, fill).await?;
+    let response = respond_from_anywhere(cache, &key, request, fill).await?;
     response.ok_or_else(|| Error::new(Code::UserNotFound))
 }

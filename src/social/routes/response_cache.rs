@@ -4,7 +4,7 @@
 use crate::core::cache::invalidation::CacheTag;
 use crate::core::page::ListPart;
 use crate::http::response_cache::CacheKey;
-pub use crate::http::response_cache::{ResponseCache, respond};
+pub use crate::http::response_cache::{ResponseCache, respond_from_anywhere};
 use crate::posts::events::PostState;
 use crate::posts::feed::Format;
 use crate::social::events::CommentsChanged;

@@ -21,6 +21,8 @@ pub struct Mariadb {
     pub address: String,
     /// Where its files are: `data`, `socket`, `log`.
     pub directory: PathBuf,
+    /// What it is started with beside what all are.
+    arguments: &'static [&'static str],
     /// Takes the directory with it.
     _own: tempfile::TempDir,
 }
@@ -28,6 +30,30 @@ pub struct Mariadb {
 impl Mariadb {
     /// In a directory of its own; `None` where there is no program, which was said loudly.
     pub fn start() -> Option<Self> {
+        let server = Self::start_with(&[])?;
+        server.sql(&made());
+        Some(server)
+    }
+
+    /// One that has a replica, and that one.
+    pub fn start_with_replica() -> Option<(Self, Self)> {
+        let primary = Self::start_with(&["--server-id=1", "--log-bin=log-bin"])?;
+        let replica = Self::start_with(&["--server-id=2", "--read-only"])?;
+        let (host, port) = primary.address.split_once(':').unwrap();
+        // Users and the database come from the primary.
+        primary.sql(&format!(
+            "{}; GRANT REPLICATION SLAVE ON *.* TO inkpot@'%'",
+            made()
+        ));
+        replica.sql(&format!(
+            "CHANGE MASTER TO MASTER_HOST='{host}', MASTER_PORT={port}, MASTER_USER='inkpot', \
+             MASTER_PASSWORD='{PASSWORD}', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1; \
+             START SLAVE"
+        ));
+        Some((primary, replica))
+    }
+
+    fn start_with(arguments: &'static [&'static str]) -> Option<Self> {
         let found = output(Command::new("bash").args(["-c", "command -v mariadbd mariadb"]));
         if !found.status.success() || std::env::var_os("INKPOT_TEST_MYSQL_URL").is_some() {
             left_out::say(
@@ -54,13 +80,10 @@ impl Mariadb {
             child: None,
             address: free_address(),
             directory,
+            arguments,
             _own: own,
         };
         server.restart();
-        server.sql(&format!(
-            "CREATE DATABASE inkpot CHARACTER SET utf8mb4; \
-             CREATE USER inkpot@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON inkpot.* TO inkpot@'%'"
-        ));
         Some(server)
     }
 
@@ -92,6 +115,7 @@ impl Mariadb {
             .arg(format!("--pid-file={}", path("pid").display()))
             .args(["--bind-address=127.0.0.1", &format!("--port={port}")])
             .args(options())
+            .args(self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -117,9 +141,15 @@ impl Mariadb {
 
     /// Runs statements as root.
     pub fn sql(&self, sql: &str) {
-        let ran = output(self.client().args(["-e", sql]));
+        self.ask(sql);
+    }
+
+    /// The same with what they find: a line for each row.
+    pub fn ask(&self, sql: &str) -> String {
+        let ran = output(self.client().args(["--skip-column-names", "-e", sql]));
         let said = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "{sql}: {said}");
+        String::from_utf8(ran.stdout).unwrap()
     }
 
     fn client(&self) -> Command {
@@ -142,6 +172,14 @@ impl Drop for Mariadb {
             let _ = child.wait();
         }
     }
+}
+
+/// The database and its user.
+fn made() -> String {
+    format!(
+        "CREATE DATABASE inkpot CHARACTER SET utf8mb4; \
+         CREATE USER inkpot@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON inkpot.* TO inkpot@'%'"
+    )
 }
 
 /// What is acknowledged is on the disk. As root it must be told so.

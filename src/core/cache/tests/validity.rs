@@ -88,3 +88,31 @@ async fn what_was_read_alone_does_not_hold_in_company_nor_the_reverse() {
         .unwrap();
     assert!(cache.get(&1).is_some());
 }
+
+#[actix_web::test]
+async fn what_a_replica_said_is_as_old_as_its_moment_and_lives_longer_for_the_patient() {
+    let clock = clock();
+    let cache: Cache<u32, Failure> =
+        Cache::new(BOUND, Some(SECOND), clock.clone()).replica_lifetime(5 * SECOND);
+    let keep = |read: Moment| {
+        let entry = Arc::new(Entry::new(parts("there"), vec![post()], read));
+        cache.entries.insert(1, entry);
+    };
+    let has = |patience| cache.get_by(&1, || patience).is_some();
+    keep(cache.begin().of_replica());
+    assert!(has(Patience::Long) && has(Patience::Short));
+    clock.advance(chrono::Duration::seconds(4));
+    assert!(has(Patience::Long) && !has(Patience::Short));
+    assert!(cache.get(&1).is_none());
+    clock.advance(chrono::Duration::seconds(1));
+    assert!(!has(Patience::Long));
+    // What the primary said is nobody's for longer.
+    keep(cache.begin());
+    clock.advance(chrono::Duration::seconds(1));
+    assert!(!has(Patience::Long));
+    // A change since the moment ends it, however late it is kept.
+    let moment = cache.begin().of_replica();
+    cache.invalidate(&[post()]);
+    keep(moment);
+    assert!(!has(Patience::Long));
+}

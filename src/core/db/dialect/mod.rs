@@ -11,6 +11,7 @@ pub(super) mod errors;
 mod followed;
 mod follows;
 mod full_text;
+pub mod heartbeat;
 pub mod inspect;
 pub(super) mod letters;
 mod migration_lock;

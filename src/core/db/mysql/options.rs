@@ -23,6 +23,11 @@ pub(in crate::core::db) fn deadline(database_url: &str) -> Result<Duration, Stri
     split(&url).map(|(own, _)| own.deadline)
 }
 
+/// Refuses a URL that the driver would. The error is one line.
+pub(in crate::core::db) fn check(database_url: &str) -> Result<(), String> {
+    (options(database_url).map(drop)).map_err(|error| error.to_string())
+}
+
 /// Takes our own parameters `ssl_ca`, `tls_name` and `deadline` out of those of the driver.
 fn split(url: &url::Url) -> Result<(Own, Vec<(String, String)>), String> {
     let mut own = Own {
