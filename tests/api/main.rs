@@ -82,6 +82,7 @@ mod relevance;
 mod rendering;
 mod replica;
 mod rights;
+mod scaling;
 mod scheduled;
 mod scripts;
 mod search;

@@ -8,7 +8,10 @@ use crate::readme::read;
 /// The rows of a table, by their first cell: numbers, without the commas of thousands.
 fn table(text: &str, head: &str) -> BTreeMap<String, Vec<f64>> {
     let (_, after) = text.split_once(head).unwrap_or_else(|| panic!("{head}"));
-    let rows = after.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let rows = after
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     rows.map(|row| {
         let mut cells = row.trim_matches('|').split('|').map(str::trim);
         let name = cells.next().unwrap().to_owned();
@@ -32,7 +35,10 @@ fn harmonic(n: f64) -> f64 {
 #[track_caller]
 fn is(written: f64, digits: i32, number: f64, what: &str) {
     let half = 0.5 / 10_f64.powi(digits) + 1e-9;
-    assert!((written - number).abs() <= half, "{what}: {written}, not {number}");
+    assert!(
+        (written - number).abs() <= half,
+        "{what}: {written}, not {number}"
+    );
 }
 
 #[test]
@@ -43,9 +49,13 @@ fn what_requests_cost_is_what_was_measured() {
     let heads: Vec<&str> = performance.split("| requests/s | MariaDB |").collect();
     let measured = |name: &str| {
         let row = heads.iter().rev().find_map(|part| {
-            part.lines().find_map(|line| line.strip_prefix(&format!("| {name} | ")))
+            part.lines()
+                .find_map(|line| line.strip_prefix(&format!("| {name} | ")))
         });
-        let (_, cost) = row.unwrap_or_else(|| panic!("{name}")).split_once('(').unwrap();
+        let (_, cost) = row
+            .unwrap_or_else(|| panic!("{name}"))
+            .split_once('(')
+            .unwrap();
         cost.split_once(')').unwrap().0.parse::<f64>().unwrap()
     };
     for (name, cost) in &costs {
@@ -69,7 +79,10 @@ fn a_million_readers_a_minute_need_what_is_said() {
     let given = table(&text, "| supposition | number |");
     let come = table(&text, "| what | a second | processors |");
     let readers = one(&given, "readers a minute") / 60.0;
-    let memory = one(&given, "memory for answers, MB a process (`INKPOT_CACHE_MB`)");
+    let memory = one(
+        &given,
+        "memory for answers, MB a process (`INKPOT_CACHE_MB`)",
+    );
     let held = (memory * 1024.0 / one(&given, "KB of memory for a kept post")).floor();
     let found_of = |posts: f64| harmonic(held) / harmonic(posts);
     let found = found_of(one(&given, "posts"));
@@ -77,15 +90,31 @@ fn a_million_readers_a_minute_need_what_is_said() {
     let lists = readers * one(&given, "lists that a reader asks for");
     let kept_lists = one(&given, "lists that are kept, of a hundred") / 100.0;
     let rows = [
-        ("answers that are kept", posts * found + lists * kept_lists, "an answer that is kept"),
-        ("posts that are not", posts * (1.0 - found), "a post at random"),
-        ("lists that are not", lists * (1.0 - kept_lists), "lists of authors and tags"),
+        (
+            "answers that are kept",
+            posts * found + lists * kept_lists,
+            "an answer that is kept",
+        ),
+        (
+            "posts that are not",
+            posts * (1.0 - found),
+            "a post at random",
+        ),
+        (
+            "lists that are not",
+            lists * (1.0 - kept_lists),
+            "lists of authors and tags",
+        ),
         (
             "searches",
             readers * one(&given, "readers who search, of a thousand") / 1000.0,
             "search, one post has it",
         ),
-        ("publishing", one(&given, "posts published a second"), "publish 1.5 KB, 2 tags"),
+        (
+            "publishing",
+            one(&given, "posts published a second"),
+            "publish 1.5 KB, 2 tags",
+        ),
         (
             "logins",
             readers * one(&given, "readers who log in, of a thousand") / 1000.0,
@@ -98,7 +127,10 @@ fn a_million_readers_a_minute_need_what_is_said() {
         let written = &come[name];
         is(written[0], 0, rate, name);
         // Costs are written with two or three digits; so are sums of them.
-        assert!((written[1] - needed).abs() < 0.02, "{name}: {written:?}, not {needed}");
+        assert!(
+            (written[1] - needed).abs() < 0.02,
+            "{name}: {written:?}, not {needed}"
+        );
         requests += rate;
         processors += needed;
         if !["answers that are kept", "logins"].contains(&name) {
@@ -107,8 +139,16 @@ fn a_million_readers_a_minute_need_what_is_said() {
     }
     assert_eq!(come.len(), rows.len() + 2);
     is(come["together"][0], 0, requests, "together");
-    assert!((come["together"][1] - processors).abs() < 0.02, "{processors}");
-    is(come["with every machine half idle"][0], 2, come["together"][1] * 2.0, "half idle");
+    assert!(
+        (come["together"][1] - processors).abs() < 0.02,
+        "{processors}"
+    );
+    is(
+        come["with every machine half idle"][0],
+        2,
+        come["together"][1] * 2.0,
+        "half idle",
+    );
     for said in [
         format!("{:.1} of a hundred posts", found * 100.0),
         format!("holds {} of them", thousands(held)),
@@ -117,7 +157,10 @@ fn a_million_readers_a_minute_need_what_is_said() {
         format!("{asked:.2} processors with the server's"),
         format!("{:.2} processors. One primary", asked * 37.0 / 122.0),
         format!("{} answers of 3 KB", thousands(requests.round())),
-        format!("are {:.1} Gbit a second", requests * 3.0 * 1024.0 * 8.0 / 1e9),
+        format!(
+            "are {:.1} Gbit a second",
+            requests * 3.0 * 1024.0 * 8.0 / 1e9
+        ),
         format!("are {:.0} GB", one(&given, "posts") * 3.0 / 1e6),
     ] {
         let one_line = text.replace('\n', " ");
@@ -132,12 +175,22 @@ fn what_processes_cost_each_other_grows_as_is_said() {
     assert_eq!(costs.len(), 5);
     for (n, processes) in [1.0, 10.0, 1000.0].into_iter().enumerate() {
         // Reads, writes, searches, housekeeping: docs/reliability.md.
-        let connections = |pool: f64| processes * (pool * 2.0 + (pool / 4.0).floor().max(1.0) + 2.0);
+        let connections =
+            |pool: f64| processes * (pool * 2.0 + (pool / 4.0).floor().max(1.0) + 2.0);
         for (row, number) in [
-            ("connections to the primary, `INKPOT_DB_POOL=10`", connections(10.0)),
+            (
+                "connections to the primary, `INKPOT_DB_POOL=10`",
+                connections(10.0),
+            ),
             ("the same with `INKPOT_DB_POOL=1`", connections(1.0)),
-            ("queries a second at the primary to follow the others", processes * 8.0),
-            ("looks a second at the heartbeat there, with a replica", processes * 4.0),
+            (
+                "queries a second at the primary to follow the others",
+                processes * 8.0,
+            ),
+            (
+                "looks a second at the heartbeat there, with a replica",
+                processes * 4.0,
+            ),
             (
                 "deliveries a second by Redis of heartbeats between processes",
                 processes * processes * 5.0,
@@ -154,7 +207,7 @@ fn thousands(number: f64) -> String {
     let digits = (number as u64).to_string();
     let mut text = String::new();
     for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
