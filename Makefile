@@ -106,7 +106,7 @@ soak: deps ## random use against models, with kills; SOAK_SECONDS each, INKPOT_T
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_SOAK_SECONDS=$(SOAK_SECONDS) $(CARGO) test --locked --test api model::$(ARGS)
 
 .PHONY: test-cluster
-test-cluster: deps ## two servers at two nodes of a Galera cluster that takes writes at every node
+test-cluster: deps ## servers on a Galera cluster of three nodes, behind haproxy and at each node, with a node that dies
 	@tests/install-deps cluster
 	tests/private-galera -- $(CARGO) test --locked --test api cluster:: -- --ignored
 

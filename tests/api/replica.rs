@@ -110,7 +110,8 @@ fn is_standing(server: &Process, expected: &str) {
     until(expected, || standing(server) == expected);
 }
 
-fn metric(server: &Process, sample: &str) -> f64 {
+/// What a server that is watched tells of itself.
+pub fn metric(server: &Process, sample: &str) -> f64 {
     let (_, _, text) = fetch(&watched(server), "/metrics");
     let line = text.lines().find_map(|line| line.strip_prefix(sample));
     line.unwrap_or_else(|| panic!("no {sample} in {text}"))
