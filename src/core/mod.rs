@@ -4,7 +4,8 @@
 //! - [`db`]: the only way to a connection; [`clock`]: the only source of now.
 //! - [`cache`]: the response cache, with its invalidation and its single-flight.
 //! - [`bus`]: events between the parts of a process and between processes.
-//! - [`cpu_pool`]: threads for what takes the processor for long.
+//! - [`cpu_pool`]: threads for what takes the processor for long; [`costly`]: places on the blocking pool for
+//!   long texts.
 //! - [`rate_limits`]: token buckets, in memory or shared through Redis.
 //! - [`redis`]: where a Redis is, and whether it is away.
 //! - [`metrics`]: what is counted for Prometheus.
@@ -21,6 +22,7 @@ pub mod cache;
 pub mod clock;
 pub mod clock_sync;
 pub mod compression;
+pub mod costly;
 pub mod cpu_pool;
 pub mod db;
 pub mod freshness;

@@ -29,6 +29,7 @@ use super::request_id::{self, RequestId};
 use super::transport::LastReads;
 use super::{endpoint, sliced_body};
 use crate::core::compression::{self, COMPRESS_INLINE, Coding};
+use crate::core::costly;
 use crate::core::db::deadline;
 use crate::core::settings::Settings;
 use crate::core::settings::public_url::PublicUrl;
@@ -539,9 +540,8 @@ async fn compress(request: &HttpRequest, mut response: HttpResponse) -> HttpResp
     let compressed = if body.len() < COMPRESS_INLINE {
         coding.compress(&body)
     } else {
-        tokio::task::spawn_blocking(move || coding.compress(&body))
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::other("the compressor panicked")))
+        (costly::read(move || coding.compress(&body)).await)
+            .unwrap_or_else(|refused| Err(std::io::Error::other(refused)))
     };
     match compressed {
         Ok(bytes) => {

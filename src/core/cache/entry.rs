@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 use super::Moment;
 use super::invalidation::CacheTag;
 use crate::core::compression::{self, COMPRESS_INLINE, Coding};
+use crate::core::costly;
 
 /// What an entry costs beside its bytes: itself, the cache's records of it and its
 /// key, the small allocations. Measured, and rounded up.
@@ -162,9 +163,8 @@ async fn compress(body: Bytes, coding: Coding) -> Option<Bytes> {
     let compressed = if size < COMPRESS_INLINE {
         coding.compress_once(&body)
     } else {
-        tokio::task::spawn_blocking(move || coding.compress_once(&body))
-            .await
-            .unwrap_or_else(|_| Err(std::io::Error::other("the compressor panicked")))
+        (costly::read(move || coding.compress_once(&body)).await)
+            .unwrap_or_else(|refused| Err(std::io::Error::other(refused)))
     };
     match compressed {
         Ok(bytes) => (bytes.len() < size).then(|| Bytes::from(bytes.into_boxed_slice())),

@@ -312,9 +312,9 @@ async fn prepare(
     };
     let content = change.and_then(|change| change.content.as_ref());
     let size = post.text.len() + content.map_or(0, String::len);
-    let (edit, change) = (Arc::clone(edit), change.cloned());
+    let (editor_id, edit, change) = (edit.editor.user_id, Arc::clone(edit), change.cloned());
     let work = move || Prepared::make(post, &edit, change.as_deref());
-    let prepared = super::prepare(size, work)
+    let prepared = super::prepare_for(editor_id, size, work)
         .await?
         .map_err(|error| DbError::fault(error))?;
     Ok(Preparation::Before(Some(Box::new(prepared))))

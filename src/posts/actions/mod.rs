@@ -17,6 +17,7 @@ pub mod read;
 use chrono::TimeDelta;
 
 use super::storage::idempotency;
+use crate::core::costly;
 use crate::core::db::DbError;
 use crate::maintenance::ExpiredRows;
 
@@ -27,11 +28,11 @@ pub const EXPIRED_KEYS: ExpiredRows = ExpiredRows {
     delete: idempotency::delete_expired,
 };
 
-/// Contents from this size on are cut into words, rendered and hashed on the blocking pool:
-/// a megabyte takes tens of milliseconds.
+/// Contents from this size on are cut into words, rendered and hashed where long texts have their places
+/// ([`costly`]): a megabyte takes tens of milliseconds.
 const INLINE: usize = 16 * 1024;
 
-/// Does what is to be done with contents of `size` bytes, where it holds nobody up.
+/// Does what is to be done with contents of `size` bytes for who reads them, where it holds nobody up.
 pub async fn prepare<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -39,7 +40,17 @@ pub async fn prepare<T: Send + 'static>(
     if size < INLINE {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| DbError::fault(error))
+    (costly::read(work).await).map_err(|refused| DbError::refused(refused))
+}
+
+/// The same for a user who writes them.
+pub async fn prepare_for<T: Send + 'static>(
+    user_id: i64,
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, DbError> {
+    if size < INLINE {
+        return Ok(work());
+    }
+    (costly::write(user_id, work).await).map_err(|refused| DbError::refused(refused))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::NaiveDateTime;
 use diesel::result::{Error as QueryError, QueryResult};
 
-use super::prepare;
+use super::prepare_for;
 use crate::core::bus::Bus;
 use crate::core::db::{Conn, DatabaseUrl, Db, DbError};
 use crate::core::gather::{Bounds, Gatherer};
@@ -49,7 +49,9 @@ pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbErr
     let size = request.post.content.len();
     let is_in_range =
         (request.post.publish_at).is_none_or(|publish_at| schedule::is_in_range(publish_at, now));
-    let prepared = Arc::new(prepare(size, move || prepare_request(request, now)).await?);
+    let author_id = request.author_id;
+    let prepared = prepare_for(author_id, size, move || prepare_request(request, now));
+    let prepared = Arc::new(prepared.await?);
     if !is_in_range {
         return repeated(posts, prepared).await;
     }

@@ -12,7 +12,7 @@ use crate::error::{Code, Error};
 use crate::http::body::Body;
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::response::{self, CacheControl};
-use crate::posts::actions::prepare;
+use crate::posts::actions::prepare_for;
 use crate::posts::html;
 use crate::posts::types::Preview;
 
@@ -32,6 +32,7 @@ pub fn endpoint() -> Endpoint {
             "Nothing is kept. The HTML is what `include=html` would give for a post with this content, \
              but for its ids, which begin with `post-0-`.",
         )
+        .database()
         .answers::<PreviewAnswer>(StatusCode::OK, json!({ "post_html": "<p>The <em>first</em> of many.</p>\n" }))
         .refuses(&[Code::ContentTooLarge]),
         preview,
@@ -44,11 +45,11 @@ struct PreviewAnswer {
     post_html: String,
 }
 
-async fn preview(_: Caller, body: Body<Preview>) -> Result<HttpResponse, Error> {
+async fn preview(caller: Caller, body: Body<Preview>) -> Result<HttpResponse, Error> {
     let Preview { content, format } = body.0;
     let size = content.len();
     let render = move || html::render(NO_POST, format, &content);
-    let post_html = prepare(size, render).await?;
+    let post_html = prepare_for(caller.user_id, size, render).await?;
     let answer = PreviewAnswer { post_html };
     response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }

@@ -8,6 +8,8 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 
 use super::response_cache::{self, CacheKey, ResponseCache};
 use crate::core::cache::entry::{Filled, Parts};
+use crate::core::costly;
+use crate::core::db::DbError;
 use crate::error::{Code, Error};
 use crate::http::endpoint::{Endpoint, Operation};
 use crate::http::page::query_value;
@@ -96,7 +98,5 @@ async fn render(app: Data<Posts>, piece: Option<i64>) -> Result<Parts, Error> {
         };
         response::cacheable(body.into_bytes(), CONTENT_TYPE, None)
     };
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| Error::internal(e))?
+    (costly::read(work).await).map_err(|refused| DbError::refused(refused))?
 }
