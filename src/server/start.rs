@@ -270,7 +270,8 @@ fn take_port(listen: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
 }
 
 /// Puts together what does jobs and nothing else. Blocks. The error is one line.
-pub fn prepare_worker(settings: Settings) -> Result<PreparedWorker, String> {
+pub fn prepare_worker(mut settings: Settings) -> Result<PreparedWorker, String> {
+    settings.without_replica();
     let db = await_database(&settings)?;
     let secrets = secret::load(&settings)?;
     let watched = settings.metrics_listen().map(take_port).transpose()?;

@@ -102,6 +102,8 @@ struct Inner {
     time: Duration,
     units: AtomicU64,
     counters: Counters,
+    /// What a unit of work may take of that.
+    limit: Option<Duration>,
     /// Where readings go that may go to a replica.
     replica: OnceLock<Db>,
 }
@@ -127,34 +129,42 @@ impl Db {
                 time,
                 units: AtomicU64::new(0),
                 counters: Counters::default(),
+                limit: None,
                 replica: OnceLock::new(),
             }),
             reads: Bulkhead::Reads,
         })
     }
 
-    /// A replica, which is only read from. It is not asked for yet: it may be away. `time` is what
-    /// the work of a request may take there. The error is one line.
-    pub(in crate::core) fn of_replica(
+    /// A replica of it, which is only read from, and where what tasks read within a
+    /// [`scope`](replica::scope) is read from now on. It is not asked for yet: it may be away. A unit
+    /// of work may take `limit` there, of the time that its request has. The error is one line.
+    pub(in crate::core) fn replica_at(
+        &self,
         url: &DatabaseUrl,
         size: u32,
-        time: Duration,
+        limit: Duration,
     ) -> Result<Self, String> {
         let DatabaseUrl::Mysql(text) = url else {
             return Err("a replica is one of MySQL or MariaDB".to_owned());
         };
         mysql::options::check(text)?;
-        Ok(Self {
+        let replica = Self {
             inner: Arc::new(Inner {
                 url: url.clone(),
-                pools: Pools::of_replica(url, size, time),
-                time,
+                pools: Pools::of_replica(url, size, limit),
+                // A request has one deadline, wherever its first unit of work is.
+                time: self.inner.time,
                 units: AtomicU64::new(0),
                 counters: Counters::default(),
+                limit: Some(limit),
                 replica: OnceLock::new(),
             }),
             reads: Bulkhead::Reads,
-        })
+        };
+        // There is one for as long as the process runs.
+        let _ = self.inner.replica.set(replica.clone());
+        Ok(replica)
     }
 
     /// The same database by the connections of another bulkhead: what it reads takes none
@@ -178,6 +188,7 @@ impl Db {
                 time: DAY,
                 units: AtomicU64::new(0),
                 counters: Counters::default(),
+                limit: None,
                 replica: OnceLock::new(),
             }),
             reads: Bulkhead::Reads,
@@ -193,12 +204,6 @@ impl Db {
     /// since the start; tests count them to prove that a request made no query.
     pub fn units(&self) -> u64 {
         self.inner.units.load(Ordering::Relaxed)
-    }
-
-    /// Has what tasks read within a [`scope`](replica::scope) be read there.
-    pub(in crate::core) fn read_also_at(&self, replica: &Self) {
-        // There is one for as long as the process runs.
-        let _ = self.inner.replica.set(replica.clone());
     }
 
     /// What is read by: these connections, or in a task whose readings go to a replica the same
@@ -315,6 +320,7 @@ impl Db {
         let db = self.clone();
         let run = request::inherit(move || {
             let _entered = deadline::enter(deadline);
+            let _limited = db.inner.limit.map(deadline::limit);
             let done = run(&db, permit).map_err(|failure| db.failed(failure, place));
             then(&done);
             done
@@ -373,6 +379,7 @@ impl Db {
     ) -> Result<T, DbError> {
         self.inner.units.fetch_add(1, Ordering::Relaxed);
         let _entered = deadline::enter(deadline::begin(self.inner.time));
+        let _limited = self.inner.limit.map(deadline::limit);
         (self.inner.pools.enter_blocking(bulkhead, MAX_WAIT))
             .and_then(run)
             .map_err(|failure| self.failed(failure, place))

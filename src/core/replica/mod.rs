@@ -38,8 +38,8 @@ use crate::core::metrics::{Counter, Families};
 
 /// How long the readings of an answer may take at the replica before the primary is read.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How long a statement may take there: who asked has gone to the primary by then.
-const STATEMENT: Duration = Duration::from_secs(1);
+/// How long a unit of work may take there: who asked has gone to the primary by then.
+const UNIT: Duration = Duration::from_secs(1);
 
 /// Why an answer was made of what the primary says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,9 +96,8 @@ impl Replica {
         bound: Duration,
         clock: &Clock,
     ) -> Result<Arc<Self>, String> {
-        let db = Db::of_replica(url, size, STATEMENT)
+        let db = (primary.replica_at(url, size, UNIT))
             .map_err(|why| format!("replica {}: {why}", url.redacted()))?;
-        primary.read_also_at(&db);
         Ok(Arc::new(Self {
             db,
             installation: installation.into(),

@@ -427,6 +427,11 @@ impl Settings {
         self.database_read_url.as_ref()?.0.as_ref()
     }
 
+    /// The same for a process that serves nobody: it has no use for a replica.
+    pub fn without_replica(&mut self) {
+        self.database_read_url = None;
+    }
+
     /// The path under which the world reaches the server, without a trailing slash.
     pub fn base_path(&self) -> &str {
         self.public_url.as_ref().map_or("", PublicUrl::path)
