@@ -191,6 +191,12 @@ fn anybody_reads_at_the_replica_and_who_has_a_token_at_the_primary() {
     assert_eq!(server.call("GET", &path, "", "").0, 404);
     assert_eq!(call(&server, "GET", &path, &ann, &Value::Null).0, 200);
 
+    // Who serves nobody reads nothing there.
+    let worker = Process::start_worker(&mut pair.command("60"));
+    let (_, _, told) = fetch(&watched(&worker), "/metrics");
+    assert!(!told.contains("inkpot_replica") && told.contains("inkpot_database_up 1"));
+    drop(worker);
+
     // What operators are told.
     let doctor = || {
         let mut command = pair.command("2");
@@ -278,6 +284,16 @@ fn what_was_written_is_never_read_at_a_replica_that_lacks_it() {
         // Also before the event of it is heard: what is not at the replica the primary is asked for.
         assert!(read(server, &path(new)).contains("brand new"));
     }
+    // The primary has its own time, however much of it the replica took.
+    thread::scope(|scope| {
+        scope.spawn(|| (pair.primary).sql("LOCK TABLES inkpot.post WRITE; SELECT SLEEP(1.5)"));
+        until("locked", || {
+            let asleep = "SELECT COUNT(*) FROM information_schema.processlist \
+                          WHERE info LIKE 'SELECT SLEEP%'";
+            pair.primary.ask(asleep).trim() == "1"
+        });
+        assert!(read(&one, &path(new)).contains("brand new"));
+    });
     assert_eq!(
         call(&one, "DELETE", &path(deleted), &ann, &Value::Null).0,
         204
