@@ -13,6 +13,7 @@ mod admin;
 mod answers;
 mod archive;
 mod authoring;
+mod bounded_lists;
 mod browser;
 mod bulkheads;
 mod bus;

@@ -11,12 +11,22 @@ use super::lists::{is_empty, load_deleted_authors};
 use super::selection::Selection;
 use crate::core::db::Conn;
 use crate::core::db::schema::{post, post_tag};
-use crate::core::page::{Listed, PageRequest};
+use crate::core::page::{DEPTH, Listed, PageRequest};
 use crate::posts::list::{Filter, List, TagSort};
 
 /// The months of a list that have posts, as [`month_of`] numbers them, and how many; the newest first.
 /// Call it in a snapshot.
 pub fn load_months(conn: &mut Conn, filter: &Filter) -> QueryResult<Vec<(i64, i64)>> {
+    load_months_within(conn, filter, DEPTH)
+}
+
+/// The same, where the months of several tags, or of an author with a tag, go back through at most so many posts with
+/// the rarest: the month in which those end is left out, and what was before it.
+pub fn load_months_within(
+    conn: &mut Conn,
+    filter: &Filter,
+    depth: i64,
+) -> QueryResult<Vec<(i64, i64)>> {
     let deleted = load_deleted_authors(conn)?;
     if is_empty(filter, &deleted) {
         return Ok(Vec::new());
@@ -24,11 +34,13 @@ pub fn load_months(conn: &mut Conn, filter: &Filter) -> QueryResult<Vec<(i64, i6
     let mut months = match load_kept(conn, filter, &deleted)? {
         Some(kept) => kept,
         None => {
-            let dates = load_dates(conn, filter, &deleted)?;
+            let (dates, end) = load_dates(conn, filter, (&deleted, depth))?;
             let mut months: BTreeMap<i64, i64> = BTreeMap::new();
             for date in dates {
                 *months.entry(month_of(date)).or_default() += 1;
             }
+            // The last month may not be whole.
+            months.retain(|month, _| end.is_none_or(|end| *month > month_of(end)));
             months
         }
     };
@@ -64,14 +76,14 @@ fn load_kept(
     Ok(Some(months))
 }
 
-/// The dates of all posts of a list: a row of an index each.
+/// The dates of the posts of a list, a row of an index each; and with tags the date at which they end, where there are too many.
 fn load_dates(
     conn: &mut Conn,
     filter: &Filter,
-    deleted: &[i64],
-) -> QueryResult<Vec<NaiveDateTime>> {
+    (deleted, depth): (&[i64], i64),
+) -> QueryResult<(Vec<NaiveDateTime>, Option<NaiveDateTime>)> {
     if !filter.tags.is_empty() {
-        return Selection::of(conn, filter, deleted)?.load_dates(conn);
+        return Selection::within(conn, filter, deleted, depth)?.load_dates(conn);
     }
     let mut dates = post::table.filter(post::published.eq(true)).into_boxed();
     if let Some(author) = filter.author {
@@ -80,7 +92,7 @@ fn load_dates(
     if !deleted.is_empty() {
         dates = dates.filter(post::author_id.ne_all(deleted));
     }
-    dates.select(post::date).load(conn)
+    Ok((dates.select(post::date).load(conn)?, None))
 }
 
 /// How many published posts have each of these tags, or each tag there is; a tag with none may be left out of all.

@@ -10,7 +10,7 @@ use super::counts::{self, Start};
 use super::followed;
 use super::posts::summary_columns;
 use super::relevance;
-use super::selection::{Selection, WINDOWS};
+use super::selection::{Loaded, Selection, WINDOWS};
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::schema::{content, post, user};
@@ -53,6 +53,17 @@ pub fn load(
     filter: &Filter,
     part: ListPart<Cursor>,
 ) -> QueryResult<Found<PostSummary>> {
+    load_within(conn, filter, part, DEPTH)
+}
+
+/// The same, where at most so many posts are gone through for those with all tags, or by those whom one follows: a part
+/// of the list may have fewer than were asked for, and more behind it.
+pub fn load_within(
+    conn: &mut Conn,
+    filter: &Filter,
+    part: ListPart<Cursor>,
+    depth: i64,
+) -> QueryResult<Found<PostSummary>> {
     let deleted = load_deleted_authors(conn)?;
     let narrowed;
     let filter = if let (Some(follower), Some(author)) = (filter.followed_by, filter.author) {
@@ -67,7 +78,7 @@ pub fn load(
     } else {
         filter
     };
-    let listed = load_part(conn, filter, &deleted, part)?;
+    let listed = load_part(conn, filter, &deleted, (part, depth))?;
     let found = |listed, filter: &Filter, beginning| Found {
         listed,
         words: filter.words.clone(),
@@ -84,7 +95,7 @@ pub fn load(
         words: Some(words),
         ..filter.clone()
     };
-    let wider = load_part(conn, &widened, &deleted, part)?;
+    let wider = load_part(conn, &widened, &deleted, (part, depth))?;
     if wider.rows.is_empty() && !has_any(conn, &widened, &deleted)? {
         return Ok(found(listed, filter, None));
     }
@@ -111,14 +122,15 @@ fn has_any(conn: &mut Conn, filter: &Filter, deleted: &[i64]) -> QueryResult<boo
         after: None,
         skip: 0,
     };
-    Ok(!load_some(conn, filter, deleted, start, 1)?.is_empty())
+    let loaded = load_some(conn, filter, deleted, start, (1, DEPTH))?;
+    Ok(!loaded.posts.is_empty())
 }
 
 fn load_part(
     conn: &mut Conn,
     filter: &Filter,
     deleted: &[i64],
-    part: ListPart<Cursor>,
+    (part, depth): (ListPart<Cursor>, i64),
 ) -> QueryResult<Part> {
     if let (Some(query), Sort::Relevance) = (&filter.words, filter.sort)
         && !is_empty(filter, deleted)
@@ -127,7 +139,7 @@ fn load_part(
         return relevance::load(conn, &selection, query, part);
     }
     match part {
-        ListPart::Page(request) => load_page(conn, filter, deleted, request),
+        ListPart::Page(request) => load_page(conn, filter, deleted, (request, depth)),
         ListPart::Below { position, size } => {
             let limit = i64::from(size);
             let start = Start {
@@ -135,17 +147,8 @@ fn load_part(
                 skip: 0,
             };
             // One more than shown tells whether there is more.
-            let mut summaries = load_some(conn, filter, deleted, start, limit + 1)?;
-            let has_more = i64::try_from(summaries.len()).is_ok_and(|found| found > limit);
-            if has_more {
-                summaries.pop();
-            }
-            let last = summaries.last().filter(|_| has_more);
-            Ok(Listed {
-                next: last.map(|last| filter.cursor_behind(last)),
-                rows: summaries,
-                count: None,
-            })
+            let loaded = load_some(conn, filter, deleted, start, (limit + 1, depth))?;
+            Ok(part_of(loaded, None, filter, size as usize))
         }
     }
 }
@@ -156,12 +159,15 @@ fn load_some(
     filter: &Filter,
     deleted: &[i64],
     start: Start,
-    limit: i64,
-) -> QueryResult<Vec<PostSummary>> {
+    (limit, depth): (i64, i64),
+) -> QueryResult<Loaded> {
     if is_empty(filter, deleted) {
-        return Ok(Vec::new());
+        return Ok(Loaded {
+            posts: Vec::new(),
+            stopped: None,
+        });
     }
-    Selection::of(conn, filter, deleted)?.load(conn, start, limit, false)
+    Selection::within(conn, filter, deleted, depth)?.load(conn, start, limit, false)
 }
 
 /// The neighbours of a published post in a list, which it need not be in; `None` when there is no
@@ -190,7 +196,8 @@ pub fn find_neighbours(
             sort,
             ..filter.clone()
         };
-        Ok(load_some(conn, &filter, &deleted, start, 1)?.pop())
+        let loaded = load_some(conn, &filter, &deleted, start, (1, DEPTH))?;
+        Ok(loaded.posts.into_iter().next())
     };
     Ok(Some(Neighbours {
         newer: next(Sort::Oldest)?,
@@ -295,12 +302,17 @@ fn load_page(
     conn: &mut Conn,
     filter: &Filter,
     deleted: &[i64],
-    request: PageRequest,
+    (request, depth): (PageRequest, i64),
 ) -> QueryResult<Part> {
+    let size = request.size as usize;
+    let nothing = || Loaded {
+        posts: Vec::new(),
+        stopped: None,
+    };
     if is_empty(filter, deleted) {
-        return Ok(page_of(Vec::new(), Some(0), filter, request));
+        return Ok(part_of(nothing(), Some(0), filter, size));
     }
-    let selection = Selection::of(conn, filter, deleted)?;
+    let selection = Selection::within(conn, filter, deleted, depth)?;
     // How many posts of an author have a tag is not kept.
     let is_counted = |list: &List| deleted.is_empty() || !matches!(list, List::Tag(_));
     let Some(list) = filter.counted().filter(is_counted) else {
@@ -310,25 +322,22 @@ fn load_page(
     let (count, start) = counts::find_start(conn, &list, deleted, request.offset(), is_ascending)?;
     // One more than shown tells whether there is more.
     let limit = i64::from(request.size) + 1;
-    let summaries = match start {
+    let loaded = match start {
         Some(start) => selection.load(conn, start, limit, false)?,
-        None => Vec::new(),
+        None => nothing(),
     };
-    Ok(page_of(summaries, Some(count), filter, request))
+    Ok(part_of(loaded, Some(count), filter, size))
 }
 
-/// A page of so many posts, if there are one more.
-fn page_of(
-    mut summaries: Vec<PostSummary>,
-    count: Option<i64>,
-    filter: &Filter,
-    request: PageRequest,
-) -> Part {
-    let has_more = summaries.len() > request.size as usize;
-    summaries.truncate(request.size as usize);
-    let next = (summaries.last().filter(|_| has_more)).map(|last| filter.cursor_behind(last));
+/// A part of so many posts, if there are one more, or more were not looked at.
+fn part_of(loaded: Loaded, count: Option<i64>, filter: &Filter, size: usize) -> Part {
+    let Loaded { mut posts, stopped } = loaded;
+    let has_more = posts.len() > size;
+    posts.truncate(size);
+    let last = posts.last().filter(|_| has_more);
+    let next = last.map(|last| filter.cursor_behind(last)).or(stopped);
     Listed {
-        rows: summaries,
+        rows: posts,
         count,
         next,
     }
@@ -341,29 +350,33 @@ fn load_uncounted_page(
     selection: &Selection<'_>,
     request: PageRequest,
 ) -> QueryResult<Part> {
-    let (offset, size) = (request.offset(), i64::from(request.size));
+    let (offset, limit) = (request.offset(), i64::from(request.size) + 1);
+    let size = request.size as usize;
     let start = Start {
         after: None,
         skip: offset,
     };
-    let load = |conn: &mut Conn, are_many| selection.load(conn, start, size + 1, are_many);
+    let load = |conn: &mut Conn, are_many| selection.load(conn, start, limit, are_many);
     if offset == 0 {
-        let summaries = load(conn, false)?;
-        let found = i64::try_from(summaries.len()).unwrap_or(i64::MAX);
-        let count = if found <= size {
+        let loaded = load(conn, false)?;
+        let found = loaded.posts.len();
+        let count = if found <= size && loaded.stopped.is_none() {
             // All that there are.
-            Some(found)
+            i64::try_from(found).ok()
         } else {
             selection.count(conn)?
         };
-        return Ok(page_of(summaries, count, filter, request));
+        return Ok(part_of(loaded, count, filter, size));
     }
     let count = selection.count(conn)?;
     // What is passed over costs as much as what is counted.
-    let summaries = if offset < count.unwrap_or(DEPTH) {
+    let loaded = if offset < count.unwrap_or(DEPTH) {
         load(conn, count.is_none())?
     } else {
-        Vec::new()
+        Loaded {
+            posts: Vec::new(),
+            stopped: None,
+        }
     };
-    Ok(page_of(summaries, count, filter, request))
+    Ok(part_of(loaded, count, filter, size))
 }

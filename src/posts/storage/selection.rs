@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{NaiveDate, NaiveDateTime};
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
 
 use super::counts::{self, Start};
@@ -31,16 +31,39 @@ pub struct Selection<'a> {
     /// Published posts with the first tag, where there are several or dates.
     with_first_tag: i64,
     way: Way,
+    /// Posts that are gone through at most for those that have all that is asked for.
+    depth: i64,
 }
+
+/// Posts of a list from a start on.
+pub struct Loaded {
+    pub posts: Vec<PostSummary>,
+    /// Where the search for them ended, if that was before the end of the list and there are fewer than were asked for.
+    pub stopped: Option<Cursor>,
+}
+
+/// Ids that no post has: below, and above in the form of a cursor.
+const IDS: (i64, i64) = (1, 999_999_999_999_999_999);
 
 impl<'a> Selection<'a> {
     pub fn of(conn: &mut Conn, filter: &'a Filter, deleted: &'a [i64]) -> QueryResult<Self> {
+        Self::within(conn, filter, deleted, DEPTH)
+    }
+
+    /// The same with another bound of what is gone through.
+    pub fn within(
+        conn: &mut Conn,
+        filter: &'a Filter,
+        deleted: &'a [i64],
+        depth: i64,
+    ) -> QueryResult<Self> {
         let mut selection = Self {
             filter,
             deleted,
             tags: filter.tags.iter().map(|tag| tag.0.as_str()).collect(),
             with_first_tag: 0,
             way: Way::Date,
+            depth,
         };
         let is_by_date = filter.is_by_date();
         let is_of_some = is_by_date || filter.followed_by.is_some();
@@ -56,7 +79,7 @@ impl<'a> Selection<'a> {
         selection.with_first_tag = tags.first().map_or(0, |(posts, _)| *posts);
         selection.tags = tags.into_iter().map(|(_, tag)| tag).collect();
         if is_by_date
-            && selection.with_first_tag <= DEPTH
+            && selection.with_first_tag <= depth
             && selection.between().count(conn, FEW)?.is_none()
         {
             selection.way = Way::Tag;
@@ -159,26 +182,144 @@ impl<'a> Selection<'a> {
         let is_all_gone_through = self.filter.followed_by.is_none();
         let are_few = match (self.filter.is_by_date(), self.tags.as_slice()) {
             (_, []) | (false, [_]) if is_all_gone_through => true,
-            (true, _) if self.way == Way::Date => self.between().count(conn, DEPTH)?.is_some(),
+            (true, _) if self.way == Way::Date => self.between().count(conn, self.depth)?.is_some(),
             (true, _) => true,
             (false, [first, ..]) if self.filter.only_author().is_some() => {
-                self.tagged(&[first]).count(conn, DEPTH)?.is_some()
+                self.tagged(&[first]).count(conn, self.depth)?.is_some()
             }
-            (false, _) => self.with_first_tag <= DEPTH,
+            (false, _) => self.with_first_tag <= self.depth,
         };
         if !are_few {
             return Ok(None);
         }
         if self.filter.is_by_date() {
-            self.dated(&self.tags).count(conn, DEPTH)
+            self.dated(&self.tags).count(conn, self.depth)
         } else {
-            self.tagged(&self.tags).count(conn, DEPTH)
+            self.tagged(&self.tags).count(conn, self.depth)
         }
     }
 
-    /// The dates of all posts with the tags, in any order.
-    pub fn load_dates(&self, conn: &mut Conn) -> QueryResult<Vec<NaiveDateTime>> {
-        self.tagged(&self.tags).load_dates(conn)
+    /// Whether there may be more posts to go through than [`depth`](Self::depth).
+    fn is_bounded(&self) -> bool {
+        let is_of_followed = self.filter.followed_by.is_some();
+        let has_many = self.with_first_tag > self.depth;
+        if self.filter.is_by_date() {
+            let is_of_some = is_of_followed || !self.tags.is_empty();
+            return self.way == Way::Date && is_of_some && (is_of_followed || has_many);
+        }
+        has_many && (is_of_followed || self.tags.len() > 1)
+    }
+
+    /// What is gone through for those with all tags.
+    fn with_first(&self) -> Tagged<'_> {
+        Tagged {
+            follower: None,
+            ..self.tagged(self.tags.get(..1).unwrap_or_default())
+        }
+    }
+
+    /// The dates of the posts with the tags, in any order: of all, or of the newest so many with the first of them,
+    /// with the date at which those end.
+    pub fn load_dates(
+        &self,
+        conn: &mut Conn,
+    ) -> QueryResult<(Vec<NaiveDateTime>, Option<NaiveDateTime>)> {
+        let end = self
+            .with_first()
+            .find_nth(conn, (0, i64::MAX), self.depth)?;
+        let from = end.map_or(0, |end| end + 1);
+        let dates = self.tagged(&self.tags).load_dates(conn, from)?;
+        let Some(end) = end else {
+            return Ok((dates, None));
+        };
+        let last = post::table
+            .filter(post::published.eq(true))
+            .filter(post::place.eq(end))
+            .select(post::date)
+            .first(conn)?;
+        Ok((dates, Some(last)))
+    }
+
+    /// Ids of posts with all tags, behind a position; and where the search ended, if it went no further.
+    fn load_tagged(
+        &self,
+        conn: &mut Conn,
+        after: Option<i64>,
+        (skip, limit): (i64, i64),
+    ) -> QueryResult<(Vec<i64>, Option<Cursor>)> {
+        let (tagged, is_ascending) = (self.tagged(&self.tags), self.is_ascending());
+        let load = |conn: &mut Conn, range| tagged.load_ids(conn, range, (skip, limit));
+        if !self.is_bounded() {
+            let ids = in_windows(after, limit, is_ascending, |range| load(conn, range))?;
+            return Ok((ids, None));
+        }
+        let passed = self.with_first();
+        let first = match after {
+            Some(after) => Some(after),
+            None => (passed.find_nth(conn, (0, i64::MAX), 0)?)
+                .map(|place| if is_ascending { place - 1 } else { place + 1 }),
+        };
+        let Some(first) = first else {
+            return Ok((Vec::new(), None));
+        };
+        let is_enough = |ids: &[i64]| i64::try_from(ids.len()).is_ok_and(|found| found >= limit);
+        // Most posts of the first tag have the others.
+        let (narrow, wide): (Vec<i64>, Vec<i64>) =
+            (WINDOWS.into_iter()).partition(|width| *width <= self.depth);
+        for width in narrow {
+            let ids = load(conn, window(first, width, is_ascending))?;
+            if is_enough(&ids) {
+                return Ok((ids, None));
+            }
+        }
+        let mut end = None;
+        for width in wide {
+            end = passed.find_nth(conn, window(first, width, is_ascending), self.depth)?;
+            if end.is_some() {
+                break;
+            }
+        }
+        let Some(end) = end else {
+            let rest = window(first, i64::MAX, is_ascending);
+            return Ok((load(conn, rest)?, None));
+        };
+        let (range, stopped) = if is_ascending {
+            ((first + 1, end), end - 1)
+        } else {
+            ((end + 1, first), end + 1)
+        };
+        let ids = load(conn, range)?;
+        let stopped = (!is_enough(&ids)).then_some(Cursor::Position(stopped));
+        Ok((ids, stopped))
+    }
+
+    /// The same in the order of dates.
+    fn load_dated(
+        &self,
+        conn: &mut Conn,
+        after: Option<(NaiveDateTime, i64)>,
+        (skip, limit): (i64, i64),
+    ) -> QueryResult<(Vec<i64>, Option<Cursor>)> {
+        let mut dated = self.dated(&self.tags);
+        let mut stopped = None;
+        if self.is_bounded() {
+            let from = after.map(|(date, _)| date);
+            if let Some(date) = self.between().find_nth(conn, from, self.depth)? {
+                // With all that are of this very time.
+                let (since, until) = dated.between;
+                let post_id = if dated.is_ascending {
+                    dated.between = (since, until.min(date + TimeDelta::microseconds(1)));
+                    IDS.1
+                } else {
+                    dated.between = (since.max(date), until);
+                    IDS.0
+                };
+                stopped = Some(Cursor::Dated { date, post_id });
+            }
+        }
+        let ids = dated.load_ids(conn, after, (skip, limit))?;
+        let is_enough = i64::try_from(ids.len()).is_ok_and(|found| found >= limit);
+        Ok((ids, stopped.filter(|_| !is_enough)))
     }
 
     /// Some posts from a start on. `are_many`: whether it is known that they took too long to
@@ -189,34 +330,36 @@ impl<'a> Selection<'a> {
         start: Start,
         limit: i64,
         are_many: bool,
-    ) -> QueryResult<Vec<PostSummary>> {
+    ) -> QueryResult<Loaded> {
         let after = match start.after {
             Some(Cursor::Position(position)) => Some(position),
             _ => None,
         };
-        let ids = if let Some(query) = &self.filter.words {
+        let all = |posts| Loaded {
+            posts,
+            stopped: None,
+        };
+        let (ids, stopped) = if let Some(query) = &self.filter.words {
             let terms = SearchTerms::of(query, self.filter);
             let part = (after, start.skip, limit);
-            self.search_query(&terms).load_ids(conn, part, are_many)?
+            let ids = self.search_query(&terms).load_ids(conn, part, are_many)?;
+            (ids, None)
         } else if self.filter.is_by_date() {
             let after = match start.after {
                 Some(Cursor::Dated { date, post_id }) => Some((date, post_id)),
                 _ => None,
             };
-            let bounds = (start.skip, limit);
-            self.dated(&self.tags).load_ids(conn, after, bounds)?
+            self.load_dated(conn, after, (start.skip, limit))?
         } else if !self.tags.is_empty() {
-            let tagged = self.tagged(&self.tags);
-            in_windows(after, limit, self.is_ascending(), |window| {
-                tagged.load_ids(conn, window, (start.skip, limit))
-            })?
+            self.load_tagged(conn, after, (start.skip, limit))?
         } else if let Some(followed) = self.followed() {
             let positions = followed.load_positions(conn, after, (start.skip, limit))?;
-            return load_at(conn, &positions);
+            return load_at(conn, &positions).map(all);
         } else {
-            return self.load_between(conn, after, start.skip, limit);
+            return self.load_between(conn, after, start.skip, limit).map(all);
         };
-        load_summaries(conn, &ids)
+        let posts = load_summaries(conn, &ids)?;
+        Ok(Loaded { posts, stopped })
     }
 
     /// Published posts or drafts, of all or of an author: their positions first, which the index
@@ -346,13 +489,8 @@ fn in_windows<T>(
         return rows((0, i64::MAX));
     };
     let mut found = Vec::new();
-    for window in WINDOWS {
-        let (from, below) = if is_ascending {
-            let from = after.saturating_add(1);
-            (from, from.saturating_add(window))
-        } else {
-            (after.saturating_sub(window).max(0), after)
-        };
+    for width in WINDOWS {
+        let (from, below) = window(after, width, is_ascending);
         found = rows((from, below))?;
         let is_all = if is_ascending {
             below == i64::MAX
@@ -364,6 +502,16 @@ fn in_windows<T>(
         }
     }
     Ok(found)
+}
+
+/// The positions of a window behind one.
+fn window(after: i64, width: i64, is_ascending: bool) -> (i64, i64) {
+    if is_ascending {
+        let from = after.saturating_add(1);
+        (from, from.saturating_add(width))
+    } else {
+        (after.saturating_sub(width).max(0), after)
+    }
 }
 
 /// The posts with these ids, in their order.

@@ -49,13 +49,27 @@ impl Tagged<'_> {
         count(conn, most, |sql| self.write(sql, "1 AS one"))
     }
 
-    /// The dates of all of them, in any order.
-    pub fn load_dates(&self, conn: &mut Conn) -> QueryResult<Vec<NaiveDateTime>> {
+    /// The dates of all of them from a position on, in any order.
+    pub fn load_dates(&self, conn: &mut Conn, from: i64) -> QueryResult<Vec<NaiveDateTime>> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
         let mut sql = Sql::default();
         let joined = format!("{} post p ON p.post_id = t.post_id", join(is_mysql));
         self.write_from(&mut sql, "p.date AS time", &joined);
+        sql.push_number(" AND t.place >= ", from);
         sql.load_times(conn)
+    }
+
+    /// The position of the one that has so many before it, among those whose positions are from one up to before
+    /// another.
+    pub fn find_nth(
+        &self,
+        conn: &mut Conn,
+        range: (i64, i64),
+        before: i64,
+    ) -> QueryResult<Option<i64>> {
+        Ok(self
+            .load_numbers(conn, "t.place AS number", range, (before, 1))?
+            .pop())
     }
 
     /// The ids of those whose positions are from one up to before another, after so many, and at
@@ -63,11 +77,21 @@ impl Tagged<'_> {
     pub fn load_ids(
         &self,
         conn: &mut Conn,
+        range: (i64, i64),
+        bounds: (i64, i64),
+    ) -> QueryResult<Vec<i64>> {
+        self.load_numbers(conn, "t.post_id AS number", range, bounds)
+    }
+
+    fn load_numbers(
+        &self,
+        conn: &mut Conn,
+        column: &str,
         (from, below): (i64, i64),
         (skip, limit): (i64, i64),
     ) -> QueryResult<Vec<i64>> {
         let mut sql = Sql::default();
-        self.write(&mut sql, "t.post_id AS number");
+        self.write(&mut sql, column);
         sql.push_number(" AND t.place >= ", from);
         sql.push_number(" AND t.place < ", below);
         sql.push(" ORDER BY t.place");
@@ -146,6 +170,29 @@ impl Dated<'_> {
         })
     }
 
+    /// The date of the one that has so many before it, of those behind a date.
+    pub fn find_nth(
+        &self,
+        conn: &mut Conn,
+        after: Option<NaiveDateTime>,
+        before: i64,
+    ) -> QueryResult<Option<NaiveDateTime>> {
+        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let (since, until) = self.between;
+        let between = match after {
+            None => (since, until),
+            Some(date) if self.is_ascending => {
+                (since.max(date + TimeDelta::microseconds(1)), until)
+            }
+            Some(date) => (since, until.min(date)),
+        };
+        let mut sql = Sql::default();
+        self.write(&mut sql, is_mysql, "p.date AS time");
+        write_dates(&mut sql, between);
+        self.write_order(&mut sql, (before, 1));
+        Ok(sql.load_times(conn)?.pop())
+    }
+
     /// The ids of those behind a post of this date and id, after so many, and at most so many.
     pub fn load_ids(
         &self,
@@ -186,10 +233,14 @@ impl Dated<'_> {
         let mut sql = Sql::default();
         self.write(&mut sql, is_mysql, "p.post_id AS number");
         write_range(&mut sql);
+        self.write_order(&mut sql, bounds);
+        sql.load(conn)
+    }
+
+    fn write_order(&self, sql: &mut Sql, bounds: (i64, i64)) {
         let direction = if self.is_ascending { "" } else { " DESC" };
         sql.push(&format!(" ORDER BY p.date{direction}, p.post_id"));
-        write_end(&mut sql, self.is_ascending, bounds);
-        sql.load(conn)
+        write_end(sql, self.is_ascending, bounds);
     }
 }
 
