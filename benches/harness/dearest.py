@@ -196,6 +196,7 @@ def requests(stage):
     register = {"name": "Dear", "password": PASSWORD + "x" * 900}
     return {
         "getKeys": ("the set", same(anybody, "GET", "/.well-known/jwks.json"), (200,)),
+        "listKeys": ("", same(admin, "GET", "/keys"), (200,)),
         "listAudit": (f"the last page of {ROWS:,}", same(admin, "GET", f"/audit{lists}"), (200,)),
         "listAllComments": ("`q` that nobody wrote", same(admin, "GET", "/comment?q=zzzzzzzz&size=100"), (200,)),
         "listJobs": (f"the last page of {ROWS:,}", same(admin, "GET", f"/jobs{lists}"), (200,)),

@@ -3,12 +3,13 @@
 use std::io::Write;
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::KeysAction;
 use super::{say, say_json};
 use crate::accounts::actions::keys;
-use crate::accounts::tokens::{KeyInfo, Tokens, Use};
+use crate::accounts::tokens::{KeyInfo, Tokens};
+use crate::accounts::views::KeyView;
 use crate::core::clock::{self, Clock};
 use crate::core::db::migrations::Standing;
 use crate::core::db::{Db, migrations};
@@ -26,7 +27,7 @@ pub fn run(action: &KeysAction, settings: &Settings, out: &mut impl Write) -> Re
         KeysAction::List { form } => {
             let all = keys::list(&db, &tokens)?;
             if form.is_json {
-                let all: Vec<Value> = all.iter().map(value_of).collect();
+                let all: Vec<KeyView> = all.into_iter().map(KeyView::from).collect();
                 return say_json(out, &json!({ "keys": all }));
             }
             all.iter().map(line_of).collect()
@@ -69,24 +70,6 @@ fn line_of(key: &KeyInfo) -> String {
         |created| format!("created {}", clock::rfc3339(created)),
     );
     format!("{} {} {}, {created}", key.kid, key.alg.name(), key.used)
-}
-
-fn value_of(key: &KeyInfo) -> Value {
-    let (used, from, until) = match key.used {
-        Use::Signs => ("signs", None, None),
-        Use::Next(from) => ("next", Some(from), None),
-        Use::Verifies => ("verifies", None, None),
-        Use::VerifiesUntil(until) => ("verifies", None, Some(until)),
-        Use::Retired => ("retired", None, None),
-    };
-    json!({
-        "kid": key.kid,
-        "alg": key.alg.name(),
-        "use": used,
-        "signs_from": from.map(clock::rfc3339),
-        "verifies_until": until.map(clock::rfc3339),
-        "created": key.created.map(clock::rfc3339),
-    })
 }
 
 fn rotate(db: &Db, tokens: &Tokens, lead: TimeDelta) -> Result<Vec<String>, String> {

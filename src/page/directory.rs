@@ -7,12 +7,13 @@ use super::lists;
 use super::wording::Wording;
 
 /// Parts of the administration: the last segment of the path, and the string of the way there.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("users", "admin.users"),
     ("posts", "admin.posts"),
     ("comments", "admin.comments"),
     ("jobs", "admin.jobs"),
     ("audit", "admin.audit"),
+    ("keys", "admin.keys"),
     ("health", "admin.health"),
 ];
 

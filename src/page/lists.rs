@@ -263,32 +263,35 @@ impl ListPage {
 
     /// What stands in place of posts.
     fn empty(&self, site: &Site, wording: &Wording) -> Markup {
-        let (text, hint) = match &self.which {
+        let none = |name| wording.say(name).to_owned();
+        // With what to do: a text, and the way on.
+        let (text, hint, way) = match &self.which {
             Which::Newest => (
-                wording.say("list.empty").to_owned(),
+                none("list.empty"),
                 Some(wording.say("list.empty_hint")),
+                ("/admin", "list.setup"),
             ),
             Which::Author(user) => (
                 wording.fill("list.author_empty", &[("name", &user.name)]),
                 None,
+                ("/", "problem.home"),
             ),
-            Which::Tag(_) => (wording.say("list.tag_empty").to_owned(), None),
-            Which::Month { .. } => (wording.say("archive.empty").to_owned(), None),
+            Which::Tag(_) => (none("list.tag_empty"), None, ("/tags", "list.all_tags")),
+            Which::Month { .. } => (none("archive.empty"), None, ("/archive", "list.all_months")),
             Which::Search { words, is_too_long } if words.is_empty() || *is_too_long => {
                 return html! {};
             }
             Which::Search { .. } => (
-                wording.say("search.none").to_owned(),
+                none("search.none"),
                 Some(wording.say("search.none_hint")),
+                ("/tags", "list.all_tags"),
             ),
         };
         html! {
             div.empty {
                 p { (text) }
                 @if let Some(hint) = hint { p.meta { (hint) } }
-                @if matches!(self.which, Which::Newest) {
-                    p.meta { a href=(site.at("/admin")) { (wording.say("list.setup")) } }
-                }
+                p.meta { a href=(site.at(way.0)) { (wording.say(way.1)) } }
             }
         }
     }

@@ -238,9 +238,11 @@ async fn comments_page(
         let post_id = post.summary.post_id;
         tags.extend(response_cache::tags_of_items(&[post_id]));
         tags.extend(social_cache::tags_of_list(post_id));
-        let all = Filter::default();
-        tags.extend(response_cache::tags_of_list(&all));
-        let around = read::neighbours(posts, post_id, all).await?;
+        let around = read::neighbours(posts, post_id, Filter::default()).await?;
+        if let Some(around) = &around {
+            let position = post.summary.position;
+            tags.extend(response_cache::tags_of_neighbours(position, around));
+        }
         let page = comments_of(social, post_id, number).await?;
         let (Some(around), Some(page)) = (around, page) else {
             return Ok(Filled::Absent { tags });

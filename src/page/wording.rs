@@ -173,6 +173,56 @@ mod tests {
         }
     }
 
+    /// What no request of the page's modules is refused with.
+    const UNMET: [&str; 27] = [
+        "malformed_request",
+        "malformed_json",
+        "path_invalid",
+        "query_invalid",
+        "idempotency_key_invalid",
+        "idempotency_key_reused",
+        "token_conflict",
+        "method_not_allowed",
+        "uri_too_long",
+        "unsupported_media_type",
+        "headers_too_large",
+        // Told by its fields.
+        "validation_failed",
+        "field_unknown",
+        "field_mistyped",
+        "field_duplicate",
+        "field_conflict",
+        "field_not_clearable",
+        "role_invalid",
+        "channel_invalid",
+        "format_invalid",
+        "status_invalid",
+        "publish_at_unexpected",
+        "slug_taken",
+        "slug_invalid",
+        "slug_reserved",
+        "summary_empty",
+        "summary_too_long",
+    ];
+
+    #[test]
+    fn every_refusal_that_people_meet_is_said_in_their_language() {
+        let wording = Wording::of(Language::ALL[0]);
+        let is_said = |name: &str| wording.texts.contains_key(&format!("code.{name}"));
+        for row in crate::error::TABLE {
+            let name = row.name;
+            assert!(is_said(name) != UNMET.contains(&name), "{name}");
+        }
+        // And what is said is a refusal, or what the modules call so.
+        for name in (wording.texts.keys()).filter_map(|name| name.strip_prefix("code.")) {
+            let is_code = crate::error::TABLE.iter().any(|row| row.name == name);
+            assert!(
+                is_code || ["network", "other", "wait"].contains(&name),
+                "{name}"
+            );
+        }
+    }
+
     #[test]
     fn values_and_numbers_take_their_places() {
         let english = Wording::of(Language::English);

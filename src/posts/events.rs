@@ -29,6 +29,9 @@ pub struct PostState {
     /// A program of before knows of none.
     #[serde(default)]
     pub slug: Option<String>,
+    /// Where it stands in lists; a program of before does not tell.
+    #[serde(default)]
+    pub position: Option<i64>,
 }
 
 /// What is counted of these posts has changed, and nothing else of them.
@@ -59,6 +62,7 @@ impl From<&PostSummary> for PostState {
             published: post.published,
             tags: post.tags().into_iter().map(str::to_owned).collect(),
             slug: post.slug.clone(),
+            position: Some(post.position),
         }
     }
 }

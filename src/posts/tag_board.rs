@@ -210,6 +210,7 @@ mod tests {
     #[test]
     fn what_writes_name_is_noted_once_and_up_to_a_bound() {
         let state = |published, tags: &[String]| PostState {
+            position: None,
             post_id: 1,
             author_id: 1,
             published,

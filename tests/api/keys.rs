@@ -10,6 +10,7 @@ use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use inkpot::accounts::actions::keys::{self, Rotated};
 use inkpot::accounts::tokens::{Tokens, Use};
+use inkpot::core::clock::rfc3339;
 use inkpot::core::db::schema::signing_key;
 use inkpot::core::settings::JwtAlg;
 use serde_json::{Value, json};
@@ -35,6 +36,7 @@ on_both_databases![
     a_rotation_leaves_old_secrets_behind,
     what_is_published_is_public,
     a_secret_is_never_published,
+    admins_see_how_old_keys_are_and_nothing_secret,
     python_verifies_by_what_is_published,
 ];
 
@@ -592,6 +594,55 @@ async fn what_is_published_is_public(app: TestApp) {
         catch_up(&app).await;
         let text = published(&app).await.to_string();
         assert!(text.contains(&own) && text.contains(&new), "{text}");
+    }
+}
+
+async fn admins_see_how_old_keys_are_and_nothing_secret(app: TestApp) {
+    app.admin("root").await;
+    let listed = async |app: &TestApp| {
+        let root = app.client_of(&app.login("root").await);
+        let answer = root.get("/keys").await;
+        assert_eq!(answer.header("cache-control"), "no-store");
+        answer.expect(200)["keys"].as_array().unwrap().clone()
+    };
+    let setting = &listed(&app).await[0];
+    assert_eq!(setting["kind"], "secret");
+    assert_eq!(setting["use"], "signs");
+    assert_eq!(setting["created"], Value::Null);
+    let mut app = app;
+    for (alg, kind) in [("HS256", "shared"), ("EdDSA", "pair")] {
+        app = restarted(app, alg).await;
+        let Rotated { kid: old, .. } = rotate(&app);
+        app.clock.advance(Duration::seconds(2));
+        catch_up(&app).await;
+        let made = rfc3339(app.clock.now());
+        let Rotated { kid: new, .. } = rotate(&app);
+        catch_up(&app).await;
+        let of = async |app: &TestApp, kid: &str| {
+            let keys = listed(app).await;
+            let key = keys.into_iter().find(|key| key["kid"] == kid).unwrap();
+            assert_eq!((&key["alg"], &key["kind"]), (&json!(alg), &json!(kind)));
+            key
+        };
+        assert_eq!(of(&app, &old).await["use"], "signs");
+        let next = of(&app, &new).await;
+        assert_eq!(next["use"], "next");
+        assert_eq!(next["created"], made);
+        let from = rfc3339(app.clock.now() + Duration::seconds(2));
+        assert_eq!(next["signs_from"], from);
+        app.clock.advance(Duration::seconds(2));
+        let last = of(&app, &old).await;
+        assert_eq!(last["use"], "verifies");
+        assert!(last["verifies_until"].is_string(), "{last}");
+        assert_eq!(of(&app, &new).await["use"], "signs");
+        app.clock.advance(Duration::days(1));
+        let gone = of(&app, &old).await;
+        assert_eq!(gone["use"], "retired");
+        let text = Value::from(listed(&app).await).to_string();
+        let (_, secret) = secret_part(&app, &new);
+        for secret in [b64(&secret), STANDARD.encode(&secret), SECRET.to_owned()] {
+            assert!(!text.contains(&secret), "{alg}");
+        }
     }
 }
 

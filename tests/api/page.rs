@@ -3,9 +3,13 @@
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use chrono::TimeDelta;
+use diesel::prelude::*;
+use inkpot::core::db::schema::post;
+use inkpot::posts::events::{PostChanged, PostState};
 use serde_json::json;
 
 use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases};
+use crate::model::random::Random;
 
 on_both_databases![
     home_has_the_newest_posts_with_their_beginnings,
@@ -32,6 +36,8 @@ on_both_databases![
     posts_are_found_by_their_month,
     tags_are_listed_with_their_numbers,
     a_post_leads_to_its_neighbours,
+    what_comes_elsewhere_leaves_the_document_of_a_post,
+    the_neighbours_are_those_of_the_list_whatever_happens,
     the_api_is_described_to_be_tried_out,
     links_lead_where_the_world_reaches_the_server,
     the_page_can_be_left_out,
@@ -327,7 +333,11 @@ async fn posts_with_a_tag_are_found_by_their_tag(app: TestApp) {
         );
         assert_eq!(html.matches("<article>").count(), 1, "{path}");
     }
-    has(&document(&app, "/t/none").await, &["No post has this tag."]);
+    let none = document(&app, "/t/none").await;
+    has(
+        &none,
+        &["No post has this tag.", "<a href=\"/tags\">To all tags</a>"],
+    );
 }
 
 async fn words_are_looked_for(app: TestApp) {
@@ -820,6 +830,139 @@ async fn a_post_leads_to_its_neighbours(app: TestApp) {
     ann.delete("/post/1").await.expect_empty(204);
     let html = document(&app, "/p/2").await;
     assert!(!html.contains("class=\"older\""));
+}
+
+/// Whether a document was kept, and so read from no database.
+async fn is_kept(app: &TestApp, path: &str) -> bool {
+    let before = app.state.db.units();
+    document(app, path).await;
+    app.state.db.units() == before
+}
+
+async fn what_comes_elsewhere_leaves_the_document_of_a_post(app: TestApp) {
+    let ann = app.user("ann").await;
+    for n in 1..=40 {
+        ann.publish(&format!("Post {n}"), "x").await;
+    }
+    let read = async || {
+        let mut kept = Vec::new();
+        for n in [1, 2, 9, 10, 11, 12, 39, 40] {
+            if is_kept(&app, &format!("/p/{n}")).await {
+                kept.push(n);
+            }
+        }
+        kept
+    };
+    assert_eq!(read().await, [0; 0]);
+    assert_eq!(read().await, [1, 2, 9, 10, 11, 12, 39, 40]);
+    // The newest has a neighbour now.
+    ann.publish("Post 41", "x").await;
+    assert_eq!(read().await, [1, 2, 9, 10, 11, 12, 39]);
+    has(&document(&app, "/p/40").await, &[">Post 41</a>"]);
+    ann.patch("/post/10", json!({ "title": "Other" }))
+        .await
+        .expect(200);
+    assert_eq!(read().await, [1, 2, 12, 39, 40]);
+    ann.patch("/post/10", json!({ "status": "draft" }))
+        .await
+        .expect(200);
+    let html = document(&app, "/p/11").await;
+    has(&html, &[">Post 9</a>", ">Post 12</a>"]);
+    has(&document(&app, "/p/9").await, &[">Post 11</a>"]);
+    let gone = app.anonymous().get("/p/10").await;
+    assert_eq!(gone.status, 404);
+    let rest = [1, 2, 9, 11, 12, 39, 40];
+    for n in rest {
+        assert!(is_kept(&app, &format!("/p/{n}")).await, "{n}");
+    }
+    // One that comes between two, as by a transaction that began early and ended late.
+    let stored = app.database.with(|conn| {
+        diesel::update(post::table.find(10))
+            .set(post::published.eq(true))
+            .execute(conn)
+            .unwrap();
+        post::table
+            .find(10)
+            .select((post::place, post::author_id))
+            .first::<(i64, i64)>(conn)
+            .unwrap()
+    });
+    assert_eq!(stored.0, 10);
+    let state = |position| PostState {
+        post_id: 10,
+        author_id: stored.1,
+        published: true,
+        tags: Vec::new(),
+        slug: None,
+        position,
+    };
+    let told = |position| {
+        let states = vec![state(position)];
+        app.state.bus.publish(&PostChanged { states });
+    };
+    told(Some(10));
+    has(&document(&app, "/p/11").await, &[">Other</a>"]);
+    has(&document(&app, "/p/9").await, &[">Other</a>"]);
+    for n in [1, 2, 12, 39, 40] {
+        assert!(is_kept(&app, &format!("/p/{n}")).await, "{n}");
+    }
+    // A program of before does not tell where.
+    told(None);
+    for n in rest {
+        assert!(!is_kept(&app, &format!("/p/{n}")).await, "{n}");
+    }
+}
+
+/// The neighbours that the document of a post leads to: newer and older.
+async fn led_to(app: &TestApp, id: i64) -> [Option<String>; 2] {
+    let html = document(app, &format!("/p/{id}")).await;
+    ["newer", "older"].map(|side| {
+        let (_, rest) = html.split_once(&format!("<p class=\"{side}\">"))?;
+        let (_, rest) = rest.split_once("dir=\"auto\">")?;
+        Some(rest.split_once("</a>")?.0.to_owned())
+    })
+}
+
+async fn the_neighbours_are_those_of_the_list_whatever_happens(app: TestApp) {
+    let ann = app.user("ann").await;
+    let mut chance = Random::new(18);
+    let mut known = Vec::new();
+    for n in 0..60 {
+        let act = chance.below(10);
+        if known.len() < 4 || act < 3 {
+            let status = if act == 0 { "draft" } else { "published" };
+            let body = json!({ "title": format!("Post {n}"), "content": "x", "status": status });
+            let made = ann.post("/post/pub", body).await.expect(201);
+            known.push(made["post_id"].as_i64().unwrap());
+        } else {
+            let at = chance.below(known.len());
+            let path = format!("/post/{}", known[at]);
+            if act < 5 {
+                ann.delete(&path).await.expect_empty(204);
+                known.swap_remove(at);
+            } else {
+                let body = match act {
+                    5 => json!({ "title": format!("Title {n}") }),
+                    6 => json!({ "slug": format!("slug-{n}") }),
+                    7 => json!({ "status": "draft" }),
+                    _ => json!({ "status": "published" }),
+                };
+                ann.patch(&path, body).await.expect(200);
+            }
+        }
+        let list = ann.get("/post/?size=100").await.expect(200);
+        let listed: Vec<(i64, String)> = (list["posts"].as_array().unwrap().iter())
+            .map(|post| {
+                let title = post["post_title"].as_str().unwrap();
+                (post["post_id"].as_i64().unwrap(), title.to_owned())
+            })
+            .collect();
+        for (at, (id, _)) in listed.iter().enumerate() {
+            let title = |at: Option<usize>| Some(listed.get(at?)?.1.clone());
+            let expected = [title(at.checked_sub(1)), title(Some(at + 1))];
+            assert_eq!(led_to(&app, *id).await, expected, "{n}: {id} in {listed:?}");
+        }
+    }
 }
 
 async fn the_api_is_described_to_be_tried_out(app: TestApp) {

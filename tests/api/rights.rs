@@ -36,6 +36,7 @@ fn codes_and_jobs() -> Vec<Row> {
             [401, 200, 200, 401, 200],
         ),
         ("GET", "/jobs", none.clone(), [401, 403, 403, 401, 200]),
+        ("GET", "/keys", none.clone(), [401, 403, 403, 401, 200]),
         (
             "POST",
             "/jobs/{id}/retry",

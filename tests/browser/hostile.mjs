@@ -2,7 +2,7 @@
 // at in a browser.
 
 import { readFileSync } from "node:fs";
-import { PASSWORD, account, api, assert, journey, logIn, open, promote, someone } from "./kit.mjs";
+import { PASSWORD, SERVERS, account, api, assert, journey, logIn, open, promote, someone } from "./kit.mjs";
 
 const HOSTILE = JSON.parse(readFileSync(process.env.HOSTILE, "utf8"));
 const AT_ONCE = 40; // texts in one post
@@ -11,6 +11,13 @@ const LONGEST = 300_000; // milliseconds, where the machine has much else to do
 /** Texts that a title, a name or a tag takes. */
 function line(text, most) {
     return [...text.replace(/[\p{Cc}\u202d\u202e]/gu, " ")].slice(0, most).join("");
+}
+
+/** Sees that the API does not take it. */
+async function refused(method, path, body, token) {
+    const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+    const { status } = await fetch(SERVERS[0] + path, { method, headers, body: JSON.stringify(body) });
+    assert.equal(status, 422, `${method} ${path} ${JSON.stringify(body)}`);
 }
 
 journey("what was written runs nowhere", async (room) => {
@@ -41,6 +48,17 @@ journey("what was written runs nowhere", async (room) => {
     const tags = new Set(posts.flatMap(({ post }) => post.tags));
     addresses.push(...[...tags].map((tag) => `/t/${encodeURIComponent(tag)}`));
     addresses.push(...contents.slice(0, 20).map((text) => `/search?q=${encodeURIComponent(text)}`));
+
+    // What people say of themselves, who then stand everywhere with it.
+    const mallory = someone("Mallory");
+    const own = await account(mallory);
+    const { post_id: short } = await api("POST", "/post/pub", { title: "Short", content: "x" }, own.token);
+    await api("POST", `/post/${short}/comments`, { content: "x" }, own.token);
+    const profiles = contents.map((text) => ({ bio: [...text].slice(0, 1000).join(""), name: line(text, 64).trim() || "x", image: `https://127.0.0.1/${text.replace(/\s/g, "")}` }));
+    for (const text of [...contents, "javascript:alert(1)", "data:text/html,<script>alert(1)</script>"]) {
+        await refused("PATCH", "/user/me", { username: text }, own.token);
+        await refused("PATCH", "/user/me", { image: text }, own.token);
+    }
 
     // Even if the policy were not there.
     const ran = [];
@@ -74,15 +92,27 @@ journey("what was written runs nowhere", async (room) => {
         assert.deepEqual(found, [], address);
     };
     for (const address of addresses) await look(address);
+    for (const [number, profile] of profiles.entries()) {
+        await api("PATCH", "/user/me", profile, own.token);
+        await look(`/u/${own.id}`);
+        // Beside their posts and comments stands the name alone.
+        if (number % 10 === 0) for (const address of [`/p/${short}`, "/"]) await look(address);
+    }
     await logIn(page, who.email, PASSWORD);
     await page.getByRole("button", { name: "Log out", exact: true }).waitFor();
     for (const address of ["/", "/me", `/p/${talked}`, `/write/${posts[0].post_id}`]) await look(address);
     await page.getByRole("tab", { name: "Preview" }).click();
     await page.locator("[data-preview] > *").first().waitFor();
+    // Modules write these.
+    await api("PUT", `/user/${own.id}/follow`, undefined, token);
+    for (const profile of profiles.slice(0, 5)) {
+        await api("PATCH", "/user/me", profile, own.token);
+        for (const address of ["/people", "/following", `/u/${own.id}`]) await look(address);
+    }
     // An admin sees all of it in tables.
     promote(who.email);
     await logIn(page, who.email, PASSWORD);
-    for (const address of ["/admin/users", `/admin/users?id=${id}`, "/admin/posts", "/admin/comments", "/admin/audit"]) await look(address);
+    for (const address of ["/admin/users", `/admin/users?id=${id}`, "/admin/posts", "/admin/comments", `/admin/users?id=${own.id}`, "/admin/jobs", "/admin/audit"]) await look(address);
     await page.getByRole("region").first().waitFor();
     assert.deepEqual(ran, []);
     // Pictures that are nowhere, and links without a scheme that browsers know, are told in the console.

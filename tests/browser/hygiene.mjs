@@ -1,11 +1,12 @@
 // What is true of every document: valid HTML, nothing that a screen reader stumbles over, nothing asked of another
 // host, nothing that moves while it loads, for guests and for who is logged in, light and dark, wide and narrow.
 
-import { PASSWORD, account, api, assert, journey, logIn, open, ready, require, someone } from "./kit.mjs";
+import { PASSWORD, account, api, assert, journey, logIn, open, promote, ready, require, someone } from "./kit.mjs";
 
 const { HtmlValidate } = require("html-validate");
 const axe = require.resolve("axe-core/axe.min.js");
 
+const PARTS = ["users", "posts", "comments", "jobs", "audit", "keys", "health"];
 const LONG = "Donaudampfschifffahrtsgesellschaft".repeat(7);
 
 /** A site with posts of all kinds; gives its addresses. */
@@ -18,6 +19,7 @@ async function site() {
         { title: "A post", content, tags: ["one", "two words"] },
         { title: "مرحبا", content: "نص قصير", tags: ["عربي"] },
         { title: LONG, content: LONG, tags: ["long"] },
+        { title: "Donau ".repeat(43).slice(0, 256), content: "Of 256 characters.", tags: ["x".repeat(32)] },
         { title: "<b>&\"' title", content: "x", format: "text", tags: ["<i>&\"'"] },
     ]) {
         posts.push((await api("POST", "/post/pub", body, token)).post_id);
@@ -48,7 +50,10 @@ async function site() {
         "/people",
         "/admin",
     ];
-    return { who, addresses, own: ["/", `/p/${posts[0]}`, "/write", `/write/${posts[0]}`, "/me", "/verify", "/people", "/following", `/@${who.username}`] };
+    const boss = someone("Root");
+    await account(boss);
+    promote(boss.email);
+    return { who, boss, id, posts, addresses, own: ["/", `/p/${posts[0]}`, "/write", `/write/${posts[0]}`, "/me", "/verify", "/people", "/following", `/@${who.username}`] };
 }
 
 journey("every document is valid HTML", async (room) => {
@@ -81,22 +86,31 @@ journey("every document is valid HTML", async (room) => {
 async function look(page, address, faults, size) {
     const found = await page.evaluate(async () => {
         const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
-        return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html.slice(0, 160)} ${node.any.map((check) => check.message).join("; ")}`).join(" | ")}`);
+        const text = ({ html, any, all, none }) => `${html.slice(0, 160)} ${[...any, ...all, ...none].map((check) => check.message).join("; ")}`;
+        return violations.map(({ id, nodes }) => [id, `${nodes.length}: ${nodes.slice(0, 5).map(text).join(" | ")}`]);
     });
-    faults.push(...found.map((text) => `${address} ${size}: ${text}`));
+    faults.push(...found.map(([id, text]) => `${address} ${size}: ${id} ${text}`));
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (overflow > 0) faults.push(`${address} ${size}: ${overflow} pixels wider than the window`);
+}
+
+const SIZES = [
+    ["narrow, dark", { viewport: { width: 320, height: 640 }, colorScheme: "dark", isMobile: true }],
+    ["wide, light", { viewport: { width: 1400, height: 900 }, colorScheme: "light" }],
+];
+
+/** Somebody whose documents axe looks at. */
+async function watched(room, options) {
+    const page = await room.person({ ...options, bypassCSP: true });
+    await page.addInitScript({ path: axe });
+    return page;
 }
 
 journey("nobody stumbles: axe finds nothing, and nothing is wider than the window", async (room) => {
     const { who, addresses, own } = await site();
     const faults = [];
-    for (const [size, options] of [
-        ["narrow, dark", { viewport: { width: 320, height: 640 }, colorScheme: "dark", isMobile: true }],
-        ["wide, light", { viewport: { width: 1400, height: 900 }, colorScheme: "light" }],
-    ]) {
-        const page = await room.person({ ...options, bypassCSP: true });
-        await page.addInitScript({ path: axe });
+    for (const [size, options] of SIZES) {
+        const page = await watched(room, options);
         for (const address of addresses) {
             await open(page, address);
             await look(page, address, faults, size);
@@ -107,8 +121,128 @@ journey("nobody stumbles: axe finds nothing, and nothing is wider than the windo
             await open(page, address);
             await look(page, `${address} logged in`, faults, size);
         }
+        await open(page, "/write");
+        await page.getByRole("button", { name: "Publish" }).click();
+        await page.locator("#write-title-error span").waitFor();
+        await look(page, "/write refused", faults, size);
+        await page.getByLabel("Text", { exact: true }).fill("# Part\n\nText with `code`.");
+        await page.getByRole("tab", { name: "Preview" }).click();
+        await page.locator("[data-preview] code").waitFor();
+        await look(page, "/write previewed", faults, size);
     }
     assert.deepEqual(faults, []);
+});
+
+journey("nor does an admin", async (room) => {
+    const { boss, id, posts } = await site();
+    const faults = [];
+    for (const [size, options] of SIZES) {
+        const page = await watched(room, options);
+        await logIn(page, boss.email);
+        for (const part of PARTS) {
+            await open(page, `/admin/${part}`);
+            await look(page, `/admin/${part}`, faults, size);
+        }
+        await open(page, `/admin/users?id=${id}`);
+        await look(page, "a user", faults, size);
+        await page.getByRole("button", { name: "Deactivate" }).click();
+        await page.getByRole("dialog").waitFor();
+        await look(page, "a question", faults, size);
+        await open(page, `/p/${posts[0]}`);
+        await look(page, "somebody's post", faults, size);
+    }
+    assert.deepEqual(faults, []);
+});
+
+journey("nor does who reads the API", async (room) => {
+    const { who } = await site();
+    const faults = [];
+    for (const [size, options] of SIZES) {
+        const page = await watched(room, options);
+        await logIn(page, who.email);
+        await open(page, "/docs");
+        await look(page, "/docs", faults, size);
+        const operation = page.locator("#operations-posts-publish");
+        await operation.locator(".opblock-summary-control").click();
+        await operation.getByRole("button", { name: "Try it out" }).click();
+        await operation.getByRole("button", { name: "Execute" }).click();
+        await operation.locator(".live-responses-table").waitFor();
+        await look(page, "/docs tried out", faults, size);
+    }
+    assert.deepEqual(faults, []);
+});
+
+journey("the policy of each document is strict, and holds in the browser", async (room) => {
+    const { who, addresses, own } = await site();
+    const page = await room.person();
+    await logIn(page, who.email);
+    for (const address of new Set([...addresses, ...own, "/docs"])) {
+        const answer = await page.goto(address);
+        const policy = answer.headers()["content-security-policy"];
+        assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self';/, address);
+        assert.match(policy, /frame-ancestors 'none'; require-trusted-types-for 'script'/, address);
+        assert.doesNotMatch(policy, /unsafe|nonce|\*/, address);
+    }
+    for (const address of ["/", "/docs"]) {
+        await open(page, address);
+        const refused = await page.evaluate(() => {
+            const isRefused = (run) => {
+                try {
+                    run();
+                    return false;
+                } catch (error) {
+                    return error instanceof TypeError;
+                }
+            };
+            const made = (name) => document.createElement(name);
+            return {
+                address: isRefused(() => (made("script").src = "/x.js")),
+                text: isRefused(() => (made("script").text = "globalThis.ran = true")),
+                handler: isRefused(() => made("p").setAttribute("onclick", "globalThis.ran = true")),
+                document: isRefused(() => (made("iframe").srcdoc = "<script>1</script>")) || location.pathname === "/docs",
+            };
+        });
+        assert.deepEqual(refused, { address: true, text: true, handler: true, document: true }, address);
+    }
+    // The browser tells what it has refused.
+    room.faults = room.faults.filter((text) => !/Trusted|trusted/.test(text));
+});
+
+journey("who wants nothing to move sees nothing move", async (room) => {
+    const { who, addresses, own } = await site();
+    const page = await room.person({ reducedMotion: "reduce" });
+    const moving = [];
+    const see = async (address) => {
+        await open(page, address);
+        const found = await page.evaluate(() => {
+            const times = (node, part) => Object.values((({ transitionDuration, animationDuration }) => ({ transitionDuration, animationDuration }))(getComputedStyle(node, part)));
+            const moves = (node) => ["", "::before", "::after"].some((part) => times(node, part).some((list) => list.split(",").some((time) => parseFloat(time) > 0))) || getComputedStyle(node).scrollBehavior === "smooth";
+            return [...document.querySelectorAll("*")].filter(moves).map((node) => node.outerHTML.slice(0, 80));
+        });
+        moving.push(...found.map((text) => `${address}: ${text}`));
+    };
+    for (const address of [...addresses, "/docs"]) await see(address);
+    await logIn(page, who.email);
+    for (const address of own) await see(address);
+    assert.deepEqual(moving, []);
+});
+
+journey("what is written from right to left is shown so", async (room) => {
+    const { posts } = await site();
+    const page = await room.person();
+    const directions = (selector) => page.locator(selector).evaluateAll((nodes) => nodes.map((node) => getComputedStyle(node).direction));
+    await open(page, `/p/${posts[1]}`);
+    assert.deepEqual(await directions("article > header h1, article .text, ul.tags a"), ["rtl", "rtl", "rtl"]);
+    const { left, right } = await page.locator("article .text p").evaluate((node) => {
+        const range = document.createRange();
+        range.selectNodeContents(node);
+        const [text, box] = [range.getBoundingClientRect(), node.getBoundingClientRect()];
+        return { left: text.left - box.left, right: box.right - text.right };
+    });
+    assert.ok(right < 2 && left > 20, `${left} ${right}`);
+    await open(page, `/p/${posts[0]}`);
+    assert.deepEqual(await directions("article > header h1, article .text"), ["ltr", "ltr"]);
+    assert.deepEqual(await directions(".comments li .text"), ["ltr", "rtl", "ltr"]);
 });
 
 journey("nothing moves while a document loads", async (room) => {

@@ -1,6 +1,6 @@
 // What people do on the page, from a stranger's first look on.
 
-import { PASSWORD, SERVERS, account, api, assert, codeFor, gone, journey, logIn, open, promote, publish, ready, register, someone, tryToLogIn } from "./kit.mjs";
+import { PASSWORD, SERVERS, account, api, assert, codeFor, comesUp, gone, journey, logIn, open, promote, publish, ready, register, someone, tryToLogIn } from "./kit.mjs";
 
 const last = SERVERS.length - 1;
 
@@ -9,6 +9,7 @@ journey("a stranger registers, writes, and everybody reads it", async (room) => 
     const who = someone("Ann");
     await open(ann, "/");
     await ann.getByRole("link", { name: "Register" }).click();
+    await ann.waitForURL("**/register");
     await register(ann, who);
     await ann.getByRole("link", { name: "Write" }).click();
     await ready(ann);
@@ -46,6 +47,50 @@ journey("who logs out is told, and comes back by e-mail or username", async (roo
     await ann.getByText("Account or password is wrong.").waitFor();
 });
 
+journey("who is remembered is so for two weeks, and no script sees what keeps them logged in", async (room) => {
+    const who = someone("Ann");
+    const mobile = `+31${String(process.pid).padStart(8, "6")}1`;
+    await account({ ...who, mobile });
+    const ann = await room.person();
+    // What the answer to the login has: the document goes on before it could be read here.
+    const tokens = [];
+    await ann.exposeFunction("heard", (token) => tokens.push(token));
+    await ann.addInitScript(() => {
+        const { fetch } = globalThis;
+        globalThis.fetch = async (address, options) => {
+            const response = await fetch(address, options);
+            if (String(address).endsWith("/user/login")) await globalThis.heard((await response.clone().json()).token);
+            return response;
+        };
+    });
+    for (const isRemembered of [false, true]) {
+        await ann.context().clearCookies();
+        await open(ann, "/login");
+        await ann.getByLabel("E-mail, username or mobile number").fill(mobile);
+        await ann.getByLabel("Password").fill(PASSWORD);
+        await ann.getByLabel("Remember me on this device").setChecked(isRemembered);
+        await ann.getByRole("button", { name: "Log in" }).click();
+        await ann.waitForURL(({ pathname }) => pathname === "/");
+        await ready(ann);
+        const cookies = await ann.context().cookies();
+        assert.equal(cookies.length, 1);
+        const [{ httpOnly, sameSite, expires, value }] = cookies;
+        assert.deepEqual([httpOnly, sameSite], [true, "Strict"]);
+        // Else it goes with the browser.
+        if (isRemembered) assert.ok(Math.abs(expires - Date.now() / 1000 - 14 * 86_400) < 3600, String(expires));
+        else assert.equal(expires, -1);
+        const kept = await ann.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+        const token = tokens.at(-1);
+        assert.ok(token.length > 100 && !kept.includes(token) && !kept.includes(value) && !kept.includes("eyJ"), kept);
+        // The cookie alone brings the next document its token.
+        await open(ann, "/me");
+        await ann.locator('[data-form="profile"]').getByLabel("E-mail").and(ann.locator(":enabled")).waitFor();
+        assert.equal(await ann.locator('[data-form="profile"]').getByLabel("E-mail").inputValue(), who.email);
+        await ann.getByRole("button", { name: "Log out", exact: true }).click();
+        await ann.getByText("You have logged out.").waitFor();
+    }
+});
+
 journey("each refusal stands beside its field, in the reader's language", async (room) => {
     const who = someone("Ann");
     await account(who);
@@ -69,6 +114,35 @@ journey("each refusal stands beside its field, in the reader's language", async 
     await li.getByLabel("电子邮箱").fill("x");
     await li.getByRole("button", { name: "注册" }).click();
     await li.getByText("这不是有效的电子邮箱。").waitFor();
+    await open(li, "/login");
+    await li.locator('[name="account"]').fill(who.email);
+    await li.locator('[name="password"]').fill(PASSWORD);
+    await li.locator('[data-form="login"] button').click();
+    await li.waitForURL(({ pathname }) => pathname === "/");
+    await open(li, "/verify");
+    await li.locator('[data-form="verify"] [name="code"]').fill("000000");
+    await li.locator('[data-form="verify"] button').click();
+    await li.locator("#verify-code-error", { hasText: "验证码不正确" }).waitFor();
+    await open(li, "/me");
+    const password = li.locator('[data-form="password"]');
+    await password.locator('[name="current_password"]').fill("not that one");
+    await password.locator('[name="new_password"]').fill("another quite long password");
+    await password.locator("button").click();
+    await li.locator("#password-current_password-error span").waitFor();
+    assert.equal(await li.evaluate(() => document.activeElement.id), "password-current_password");
+
+    await logIn(ann, who.email);
+    await open(ann, "/write");
+    await ann.getByLabel("Text", { exact: true }).fill("x");
+    await ann.getByLabel("Tags").fill("t".repeat(33));
+    await ann.getByRole("button", { name: "Publish" }).click();
+    await ann.locator("#write-title-error", { hasText: "This is needed." }).or(ann.locator("#write-title-error", { hasText: "A post needs a title." })).waitFor();
+    await ann.locator("#write-tags-error", { hasText: "at most 32 characters" }).waitFor();
+    // No more fits into it than a title may have.
+    await ann.getByLabel("Title").fill("T".repeat(300));
+    await ann.getByLabel("Tags").fill("t".repeat(32));
+    await ann.getByRole("button", { name: "Publish" }).click();
+    await ann.getByRole("heading", { name: "T".repeat(256) }).waitFor();
 });
 
 journey("a forgotten password is set anew by the code in a mail", async (room) => {
@@ -132,8 +206,7 @@ journey("a draft is seen by nobody else until it is published", async (room) => 
     await ready(ann);
     await ann.getByRole("button", { name: "Publish" }).click();
     await ann.getByText("It is published.").waitFor();
-    await bob.reload();
-    await bob.getByRole("link", { name: "Not yet" }).waitFor();
+    await comesUp(bob, bob.getByRole("link", { name: "Not yet" }));
 });
 
 journey("a post is scheduled by the reader's own clock, and changed until then", async (room) => {
@@ -176,6 +249,29 @@ journey("a post is scheduled by the reader's own clock, and changed until then",
     await ann.locator(".text", { hasText: "Sooner." }).waitFor();
 });
 
+journey("a tag is completed by one's own and by everybody's", async (room) => {
+    const [one, two] = [someone("Ann"), someone("Bob")];
+    const { token } = await account(one);
+    const rare = `zz ${one.username}`;
+    await api("POST", "/post/pub", { title: "Tagged", content: "x", tags: [rare, "ink"] }, token);
+    await account(two);
+    const ann = await room.person();
+    await logIn(ann, one.email);
+    await open(ann, "/write");
+    const offered = (page, text) => page.locator(`#tag-list option[value="${text}"]`).waitFor({ state: "attached" });
+    await offered(ann, rare);
+    const bob = await room.person();
+    await logIn(bob, two.email);
+    await open(bob, "/write");
+    await bob.getByLabel("Tags").fill("first, zz");
+    await offered(bob, `first, ${rare}`);
+    await bob.getByLabel("Title").fill("Tagged too");
+    await bob.getByLabel("Text", { exact: true }).fill("x");
+    await bob.getByLabel("Tags").fill(`first, ${rare}`);
+    await bob.getByRole("button", { name: "Publish" }).click();
+    await bob.getByRole("link", { name: rare }).waitFor();
+});
+
 journey("what is typed is there again after the browser was closed", async (room) => {
     const ann = await room.person();
     await register(ann, someone("Ann"));
@@ -214,6 +310,20 @@ journey("a session that ends while somebody writes costs no word", async (room) 
     await ann.getByText("It is published.").waitFor();
 });
 
+journey("a token that ends while somebody writes is renewed unseen", async (room) => {
+    const ann = await room.person();
+    await register(ann, someone("Ann"));
+    await ann.clock.install();
+    await open(ann, "/write");
+    await ann.getByLabel("Title").fill("Slow thoughts");
+    await ann.getByLabel("Text", { exact: true }).fill("Many words.");
+    await ann.clock.fastForward("02:00:00");
+    const renewed = ann.waitForResponse("**/user/refresh");
+    await ann.getByRole("button", { name: "Publish" }).click();
+    assert.equal((await renewed).status(), 200);
+    await ann.getByText("It is published.").waitFor();
+});
+
 journey("who saves over somebody else's change sees both, and decides", async (room) => {
     const who = someone("Ann");
     const { token } = await account(who);
@@ -243,8 +353,12 @@ journey("a deletion can be taken back, and holds for who goes away", async (room
     await register(ann, someone("Ann"));
     await publish(ann, "Short lived", "x");
     const address = ann.url();
+    // However long this takes, no time passes in which it could be taken back.
+    await ann.clock.install();
+    await ann.clock.pauseAt(Date.now() + 1000);
     await ann.getByRole("button", { name: "Delete" }).click();
     await ann.getByRole("button", { name: "Undo" }).click();
+    await ann.clock.runFor(60_000);
     await ann.reload();
     await ready(ann);
     await ann.getByRole("heading", { name: "Short lived" }).waitFor();
@@ -255,6 +369,15 @@ journey("a deletion can be taken back, and holds for who goes away", async (room
     const answer = await ann.goto(address);
     assert.equal(answer.status(), 404);
     await ann.getByRole("heading", { name: "Not found" }).waitFor();
+    // Who stays sees it go.
+    await ann.clock.resume();
+    await publish(ann, "Shorter lived", "x");
+    const next = ann.url();
+    await ann.getByRole("button", { name: "Delete" }).click();
+    await ann.getByText("The post is deleted.").waitFor();
+    await ann.clock.runFor(8000);
+    await ann.getByText("The post is gone.").waitFor();
+    assert.equal((await ann.goto(next)).status(), 404);
 });
 
 journey("a post is commented on, answered, and what was said is changed and deleted", async (room) => {
@@ -320,7 +443,10 @@ journey("a post is commented on, answered, and what was said is changed and dele
     await bob.getByRole("heading", { name: "1 comment" }).waitFor();
     // The author of the post deletes what others said, here their own.
     await open(ann, `/p/${post_id}`);
+    await ann.clock.install();
     await ann.getByRole("listitem").filter({ hasText: "Thanks" }).getByRole("button", { name: "Delete" }).click();
+    await ann.getByText("The comment is deleted.").waitFor();
+    await ann.clock.runFor(8000);
     await ann.getByRole("listitem").filter({ hasText: "Thanks" }).waitFor({ state: "detached" });
 });
 
@@ -335,6 +461,8 @@ journey("a session that ends while somebody comments costs no word", async (room
     await ann.getByRole("button", { name: `Reply to ${who.name}` }).click();
     await ann.getByLabel("Comment", { exact: true }).fill("Many words.");
     await api("POST", "/user/logout", { everywhere: true }, token);
+    // The document hears of it, and what is typed stays to be seen.
+    await ann.getByRole("banner").getByRole("link", { name: "Log in" }).waitFor();
     await ann.getByRole("button", { name: "Comment" }).click();
     await ann.getByText("Your session is over.").waitFor();
     await ready(ann);
@@ -393,6 +521,20 @@ journey("a profile is changed, sessions are seen and ended", async (room) => {
     await ann.getByText("All other sessions have ended.").waitFor();
     await open(other, "/me");
     await other.getByRole("heading", { name: "Log in" }).waitFor();
+    // One alone.
+    await logIn(other, who.email);
+    await ann.reload();
+    await ready(ann);
+    await ann.getByRole("button", { name: "Log out there" }).click();
+    await ann.getByRole("button", { name: "Log out there" }).waitFor({ state: "detached" });
+    await open(other, "/me");
+    await other.getByRole("heading", { name: "Log in" }).waitFor();
+    const password = ann.locator('[data-form="password"]');
+    await password.getByLabel("Present password").fill(PASSWORD);
+    await password.getByLabel("New password").fill("another quite long password");
+    await password.getByRole("button").click();
+    await ann.getByText("The password is changed.").waitFor();
+    await logIn(other, who.email, "another quite long password");
 });
 
 journey("two tabs are one session, and both know when it ends", async (room) => {
@@ -439,11 +581,30 @@ journey("everybody is seen, and who comes and goes", async (room) => {
     const bob = await room.person({ server: last });
     await logIn(bob, two.email);
     await row.getByText("Online").waitFor();
+    const { token } = await api("POST", "/user/login", { account: two.email, password: PASSWORD });
+    await api("POST", "/post/pub", { title: "Of the present", content: "x", tags: [two.username] }, token);
+    const there = await ann.context().newPage();
+    await open(there, `/t/${two.username}`);
+    await there.getByRole("article").filter({ hasText: "Of the present" }).getByRole("img", { name: "Online" }).waitFor();
+    await there.close();
     await row.getByRole("link", { name: two.name }).click();
     await ready(ann);
     await ann.getByRole("heading", { name: two.name }).getByRole("img", { name: "Online" }).waitFor();
     await bob.close();
-    await ann.getByRole("img", { name: "Online" }).waitFor({ state: "detached" });
+    await ann.getByRole("heading", { name: two.name }).getByRole("img", { name: "Online" }).waitFor({ state: "detached" });
+    // A page of one.
+    await ann.route("**/user/directory?*", (route) => {
+        const url = new URL(route.request().url());
+        url.searchParams.set("size", "1");
+        return route.continue({ url: url.href });
+    });
+    await open(ann, "/people");
+    const rows = ann.locator("[data-people] > li");
+    await rows.first().waitFor();
+    assert.equal(await rows.count(), 1);
+    await ann.getByRole("button", { name: "Show more" }).click();
+    await rows.nth(1).waitFor();
+    assert.notEqual(await rows.nth(0).textContent(), await rows.nth(1).textContent());
 });
 
 journey("who follows an author has their posts together", async (room) => {
@@ -523,7 +684,8 @@ journey("an admin finds, makes, stops and deletes users, and deletes comments", 
     await open(eve, "/me");
     await eve.getByRole("heading", { name: "Log in" }).waitFor();
     await sure("Deactivate");
-    await admin.getByText("deactivated").waitFor();
+    // Exactly: the buttons read "DeactivateDelete the user", one after the other.
+    await admin.getByText("deactivated", { exact: true }).waitFor();
     await tryToLogIn(eve, two.email);
     await eve.getByText("Account or password is wrong.").waitFor();
     await sure("Delete the user");
@@ -547,7 +709,7 @@ journey("an admin finds, makes, stops and deletes users, and deletes comments", 
     await admin.getByRole("dialog").getByLabel("Password").fill(PASSWORD);
     await admin.getByRole("button", { name: "Delete the comment" }).click();
     await admin.getByText("There are no such comments.").waitFor();
-    for (const [part, text] of [["Posts", "Title"], ["Jobs", "Kind"], ["Audit", "By whom"], ["Health", "Database"]]) {
+    for (const [part, text] of [["Posts", "Title"], ["Jobs", "Kind"], ["Audit", "By whom"], ["Keys", "the secret of the settings"], ["Health", "Database"]]) {
         await admin.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: part }).click();
         await ready(admin);
         await admin.getByText(text, { exact: true }).first().waitFor();

@@ -15,6 +15,8 @@ export const SERVERS = process.env.SERVERS.split(",");
 export const PASSWORD = "correct horse battery staple";
 /** How long anything may take that a test waits for, in milliseconds. */
 const PATIENCE = 20_000;
+/** Answers that are told of a journey that failed. */
+const SHOWN = 60;
 const FAILURES = process.env.FAILURES;
 
 // Without these it asks hosts of its maker for things, which a test is not to wait for.
@@ -31,6 +33,7 @@ class Room {
     contexts = [];
     pages = [];
     faults = [];
+    asked = [];
 
     /** Somebody with a browser of their own. */
     async person({ server = 0, ...options } = {}) {
@@ -51,6 +54,12 @@ class Room {
 
     watch(page) {
         this.pages.push(page);
+        const number = this.pages.length;
+        page.on("response", (response) => {
+            const { pathname, search } = new URL(response.url());
+            if (pathname.startsWith("/assets/")) return;
+            this.asked.push(`${Math.round(performance.now())} page ${number}: ${response.request().method()} ${pathname}${search} ${response.status()}`);
+        });
         page.on("pageerror", (error) => this.faults.push(`${page.url()}: ${error.stack ?? error}`));
         page.on("console", (message) => {
             // Refusals of the API are told by the document; the browser tells them as well.
@@ -80,7 +89,8 @@ export function journey(sentence, run, timeout = 6 * PATIENCE) {
             assert.deepEqual(room.faults, []);
         } catch (error) {
             await room.keep(sentence);
-            error.message += `\n${room.pages.map((page) => page.url()).join("\n")}\n${room.faults.join("\n")}`;
+            const told = [sentence, ...room.pages.map((page) => page.url()), ...room.faults, ...room.asked.slice(-SHOWN)];
+            process.stderr.write(`${told.join("\n    ")}\n`);
             throw error;
         } finally {
             await Promise.all(room.contexts.map((context) => context.close()));
@@ -143,6 +153,16 @@ export async function gone(address, left = () => false) {
         const { status } = response;
         if (status === 404 || left(text)) return;
         assert.ok(Date.now() < end, `${address} is still there: ${status}`);
+    }
+}
+
+/** Reads a document again until it shows something: other servers hear of a change a moment later. */
+export async function comesUp(page, what) {
+    const end = Date.now() + PATIENCE;
+    for (;;) {
+        await page.reload();
+        if (await what.first().isVisible()) return;
+        assert.ok(Date.now() < end, `${page.url()} does not show it`);
     }
 }
 

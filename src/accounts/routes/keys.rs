@@ -1,4 +1,5 @@
-//! The JWK set: the public keys, for other services that verify tokens by themselves.
+//! The JWK set: the public keys, for other services that verify tokens by themselves. And all keys, for admins: how old they are
+//! and what they are used for.
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
@@ -8,7 +9,9 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::accounts::Accounts;
+use crate::accounts::extract::Admin;
 use crate::accounts::tokens::{KeyInfo, Use};
+use crate::accounts::views::{KeyView, key_example};
 use crate::core::settings::Settings;
 use crate::error::Error;
 use crate::http::endpoint::{Endpoint, Operation};
@@ -34,7 +37,34 @@ pub fn endpoints() -> Vec<Endpoint> {
                 .revalidates(),
             keys,
         ),
+        Endpoint::new("/keys").get(
+            Operation::new(
+                "listKeys",
+                "service",
+                "List the keys that tokens are signed with",
+                "Every key that this process knows, in the order of their making",
+            )
+            .description(
+                "For admins. What each is used for and how old it is; nothing of it that is secret. They are renewed by \
+                 `inkpot keys rotate`.",
+            )
+            .database()
+            .answers::<KeysAnswer>(StatusCode::OK, json!({ "keys": [key_example()] })),
+            list,
+        ),
     ]
+}
+
+#[derive(Serialize, ToSchema)]
+struct KeysAnswer {
+    keys: Vec<KeyView>,
+}
+
+async fn list(_: Admin, app: Data<Accounts>) -> Result<HttpResponse, Error> {
+    let answer = KeysAnswer {
+        keys: app.tokens.list().into_iter().map(KeyView::from).collect(),
+    };
+    response::json(StatusCode::OK, CacheControl::NoStore, &answer)
 }
 
 /// A JWK set: public keys only, so that there is nothing to leave out by mistake.

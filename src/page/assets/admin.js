@@ -1,11 +1,11 @@
-// The administration: users, posts, jobs, the audit, how the service is.
+// The administration: users, posts, comments, jobs, the audit, the keys, how the service is.
 
 import { at, call, checkPassword, user } from "./api.js";
 import { element, find, notify } from "./dom.js";
 import { confirmWith, enhance } from "./forms.js";
-import { device, fill, moment, say } from "./words.js";
+import { age, device, fill, moment, say } from "./words.js";
 
-const PARTS = { users, posts, comments, jobs, audit, health };
+const PARTS = { users, posts, comments, jobs, audit, keys, health };
 const SIZE = 30;
 const SHOWN = 200; // characters of a comment
 const SEARCHED = 5; // empty parts of a search before somebody asks for more
@@ -41,6 +41,9 @@ async function withPassword(title, text, run) {
     await checkPassword(String(password));
     await run();
 }
+
+/** The heading of a column of buttons, for who hears it. */
+const tools = () => element("span", { class: "unseen" }, say("admin.tools"));
 
 /** A table with headings; cells are nodes or text. */
 function table(headings, rows) {
@@ -217,7 +220,7 @@ async function posts(query) {
             element("span", { class: "buttons" }, button(say("write.withdraw"), withdraw), button(say("post.delete"), remove, "danger")),
         ];
     };
-    const headings = [say("write.post_title"), say("list.by"), say("admin.when"), ""];
+    const headings = [say("write.post_title"), say("list.by"), say("admin.when"), tools()];
     shown.replaceChildren(searching(say("search.label"), words), ...(await list(headings, read, row, say("list.empty"))));
 }
 
@@ -245,7 +248,7 @@ async function comments(query) {
             button(say("post.delete"), remove, "danger"),
         ];
     };
-    const headings = [say("comments.label"), say("admin.author"), say("admin.when"), ""];
+    const headings = [say("comments.label"), say("admin.author"), say("admin.when"), tools()];
     shown.replaceChildren(searching(say("admin.find_comment"), asked.q ?? ""), ...(await list(headings, read, row, say("admin.no_comments"))));
 }
 
@@ -272,7 +275,7 @@ async function jobs(query) {
         return [job.kind, names[job.state] ?? job.state, String(job.attempts), moment(job.created), job.last_error ?? "", canRetry ? button(say("admin.retry"), retry) : ""];
     };
     const link = (value, text) => element("a", { href: at(`/admin/jobs${value && `?state=${value}`}`), "aria-current": value === state && "page" }, text);
-    const headings = [say("admin.kind"), say("admin.state"), say("admin.tries"), say("admin.when"), say("admin.error"), ""];
+    const headings = [say("admin.kind"), say("admin.state"), say("admin.tries"), say("admin.when"), say("admin.error"), tools()];
     shown.replaceChildren(
         element("p", { class: "ways" }, link("", say("admin.all")), ...Object.entries(names).map(([value, text]) => link(value, text))),
         ...(await list(headings, read, row, say("admin.no_jobs"))),
@@ -290,6 +293,21 @@ async function audit(query) {
     const row = (entry) => [moment(entry.at), entry.action, person(entry.user_id), person(entry.actor_id), entry.ip, entry.detail];
     const headings = [say("admin.when"), say("admin.action"), say("admin.whose"), say("admin.who"), say("admin.address"), say("admin.detail")];
     shown.replaceChildren(...(await list(headings, read, row, say("admin.no_audit"))));
+}
+
+async function keys() {
+    const { answer } = await call("GET", "/keys");
+    const kinds = { secret: say("admin.key_secret"), shared: say("admin.key_shared"), pair: say("admin.key_pair") };
+    const use = (key) => {
+        if (key.use === "signs") return say("admin.key_signs");
+        if (key.use === "next") return fill("admin.key_next", { when: moment(key.signs_from) });
+        if (key.use === "retired") return say("admin.key_retired");
+        return key.verifies_until ? fill("admin.key_verifies_until", { when: moment(key.verifies_until) }) : say("admin.key_verifies");
+    };
+    const made = (key) => (key.created ? [age(key.created), element("span", { class: "meta" }, ` ${moment(key.created)}`)] : "–");
+    const row = (key) => [element("code", {}, key.kid), key.alg, kinds[key.kind] ?? key.kind, use(key), element("span", {}, made(key))];
+    const headings = [say("admin.key"), say("admin.algorithm"), say("admin.kind"), say("admin.use"), say("admin.age")];
+    shown.replaceChildren(table(headings, answer.keys.map(row)), element("p", { class: "meta" }, say("admin.keys_about")));
 }
 
 async function health() {

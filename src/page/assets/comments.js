@@ -75,6 +75,9 @@ function write(form) {
         memory.save();
     };
     const memory = keep(content, `post.${post}`, () => ({ reply_to: reply_to.value }), (text) => (find("[data-kept]", form).textContent = text));
+    // Who is logged out meanwhile, elsewhere or by an admin, goes on seeing what they have typed.
+    const hold = () => form.toggleAttribute("data-typed", content.value !== "");
+    content.addEventListener("input", hold);
     for (const button of all("[data-reply]")) {
         button.addEventListener("click", () => {
             answer(button.dataset.reply);
@@ -97,11 +100,13 @@ function write(form) {
     });
     if (memory.kept) {
         content.value = memory.kept.content;
+        hold();
         answer(memory.kept.reply_to || null);
         notify(fill("write.restored", { when: moment(memory.kept.kept) }), {
             label: say("write.discard"),
             act() {
                 content.value = "";
+                hold();
                 answer(null);
             },
         });

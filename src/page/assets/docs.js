@@ -18,11 +18,29 @@ function showUser() {
 addEventListener("inkpot:user", showUser);
 showUser();
 
+/** What the viewer leaves out for who does not see it, or has no mouse; what it writes later is mended as well. */
+const MENDED = [
+    // A link in a button: the button does the same.
+    [".opblock-summary-control a[href]", (node) => node.removeAttribute("href")],
+    ["h3.opblock-tag", (node) => node.setAttribute("aria-level", "2")],
+    ["h4, h5", (node) => node.setAttribute("aria-level", "3")],
+    ["button:empty:not([aria-label])", (node) => node.setAttribute("aria-label", "Copy")],
+    ["textarea.body-param__text:not([aria-label])", (node) => node.setAttribute("aria-label", "Body")],
+    [".opblock-body pre:not([tabindex])", (node) => node.setAttribute("tabindex", "0")],
+    ["#servers", (node) => node.setAttribute("aria-label", "Server")],
+];
+function mend() {
+    for (const [selector, how] of MENDED) for (const node of document.querySelectorAll(`#docs ${selector}`)) how(node);
+}
+new MutationObserver(mend).observe(document.querySelector("#docs"), { childList: true, subtree: true });
+
 globalThis.SwaggerUIBundle({
     url: at("/openapi.json"),
     dom_id: "#docs",
     deepLinking: true,
     validatorUrl: null,
+    // Its colours cannot be told apart from the ground by everybody.
+    syntaxHighlight: false,
     docExpansion: "list",
     defaultModelsExpandDepth: 0,
     // The token that the page has, unless another one was given.
@@ -36,8 +54,7 @@ globalThis.SwaggerUIBundle({
         return request;
     },
     onComplete() {
-        // The viewer leaves it without a name.
-        document.querySelector("#servers")?.setAttribute("aria-label", "Server");
+        mend();
         document.documentElement.dataset.ready = "";
     },
 });

@@ -3,6 +3,9 @@
 import { all, element, find } from "./dom.js";
 import { meaning, say } from "./words.js";
 
+// The field that a refusal without a list is about.
+const FIELDS = { wrong_password: "current_password", wrong_code: "code", code_expired: "code", code_used: "code", content_too_large: "content" };
+
 /** What a form has: text that is not empty, and whether boxes are checked. */
 export function values(form) {
     const found = {};
@@ -46,20 +49,22 @@ export function show(form, refusal) {
     if (!("code" in refusal)) throw refusal;
     const rest = [];
     let first = null;
-    for (const { pointer, code, detail } of refusal.errors) {
+    const whole = FIELDS[refusal.code];
+    const errors = refusal.errors.length === 0 && whole ? [{ pointer: `/${whole}`, code: refusal.code, detail: refusal.text }] : refusal.errors;
+    for (const { pointer, code, detail } of errors) {
         const name = pointer.split("/")[1];
         const field = name && find(`[name="${CSS.escape(name)}"]`, form);
         const text = meaning(code) ?? detail;
         const place = field && document.getElementById(`${field.id}-error`);
         if (!place) {
-            rest.push(name ? `${name}: ${text}` : text);
+            rest.push(name && !whole ? `${name}: ${text}` : text);
             continue;
         }
         place.append(element("span", {}, text), " ");
         field.setAttribute("aria-invalid", "true");
         first ??= field;
     }
-    if (refusal.errors.length === 0) rest.push(refusal.text);
+    if (errors.length === 0) rest.push(refusal.text);
     const place = find("[data-error]", form);
     place.replaceChildren(...rest.map((text) => element("span", {}, text)));
     (first ?? find("button", form)).focus();

@@ -57,7 +57,8 @@ async function connect() {
     };
     const stop = () => {
         socket.onclose = null;
-        socket.close();
+        // One that is not open yet is given up with the document: closed before, it would be told as an error.
+        if (socket.readyState === WebSocket.OPEN) socket.close();
     };
     addEventListener("pagehide", stop, { once: true });
 }

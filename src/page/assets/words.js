@@ -31,6 +31,12 @@ export function moment(time) {
     return format.format(new Date(time));
 }
 
+/** How long ago a moment was, in days. */
+export function age(time) {
+    const days = Math.floor((Date.now() - new Date(time)) / 86_400_000);
+    return new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }).format(-days, "day");
+}
+
 /** The program and the system that a User-Agent names, as far as they are known. */
 export function device(agent) {
     const first = (pairs) => pairs.find(([pattern]) => pattern.test(agent))?.[1];

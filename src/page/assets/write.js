@@ -6,6 +6,7 @@ import { enhance, show } from "./forms.js";
 import { fill, moment, say } from "./words.js";
 
 const KEEP_AFTER = 400; // milliseconds without a key
+const OFFERED = 10; // tags
 
 let form;
 let postId = null;
@@ -76,7 +77,10 @@ function local(text) {
 function publication() {
     const { value } = field("publish_at");
     if (!value || status === "published") return { status: "published" };
-    const publish_at = value === scheduled.shown ? scheduled.exact : new Date(value).toISOString();
+    const time = new Date(value);
+    // What this browser's clock does not know the API refuses.
+    const exact = Number.isNaN(time.getTime()) ? value : time.toISOString();
+    const publish_at = value === scheduled.shown ? scheduled.exact : exact;
     return { status: "scheduled", publish_at };
 }
 
@@ -259,18 +263,26 @@ async function renderPreview() {
     }
 }
 
-/** Completes tags by those of one's own last posts. */
+/** Completes the tag that is being typed: by those of one's own last posts, and by those that begin so, which most posts have first. */
 async function tags() {
-    const found = await call("GET", `/post/?author=${user().user_id}&size=100`).catch(() => null);
-    if (!found) return;
-    const { answer } = found;
-    const known = [...new Set(answer.posts.flatMap((post) => post.tags))].sort();
     const input = field("tags");
-    const offer = () => {
-        const before = input.value.match(/^(.*[,，]\s*)?/)[0];
-        const options = known.map((tag) => element("option", { value: before + tag }));
-        find("#tag-list").replaceChildren(...options);
+    const split = () => input.value.match(/^(.*[,，]\s*)?(.*)$/s).slice(1);
+    let own = [];
+    const offer = (others) => {
+        const [before = ""] = split();
+        const some = [...new Set([...own, ...others])];
+        find("#tag-list").replaceChildren(...some.map((tag) => element("option", { value: before + tag })));
     };
-    input.addEventListener("input", offer);
-    offer();
+    input.addEventListener("input", async () => {
+        offer([]);
+        const [, begun] = split();
+        if (!begun.trim()) return;
+        const query = new URLSearchParams({ q: begun.trim(), size: OFFERED });
+        const found = await call("GET", `/tag/?${query}`).catch(() => null);
+        // Unless somebody has typed on meanwhile.
+        if (found && split()[1] === begun) offer(found.answer.tags.map(({ tag }) => tag));
+    });
+    const found = await call("GET", `/post/?author=${user().user_id}&size=100`).catch(() => null);
+    own = [...new Set((found?.answer.posts ?? []).flatMap((post) => post.tags))].sort();
+    offer([]);
 }

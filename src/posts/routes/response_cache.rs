@@ -15,7 +15,7 @@ use crate::http::path::parse_id;
 use crate::http::response_cache::patience;
 pub use crate::http::response_cache::{CacheKey, ResponseCache, respond, respond_from_anywhere};
 use crate::posts::events::PostState;
-use crate::posts::list::{Cursor, Filter};
+use crate::posts::list::{Cursor, Filter, Neighbours};
 use crate::posts::search::Query;
 use crate::posts::slug::{is_reserved, is_slug};
 
@@ -29,6 +29,10 @@ enum Dependency<'a> {
     AllPosts,
     PostsOf(i64),
     PostsWith(&'a str),
+    /// Whether posts stand there in the list of all: the block of this number of positions, which are so many bits wide.
+    Positions(u32, i64),
+    /// The same wherever, of a program that does not tell.
+    AnyPosition,
     /// Whatever there is: names of authors are in every response.
     Anything,
 }
@@ -160,6 +164,47 @@ pub fn tags_of_list(filter: &Filter) -> Vec<CacheTag> {
     vec![CacheTag::of(&list), CacheTag::of(&Dependency::Anything)]
 }
 
+/// Widths of the blocks of positions, in bits. What comes between two posts is told by one or two of them.
+const BLOCKS: [u32; 4] = [0, 4, 10, 16];
+
+/// The cache tags of the neighbours of a post at a position, in the list of all: of each of them, and of what may come
+/// between. So what comes or goes elsewhere leaves them; before the newest post that is whatever comes or goes.
+pub fn tags_of_neighbours(position: i64, around: &Neighbours) -> Vec<CacheTag> {
+    let Neighbours { newer, older } = around;
+    let mut tags = vec![
+        CacheTag::of(&Dependency::AnyPosition),
+        CacheTag::of(&Dependency::Anything),
+    ];
+    let shown = [newer, older].into_iter().flatten();
+    tags.extend(shown.map(|post| CacheTag::of(&Dependency::Post(post.post_id))));
+    // Positions are the numbers of rows, from 1.
+    let below = older.as_ref().map_or(0, |post| post.position);
+    tags.extend(tags_between(below, position));
+    match newer {
+        Some(newer) => tags.extend(tags_between(position, newer.position)),
+        None => tags.push(CacheTag::of(&Dependency::AllPosts)),
+    }
+    tags
+}
+
+/// The cache tags of the positions between two.
+fn tags_between(low: i64, high: i64) -> Vec<CacheTag> {
+    let (first, last) = (low.saturating_add(1), high.saturating_sub(1));
+    if first > last {
+        return Vec::new();
+    }
+    let bits = (BLOCKS.into_iter()).find(|bits| (last >> bits) - (first >> bits) <= 1);
+    bits.map_or_else(
+        || vec![CacheTag::of(&Dependency::AllPosts)],
+        |bits| {
+            let mut blocks = vec![first >> bits, last >> bits];
+            blocks.dedup();
+            let tag = |block| CacheTag::of(&Dependency::Positions(bits, block));
+            blocks.into_iter().map(tag).collect()
+        },
+    )
+}
+
 /// The cache tag of whatever there is.
 pub fn tag_of_anything() -> CacheTag {
     CacheTag::of(&Dependency::Anything)
@@ -177,6 +222,12 @@ pub fn post_changed(cache: &ResponseCache, states: &[PostState]) {
             tags.push(CacheTag::of(&Dependency::PostsOf(state.author_id)));
             for tag in &state.tags {
                 tags.push(CacheTag::of(&Dependency::PostsWith(tag)));
+            }
+            match state.position {
+                Some(position) => tags.extend(
+                    BLOCKS.map(|bits| CacheTag::of(&Dependency::Positions(bits, position >> bits))),
+                ),
+                None => tags.push(CacheTag::of(&Dependency::AnyPosition)),
             }
         }
     }
@@ -251,6 +302,36 @@ mod tests {
         ] {
             assert_eq!(CacheKey::of_path(path, query), expected, "{path}?{query}");
         }
+    }
+
+    /// Of whatever width: what is told of a position reaches what depends on it, and of the others few.
+    #[test]
+    fn what_comes_between_two_posts_is_told() {
+        for (low, high) in [
+            (7, 8),
+            (7, 9),
+            (7, 10),
+            (7, 30),
+            (0, 1000),
+            (100, 70_000),
+            (-5, 3),
+            (5, 1 << 40),
+        ] {
+            let tags = tags_between(low, high);
+            assert!(tags.len() <= 2, "{low} {high}");
+            let is_told = |position: i64| {
+                let told =
+                    BLOCKS.map(|bits| CacheTag::of(&Dependency::Positions(bits, position >> bits)));
+                let all = CacheTag::of(&Dependency::AllPosts);
+                tags.iter().any(|tag| *tag == all || told.contains(tag))
+            };
+            let inside = [low + 1, low + (high - low) / 2, high - 1];
+            for position in inside.into_iter().filter(|at| low < *at && *at < high) {
+                assert!(is_told(position), "{low} {position} {high}");
+            }
+        }
+        assert_eq!(tags_between(7, 8), []);
+        assert_eq!(tags_between(7, 9).len(), 1);
     }
 
     #[test]
