@@ -110,6 +110,10 @@ test-cluster: deps ## servers on a Galera cluster of three nodes, behind haproxy
 	@tests/install-deps cluster
 	tests/private-galera -- $(CARGO) test --locked --test api cluster:: -- --ignored
 
+.PHONY: soak-deletions
+soak-deletions: deps ## delete a user with 100,000 followers and a post with as many comments; says time, pieces and memory
+	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_ROWS=100000 $(CARGO) test --locked --test api large_deletions:: -- --test-threads=1 --nocapture
+
 .PHONY: soak-upgrades
 soak-upgrades: deps ## upgrade a million posts from every earlier version, with kills
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_POSTS=1000000 $(CARGO) test --locked --test api upgrades::

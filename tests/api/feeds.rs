@@ -1,13 +1,14 @@
 //! Feeds: what they say is what the posts say, and what they are is what readers of
 //! feeds take. Atom is parsed and checked against the grammar of RFC 4287 by Python's
-//! libraries, so that its validity is not believed.
+//! libraries, JSON Feed by the schema of its community, so that validity is not believed.
 
 use actix_web::http::Method;
 use chrono::{DateTime, Duration, FixedOffset};
+use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot};
-use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases, python};
+use crate::harness::{Answer, PASSWORD, TestApp, left_out, on_both_databases, python};
 use crate::sitemap::sitemap;
 use crate::text::TEXTS;
 
@@ -163,6 +164,32 @@ fn as_atom(feed: &Value) -> Value {
     })
 }
 
+/// The schema of JSON Feed 1.1 that its community keeps; `None`, said loudly, where it is not installed.
+fn schema() -> Option<Validator> {
+    let path = concat!(
+        env!("CARGO_TARGET_TMPDIR"),
+        "/../node-modules/node_modules/jsonfeed-schema/schema-v1.1.json"
+    );
+    let Ok(text) = std::fs::read_to_string(path) else {
+        left_out::say("the schema of JSON Feed.", &format!("There is no {path}"));
+        return None;
+    };
+    let schema = serde_json::from_str(&text).unwrap();
+    let options = jsonschema::options().should_validate_formats(true);
+    Some(options.build(&schema).unwrap())
+}
+
+/// What the schema has against a feed.
+fn against_schema(feed: &Value) -> Option<Vec<String>> {
+    let schema = schema()?;
+    let faults = schema.iter_errors(feed);
+    Some(
+        faults
+            .map(|fault| format!("{}: {fault}", fault.instance_path()))
+            .collect(),
+    )
+}
+
 /// Whether a JSON Feed is what its specification (<https://www.jsonfeed.org/version/1.1/>) says:
 /// what it requires is there, everything has its type, and nothing has a name that it does not know.
 fn check_json(feed: &Value) {
@@ -177,6 +204,7 @@ fn check_json(feed: &Value) {
             assert!(object[name].is_string(), "{name} is missing");
         }
     };
+    assert_eq!(against_schema(feed).unwrap_or_default(), [""; 0]);
     assert_eq!(feed["version"], "https://jsonfeed.org/version/1.1");
     let head = ["version", "title"];
     let more = ["home_page_url", "feed_url", "description", "next_url"];
@@ -252,6 +280,30 @@ fn an_invalid_feed_would_be_noticed() {
         let changed = valid.replacen(from, to, 1);
         let error = check(&changed).unwrap().unwrap_err();
         assert!(error.contains(says), "{changed}: {error}");
+    }
+}
+
+#[test]
+fn an_invalid_json_feed_would_be_noticed() {
+    let valid = json!({
+        "version": "https://jsonfeed.org/version/1.1", "title": "x", "feed_url": "https://example.org/feed.json",
+        "items": [{ "id": "1", "content_html": "x", "date_published": "2026-11-21T09:31:00.5Z" }],
+    });
+    let Some(faults) = against_schema(&valid) else {
+        return;
+    };
+    assert_eq!(faults, [""; 0]);
+    for (pointer, wrong) in [
+        ("/version", json!("https://jsonfeed.org/version/2")),
+        ("/title", Value::Null),
+        ("/feed_url", json!("feed")),
+        ("/items/0/id", json!(1)),
+        ("/items/0/date_published", json!("yesterday")),
+        ("/items/0", json!({ "content_html": "x" })),
+    ] {
+        let mut feed = valid.clone();
+        *feed.pointer_mut(pointer).unwrap() = wrong;
+        assert_ne!(against_schema(&feed).unwrap(), [""; 0], "{pointer}");
     }
 }
 

@@ -51,6 +51,7 @@ mod job_pause;
 mod job_trouble;
 mod jobs;
 mod keys;
+mod large_deletions;
 mod leaving;
 mod likes;
 mod limits;

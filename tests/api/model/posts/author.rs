@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::post::{Post, is_changed_by, is_made_by};
+use super::post::{ANYWHERE, OWN, Post, is_made_by};
 use super::text;
 use crate::model::http::{Call, Reply};
 use crate::model::random::Random;
@@ -41,6 +42,13 @@ pub enum Doubt {
         post: Post,
         may_be_done: bool,
     },
+    /// A post that publishes itself at this time; unless it is certain, it may never have been scheduled.
+    Due {
+        post: Post,
+        publish_at: String,
+        is_certain: bool,
+        begun: u64,
+    },
 }
 
 /// What an author does.
@@ -50,6 +58,7 @@ enum Step {
     Repeat,
     Reuse,
     Patch,
+    Schedule,
     Delete,
     Read,
     ReadElsewhere,
@@ -118,11 +127,12 @@ impl Author {
     pub fn act(&mut self, two: &Two, steps: usize) {
         for _ in 0..steps {
             let step = match self.chance.below(100) {
-                0..28 => Step::Publish,
-                28..33 => Step::Repeat,
-                33..36 => Step::Reuse,
-                36..60 => Step::Patch,
-                60..68 => Step::Delete,
+                0..26 => Step::Publish,
+                26..31 => Step::Repeat,
+                31..34 => Step::Reuse,
+                34..58 => Step::Patch,
+                58..62 => Step::Schedule,
+                62..68 => Step::Delete,
                 68..80 => Step::Read,
                 80..88 => Step::ReadElsewhere,
                 88..92 => Step::Drafts,
@@ -135,6 +145,7 @@ impl Author {
                 Step::Repeat => self.repeat(two),
                 Step::Reuse => self.reuse(two),
                 Step::Patch => self.patch(two),
+                Step::Schedule => self.schedule(two),
                 Step::Delete => self.delete(two),
                 Step::Read => self.read(two),
                 Step::ReadElsewhere => self.read_elsewhere(two),
@@ -165,8 +176,19 @@ impl Author {
             "content": text::content(&mut self.chance, &label),
             "tags": text::tags(&mut self.chance),
         });
-        if self.chance.percent(30) {
-            body["status"] = json!("draft");
+        match self.chance.below(20) {
+            0..5 => body["status"] = json!("draft"),
+            5..8 => {
+                body["status"] = json!("scheduled");
+                body["publish_at"] = json!(self.far());
+            }
+            _ => {}
+        }
+        if self.chance.percent(20) {
+            body["slug"] = json!(format!("s-{label}"));
+        }
+        if self.chance.percent(20) {
+            body["summary"] = json!(format!("{OWN}{label}"));
         }
         let path = *self.chance.pick(&["/post/pub", "/post", "/post/"]);
         let call = Call::post(path, body).token(&self.token);
@@ -201,13 +223,8 @@ impl Author {
         assert_eq!(reply.header("location"), format!("/post/{id}"));
         let is_new = !self.posts.contains_key(&id) && !self.gone.contains(&id);
         assert!(is_new, "the id {id} once more");
-        let post = Post {
-            value,
-            etag: Some(reply.header("etag").to_owned()),
-            stale: None,
-            span,
-        };
-        self.add(post);
+        let etag = Some(reply.header("etag").to_owned());
+        self.add(Post::new(value, etag, span));
         if key.is_some() {
             let call = call.clone();
             self.keyed.push(Keyed { call, reply });
@@ -313,12 +330,65 @@ impl Author {
         if self.chance.percent(35) {
             change["tags"] = json!(text::tags(&mut self.chance));
         }
-        if self.chance.percent(35) {
-            change["status"] = json!(*self.chance.pick(&["draft", "published"]));
-            // So that the order of publication is all that the model must know.
-            change["as_new"] = json!(true);
+        if self.chance.percent(20) {
+            change["slug"] = json!(format!("s-{label}"));
+        }
+        if self.chance.percent(20) {
+            let own = self.chance.percent(70);
+            change["summary"] = own.then(|| format!("{OWN}{label}")).into();
+        }
+        if self.chance.percent(40) {
+            let status = *self
+                .chance
+                .pick(&["draft", "published", "published", "scheduled"]);
+            change["status"] = json!(status);
+            if status == "scheduled" {
+                change["publish_at"] = json!(self.far());
+            }
+            // Else it has date and place again.
+            if self.chance.percent(60) {
+                change["as_new"] = json!(true);
+            }
         }
         change
+    }
+
+    /// A time that does not come while the model runs.
+    fn far(&mut self) -> String {
+        let days = 2 + i64::try_from(self.chance.below(1000)).unwrap();
+        told(TimeDelta::days(days))
+    }
+
+    /// Has a post published by itself in a moment.
+    fn schedule(&mut self, two: &Two) {
+        let Some(mut post) = self.any() else { return };
+        let soon = 200 + i64::try_from(self.chance.below(1000)).unwrap();
+        let publish_at = told(TimeDelta::milliseconds(soon));
+        let change = json!({ "status": "scheduled", "publish_at": publish_at });
+        let call = Call::patch(post.path(), change.clone()).token(&self.token);
+        let begun = two.tick();
+        let reply = self.send(two, &call);
+        if let Some(reply) = &reply {
+            // The time may have come before the request did.
+            if reply.status == 422 {
+                reply.problem(422, "validation_failed");
+                return;
+            }
+            let value = reply.clone().expect(200).json()["post"].clone();
+            assert!(
+                post.is_changed_by(&change, &value),
+                "{change} of {} made {value}",
+                post.value
+            );
+            post.change_to(value, None, (begun, two.tick()));
+        }
+        self.posts.remove(&post.id());
+        self.doubts.push(Doubt::Due {
+            post,
+            publish_at,
+            is_certain: reply.is_some(),
+            begun,
+        });
     }
 
     fn patch(&mut self, two: &Two) {
@@ -344,7 +414,7 @@ impl Author {
         let reply = reply.expect(200);
         let value = reply.json()["post"].clone();
         assert!(
-            is_changed_by(&post.value, &change, &value),
+            post.is_changed_by(&change, &value),
             "{change} of {} made {value}",
             post.value
         );
@@ -453,7 +523,8 @@ impl Author {
     }
 
     fn list_own(&mut self, two: &Two) {
-        if !self.is_at_home {
+        // What publishes itself may be in it or not yet.
+        if !self.is_at_home || !self.doubts.is_empty() {
             return;
         }
         let size = *self.chance.pick(&OWN_SIZES);
@@ -472,6 +543,13 @@ impl Author {
         let mut own: Vec<&Post> = self.posts.values().collect();
         own.retain(|post| post.is_published());
         own.sort_by_key(|post| std::cmp::Reverse(post.span));
+        if own.iter().any(|post| post.span == ANYWHERE) {
+            let count = &answer["pagination"]["count"];
+            let fits = reply.status == 200 && *count == own.len();
+            return fits
+                .then_some(())
+                .ok_or_else(|| format!("{answer} does not count {}", own.len()));
+        }
         let items: Vec<Value> = own.iter().take(size).map(|post| post.item()).collect();
         let fits = reply.status == 200
             && answer["pagination"]["count"] == own.len()
@@ -500,6 +578,11 @@ impl Author {
             }
         }
     }
+}
+
+/// So much later than now, as answers tell times.
+fn told(later: TimeDelta) -> String {
+    (Utc::now() + later).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// Sees that this is the post as it is; gives its ETag.

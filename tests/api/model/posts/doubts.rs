@@ -1,14 +1,17 @@
 //! What was asked of a process that was killed before it answered: looked up when the
 //! database is done with it. It happened whole, or not at all.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::author::{Author, Doubt};
-use super::post::{Post, is_changed_by, is_made_by};
+use super::post::{Post, is_due, is_made_by};
 use crate::model::http::{Call, Reply};
 use crate::model::world::{SOON, Two, until};
+
+/// How late a post may publish itself: who had its job may have been killed, and it is another's when that one's lease ends.
+const LATE: Duration = Duration::from_secs(120);
 
 impl Author {
     /// Learns from a process that was just started what became of all that is in doubt.
@@ -38,7 +41,7 @@ impl Author {
                     let is_done = value != post.value;
                     let may_be = change
                         .as_ref()
-                        .is_some_and(|change| is_changed_by(&post.value, change, &value));
+                        .is_some_and(|change| post.is_changed_by(change, &value));
                     assert!(!is_done || may_be, "{change:?} of {post:?} made {value}");
                     let etag = Some(reply.header("etag").to_owned());
                     post.change_to(value, etag, (begun, two.tick()));
@@ -46,6 +49,12 @@ impl Author {
                     self.posts.insert(id, post);
                     self.remember(id);
                 }
+                Doubt::Due {
+                    post,
+                    publish_at,
+                    is_certain,
+                    begun,
+                } => self.wait_for(two, fresh, (post, &publish_at), (is_certain, begun)),
                 Doubt::Delete { post, may_be_done } => {
                     let reply = self.look(two, fresh, post.id());
                     if reply.status == 404 && may_be_done {
@@ -57,6 +66,50 @@ impl Author {
                 }
             }
         }
+    }
+
+    /// Waits until a post that was scheduled has published itself.
+    fn wait_for(
+        &mut self,
+        two: &Two,
+        fresh: usize,
+        (mut post, publish_at): (Post, &str),
+        (is_certain, begun): (bool, u64),
+    ) {
+        let id = post.id();
+        let mut found = None;
+        until(Instant::now() + LATE, || {
+            let call = Call::get(post.path()).token(&self.token);
+            let reply = two.peek(fresh, &call).expect(200);
+            let value = &reply.json()["post"];
+            let is_done = value["status"] == "published" && value["date"] == publish_at;
+            let was_never = !is_certain && value["publish_at"] != publish_at;
+            if !is_done && !was_never {
+                return Err(format!("{id} is not published at {publish_at}: {value}"));
+            }
+            found = Some(reply);
+            Ok(())
+        });
+        let reply = found.unwrap();
+        let value = reply.json()["post"].clone();
+        if value["date"] == publish_at {
+            if !is_certain {
+                // As it was between.
+                post.value["status"] = "scheduled".into();
+                post.value["publish_at"] = publish_at.into();
+            }
+            assert!(
+                is_due(&post.value, publish_at, &value),
+                "{} became {value}",
+                post.value
+            );
+        } else {
+            assert_eq!(value, post.value);
+        }
+        let etag = Some(reply.header("etag").to_owned());
+        post.change_to(value, etag, (begun, two.tick()));
+        self.posts.insert(id, post);
+        self.remember(id);
     }
 
     fn look(&self, two: &Two, fresh: usize, id: i64) -> Reply {
@@ -91,13 +144,7 @@ impl Author {
         );
         let etag = Some(reply.header("etag").to_owned());
         let span = (begun, two.tick());
-        let post = Post {
-            value,
-            etag,
-            stale: None,
-            span,
-        };
-        self.add(post);
+        self.add(Post::new(value, etag, span));
     }
 }
 

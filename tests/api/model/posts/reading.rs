@@ -413,6 +413,24 @@ impl<'a> Reading<'a> {
             let is_same = again.status == 304;
             is_same.then_some(()).ok_or_else(|| format!("{again:?}"))
         });
+        // By its names as well.
+        let by_slug = Call::get(format!("/post/{}", post.slug()));
+        until(self.deadline, || {
+            let reply = self.two.ask(process, &by_slug);
+            (reply.status == 200 && reply.json()["post"] == post.value)
+                .then_some(())
+                .ok_or_else(|| format!("{process}: {by_slug:?}: {reply:?} is not {post:?}"))
+        });
+        for former in &post.former {
+            let call = Call::get(format!("/post/{former}"));
+            until(self.deadline, || {
+                let reply = self.two.ask(process, &call);
+                let leads = reply.status == 301 && reply.header("location").ends_with(post.slug());
+                leads
+                    .then_some(())
+                    .ok_or_else(|| format!("{process}: {call:?}: {reply:?} of {post:?}"))
+            });
+        }
         if let Some(stale) = &post.stale {
             let again = call.header("If-None-Match", stale);
             self.two.ask(process, &again).expect(200);
