@@ -61,10 +61,9 @@ impl Places {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refused> {
         let presence = self.come(who).ok_or(Refused::Busy)?;
-        let place = match timeout(LONGEST_WAIT, self.running.acquire()).await {
-            Ok(Ok(place)) => place,
-            // Nobody closes it; and too late is too late.
-            Ok(Err(_)) | Err(_) => return Err(Refused::Busy),
+        // Nobody closes it; and too late is too late.
+        let Ok(Ok(place)) = timeout(LONGEST_WAIT, self.running.acquire()).await else {
+            return Err(Refused::Busy);
         };
         // The work goes on when its client has gone, and so it keeps its places.
         let held = move || {
@@ -181,7 +180,7 @@ mod tests {
         }
         assert_eq!(of(Some(1)).await.unwrap(), Err(Refused::Busy));
         let others: Vec<_> = (OF_ONE..WAITING)
-            .map(|n| of((n % 2 == 0).then_some(2 + n as i64)))
+            .map(|n| of((n % 2 == 0).then_some(2 + i64::try_from(n).unwrap())))
             .collect();
         while places.lock().values().sum::<usize>() < WAITING {
             tokio::task::yield_now().await;
