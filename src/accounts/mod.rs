@@ -49,7 +49,6 @@ use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::core::rate_limits::RateLimits;
 use crate::core::settings::{Lifetimes, MessageLimits};
-use crate::posts::events::AnythingChanged;
 
 /// What the room works with.
 pub struct Accounts {
@@ -75,9 +74,9 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// [`Db::write`], after which `publish` says what has happened. It runs on the thread
-    /// that committed: before anybody is answered, and also when the request that asked
-    /// for the write is given up.
+    /// [`Db::write`], after which `publish` says what has happened, or may have where the
+    /// answer to `COMMIT` was lost. It runs on the thread that committed: before anybody is
+    /// answered, and also when the request that asked for the write is given up.
     #[track_caller]
     pub fn write<T, F, P>(&self, work: F, publish: P) -> impl Future<Output = Result<T, DbError>>
     where
@@ -86,42 +85,6 @@ impl Directory {
         P: FnOnce(&Bus, &T) + Send + 'static,
     {
         let bus = Arc::clone(&self.bus);
-        self.db.write_then(work, move |done| {
-            if let Ok(done) = done {
-                publish(&bus, done);
-            }
-        })
-    }
-
-    /// The same for a write that may change what any cached response shows, such as the
-    /// name of an author. `is_shown` says whether it has; of a write whose `COMMIT` was lost
-    /// (`None`) whether it could, for it may have happened.
-    #[track_caller]
-    pub fn write_shown<T, F, S, P>(
-        &self,
-        work: F,
-        is_shown: S,
-        publish: P,
-    ) -> impl Future<Output = Result<T, DbError>>
-    where
-        T: Send + 'static,
-        F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
-        S: FnOnce(Option<&T>) -> bool + Send + 'static,
-        P: FnOnce(&Bus, &T) + Send + 'static,
-    {
-        let bus = Arc::clone(&self.bus);
-        self.db.write_then(work, move |done| {
-            let is_shown = match done {
-                Ok(done) => is_shown(Some(done)),
-                Err(DbError::UnknownOutcome(_)) => is_shown(None),
-                Err(_) => false,
-            };
-            if is_shown {
-                bus.publish(&AnythingChanged {});
-            }
-            if let Ok(done) = done {
-                publish(&bus, done);
-            }
-        })
+        self.db.write_then(work, move |done| publish(&bus, done))
     }
 }

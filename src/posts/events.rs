@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::stored::PostSummary;
 use crate::core::bus::{Bus, Event};
-use crate::core::db::DbError;
 
 /// A post is, or is no more, what these states of it say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +70,4 @@ impl From<&PostSummary> for PostState {
 pub fn post_changed(bus: &Bus, states: &[&PostSummary]) {
     let states = states.iter().map(|post| (*post).into()).collect();
     bus.publish(&PostChanged { states });
-}
-
-/// Publishes that anything may have changed after a `COMMIT` that was lost: it may have
-/// been done. Of any other failure nothing is left.
-pub fn write_failed(bus: &Bus, error: &DbError) {
-    if matches!(error, DbError::UnknownOutcome(_)) {
-        bus.publish(&AnythingChanged {});
-    }
 }

@@ -215,6 +215,23 @@ async fn rows_that_somebody_holds_stop_nobody_who_reads() {
     }
 }
 
+/// A lock of the table of keys says nothing of the key of a request: no first one is under way.
+#[actix_web::test]
+async fn a_locked_table_is_no_request_under_way() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let app = TestApp::start(database, &[]).await;
+    let ann = app.user("ann").await.with_header("idempotency-key", "a");
+    let release = hold(&app.database, &["LOCK TABLES idempotency READ"]);
+    let post = json!({ "title": "t", "content": "c" });
+    let refused = ann.post("/post", post.clone()).await;
+    refused.expect(503);
+    refused.problem("unavailable");
+    release();
+    ann.post("/post", post).await.expect(201);
+}
+
 /// An `ALTER` that waits for somebody's open transaction has everybody wait behind it: what
 /// is kept is served, what does not read the table goes on, the rest is told to come back.
 #[actix_web::test]
@@ -286,7 +303,7 @@ fn select(conn: &mut Conn, sql: &str) -> QueryResult<i64> {
 }
 
 /// A read that takes for ever.
-const LONG: &str = "SELECT COUNT(*) AS number FROM information_schema.collations a, \
+pub const LONG: &str = "SELECT COUNT(*) AS number FROM information_schema.collations a, \
      information_schema.collations b, information_schema.collations c, \
      information_schema.collations d";
 

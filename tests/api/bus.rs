@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot};
+use crate::harness::proxy::Cut;
 use crate::harness::redis::Redis;
 use crate::harness::socket::Socket;
 use crate::harness::{Backend, SECRET, TestApp, TestDatabase};
+use crate::outage::{by_proxy, unavailable};
 use crate::process::register;
 
 /// How long anything may take that a test waits for.
@@ -481,6 +483,47 @@ async fn while_others_are_heard_answers_are_kept_until_they_change() {
     shared.redis.restart();
     until_up(&second, true).await;
     assert!(is_kept("new").await, "kept again");
+}
+
+/// What may have been written is told as what was.
+#[actix_web::test]
+async fn others_hear_of_a_commit_that_was_lost() {
+    let Some(shared) = Shared::new() else { return };
+    let redis = shared.redis.url();
+    let (url, proxy) = by_proxy(&shared.database);
+    let flags = ["--redis-url", &redis, "--database-url", url.as_str()];
+    let first = carried(TestApp::start(shared.database.shared(), &flags).await).await;
+    let second = carried(first.second(&["--redis-url", &redis]).await).await;
+    let ann = first.user("ann").await;
+    let id = ann.publish("old", "x").await;
+    let other = ann.publish("other", "x").await;
+    let reader = second.anonymous();
+    let title = async |id: i64| {
+        let answer = reader.get(&format!("/post/{id}")).await.expect(200);
+        answer["post"]["post_title"].as_str().unwrap().to_owned()
+    };
+    // Until the events of the publications have arrived.
+    let mut reads = 1;
+    while reads > 0 {
+        tokio::task::yield_now().await;
+        let before = second.state.db.units();
+        assert_eq!(
+            (title(id).await, title(other).await),
+            ("old".to_owned(), "other".to_owned())
+        );
+        reads = second.state.db.units() - before;
+    }
+    proxy.cut_at("\u{3}COMMIT", Cut::After);
+    let change = json!({ "title": "new" });
+    unavailable(&ann.patch(&format!("/post/{id}"), change).await);
+    let begun = Instant::now();
+    while title(id).await != "new" {
+        assert!(begun.elapsed() < SOON, "an old answer");
+        tokio::task::yield_now().await;
+    }
+    let before = second.state.db.units();
+    assert_eq!(title(other).await, "other");
+    assert_eq!(second.state.db.units(), before, "all was dropped");
 }
 
 #[actix_web::test]

@@ -104,7 +104,10 @@ async fn prepare(
             });
             (id.unwrap(), Value::Null)
         }
-        (_, "/post" | "/post/pub") => (0, json!({ "title": "t", "content": "c" })),
+        (_, "/post" | "/post/pub") => {
+            let body = json!({ "title": "t", "content": "c", "tags": ["new"] });
+            (0, body)
+        }
         ("PATCH", "/post/{id}") => (post_id, json!({ "title": "other" })),
         (_, "/post/{id}") | ("PUT", "/post/{id}/like") => (post_id, Value::Null),
         (_, "/user/reg") => {
@@ -232,6 +235,11 @@ async fn lose(route: (&'static str, &'static str), cut: Cut) -> Option<()> {
     let who = caller(route.1, &ann, &admin, &anonymous);
     let method = Method::from_bytes(route.0.as_bytes()).unwrap();
     let path = route.1.replace("{id}", &id.to_string());
+    // What is kept before must not be served after it, if it happened.
+    let post = format!("/post/{post_id}");
+    for kept in ["/post/", "/tag/", &post, "/feed.json"] {
+        anonymous.get(kept).await;
+    }
     // Its packet begins with 3, the command for a query.
     proxy.cut_at("\u{3}COMMIT", cut);
     let answer = who.call(method, &path, body).await;
@@ -251,7 +259,83 @@ async fn lose(route: (&'static str, &'static str), cut: Cut) -> Option<()> {
         _ => &["first"],
     };
     assert_eq!(titles, expected, "{route:?} {cut:?}");
+    let single = anonymous.get(&post).await;
+    let is_there = titles.iter().any(|title| *title != "t");
+    assert_eq!(single.status == 200, is_there, "{route:?} {cut:?}");
+    if is_there {
+        let title = &single.expect(200)["post"]["post_title"];
+        assert_eq!(title, titles[titles.len() - 1], "{route:?} {cut:?}");
+    }
+    let tags = anonymous.get("/tag/").await.expect(200)["tags"].clone();
+    let is_tagged = titles.contains(&"t");
+    assert_eq!(tags[0]["posts"] == 1, is_tagged, "{route:?}: {tags}");
     Some(())
+}
+
+/// What it would have changed counts as changed. All else stays kept, and is served while the database
+/// is away.
+#[actix_web::test]
+async fn what_it_does_not_touch_stays_kept() {
+    for cut in [Cut::Before, Cut::After] {
+        let Some((app, proxy)) = through_a_proxy().await else {
+            return;
+        };
+        let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+        let id = ann.publish("written", "text").await;
+        let (written, other) = (
+            format!("/post/{id}"),
+            format!("/post/{}", ben.publish("other", "text").await),
+        );
+        let (like, comments) = (format!("{written}/like"), format!("{written}/comments"));
+        let follow = format!("/user/{}/follow", ben.user_id);
+        let comment = json!({ "content": "well said" });
+        let post = json!({ "title": "new", "content": "text" });
+        let anonymous = app.anonymous();
+        for (method, path, body, does_touch) in [
+            (Method::PUT, follow.as_str(), Value::Null, false),
+            (Method::POST, "/post", post, false),
+            (Method::PUT, &like, Value::Null, true),
+            (Method::POST, &comments, comment, true),
+            (Method::PATCH, &written, json!({ "title": "changed" }), true),
+            (Method::DELETE, &written, Value::Null, true),
+        ] {
+            for kept in [&written, &other] {
+                anonymous.get(kept).await.expect(200);
+            }
+            proxy.cut_at("\u{3}COMMIT", cut);
+            unavailable(&ann.call(method.clone(), path, body).await);
+            assert!(!proxy.is_set(), "{method} {path} commits");
+            proxy.close();
+            anonymous.get(&other).await.expect(200);
+            let touched = anonymous.get(&written).await;
+            let expected = if does_touch { 503 } else { 200 };
+            assert_eq!(touched.status, expected, "{method} {path} {cut:?}");
+            proxy.open();
+            until_back(&app).await;
+        }
+        app.leave_jobs();
+    }
+}
+
+/// A session that may have ended is asked for, and is not known any more.
+#[actix_web::test]
+async fn a_session_that_it_may_have_ended_is_not_known() {
+    for (cut, is_over) in [(Cut::Before, false), (Cut::After, true)] {
+        let Some((app, proxy)) = through_a_proxy().await else {
+            return;
+        };
+        let ann = app.user("ann").await;
+        ann.get("/user/me").await.expect(200);
+        proxy.cut_at("\u{3}COMMIT", cut);
+        unavailable(&ann.post("/user/logout", json!({})).await);
+        proxy.close();
+        // One whose session is known gets as far as its body.
+        unavailable(&ann.post("/post", json!({})).await);
+        proxy.open();
+        until_back(&app).await;
+        let answer = ann.get("/user/me").await;
+        assert_eq!(answer.status == 401, is_over, "{}", answer.text());
+    }
 }
 
 #[actix_web::test]

@@ -1,11 +1,14 @@
 //! The database goes away and comes back: every request is answered, nothing
 //! acknowledged is lost, no restart is needed.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 use inkpot::accounts::actions;
-use inkpot::core::db::dialect;
+use inkpot::core::db::{DatabaseUrl, connection, deadline, dialect};
 use serde_json::json;
 
+use crate::bulkheads::LONG;
 use crate::harness::process::{Process, inkpot, output};
 use crate::harness::proxy::{Cut, Proxy};
 use crate::harness::{Answer, Backend, SECRET, TestApp, TestDatabase};
@@ -105,6 +108,94 @@ async fn a_silent_network_does_not_hang_anybody() {
     let page = app.anonymous().get("/post/").await.expect(200);
     assert!(page["pagination"]["count"].as_i64().unwrap() <= 1);
     ann.publish("after", "text").await;
+}
+
+/// Round trips that take 200 ms more cost nobody anything but time.
+#[actix_web::test]
+async fn a_slow_network_costs_time_alone() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let (mut url, proxy) = by_proxy(&database);
+    // The usual deadline.
+    url.set_query(Some("prefer_socket=false"));
+    let app = TestApp::start(database, &["--database-url", url.as_str()]).await;
+    let ann = app.user("ann").await;
+    let anonymous = app.anonymous();
+    // The first time opens the connections that all of it needs at once.
+    for delay in [0, 200] {
+        proxy.delay(Duration::from_millis(delay));
+        let (id, list, me, login) = futures_util::future::join4(
+            ann.publish("slow", "text"),
+            anonymous.get("/post/?page=2"),
+            ann.get("/user/me"),
+            app.login("ann"),
+        )
+        .await;
+        list.expect(200);
+        me.expect(200);
+        app.client_of(&login).get("/user/me").await.expect(200);
+        let post = anonymous.get(&format!("/post/{id}")).await;
+        assert_eq!(post.expect(200)["post"]["post_title"], "slow");
+    }
+}
+
+/// At 200 ms for each round trip a connection must be open within three seconds.
+#[test]
+fn a_connection_is_open_after_few_round_trips() {
+    let Some(database) = TestDatabase::create(Backend::Mysql) else {
+        return;
+    };
+    let (url, proxy) = by_proxy(&database);
+    let url = DatabaseUrl::parse(url.as_str()).unwrap();
+    let opened = connection::open(&url);
+    assert!(
+        opened.is_ok() && proxy.round_trips() <= 12,
+        "{}",
+        proxy.round_trips()
+    );
+}
+
+/// Who has no time left to ask says nothing of the database: others go on.
+#[actix_web::test]
+async fn a_request_that_is_late_does_not_make_the_database_away() {
+    let Some((app, _proxy)) = through_a_proxy().await else {
+        return;
+    };
+    let db = &app.state.db;
+    deadline::scope(async {
+        let slow = db.read(|conn| conn.batch_execute(LONG)).await;
+        assert!(slow.is_err());
+        // Other connections are doubtful since, and there is no time for their pings.
+        for _ in 0..3 {
+            // Nothing but what came of the ping.
+            let _ = db.read(|_| Ok(())).await;
+        }
+    })
+    .await;
+    app.anonymous().get("/post/1").await.expect(404);
+}
+
+/// An answer of the database that ends in the middle of its rows is no answer.
+#[actix_web::test]
+async fn rows_that_are_cut_are_read_again() {
+    let Some((app, proxy)) = through_a_proxy().await else {
+        return;
+    };
+    let ann = app.user("ann").await;
+    let text = "a text of a hundred words ".repeat(40);
+    for n in 0..20 {
+        ann.publish(&format!("post {n}"), &text).await;
+    }
+    for path in ["/post/?size=100", "/post/7", "/feed.json", "/user/1"] {
+        let whole = app.anonymous().get(path).await.expect(200);
+        // Nothing that is kept.
+        app.clock.advance(chrono::Duration::seconds(2));
+        proxy.clip(300);
+        let answer = app.anonymous().get(path).await.expect(200);
+        assert!(!proxy.is_clipping(), "{path} has no rows");
+        assert_eq!(answer, whole, "{path}");
+    }
 }
 
 #[actix_web::test]

@@ -13,6 +13,7 @@ use crate::accounts::types::{
 };
 use crate::core::db::Conn;
 use crate::jobs::events::JobWritten;
+use crate::posts::events::AnythingChanged;
 use crate::posts::jobs::index_author::enqueue_renamed;
 
 /// Changes a user as an admin may. The sessions of one who is not active any more end.
@@ -23,19 +24,16 @@ pub async fn administer(
     (actor, client): (Actor, ClientInfo),
 ) -> Result<Administered, Failure> {
     let now = directory.clock.now();
-    let is_renamed = change.name.is_some();
     let done = directory
-        .write_shown(
+        .write(
             move |conn| self::change(conn, user_id, &change, (actor, &client), now),
-            move |done| match done {
-                Some(Administered::Done { before, after }) => before.name != after.name,
-                Some(_) => false,
-                None => is_renamed,
-            },
             move |bus, done| {
                 if let Administered::Done { before, after } = done
                     && before != after
                 {
+                    if before.name != after.name {
+                        bus.publish(&AnythingChanged {});
+                    }
                     bus.publish(&UserChanged { user_id });
                     bus.publish(&SessionEnded::all_of(user_id));
                     bus.publish(&JobWritten {});

@@ -24,6 +24,7 @@ use crate::core::rate_limits::{Decision, LimitExceeded};
 use crate::core::settings::MessageLimits;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
+use crate::posts::events::AnythingChanged;
 use crate::posts::jobs::index_author::enqueue_renamed;
 
 /// What came of changing one's profile.
@@ -72,25 +73,20 @@ pub async fn change_profile(
         return Ok(ProfileChanged::RateLimited(limited));
     }
     let now = directory.clock.now();
-    let is_of_what_is_shown = is_of_what_is_shown(&change);
     let limits = directory.messages;
     let wanted = identifiers_of(&change);
     let done = directory
-        .write_shown(
+        .write(
             move |conn| {
                 let whose = (user_id, is_confirmed);
                 write(conn, &limits, whose, &change, (&client, language), now)
-            },
-            move |done| match done {
-                Some(Written::Done { before, after }) => is_shown_otherwise(before, after),
-                Some(_) => false,
-                None => is_of_what_is_shown,
             },
             move |bus, done| {
                 let Written::Done { before, after } = done else {
                     return;
                 };
                 if is_shown_otherwise(before, after) {
+                    bus.publish(&AnythingChanged {});
                     bus.publish(&UserChanged { user_id });
                 }
                 if before != after {
@@ -190,14 +186,6 @@ fn is_shown_otherwise(before: &User, after: &User) -> bool {
         || before.username != after.username
         || before.bio != after.bio
         || before.image != after.image
-}
-
-/// Whether a change may make them others.
-fn is_of_what_is_shown(change: &ProfileChange) -> bool {
-    change.name.is_some()
-        || !matches!(change.username, Change::Keep)
-        || !matches!(change.bio, Change::Keep)
-        || !matches!(change.image, Change::Keep)
 }
 
 fn identifiers_of(change: &ProfileChange) -> Vec<Account> {

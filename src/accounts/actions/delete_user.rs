@@ -23,6 +23,7 @@ use crate::core::rate_limits::LimitExceeded;
 use crate::core::settings::MessageLimits;
 use crate::jobs::events::JobWritten;
 use crate::notify::Language;
+use crate::posts::events::AnythingChanged;
 
 /// What came of deleting a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +82,11 @@ pub async fn delete_user(
 ) -> Result<Deletion, Failure> {
     let (now, limits) = (directory.clock.now(), directory.messages);
     let done = directory
-        .write_shown(
+        .write(
             move |conn| delete(conn, &limits, user_id, (actor, &client), language, now),
-            |done| done.is_none_or(|done| *done == Deletion::Done),
             move |bus, done| {
                 if *done == Deletion::Done {
+                    bus.publish(&AnythingChanged {});
                     bus.publish(&SessionEnded::all_of(user_id));
                     bus.publish(&JobWritten {});
                 }

@@ -10,11 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::Directory;
 use crate::accounts::actions::deletion::{self, Piece};
-use crate::core::db::{Conn, DbError};
+use crate::core::db::Conn;
 use crate::jobs::actions::enqueue;
 use crate::jobs::handler::JobHandler;
 use crate::jobs::types::{Failure, Job, JobKind, NewJob, Outcome, Queue};
-use crate::posts::events::write_failed;
 use crate::social::actions::of_users;
 
 /// Pieces that are deleted before the job gives its place to others. So its time limit says
@@ -61,10 +60,10 @@ impl JobHandler for DeleteUser {
         for _ in 0..PIECES {
             let (now, bus) = (clock.now(), Arc::clone(bus));
             let work = move |conn: &mut Conn| deletion::go_on(conn, user_id, now);
-            let publish = move |done: &Result<Option<Piece>, DbError>| match done {
-                Ok(Some(piece)) => of_users::announce(&bus, &piece.said),
-                Ok(None) => {}
-                Err(error) => write_failed(&bus, error),
+            let publish = move |done: &Option<Piece>| {
+                if let Some(piece) = done {
+                    of_users::announce(&bus, &piece.said);
+                }
             };
             let piece = db.write_then(work, publish).await?;
             posts += piece.as_ref().map_or(0, |piece| piece.posts);

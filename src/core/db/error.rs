@@ -180,3 +180,26 @@ impl From<diesel::result::Error> for Failure {
         Self::new(dialect::error_class(&error), error)
     }
 }
+
+/// A write of which nobody knows that it happened.
+#[derive(Debug)]
+pub(super) struct Unwritten<T> {
+    pub(super) failure: Failure,
+    /// What was written if it did happen: its `COMMIT` was sent, and the answer was lost.
+    pub(super) possible: Option<T>,
+}
+
+impl<T> From<Failure> for Unwritten<T> {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            possible: None,
+        }
+    }
+}
+
+impl<T> From<diesel::result::Error> for Unwritten<T> {
+    fn from(error: diesel::result::Error) -> Self {
+        Failure::from(error).into()
+    }
+}

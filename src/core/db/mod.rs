@@ -42,7 +42,7 @@ use connection::Role;
 pub use connection::{Conn, DatabaseUrl};
 use dialect::ErrorClass;
 pub use error::{Cause, DbError};
-use error::{Failure, Place};
+use error::{Failure, Place, Unwritten};
 use metrics::Counters;
 use pools::Pools;
 use replica::Reading;
@@ -229,10 +229,11 @@ impl Db {
         async move {
             let measured = reading.clone();
             let run = move |db: &Self, permit| {
-                db.try_read(permit, &|conn| {
+                let done = db.try_read(permit, &|conn| {
                     measured.as_ref().map_or(Ok(()), |one| one.measure(conn))?;
                     work(conn)
-                })
+                });
+                Ok(done?)
             };
             let done = db.blocking_then(place, db.reads, run, |_| {}).await;
             noted(reading.as_ref(), done)
@@ -251,10 +252,11 @@ impl Db {
         async move {
             let measured = reading.clone();
             let run = move |db: &Self, permit| {
-                db.try_snapshot(permit, &|conn| {
+                let done = db.try_snapshot(permit, &|conn| {
                     measured.as_ref().map_or(Ok(()), |one| one.measure(conn))?;
                     work(conn)
-                })
+                });
+                Ok(done?)
             };
             let done = db.blocking_then(place, db.reads, run, |_| {}).await;
             noted(reading.as_ref(), done)
@@ -276,15 +278,16 @@ impl Db {
         self.write_then(work, |_| {})
     }
 
-    /// [`write`](Self::write) with an after-commit hook: `then` gets the outcome, of a
-    /// failed write too, on the thread that committed. Once the write has begun it runs even
-    /// when the request that asked for it is dropped.
+    /// [`write`](Self::write) with an after-commit hook: `then` gets what was written, or may
+    /// have been where the answer to `COMMIT` was lost, on the thread that committed. Of a write
+    /// that surely did not happen it hears nothing. Once the write has begun it runs even when
+    /// the request that asked for it is dropped.
     #[track_caller]
     pub fn write_then<T, F, S>(&self, work: F, then: S) -> impl Future<Output = Result<T, DbError>>
     where
         T: Send + 'static,
         F: Fn(&mut Conn) -> QueryResult<T> + Send + 'static,
-        S: FnOnce(&Result<T, DbError>) + Send + 'static,
+        S: FnOnce(&T) + Send + 'static,
     {
         let run = move |db: &Self, permit| db.try_write(permit, &work);
         self.blocking_then(Location::caller(), Bulkhead::Writes, run, then)
@@ -303,32 +306,46 @@ impl Db {
     ) -> Result<T, DbError>
     where
         T: Send + 'static,
-        R: FnOnce(&Self, Permit) -> Result<T, Failure> + Send + 'static,
-        S: FnOnce(&Result<T, DbError>) + Send + 'static,
+        R: FnOnce(&Self, Permit) -> Result<T, Unwritten<T>> + Send + 'static,
+        S: FnOnce(&T) + Send + 'static,
     {
         self.inner.units.fetch_add(1, Ordering::Relaxed);
         let deadline = deadline::begin(self.inner.time);
         let left = deadline.saturating_duration_since(deadline::now());
         let permit = match self.inner.pools.enter(bulkhead, left).await {
             Ok(permit) => permit,
-            Err(failure) => {
-                let refused = Err(self.failed(failure, place));
-                then(&refused);
-                return refused;
-            }
+            Err(failure) => return Err(self.failed(failure, place)),
         };
         let db = self.clone();
         let run = request::inherit(move || {
             let _entered = deadline::enter(deadline);
             let _limited = db.inner.limit.map(deadline::limit);
-            let done = run(&db, permit).map_err(|failure| db.failed(failure, place));
-            then(&done);
-            done
+            db.settle(run(&db, permit), then, place)
         });
         match tokio::task::spawn_blocking(run).await {
             Ok(done) => done,
             Err(panic) => Err(self.failed(Failure::new(ErrorClass::Fault, panic), place)),
         }
+    }
+
+    /// Tells the hook of a unit of work what was done, or may have been.
+    fn settle<T>(
+        &self,
+        done: Result<T, Unwritten<T>>,
+        then: impl FnOnce(&T),
+        place: Place,
+    ) -> Result<T, DbError> {
+        let Unwritten { failure, possible } = match done {
+            Ok(done) => {
+                then(&done);
+                return Ok(done);
+            }
+            Err(unwritten) => unwritten,
+        };
+        if let Some(possible) = &possible {
+            then(possible);
+        }
+        Err(self.failed(failure, place))
     }
 
     /// Counts a failure, and says what it means for who asked.
@@ -354,20 +371,19 @@ impl Db {
         &self,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, DbError> {
-        self.together(Location::caller(), self.reads, |permit| {
-            self.try_read(permit, work)
-        })
+        let run = |permit| Ok(self.try_read(permit, work)?);
+        self.together(Location::caller(), self.reads, run, |_| {})
     }
 
-    /// [`write`](Self::write) on a thread that may block, for requests that share it.
+    /// [`write_then`](Self::write_then) on a thread that may block, for requests that share it.
     #[track_caller]
     pub fn write_together<T>(
         &self,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
+        then: impl FnOnce(&T),
     ) -> Result<T, DbError> {
-        self.together(Location::caller(), Bulkhead::Writes, |permit| {
-            self.try_write(permit, work)
-        })
+        let run = |permit| self.try_write(permit, work);
+        self.together(Location::caller(), Bulkhead::Writes, run, then)
     }
 
     /// A unit of work with the deadline that each of those has who share it.
@@ -375,14 +391,16 @@ impl Db {
         &self,
         place: Place,
         bulkhead: Bulkhead,
-        run: impl FnOnce(Permit) -> Result<T, Failure>,
+        run: impl FnOnce(Permit) -> Result<T, Unwritten<T>>,
+        then: impl FnOnce(&T),
     ) -> Result<T, DbError> {
         self.inner.units.fetch_add(1, Ordering::Relaxed);
         let _entered = deadline::enter(deadline::begin(self.inner.time));
         let _limited = self.inner.limit.map(deadline::limit);
-        (self.inner.pools.enter_blocking(bulkhead, MAX_WAIT))
-            .and_then(run)
-            .map_err(|failure| self.failed(failure, place))
+        let done = (self.inner.pools.enter_blocking(bulkhead, MAX_WAIT))
+            .map_err(Unwritten::from)
+            .and_then(run);
+        self.settle(done, then, place)
     }
 
     /// [`snapshot`](Self::snapshot) for threads that may block.
@@ -403,7 +421,8 @@ impl Db {
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
     ) -> Result<T, DbError> {
         self.blocking(Location::caller(), Bulkhead::Writes, |permit| {
-            self.try_write(permit, work)
+            let done = self.try_write(permit, work);
+            done.map_err(|Unwritten { failure, .. }| failure)
         })
     }
 
@@ -468,20 +487,21 @@ impl Db {
         &self,
         mut permit: Permit,
         work: &dyn Fn(&mut Conn) -> QueryResult<T>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, Unwritten<T>> {
         let pools = &self.inner.pools;
         let mut reconnected = false;
         let mut attempt = 1;
         loop {
             let mut checkout = pools.checkout(Bulkhead::Writes, permit)?;
-            let failure = match transaction(checkout.conn(), work) {
+            let unwritten = match transaction(checkout.conn(), work) {
                 Ok(value) => return Ok(value),
-                Err(failure) => failure,
+                Err(unwritten) => unwritten,
             };
+            let failure = &unwritten.failure;
             match failure.class() {
                 // Of no use to others while it waits, it gives its place away.
                 ErrorClass::Conflict if attempt < CONFLICT_ATTEMPTS => {
-                    self.tried_again(&failure, &self.inner.counters.conflict_retries);
+                    self.tried_again(failure, &self.inner.counters.conflict_retries);
                     drop(checkout);
                     back_off(attempt);
                     attempt += 1;
@@ -490,15 +510,15 @@ impl Db {
                 }
                 ErrorClass::Lost if !reconnected => {
                     reconnected = true;
-                    self.tried_again(&failure, &self.inner.counters.reconnections);
+                    self.tried_again(failure, &self.inner.counters.reconnections);
                     pools.suspect_all();
                     permit = checkout.release();
                 }
                 ErrorClass::TimeLimit | ErrorClass::Lost | ErrorClass::UnknownOutcome => {
                     pools.suspect_all();
-                    return Err(failure);
+                    return Err(unwritten);
                 }
-                _ => return Err(failure),
+                _ => return Err(unwritten),
             }
         }
     }
@@ -520,14 +540,14 @@ fn noted<T>(reading: Option<&Arc<Reading>>, done: Result<T, DbError>) -> Result<
 fn transaction<T>(
     conn: &mut Conn,
     work: &dyn Fn(&mut Conn) -> QueryResult<T>,
-) -> Result<T, Failure> {
+) -> Result<T, Unwritten<T>> {
     dialect::begin_write(conn)?;
     match work(conn) {
         Ok(value) => {
             let _end = deadline::at_least(END_TIME);
             match Transactions::commit_transaction(conn) {
                 Ok(()) => Ok(value),
-                Err(error) => Err(commit_failure(conn, error)),
+                Err(error) => Err(commit_failure(conn, error, value)),
             }
         }
         Err(error) => {
@@ -539,12 +559,15 @@ fn transaction<T>(
 
 /// What an error at `COMMIT` means: that the transaction was rolled back, or that nobody
 /// knows.
-fn commit_failure(conn: &Conn, error: diesel::result::Error) -> Failure {
+fn commit_failure<T>(conn: &Conn, error: diesel::result::Error, value: T) -> Unwritten<T> {
     match (dialect::error_class(&error), conn) {
         // Conflicts are reported at COMMIT too, by clusters. SQLite says what happened, and
         // diesel rolled back.
         (ErrorClass::Conflict | ErrorClass::Refused, _) | (_, Conn::Sqlite(_)) => error.into(),
-        (_, Conn::Mysql(_)) => Failure::new(ErrorClass::UnknownOutcome, error),
+        (_, Conn::Mysql(_)) => Unwritten {
+            failure: Failure::new(ErrorClass::UnknownOutcome, error),
+            possible: Some(value),
+        },
     }
 }
 
@@ -582,7 +605,7 @@ mod tests {
             (line!(), db.read(refuse).await),
             (line!(), db.snapshot(refuse).await),
             (line!(), db.write(refuse).await),
-            (line!(), db.write_then(refuse, |_| {}).await),
+            (line!(), db.write_then(refuse, |()| {}).await),
             (line!(), db.read_blocking(&refuse)),
             (line!(), db.snapshot_blocking(&refuse)),
             (line!(), db.write_blocking(&refuse)),

@@ -19,6 +19,8 @@ type Pooled = r2d2::PooledConnection<ConnectionManager>;
 
 /// How long a connection may take to answer a ping, after another one was lost.
 const PING: Duration = Duration::from_secs(1);
+/// What is time enough for an answer of a database that is there.
+const ENOUGH: Duration = Duration::from_millis(250);
 /// How long a request that tries whether the database is back waits for a connection.
 const PROBE: Duration = Duration::from_millis(250);
 /// How often work that waits for a new connection looks whether the breaker has opened.
@@ -199,6 +201,7 @@ impl Pools {
         if conn.conn.is_broken() {
             return Ok(false);
         }
+        let time = deadline::remaining(PING);
         let limited = deadline::limit(PING);
         let answer = connection::ping(&mut conn.conn);
         drop(limited);
@@ -210,7 +213,10 @@ impl Pools {
             }
             // The others are not asked one after the other: each would take as long.
             Err(error) if dialect::error_class(&error) == ErrorClass::TimeLimit => {
-                self.breaker.open("a connection does not answer");
+                // Who had no time for an answer knows nothing of the database.
+                if time >= ENOUGH {
+                    self.breaker.open("a connection does not answer");
+                }
                 Err(Failure::unavailable(error))
             }
             Err(_) => Ok(false),

@@ -113,17 +113,15 @@ pub async fn change(
         let prepared = prepare(posts, &edit, Some(&change), tries).await?;
         let (edit, change, bus) = (edit.clone(), change.clone(), Arc::clone(&posts.bus));
         let work = move |conn: &mut Conn| update(conn, &edit, &change, &prepared, (now, race));
-        let settle = move |done: &Result<Outcome<Changed>, DbError>| match done {
-            Ok(Outcome::Done(Changed { before, after })) => {
-                if let Some(before) = before {
-                    events::post_changed(&bus, &[before, &after.summary]);
-                    if before.scheduled_for() != after.summary.scheduled_for() {
-                        bus.publish(&JobWritten {});
-                    }
+        let settle = move |done: &Outcome<Changed>| {
+            if let Outcome::Done(Changed { before, after }) = done
+                && let Some(before) = before
+            {
+                events::post_changed(&bus, &[before, &after.summary]);
+                if before.scheduled_for() != after.summary.scheduled_for() {
+                    bus.publish(&JobWritten {});
                 }
             }
-            Ok(Outcome::Refused(_) | Outcome::Overtaken) => {}
-            Err(error) => events::write_failed(&bus, error),
         };
         match posts.db.write_then(work, settle).await {
             Ok(Outcome::Done(changed)) => return Ok(Ok(changed.after)),
@@ -144,13 +142,11 @@ pub async fn delete(posts: &Posts, edit: Edit) -> Result<Edited<()>, DbError> {
         let prepared = prepare(posts, &edit, None, tries).await?;
         let (edit, bus) = (edit.clone(), Arc::clone(&posts.bus));
         let work = move |conn: &mut Conn| remove(conn, &edit, &prepared, now);
-        let settle = move |done: &Result<Outcome<PostSummary>, DbError>| match done {
-            Ok(Outcome::Done(post)) => {
+        let settle = move |done: &Outcome<PostSummary>| {
+            if let Outcome::Done(post) = done {
                 events::post_changed(&bus, &[post]);
                 bus.publish(&JobWritten {});
             }
-            Ok(Outcome::Refused(_) | Outcome::Overtaken) => {}
-            Err(error) => events::write_failed(&bus, error),
         };
         match posts.db.write_then(work, settle).await? {
             Outcome::Done(_) => return Ok(Ok(())),

@@ -170,25 +170,22 @@ fn insert_all(
     }
     let mut race = 0;
     let inserted = loop {
-        let inserted = db.write_together(&|conn| insert_together(conn, jobs, (race, last)));
+        let inserted = db.write_together(
+            &|conn| insert_together(conn, jobs, (race, last)),
+            |inserted| announce(bus, inserted),
+        );
         match &inserted {
             Err(error) if race < slugs::RACES && slugs::is_lost_race(error) => race += 1,
             _ => break inserted,
         }
     };
     match inserted {
-        Ok(inserted) => {
-            announce(bus, &inserted);
-            inserted.into_iter().map(Ok).collect()
-        }
+        Ok(inserted) => inserted.into_iter().map(Ok).collect(),
         // One of them cannot be done, or waits for a lock. What of, is seen when each is alone.
         Err(error) if error.may_be_one_of_several() => {
             (jobs.iter().map(|job| insert_alone((db, bus, last), job))).collect()
         }
-        Err(error) => {
-            events::write_failed(bus, &error);
-            jobs.iter().map(|_| Err(error.share())).collect()
-        }
+        Err(error) => jobs.iter().map(|_| Err(error.share())).collect(),
     }
 }
 
@@ -201,9 +198,12 @@ fn insert_alone(
     let claiming = Cell::new(has_key);
     let mut race = 0;
     let inserted = loop {
-        let inserted = db.write_together(&|conn| {
+        let work = |conn: &mut Conn| {
             claiming.set(has_key);
             insert(conn, job, &claiming, (race, last))
+        };
+        let inserted = db.write_together(&work, |inserted| {
+            announce(bus, std::slice::from_ref(inserted));
         });
         match &inserted {
             Err(error) if race < slugs::RACES && slugs::is_lost_race(error) => race += 1,
@@ -211,18 +211,11 @@ fn insert_alone(
         }
     };
     match inserted {
-        Ok(inserted) => {
-            announce(bus, std::slice::from_ref(&inserted));
-            Ok(inserted)
-        }
         // Of two that found the key free one was a moment earlier.
         Err(DbError::Unique(_)) if claiming.get() => Ok(Inserted::KeyInUse),
         // The author was deleted between the look and the insert.
         Err(DbError::ForeignKey(_)) => Ok(Inserted::NoAuthor),
-        Err(error) => {
-            events::write_failed(bus, &error);
-            Err(error)
-        }
+        done => done,
     }
 }
 

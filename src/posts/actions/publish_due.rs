@@ -87,11 +87,10 @@ async fn publish_one(posts: &Posts, post_id: i64) -> Result<Due, DbError> {
         let is_last = tries == TRIES;
         let work =
             move |conn: &mut Conn| step(conn, post_id, prepared.as_ref(), is_last, (now, race));
-        let settle = move |done: &Result<Step, DbError>| match done {
-            Ok(Step::Changed(states, _)) => events::post_changed(&bus, &[&states.0, &states.1]),
-            Ok(Step::WasPublished(post)) => events::post_changed(&bus, &[post]),
-            Ok(Step::Nothing(_) | Step::Overtaken) => {}
-            Err(error) => events::write_failed(&bus, error),
+        let settle = move |done: &Step| match done {
+            Step::Changed(states, _) => events::post_changed(&bus, &[&states.0, &states.1]),
+            Step::WasPublished(post) => events::post_changed(&bus, &[post]),
+            Step::Nothing(_) | Step::Overtaken => {}
         };
         match posts.db.write_then(work, settle).await {
             Ok(Step::Changed(_, due) | Step::Nothing(due)) => return Ok(due),

@@ -15,7 +15,6 @@ use crate::core::idempotency_key::IdempotencyKey;
 use crate::core::precondition::Precondition;
 use crate::core::rate_limits::LimitExceeded;
 use crate::posts::actions::of_others::{self, KeyState};
-use crate::posts::events::write_failed;
 use crate::posts::stats::{Stat, StatChanges};
 use crate::posts::stored::{Editor, PostAccess};
 use crate::posts::views::PublishedResponse;
@@ -67,10 +66,10 @@ pub async fn comment(social: &Social, request: CommentRequest) -> Result<Comment
     let request = Arc::new(request);
     let work = move |conn: &mut Conn| insert(conn, &request, now);
     let bus = Arc::clone(&social.bus);
-    let settle = move |done: &Result<(Commented, bool), DbError>| match done {
-        Ok((Commented::Done(response), true)) => announce(&bus, post_id, response.post_id),
-        Ok(_) => {}
-        Err(error) => write_failed(&bus, error),
+    let settle = move |done: &(Commented, bool)| {
+        if let (Commented::Done(response), true) = done {
+            announce(&bus, post_id, response.post_id);
+        }
     };
     match social.db.write_then(work, settle).await {
         Ok((commented, _)) => Ok(commented),
@@ -228,13 +227,13 @@ pub async fn change(
     let now = social.clock.now();
     let work = move |conn: &mut Conn| update(conn, &edit, &content, now);
     let bus = Arc::clone(&social.bus);
-    let settle = move |done: &Result<Edited<(StoredComment, bool)>, DbError>| match done {
-        Ok(Ok((comment, true))) => bus.publish(&CommentsChanged {
-            post_ids: vec![comment.post_id],
-            comment_ids: vec![comment.comment_id],
-        }),
-        Ok(_) => {}
-        Err(error) => write_failed(&bus, error),
+    let settle = move |done: &Edited<(StoredComment, bool)>| {
+        if let Ok((comment, true)) = done {
+            bus.publish(&CommentsChanged {
+                post_ids: vec![comment.post_id],
+                comment_ids: vec![comment.comment_id],
+            });
+        }
     };
     let done = social.db.write_then(work, settle).await?;
     Ok(done.map(|(comment, _)| comment))
@@ -267,10 +266,10 @@ pub async fn delete(social: &Social, edit: Edit) -> Result<Edited<()>, DbError> 
     let now = social.clock.now();
     let work = move |conn: &mut Conn| remove(conn, &edit, now);
     let bus = Arc::clone(&social.bus);
-    let settle = move |done: &Result<Edited<StoredComment>, DbError>| match done {
-        Ok(Ok(comment)) => announce(&bus, comment.post_id, comment.comment_id),
-        Ok(_) => {}
-        Err(error) => write_failed(&bus, error),
+    let settle = move |done: &Edited<StoredComment>| {
+        if let Ok(comment) = done {
+            announce(&bus, comment.post_id, comment.comment_id);
+        }
     };
     let done = social.db.write_then(work, settle).await?;
     Ok(done.map(drop))

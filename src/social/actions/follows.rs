@@ -9,7 +9,6 @@ use crate::accounts::actions::of_others;
 use crate::accounts::types::PublicUser;
 use crate::core::db::{Conn, DbError};
 use crate::core::page::{ListPart, Listed};
-use crate::posts::events::write_failed;
 use crate::social::Social;
 use crate::social::events::FollowsChanged;
 use crate::social::storage::follows::{self as rows, Additions};
@@ -36,12 +35,11 @@ pub async fn set(
     let now = social.clock.now();
     let work = move |conn: &mut Conn| write(conn, follower_id, whom, does_follow, now);
     let bus = Arc::clone(&social.bus);
-    let settle = move |done: &Result<Followed, DbError>| match done {
-        Ok(Followed::Done { is_new: true }) => bus.publish(&FollowsChanged {
-            user_ids: vec![follower_id, whom],
-        }),
-        Ok(_) => {}
-        Err(error) => write_failed(&bus, error),
+    let settle = move |done: &Followed| {
+        if matches!(done, Followed::Done { is_new: true }) {
+            let user_ids = vec![follower_id, whom];
+            bus.publish(&FollowsChanged { user_ids });
+        }
     };
     social.db.write_then(work, settle).await
 }

@@ -7,7 +7,7 @@ use diesel::result::QueryResult;
 
 use crate::core::db::{Conn, DbError};
 use crate::posts::actions::of_others;
-use crate::posts::events::{PostsCounted, write_failed};
+use crate::posts::events::PostsCounted;
 use crate::posts::stats::{Stat, StatChanges};
 use crate::posts::stored::Editor;
 use crate::social::Social;
@@ -34,12 +34,11 @@ pub async fn set(
     let now = social.clock.now();
     let work = move |conn: &mut Conn| write(conn, post_id, user, does_like, now);
     let bus = Arc::clone(&social.bus);
-    let settle = move |done: &Result<Liked, DbError>| match done {
-        Ok(Liked::Done { is_new: true }) => bus.publish(&PostsCounted {
-            post_ids: vec![post_id],
-        }),
-        Ok(_) => {}
-        Err(error) => write_failed(&bus, error),
+    let settle = move |done: &Liked| {
+        if matches!(done, Liked::Done { is_new: true }) {
+            let post_ids = vec![post_id];
+            bus.publish(&PostsCounted { post_ids });
+        }
     };
     social.db.write_then(work, settle).await
 }

@@ -2,8 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// What the proxy does with what passes through it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,21 @@ struct Shared {
     /// The next connection that sends this is cut.
     trap: Mutex<Option<(&'static [u8], Cut)>>,
     accepted: AtomicUsize,
+    /// How often clients sent something after an answer.
+    round_trips: AtomicUsize,
+    /// Milliseconds that everything a client sends takes longer.
+    delay: AtomicU64,
+    /// The next answer of so many bytes at least is cut in its middle; 0 for none.
+    clip: AtomicUsize,
+}
+
+/// What both directions of a connection know.
+#[derive(Default)]
+struct Exchange {
+    /// Whether the answer that comes next is to be swallowed.
+    is_trapped: AtomicBool,
+    /// Whether what passed last was an answer.
+    is_answered: AtomicBool,
 }
 
 /// Passes connections on to a server until it is told otherwise.
@@ -48,6 +64,9 @@ impl Proxy {
             changed: Condvar::new(),
             trap: Mutex::new(None),
             accepted: AtomicUsize::new(0),
+            round_trips: AtomicUsize::new(0),
+            delay: AtomicU64::new(0),
+            clip: AtomicUsize::new(0),
         });
         let (server, kept) = (server.to_owned(), Arc::clone(&shared));
         std::thread::spawn(move || {
@@ -58,10 +77,13 @@ impl Proxy {
                 if state.0 == State::Closed {
                     continue;
                 }
-                let server = TcpStream::connect(&server).unwrap();
+                // A server that is away.
+                let Ok(server) = TcpStream::connect(&server) else {
+                    continue;
+                };
                 state.1.push(client.try_clone().unwrap());
                 state.1.push(server.try_clone().unwrap());
-                let is_trapped = Arc::new(AtomicBool::new(false));
+                let exchange = Arc::new(Exchange::default());
                 for (from, to, is_request) in [
                     (
                         client.try_clone().unwrap(),
@@ -70,8 +92,8 @@ impl Proxy {
                     ),
                     (server, client, false),
                 ] {
-                    let (kept, is_trapped) = (Arc::clone(&kept), Arc::clone(&is_trapped));
-                    std::thread::spawn(move || pass(from, to, &kept, (is_request, &is_trapped)));
+                    let (kept, exchange) = (Arc::clone(&kept), Arc::clone(&exchange));
+                    std::thread::spawn(move || pass(from, to, &kept, (is_request, &exchange)));
                 }
             }
         });
@@ -88,6 +110,22 @@ impl Proxy {
         *self.shared.trap.lock().unwrap() = Some((statement.as_bytes(), cut));
     }
 
+    /// Cuts a connection in the middle of the next answer that has so many bytes at least.
+    pub fn clip(&self, bytes: usize) {
+        self.shared.clip.store(bytes, Ordering::SeqCst);
+    }
+
+    /// Whether no answer has met [`clip`](Self::clip) yet.
+    pub fn is_clipping(&self) -> bool {
+        self.shared.clip.load(Ordering::SeqCst) > 0
+    }
+
+    /// Has everything that a client sends take so much longer.
+    pub fn delay(&self, time: Duration) {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap();
+        self.shared.delay.store(milliseconds, Ordering::SeqCst);
+    }
+
     /// Whether nothing has met [`cut_at`](Self::cut_at) yet.
     pub fn is_set(&self) -> bool {
         self.shared.trap.lock().unwrap().is_some()
@@ -96,6 +134,11 @@ impl Proxy {
     /// How many connections were made so far.
     pub fn accepted(&self) -> usize {
         self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How often clients sent something after an answer so far.
+    pub fn round_trips(&self) -> usize {
+        self.shared.round_trips.load(Ordering::SeqCst)
     }
 
     /// Cuts every connection, and every new one.
@@ -137,12 +180,22 @@ fn spring(shared: &Shared, sent: &[u8]) -> Option<Cut> {
     Some(cut)
 }
 
-/// `is_request` and whether the answer that comes next is to be swallowed.
+/// How much of an answer passes: half of one that is to be cut.
+fn clipped(shared: &Shared, read: usize) -> usize {
+    let is_met = shared
+        .clip
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |bytes| {
+            (bytes > 0 && read >= bytes).then_some(0)
+        });
+    if is_met.is_ok() { read / 2 } else { read }
+}
+
+/// Passes one direction on; `is_request`: what the client sends.
 fn pass(
     mut from: TcpStream,
     mut to: TcpStream,
     shared: &Shared,
-    (is_request, is_trapped): (bool, &AtomicBool),
+    (is_request, exchange): (bool, &Exchange),
 ) {
     let mut buffer = [0; 16 * 1024];
     loop {
@@ -157,18 +210,33 @@ fn pass(
             state = shared.changed.wait(state).unwrap();
         }
         drop(state);
+        if is_request {
+            if exchange.is_answered.swap(false, Ordering::SeqCst) {
+                shared.round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+            let delay = shared.delay.load(Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(delay));
+        }
         match is_request
             .then(|| spring(shared, &buffer[..read]))
             .flatten()
         {
             Some(Cut::Before) => break,
-            Some(Cut::After) => is_trapped.store(true, Ordering::SeqCst),
+            Some(Cut::After) => exchange.is_trapped.store(true, Ordering::SeqCst),
             None => {}
         }
-        if !is_request && is_trapped.load(Ordering::SeqCst) {
-            break;
+        if !is_request {
+            if exchange.is_trapped.load(Ordering::SeqCst) {
+                break;
+            }
+            exchange.is_answered.store(true, Ordering::SeqCst);
         }
-        if to.write_all(&buffer[..read]).is_err() {
+        let passed = if is_request {
+            read
+        } else {
+            clipped(shared, read)
+        };
+        if to.write_all(&buffer[..passed]).is_err() || passed < read {
             break;
         }
     }

@@ -22,6 +22,7 @@ mod slugs;
 mod sql;
 
 use super::connection::Conn;
+use super::mysql::MysqlConnection;
 use super::schema::{
     comment, idempotency, job, message_budget, post, post_leftover, post_unindexed, user,
 };
@@ -327,16 +328,36 @@ pub fn is_idempotency_key_locked(conn: &mut Conn, user_id: i64, key: &str) -> Qu
     let Conn::Mysql(c) = conn else {
         return Ok(false);
     };
-    let locked: QueryResult<Option<i64>> = idempotency::table
+    if !is_refused(find_locked_key(c, user_id, key))? {
+        return Ok(false);
+    }
+    // A lock of the whole table refuses as well, on MariaDB, and is not about the key. It is waited for as
+    // usual by who skips rows that are locked; afterwards this transaction has its own, and what refuses
+    // is the row.
+    idempotency::table
+        .find((user_id, key))
+        .select(idempotency::post_id)
+        .for_update()
+        .skip_locked()
+        .first::<i64>(c)
+        .optional()?;
+    is_refused(find_locked_key(c, user_id, key))
+}
+
+fn find_locked_key(c: &mut MysqlConnection, user_id: i64, key: &str) -> QueryResult<Option<i64>> {
+    idempotency::table
         .find((user_id, key))
         .select(idempotency::post_id)
         .for_update()
         .no_wait()
         .first(c)
-        .optional();
-    match locked {
+        .optional()
+}
+
+/// Whether a lock of somebody's refused it. That ends the statement, not the transaction.
+fn is_refused<T>(done: QueryResult<T>) -> QueryResult<bool> {
+    match done {
         Ok(_) => Ok(false),
-        // The refusal ends the statement, not the transaction.
         Err(error) if error_class(&error) == ErrorClass::LockTimeout => Ok(true),
         Err(error) => Err(error),
     }
