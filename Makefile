@@ -114,6 +114,11 @@ test-cluster: deps ## servers on a Galera cluster of three nodes, behind haproxy
 soak-deletions: deps ## delete a user with 100,000 followers and a post with as many comments; says time, pieces and memory
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_ROWS=100000 $(CARGO) test --locked --test api large_deletions:: -- --test-threads=1 --nocapture
 
+.PHONY: chaos
+chaos: deps build ## faults of the database and floods of clients, for real; writes the table of docs/reliability.md
+	ulimit -Sn "$$(ulimit -Hn)"; INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_PROGRAM=$(CURDIR)/target/release/inkpot \
+		$(CARGO) test --locked --test api chaos::measured -- --ignored --nocapture --test-threads 1
+
 .PHONY: soak-upgrades
 soak-upgrades: deps ## upgrade a million posts from every earlier version, with kills
 	INKPOT_TEST_REQUIRE_ALL=1 INKPOT_TEST_POSTS=1000000 $(CARGO) test --locked --test api upgrades::

@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::seen::{Table, in_words};
 use super::world::JSON;
 use crate::harness::SECRET;
 use crate::harness::process::{Process, inkpot};
@@ -21,12 +23,15 @@ fn ask(stream: &mut TcpStream, head: &str, body: &str) -> String {
     String::from_utf8_lossy(&buffer[..length]).into_owned()
 }
 
+/// Files that the process may have.
+const FILES: usize = 300;
+/// Publications of who has a connection, while others wait for one.
+const POSTS: usize = 100;
+
 /// More clients come than the process may have files: who has a connection goes on, reads,
 /// publishes, and is served by files of the database; who comes waits until those who say
-/// nothing are closed by their time limit.
-#[test]
-fn descriptors_that_are_used_up_stop_nobody_who_is_there() {
-    const FILES: usize = 300;
+/// nothing are closed by their time limit. Gives how long that took.
+fn used_up() -> Duration {
     let directory = tempfile::tempdir().unwrap();
     let template = inkpot(directory.path());
     let mut command = Command::new("bash");
@@ -54,11 +59,33 @@ fn descriptors_that_are_used_up_stop_nobody_who_is_there() {
     };
     post(0);
     let silent: Vec<TcpStream> = (0..2 * FILES).map(|_| server.connect()).collect();
-    for number in 1..100 {
+    let begun = Instant::now();
+    for number in 1..POSTS {
         post(number);
     }
     // Nobody of them leaves.
     assert_eq!(server.call("GET", "/post/1", "", "").0, 200);
+    let waited = begun.elapsed();
     drop(silent);
-    post(100);
+    post(POSTS);
+    waited
+}
+
+#[test]
+fn descriptors_that_are_used_up_stop_nobody_who_is_there() {
+    used_up();
+}
+
+pub fn used_up_in_table(table: &mut Table) {
+    let waited = in_words(used_up());
+    let seen = format!(
+        "who has a connection: {POSTS} publications and searches, all answered. \
+         Who comes waits until those who say nothing are closed"
+    );
+    table.add(
+        "no files left for clients",
+        "600 connections that say nothing, `ulimit -n 300`; none leaves",
+        &seen,
+        &waited,
+    );
 }

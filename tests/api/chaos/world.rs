@@ -32,7 +32,27 @@ pub enum Kind {
     Write,
 }
 
-const KINDS: [Kind; 5] = [
+/// All of them, with their names in the table.
+pub const KINDS: [(Kind, &str); 5] = [
+    (Kind::Liveness, "`/livez`"),
+    (Kind::KeptRead, "a kept post"),
+    (Kind::KnownSession, "a known session"),
+    (Kind::Read, "reads"),
+    (Kind::Write, "publications"),
+];
+
+/// Those who need no database.
+pub const WITHOUT_DATABASE: [Kind; 3] = [Kind::Liveness, Kind::KeptRead, Kind::KnownSession];
+
+/// Those who write nothing.
+pub const READERS: [Kind; 4] = [
+    Kind::Liveness,
+    Kind::KeptRead,
+    Kind::KnownSession,
+    Kind::Read,
+];
+
+pub const EVERYBODY: [Kind; 5] = [
     Kind::Liveness,
     Kind::KeptRead,
     Kind::KnownSession,
@@ -54,6 +74,14 @@ impl Sample {
     }
 }
 
+/// The publication that comes next.
+#[derive(Clone, Copy, Default)]
+struct Next {
+    number: usize,
+    /// How often it was refused.
+    tries: usize,
+}
+
 /// What goes with the server's life.
 pub struct World {
     pub server: Process,
@@ -61,6 +89,8 @@ pub struct World {
     samples: Mutex<Vec<Sample>>,
     /// Keys of publications that were acknowledged.
     published: Mutex<BTreeSet<String>>,
+    /// A key is used for one post, in whichever observation: what is repeated is only read.
+    next: Mutex<Next>,
     /// Bytes of the contents that are published.
     size: usize,
 }
@@ -80,6 +110,7 @@ impl World {
             token,
             samples: Mutex::default(),
             published: Mutex::default(),
+            next: Mutex::default(),
             size,
         };
         let bearer = world.bearer();
@@ -88,7 +119,7 @@ impl World {
         world
     }
 
-    fn bearer(&self) -> String {
+    pub fn bearer(&self) -> String {
         format!("{JSON}Authorization: Bearer {}\r\n", self.token)
     }
 
@@ -96,40 +127,44 @@ impl World {
     fn ask(&self, kind: Kind, stop: &Receiver<()>) {
         let bearer = self.bearer();
         let content = "x".repeat(self.size);
-        let (mut number, mut tries) = (0, 0);
         while stop.recv_timeout(PACE).is_err() {
             let begun = Instant::now();
             let call = |method: &str, path: &str, headers: &str, body: &str| {
                 self.server.raw_call(method, path, headers, body)
             };
+            let Next { number, tries } = *self.next.lock().unwrap();
             let key = format!("k{number}");
-            let answer = match kind {
-                Kind::Liveness => call("GET", "/livez", "", ""),
-                Kind::KeptRead => call("GET", "/post/1", "", ""),
-                Kind::KnownSession => call("POST", "/post", &bearer, "{}"),
-                Kind::Read => call("GET", "/user/me", &bearer, ""),
+            let (answer, expected, shows) = match kind {
+                Kind::Liveness => (call("GET", "/livez", "", ""), 200, ""),
+                Kind::KeptRead => (call("GET", "/post/1", "", ""), 200, "\"kept\""),
+                Kind::KnownSession => (call("POST", "/post", &bearer, "{}"), 422, ""),
+                Kind::Read => {
+                    let answer = call("GET", "/user/me", &bearer, "");
+                    (answer, 200, "ann@example.org")
+                }
                 Kind::Write => {
                     let headers = format!("{bearer}Idempotency-Key: {key}\r\n");
                     let body = json!({ "title": key, "content": content, "tags": ["chaos"] });
-                    call("POST", "/post", &headers, &body.to_string())
+                    let answer = call("POST", "/post", &headers, &body.to_string());
+                    (answer, 201, key.as_str())
                 }
             };
             let (status, head, body) = answer;
-            let expected = match kind {
-                Kind::KnownSession => 422,
-                Kind::Write => 201,
-                _ => 200,
-            };
             // 409: the first try of this publication is still under way.
-            let is_told = status == expected
+            let is_told = status == expected && body.contains(shows)
                 || status == 503 && head.contains("retry-after: ")
                 || status == 409 && tries > 0 && body.contains("idempotency");
             assert!(is_told, "{kind:?}: {status} {head} {body}");
             if kind == Kind::Write {
-                tries += 1;
+                let mut next = self.next.lock().unwrap();
                 if status == 201 {
                     self.published.lock().unwrap().insert(key);
-                    (number, tries) = (number + 1, 0);
+                    *next = Next {
+                        number: number + 1,
+                        tries: 0,
+                    };
+                } else {
+                    next.tries += 1;
                 }
             }
             let status = if status == 409 { 503 } else { status };
@@ -145,15 +180,20 @@ impl World {
     /// Has all kinds of clients at work while `fault` is made. Between its beginning and its
     /// end it is there; it returns when that end was.
     pub fn observe(&self, fault: impl FnOnce() -> Instant) -> Seen {
+        self.observe_after(CALM, fault)
+    }
+
+    /// The same, after they were at work for so long without it.
+    pub fn observe_after(&self, calm: Duration, fault: impl FnOnce() -> Instant) -> Seen {
         self.samples.lock().unwrap().clear();
         let (from, to) = std::thread::scope(|scope| {
             let mut stops = Vec::new();
-            for kind in KINDS {
+            for (kind, _) in KINDS {
                 let (stop, stopped) = channel();
                 stops.push(stop);
                 scope.spawn(move || self.ask(kind, &stopped));
             }
-            pause(CALM);
+            pause(calm);
             let from = Instant::now();
             let to = fault();
             pause(WELL + CALM);

@@ -1,8 +1,9 @@
 //! A MariaDB of a test's own that keeps what it acknowledged when it is killed, as one in
 //! production does. The suite's own server (`tests/private-mariadb`) does not.
 
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,22 +24,31 @@ pub struct Mariadb {
     pub directory: PathBuf,
     /// What it is started with beside what all are.
     arguments: &'static [&'static str],
-    /// Takes the directory with it.
-    _own: tempfile::TempDir,
+    /// Takes the directory with it, unless another one was given.
+    _own: Option<tempfile::TempDir>,
 }
 
 impl Mariadb {
     /// In a directory of its own; `None` where there is no program, which was said loudly.
     pub fn start() -> Option<Self> {
-        let server = Self::start_with(&[])?;
+        Self::start_at(None)
+    }
+
+    /// The same in a directory that is given.
+    pub fn start_in(directory: &Path) -> Option<Self> {
+        Self::start_at(Some(directory))
+    }
+
+    fn start_at(directory: Option<&Path>) -> Option<Self> {
+        let server = Self::start_with(directory, &[])?;
         server.sql(&made());
         Some(server)
     }
 
     /// One that has a replica, and that one.
     pub fn start_with_replica() -> Option<(Self, Self)> {
-        let primary = Self::start_with(&["--server-id=1", "--log-bin=log-bin"])?;
-        let replica = Self::start_with(&["--server-id=2", "--read-only"])?;
+        let primary = Self::start_with(None, &["--server-id=1", "--log-bin=log-bin"])?;
+        let replica = Self::start_with(None, &["--server-id=2", "--read-only"])?;
         let (host, port) = primary.address.split_once(':').unwrap();
         // Users and the database come from the primary.
         primary.sql(&format!(
@@ -53,7 +63,7 @@ impl Mariadb {
         Some((primary, replica))
     }
 
-    fn start_with(arguments: &'static [&'static str]) -> Option<Self> {
+    fn start_with(directory: Option<&Path>, arguments: &'static [&'static str]) -> Option<Self> {
         let found = output(Command::new("bash").args(["-c", "command -v mariadbd mariadb"]));
         if !found.status.success() || std::env::var_os("INKPOT_TEST_MYSQL_URL").is_some() {
             left_out::say(
@@ -62,8 +72,11 @@ impl Mariadb {
             );
             return None;
         }
-        let own = tempfile::tempdir().unwrap();
-        let directory = own.path().to_owned();
+        let own = directory.is_none().then(|| tempfile::tempdir().unwrap());
+        let directory = directory
+            .or(own.as_ref().map(tempfile::TempDir::path))
+            .unwrap()
+            .to_owned();
         let mut install = Command::new("mariadb-install-db");
         install
             .args(["--no-defaults", "--rpm", "--skip-test-db"])
@@ -99,7 +112,20 @@ impl Mariadb {
         child.wait().unwrap();
     }
 
-    /// Starts it again after [`kill`](Self::kill), with what it had; returns when it answers.
+    /// Stops it as a service manager does; returns when it has ended.
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        self.child.take().unwrap().wait().unwrap();
+    }
+
+    /// Sends it a signal by name, such as STOP.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.as_ref().unwrap().id();
+        let sent = output(Command::new("kill").args([&format!("-{name}"), &id.to_string()]));
+        assert!(sent.status.success());
+    }
+
+    /// Starts it again after [`kill`](Self::kill) or [`stop`](Self::stop), with what it had; returns when it answers.
     pub fn restart(&mut self) {
         let path = |name: &str| self.directory.join(name);
         let log = std::fs::File::options()
@@ -136,7 +162,7 @@ impl Mariadb {
             return false;
         };
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        std::io::Read::read(&mut stream, &mut [0]).is_ok_and(|length| length > 0)
+        stream.read(&mut [0]).is_ok_and(|length| length > 0)
     }
 
     /// Runs statements as root.
@@ -150,6 +176,34 @@ impl Mariadb {
         let said = String::from_utf8_lossy(&ran.stderr);
         assert!(ran.status.success(), "{sql}: {said}");
         String::from_utf8(ran.stdout).unwrap()
+    }
+
+    /// The same of statements in lines of their own, each whatever those before it say: what they find, and
+    /// what they say.
+    pub fn try_sql(&self, sql: &str) -> (String, String) {
+        let mut client = self.client();
+        client.args(["--force", "-N"]).stdin(Stdio::piped());
+        client.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut client = client.spawn().unwrap();
+        let mut input = client.stdin.take().unwrap();
+        input.write_all(sql.as_bytes()).unwrap();
+        drop(input);
+        let ran = client.wait_with_output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&ran.stdout), text(&ran.stderr))
+    }
+
+    /// A session of root's that has said this, and ends with the child.
+    pub fn session(&self, sql: &str) -> Child {
+        let mut client = self.client();
+        client.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = client.spawn().unwrap();
+        let told = "SELECT 'done'";
+        writeln!(child.stdin.as_mut().unwrap(), "{sql};\n{told};").unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // What follows may be the rows of it.
+        assert!(lines.any(|line| line.unwrap() == "done"), "{sql}");
+        child
     }
 
     fn client(&self) -> Command {
@@ -191,6 +245,8 @@ fn options() -> Vec<&'static str> {
         "--innodb-log-file-size=16M",
         "--innodb-buffer-pool-size=32M",
         "--performance-schema=OFF",
+        // For those who occupy connections without a word.
+        "--connect-timeout=600",
     ];
     let is_root = output(Command::new("id").arg("-u")).stdout == b"0\n";
     if is_root {

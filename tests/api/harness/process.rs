@@ -12,9 +12,12 @@ use super::{SECRET, TestDatabase};
 /// How long anything may take that a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The program with a clean environment, its data in `directory`.
+/// The program with a clean environment, its data in `directory`. What is measured is measured of
+/// an optimized one, `INKPOT_TEST_PROGRAM`.
 pub fn inkpot(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_inkpot"));
+    let program = std::env::var_os("INKPOT_TEST_PROGRAM");
+    let program = program.unwrap_or_else(|| env!("CARGO_BIN_EXE_inkpot").into());
+    let mut command = Command::new(program);
     command
         .env_clear()
         .env("INKPOT_LISTEN", "127.0.0.1:0")
