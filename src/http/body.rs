@@ -23,12 +23,13 @@ use super::endpoint::{NamedSchema, Operation};
 use super::expectation::Expectation;
 use super::handler::{self, Extract};
 use super::json::{Members, Scalar};
+use super::long_bodies::{self, Held};
 use crate::core::cpu_pool::{CpuPool, Requester};
 use crate::core::settings::Settings;
 use crate::error::{Code, Error, FieldError};
 
 /// What every body but a post's may be long.
-const LIMIT: usize = 64 * 1024;
+const LIMIT: usize = long_bodies::SHORT;
 /// How long a client may be silent while it sends.
 const SILENCE: Duration = Duration::from_secs(15);
 /// How long a body may take: so long for every body, and a second more for so many bytes
@@ -180,6 +181,10 @@ pub trait Document: Sized + Send + 'static {
     /// Whether checking it takes milliseconds, as judging a password does: it is done
     /// on the threads for costly work then, where it cannot hold up other requests.
     const IS_COSTLY: bool = false;
+
+    /// Whether it may be so long that it needs room ([`long_bodies`]), as those are whose [`limit`](Self::limit)
+    /// is of their own.
+    const IS_LONG: bool = false;
 
     /// Whether no body is the same as `{}`: one of no bytes, whatever its media type, or
     /// `null`, which is what some clients make of nothing.
@@ -501,7 +506,10 @@ impl<T: Document> Extract for Body<T> {
         if !may_be_absent {
             check_media_type(request)?;
         }
-        let mut bytes = collect(request, payload.take(), T::limit(settings)).await?;
+        let hold = |bytes| long_bodies::hold(client_address::of_request(request)?.0, bytes);
+        let limit = T::limit(settings);
+        // The room is given up when the body has become what it says.
+        let (mut bytes, _room) = collect(request, payload.take(), limit, hold).await?;
         if may_be_absent {
             if bytes.is_empty() {
                 bytes = BytesMut::from("{}");
@@ -550,7 +558,13 @@ fn announces_bytes(req: &HttpRequest) -> bool {
 /// Marks a request whose body was read to its end.
 pub(super) struct ReadWhole;
 
-async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Result<BytesMut, Error> {
+/// Gathers a body. `hold` makes room for one of so many bytes, once it is seen to be long.
+async fn collect(
+    req: &HttpRequest,
+    mut payload: Payload,
+    limit: usize,
+    hold: impl Fn(usize) -> Result<Held, Error>,
+) -> Result<(BytesMut, Option<Held>), Error> {
     let announced = req
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -572,7 +586,7 @@ async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Resul
     let is_chunked = req.headers().contains_key(header::TRANSFER_ENCODING);
     let begun = Instant::now();
     let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
-    let mut pieces = 0;
+    let (mut pieces, mut room) = (0, None);
     loop {
         let due = (Instant::now() + SILENCE).min(begun + time_for(bytes.len()));
         let Ok(next) = timeout_at(due, payload.next()).await else {
@@ -580,7 +594,7 @@ async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Resul
         };
         let Some(chunk) = next else {
             req.extensions_mut().insert(ReadWhole);
-            return Ok(bytes);
+            return Ok((bytes, room));
         };
         let chunk = chunk.map_err(|_| {
             Error::with_detail(
@@ -590,6 +604,9 @@ async fn collect(req: &HttpRequest, mut payload: Payload, limit: usize) -> Resul
         })?;
         if bytes.len() + chunk.len() > limit {
             return Err(too_large());
+        }
+        if room.is_none() && bytes.len() + chunk.len() > long_bodies::SHORT {
+            room = Some(hold(announced.unwrap_or(limit))?);
         }
         bytes.extend_from_slice(&chunk);
         pieces += 1;
@@ -636,10 +653,11 @@ mod tests {
         }
         let request = request.to_http_request();
         let begun = Instant::now();
-        let read = collect(&request, payload, LIMIT).await;
+        let held = |_| unreachable!("no body is long here");
+        let read = collect(&request, payload, LIMIT, held).await;
         let is_marked = request.extensions().contains::<ReadWhole>();
         assert_eq!(is_marked, read.is_ok());
-        read.map(|bytes| bytes.len())
+        read.map(|(bytes, _)| bytes.len())
             .map_err(|error| (error.code, begun.elapsed()))
     }
 

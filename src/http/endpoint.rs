@@ -343,6 +343,9 @@ impl Operation {
             Code::UnsupportedMediaType,
             Code::ValidationFailed,
         ]);
+        if T::IS_LONG {
+            self.codes.push(Code::Overloaded);
+        }
         self.also(|| {
             let shared = T::FIELDS.iter().filter_map(Field::shared_schema);
             shared

@@ -14,6 +14,7 @@ mod header_name;
 pub mod idempotency_key;
 pub mod if_match;
 mod json;
+mod long_bodies;
 pub mod metrics;
 pub mod middleware;
 pub mod page;

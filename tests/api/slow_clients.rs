@@ -3,6 +3,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -65,6 +67,62 @@ fn a_body_without_an_end_ends_with_its_refusal() {
         assert!(sent < SENT_MAX, "{path}: {sent} bytes were taken");
     }
     assert_eq!(server.call("GET", "/livez", "", "").0, 200);
+}
+
+/// A megabyte of a post, announced and not sent to its end.
+fn begin_long_post(server: &Process, token: &str) -> TcpStream {
+    let mut stream = server.connect();
+    let head = format!(
+        "POST /post HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {MEGABYTE}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&vec![b' '; 100_000]).unwrap();
+    stream
+}
+
+const MEGABYTE: usize = 1024 * 1024;
+
+#[test]
+fn long_bodies_that_do_not_end_have_a_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(directory.path()));
+    let token = register(&server, "ann");
+    let streams: Vec<_> = (0..80).map(|_| begin_long_post(&server, &token)).collect();
+    let (says, answers) = mpsc::channel();
+    for stream in &streams {
+        let (mut stream, says) = (stream.try_clone().unwrap(), says.clone());
+        std::thread::spawn(move || {
+            let mut status = [0; 12];
+            if stream.read_exact(&mut status).is_ok() {
+                let _ = says.send(String::from_utf8_lossy(&status).into_owned());
+            }
+        });
+    }
+    drop(says);
+    // An address has room for 64 of them.
+    for refused in answers.iter().take(16) {
+        assert_eq!(refused, "HTTP/1.1 503");
+    }
+    let headers = format!("content-type: application/json\r\nauthorization: Bearer {token}\r\n");
+    let publish = |content: &str| {
+        let body = json!({"title": "Short", "content": content}).to_string();
+        server.call("POST", "/post", &headers, &body).0
+    };
+    assert_eq!(publish("What is short needs no room."), 201);
+    assert!(
+        answers.try_recv().is_err(),
+        "more were refused than had no room"
+    );
+    for stream in streams {
+        stream.shutdown(Shutdown::Both).unwrap();
+    }
+    // Whoever has gone leaves its room.
+    let long = "x".repeat(MEGABYTE / 2);
+    let begun = Instant::now();
+    while publish(&long) != 201 {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+    }
 }
 
 #[test]

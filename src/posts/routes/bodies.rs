@@ -178,6 +178,8 @@ impl Document for PostChange {
         AS_NEW,
     ];
 
+    const IS_LONG: bool = true;
+
     fn limit(settings: &Settings) -> usize {
         NewPost::limit(settings)
     }
@@ -220,6 +222,8 @@ impl Document for NewPost {
         TITLE, CONTENT, STATUS, PUBLISH_AT, TAGS, FORMAT, SLUG, SUMMARY,
     ];
 
+    const IS_LONG: bool = true;
+
     fn limit(settings: &Settings) -> usize {
         max_content(settings) * ESCAPED + REST
     }
@@ -252,6 +256,8 @@ impl Document for NewPost {
 impl Document for Preview {
     const NAME: &'static str = "PreviewInput";
     const FIELDS: &'static [Field] = &[CONTENT, FORMAT];
+
+    const IS_LONG: bool = true;
 
     fn limit(settings: &Settings) -> usize {
         NewPost::limit(settings)

@@ -52,6 +52,8 @@ impl Document for NewComment {
     const NAME: &'static str = "CommentInput";
     const FIELDS: &'static [Field] = &[CONTENT, REPLY_TO];
 
+    const IS_LONG: bool = true;
+
     fn limit(_: &Settings) -> usize {
         limit()
     }
@@ -74,6 +76,8 @@ impl Document for NewComment {
 impl Document for CommentText {
     const NAME: &'static str = "CommentPatch";
     const FIELDS: &'static [Field] = &[CONTENT];
+
+    const IS_LONG: bool = true;
 
     fn limit(_: &Settings) -> usize {
         limit()
