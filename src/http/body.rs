@@ -182,7 +182,7 @@ pub trait Document: Sized + Send + 'static {
     /// on the threads for costly work then, where it cannot hold up other requests.
     const IS_COSTLY: bool = false;
 
-    /// Whether it may be so long that it needs room ([`long_bodies`]), as those are whose [`limit`](Self::limit)
+    /// Whether it may be so long that it needs room (`long_bodies`), as those are whose [`limit`](Self::limit)
     /// is of their own.
     const IS_LONG: bool = false;
 

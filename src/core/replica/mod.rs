@@ -3,14 +3,14 @@
 //!
 //! How new a replica is, a heartbeat tells ([`heartbeat`]): a number in the database that grows
 //! at the primary. This process notes at a [`Moment`] the number that is still to come
-//! ([`marks`]). A reading at the replica asks for the number first, on its own connection: if it
+//! (`marks`). A reading at the replica asks for the number first, on its own connection: if it
 //! finds the one that was noted, or a later one, it finds everything that was committed before
 //! that moment. So it is as good as a slow reading at the primary that began then, and the
 //! response cache judges it as one: what has changed since as far as this process knows, by
 //! itself or by the bus, makes it void, and the primary is read.
 //!
 //! - The moment must not be longer ago than `INKPOT_READ_STALENESS`.
-//! - A replica that is away, errs, is slow or is behind is not asked ([`health`]).
+//! - A replica that is away, errs, is slow or is behind is not asked (`health`).
 //! - The connections are the replica's own, so what is slow there takes none of the primary's.
 //!
 //! [`heartbeat`]: crate::core::db::dialect::heartbeat
