@@ -378,8 +378,9 @@ fn the_wire_stays_as_it_is() {
     let post = json!({ "title": "old", "content": "x", "tags": ["a"] });
     send(&server, "POST", "/post", &ann, &post);
     let (channel, _, heard) = hear("post_changed");
-    let states =
-        json!([{ "post_id": 1, "author_id": 1, "published": true, "tags": ["a"], "slug": "old" }]);
+    let states = json!([{
+        "post_id": 1, "author_id": 1, "published": true, "tags": ["a"], "slug": "old", "position": 1,
+    }]);
     let event = json!({ "from": null, "said": "event", "event": "post_changed", "states": states });
     assert_eq!((channel, heard), (all.clone(), event));
     send(&server, "POST", "/user/logout", &ann, &json!({}));

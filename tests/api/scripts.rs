@@ -93,7 +93,7 @@ fn what_is_shown_is_shown_to_programs_as_one_value() {
         let key = &keys["keys"][0];
         assert_eq!(
             members(key),
-            "alg created kid signs_from use verifies_until"
+            "alg created kid kind signs_from use verifies_until"
         );
         assert_eq!(
             [&key["alg"], &key["use"], &key["created"]],

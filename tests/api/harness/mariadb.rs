@@ -77,6 +77,8 @@ impl Mariadb {
             .or(own.as_ref().map(tempfile::TempDir::path))
             .unwrap()
             .to_owned();
+        // A server that starts clears away what lies of others in the directory for temporary tables.
+        std::fs::create_dir_all(directory.join("tmp")).unwrap();
         let mut install = Command::new("mariadb-install-db");
         install
             .args(["--no-defaults", "--rpm", "--skip-test-db"])
@@ -85,6 +87,7 @@ impl Mariadb {
                 "--datadir=./data",
             ])
             .args(options())
+            .env("TMPDIR", directory.join("tmp"))
             .current_dir(&directory);
         let installed = output(&mut install);
         let said = String::from_utf8_lossy(&installed.stderr);
@@ -142,6 +145,7 @@ impl Mariadb {
             .args(["--bind-address=127.0.0.1", &format!("--port={port}")])
             .args(options())
             .args(self.arguments)
+            .env("TMPDIR", path("tmp"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
