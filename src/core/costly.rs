@@ -40,6 +40,13 @@ pub async fn write<T: Send + 'static>(
     OF_WRITERS.run(Some(user_id), work).await
 }
 
+/// All places of readers, for a test of what becomes of who finds none.
+#[cfg(test)]
+pub async fn take_places_of_readers() -> Option<tokio::sync::SemaphorePermit<'static>> {
+    let all = u32::try_from(processors().max(2)).ok()?;
+    OF_READERS.running.acquire_many(all).await.ok()
+}
+
 /// Places for work of one kind.
 struct Places {
     running: Semaphore,

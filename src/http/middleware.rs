@@ -31,6 +31,7 @@ use super::{endpoint, sliced_body};
 use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 use crate::core::costly;
 use crate::core::db::deadline;
+use crate::core::gather::Refused;
 use crate::core::settings::Settings;
 use crate::core::settings::public_url::PublicUrl;
 use crate::core::telemetry::request::Context;
@@ -540,8 +541,12 @@ async fn compress(request: &HttpRequest, mut response: HttpResponse) -> HttpResp
     let compressed = if body.len() < COMPRESS_INLINE {
         coding.compress(&body)
     } else {
-        (costly::read(move || coding.compress(&body)).await)
-            .unwrap_or_else(|refused| Err(std::io::Error::other(refused)))
+        match costly::read(move || coding.compress(&body)).await {
+            Ok(compressed) => compressed,
+            // No line: a client could have one written for each request.
+            Err(Refused::Busy) => return head.set_body(BoxBody::new(plain)),
+            Err(Refused::Panicked) => Err(std::io::Error::other(Refused::Panicked)),
+        }
     };
     match compressed {
         Ok(bytes) => {

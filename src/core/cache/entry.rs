@@ -8,6 +8,7 @@ use super::Moment;
 use super::invalidation::CacheTag;
 use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 use crate::core::costly;
+use crate::core::gather::Refused;
 
 /// What an entry costs beside its bytes: itself, the cache's records of it and its
 /// key, the small allocations. Measured, and rounded up.
@@ -128,12 +129,16 @@ impl Entry {
         let mut is_maker = false;
         let bytes = form
             .bytes
-            .get_or_init(|| {
+            .get_or_try_init(|| {
                 is_maker = true;
                 compress(self.body.clone(), coding)
             })
             .await;
-        (bytes.clone(), is_maker)
+        match bytes {
+            Ok(bytes) => (bytes.clone(), is_maker),
+            // This one gets the plain form; who comes next may make the other.
+            Err(_) => (None, false),
+        }
     }
 
     fn form(&self, coding: Coding) -> Option<&Form> {
@@ -157,21 +162,54 @@ impl Entry {
     }
 }
 
-/// `None` when the compressed form is not smaller, or fails.
-async fn compress(body: Bytes, coding: Coding) -> Option<Bytes> {
+/// `None` when the compressed form is not smaller, or fails. An error when too much waits to be
+/// compressed.
+async fn compress(body: Bytes, coding: Coding) -> Result<Option<Bytes>, Refused> {
     let size = body.len();
     let compressed = if size < COMPRESS_INLINE {
         coding.compress_once(&body)
     } else {
-        (costly::read(move || coding.compress_once(&body)).await)
-            .unwrap_or_else(|refused| Err(std::io::Error::other(refused)))
+        match costly::read(move || coding.compress_once(&body)).await {
+            Ok(compressed) => compressed,
+            Err(Refused::Busy) => return Err(Refused::Busy),
+            Err(Refused::Panicked) => Err(std::io::Error::other(Refused::Panicked)),
+        }
     };
-    match compressed {
+    Ok(match compressed {
         Ok(bytes) => (bytes.len() < size).then(|| Bytes::from(bytes.into_boxed_slice())),
         // The plain form is as good an answer.
         Err(error) => {
             tracing::warn!(%error, "cannot compress an answer");
             None
         }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::cache::invalidation::Invalidation;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_form_that_found_no_place_to_be_made_is_made_later() {
+        let parts = Parts {
+            body: b"much of the same ".repeat(COMPRESS_INLINE / 8),
+            etag: HeaderValue::from_static("\"e\""),
+            content_type: HeaderValue::from_static("application/json"),
+            cache_control: HeaderValue::from_static("no-cache"),
+            link: None,
+        };
+        let moment = Moment {
+            version: Invalidation::default().version(),
+            at: None,
+            pauses: 0,
+            is_of_replica: false,
+        };
+        let entry = Entry::new(parts, Vec::new(), moment);
+        let taken = costly::take_places_of_readers().await;
+        assert_eq!(entry.make(Coding::Gzip).await, (None, false));
+        drop(taken);
+        let (form, is_new) = entry.make(Coding::Gzip).await;
+        assert!(is_new && form.is_some());
     }
 }
