@@ -21,6 +21,7 @@ on_both_databases![
     what_one_cannot_do_the_others_can,
     a_row_that_is_held_holds_one_up,
     a_hundred_readers_get_each_their_own,
+    a_key_and_a_slug_that_come_again_are_one_post,
 ];
 
 /// The number `n` of many: with or without a key, tags and publication.
@@ -250,4 +251,64 @@ async fn a_hundred_readers_get_each_their_own(app: TestApp) {
             (post, _) => assert_eq!(answer.expect(200)["post"]["post_title"], format!("t{post}")),
         }
     }
+}
+
+/// A request that is repeated finds its slug taken, by its own post.
+async fn a_key_and_a_slug_that_come_again_are_one_post(app: TestApp) {
+    let ann = app.user("ann").await;
+    let publish = async |n: usize| {
+        let body = json!({ "title": "t", "content": format!("c{n}"), "slug": format!("s{n}") });
+        let request = ann
+            .request(Method::POST, "/post")
+            .insert_header(("Idempotency-Key", format!("key-{n}")));
+        app.send(request.set_json(body)).await
+    };
+    let twins = join_all((0..60).map(|n| publish(n / 2))).await;
+    for pair in twins.chunks(2) {
+        let [one, other] = pair else { unreachable!() };
+        let is_made = |answer: &Answer| answer.status == 201;
+        if is_made(one) && is_made(other) {
+            assert_eq!(one.body, other.body);
+        } else {
+            let (made, late) = if is_made(one) {
+                (one, other)
+            } else {
+                (other, one)
+            };
+            made.expect(201);
+            late.problem("idempotency_key_in_use");
+        }
+    }
+    let made = |n: usize| {
+        twins[2 * n..]
+            .iter()
+            .find(|answer| answer.status == 201)
+            .unwrap()
+    };
+    for (n, again) in join_all((0..30).map(&publish)).await.iter().enumerate() {
+        again.expect(201);
+        assert_eq!(again.body, made(n).body);
+    }
+    let page = app.anonymous().get("/post").await;
+    assert_eq!(page.expect(200)["pagination"]["count"], 30);
+    // Another key, or none, finds them taken still, and keeps nobody else's from being done.
+    let others = join_all((0..30).map(|n| {
+        let body = json!({ "title": "t", "content": "c", "slug": format!("s{n}") });
+        let request = ann.request(Method::POST, "/post");
+        let request = match n % 3 {
+            0 => request.set_json(body),
+            1 => (request.insert_header(("Idempotency-Key", format!("new-{n}")))).set_json(body),
+            _ => request.set_json(json!({ "title": "t", "content": "c" })),
+        };
+        app.send(request)
+    }))
+    .await;
+    for (n, answer) in others.iter().enumerate() {
+        if n % 3 == 2 {
+            answer.expect(201);
+        } else {
+            answer.problem("slug_taken");
+        }
+    }
+    assert!(is_right(&app));
 }

@@ -172,19 +172,19 @@ fn insert_all(
     let inserted = loop {
         let inserted = db.write_together(
             &|conn| insert_together(conn, jobs, (race, last)),
-            |inserted| announce(bus, inserted),
+            |inserted| announce(bus, inserted.as_deref().unwrap_or_default()),
         );
         match &inserted {
             Err(error) if race < slugs::RACES && slugs::is_lost_race(error) => race += 1,
             _ => break inserted,
         }
     };
+    let one_by_one = || (jobs.iter().map(|job| insert_alone((db, bus, last), job))).collect();
     match inserted {
-        Ok(inserted) => inserted.into_iter().map(Ok).collect(),
+        Ok(Some(inserted)) => inserted.into_iter().map(Ok).collect(),
+        Ok(None) => one_by_one(),
         // One of them cannot be done, or waits for a lock. What of, is seen when each is alone.
-        Err(error) if error.may_be_one_of_several() => {
-            (jobs.iter().map(|job| insert_alone((db, bus, last), job))).collect()
-        }
+        Err(error) if error.may_be_one_of_several() => one_by_one(),
         Err(error) => jobs.iter().map(|_| Err(error.share())).collect(),
     }
 }
@@ -281,12 +281,15 @@ fn not_inserted(why: NotInserted) -> Inserted {
     }
 }
 
+/// `None`: each must be alone, and nothing is written.
 fn insert_together(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
     numbers: Numbers<'_>,
-) -> QueryResult<Vec<Inserted>> {
-    let summaries = insert_many::insert_posts(conn, jobs, numbers)?;
+) -> QueryResult<Option<Vec<Inserted>>> {
+    let Some(summaries) = insert_many::insert_posts(conn, jobs, numbers)? else {
+        return Ok(None);
+    };
     let mut inserted = Vec::new();
     for (job, summary) in jobs.iter().zip(summaries) {
         if let Ok(post) = &summary {
@@ -314,7 +317,7 @@ fn insert_together(
         })
         .collect();
     idempotency::insert_completed(conn, &completed)?;
-    Ok(inserted)
+    Ok(Some(inserted))
 }
 
 /// The response of a post with a key, which is stored with it.

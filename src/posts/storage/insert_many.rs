@@ -20,11 +20,14 @@ use crate::posts::stored::{AuthorNames, DraftState, PostSummary};
 
 /// Inserts posts that are new and have no key that is known, and gives their summaries, in
 /// order, or why not, of which nothing is kept then. `race` and `last`: as for [`slugs::assign`].
+///
+/// `None` where one with a key cannot be inserted, and nothing is written: whether the key is known comes
+/// before all else, for who repeats a request finds its slug taken by its own post.
 pub fn insert_posts(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
     (race, last): (u32, &LastNumbers),
-) -> QueryResult<Vec<Result<PostSummary, NotInserted>>> {
+) -> QueryResult<Option<Vec<Result<PostSummary, NotInserted>>>> {
     let authors = load_authors(conn, jobs)?;
     let wanted: Vec<_> = jobs.iter().map(|job| Wanted::by(job)).collect();
     let slugs = slugs::assign(conn, &wanted, race, last)?;
@@ -40,15 +43,19 @@ pub fn insert_posts(
             Ok(summary_of(job, author, slug))
         })
         .collect();
-    if posts.iter().all(Result::is_err) {
-        return Ok(posts);
+    let is_refused = |post: &Result<_, _>| post.is_err();
+    if (jobs.iter().zip(&posts)).any(|(job, post)| job.request.key.is_some() && is_refused(post)) {
+        return Ok(None);
+    }
+    if posts.iter().all(is_refused) {
+        return Ok(Some(posts));
     }
     match conn {
         Conn::Sqlite(_) => insert_one_by_one(conn, jobs, &mut posts)?,
         Conn::Mysql(_) => insert_at_once(conn, jobs, &mut posts)?,
     }
     insert_into_lists(conn, &posts)?;
-    Ok(posts)
+    Ok(Some(posts))
 }
 
 /// Why a post is not inserted.

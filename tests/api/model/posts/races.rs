@@ -219,8 +219,6 @@ impl Arena<'_> {
         let (call, key) = self.keyed();
         let mut body = call.body.clone().unwrap();
         body["title"] = json!(self.author.label());
-        // Else the one that loses may be told of the slug first.
-        body.as_object_mut().unwrap().remove("slug");
         let calls = [call.clone(), call.with_body(body)];
         let [one, other] = calls.clone();
         let replies = self.meet(one, other);
