@@ -79,6 +79,8 @@ class Stage:
         self.commented = self.author.publish("Commented on")
         self.comment = self.author.comment(self.commented, MARKDOWN)
         self.author.comment(self.commented, "An answer", self.comment)
+        named = {"email": "named@example.org", "name": "Dear", "username": "dear", "password": PASSWORD}
+        post_json(self.address, "/user/reg", named, 201)
         self.admin = self.newcomer()
         environment = {**clean_environment(), "DATABASE_URL": database, "INKPOT_DATA_DIR": str(place / "data")}
         environment["INKPOT_JWT_SECRET"] = secret_of(place)
@@ -201,6 +203,12 @@ def requests(stage):
         "listAllComments": ("`q` that nobody wrote", same(admin, "GET", "/comment?q=zzzzzzzz&size=100"), (200,)),
         "listJobs": (f"the last page of {ROWS:,}", same(admin, "GET", f"/jobs{lists}"), (200,)),
         "listUsers": ("`q` that nobody has", same(admin, "GET", "/user?q=zzzzzzzz&size=100"), (200,)),
+        "createUser": (
+            "a password of 924 bytes",
+            [(admin, "POST", "/user/", {**register, "email": f"made-{n}@example.org"}, {}) for n in range(FEW)],
+            (201,),
+        ),
+        "getAccount": ("", same(admin, "GET", f"/user/{author.user}/account"), (200,)),
         "retryJob": ("one that is not there", same(admin, "POST", "/jobs/999999999/retry"), (404,)),
         "getLiveness": ("", same(anybody, "GET", "/livez"), (200,)),
         "getReadiness": ("", same(anybody, "GET", "/readyz"), (200,)),
@@ -356,6 +364,8 @@ def requests(stage):
         ),
         "exportOwnUser": (f"{LARGE_POSTS} posts of 1 MiB", same(writer, "GET", "/user/me/export", number=1), (200,)),
         "getOwnUser": ("", same(author, "GET", "/user/me"), (200,)),
+        "getUserByUsername": ("", same(anybody, "GET", "/user/@dear"), (200,)),
+        "listPeople": ("`q` that nobody has", same(author, "GET", "/user/directory?q=zzzzzzzz&size=100"), (200,)),
         "getUser": ("", same(anybody, "GET", f"/user/{author.user}"), (200,)),
         "listSessions": (f"{SESSIONS}", same(author, "GET", "/user/me/sessions"), (200,)),
         "endOtherSessions": (f"{SESSIONS}", same(author, "DELETE", "/user/me/sessions", number=1), (204,)),

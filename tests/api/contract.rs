@@ -177,6 +177,21 @@ fn every_operation_is_named_and_guarded_as_it_says() {
     }
 }
 
+#[test]
+fn every_operation_has_its_dearest_request_in_the_benchmarks() {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/harness/dearest.py");
+    let text = std::fs::read_to_string(place).unwrap();
+    let (_, rows) = text.split_once("\n    return {\n").unwrap();
+    let named: BTreeSet<&str> = (rows.lines())
+        .filter_map(|line| line.strip_prefix("        \"")?.split(['"', ',']).next())
+        .collect();
+    let lacking: Vec<&str> = operations()
+        .map(|operation| operation["operationId"].as_str().unwrap())
+        .filter(|id| !named.contains(id))
+        .collect();
+    assert_eq!(lacking, [""; 0]);
+}
+
 fn operations() -> impl Iterator<Item = &'static Value> {
     DESCRIPTION["paths"]
         .as_object()
