@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use inkpot::cli::args::{self, Command, Refusal};
 use inkpot::cli::users;
 use inkpot::core::settings::Settings;
-use inkpot::core::{owner_only, telemetry};
+use inkpot::core::{owner_only, spare_memory, telemetry};
 use inkpot::{cli, server};
 
 // A request makes and drops some hundred pieces of memory, and the threads of a server drop what others made:
@@ -75,6 +75,7 @@ fn refuse(why: &str) -> ExitCode {
 }
 
 fn serve(settings: Settings, does_jobs: bool) -> ExitCode {
+    spare_memory::give_back();
     let database = settings.database().redacted();
     let data_dir = settings.data_dir.display().to_string();
     let prepared = match server::prepare(settings, does_jobs) {
@@ -97,6 +98,7 @@ fn serve(settings: Settings, does_jobs: bool) -> ExitCode {
 }
 
 fn work(settings: Settings) -> ExitCode {
+    spare_memory::give_back();
     let database = settings.database().redacted();
     let worker = match server::prepare_worker(settings) {
         Ok(worker) => worker,

@@ -39,6 +39,7 @@ pub mod redis;
 pub mod replica;
 pub mod secret;
 pub mod settings;
+pub mod spare_memory;
 pub mod telemetry;
 pub mod text;
 pub mod tls_roots;

@@ -359,3 +359,32 @@ fn what_is_sent_behind_the_last_request_takes_no_answer_away() {
         );
     }
 }
+
+#[test]
+fn what_a_crowd_held_is_given_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Process::start(&mut inkpot(directory.path()));
+    let crowd = || -> Vec<TcpStream> {
+        let comes = |_| {
+            let mut stream = server.connect();
+            let request = b"GET /post HTTP/1.1\r\nHost: x\r\n\r\n";
+            stream.write_all(request).unwrap();
+            assert_ne!(stream.read(&mut [0; 4096]).unwrap(), 0);
+            stream
+        };
+        (0..500).map(comes).collect()
+    };
+    let here = crowd();
+    let meanwhile = resident(&server);
+    drop(here);
+    let begun = Instant::now();
+    // Without a request that has the server do anything.
+    while resident(&server) > meanwhile - 4096 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{meanwhile} KiB with a crowd, {} after it",
+            resident(&server)
+        );
+        std::thread::yield_now();
+    }
+}
