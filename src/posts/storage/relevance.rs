@@ -6,11 +6,12 @@
 //! others follow, newest first.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
 use super::lists::Part;
+use super::posts::summary_columns;
 use super::selection::{Selection, load_summaries};
 use crate::core::db::Conn;
 use crate::core::db::dialect::any_of;
@@ -18,7 +19,7 @@ use crate::core::db::schema::{post, user};
 use crate::core::page::{DEPTH, ListPart, Listed};
 use crate::posts::list::Cursor;
 use crate::posts::search::{Candidate, Query, score};
-use crate::posts::stored::split_tags;
+use crate::posts::stored::{PostSummary, split_tags};
 
 /// Posts that are weighed, of each kind. A word that every other post has costs no more than one
 /// that is in so many.
@@ -39,9 +40,14 @@ impl Ranked {
     }
 }
 
+/// Posts that are read whole to be weighed, where there are no more: most of them are shown then.
+const FEW: usize = 32;
+
 /// The posts that are weighed, in their order.
 struct Ranking {
     posts: Vec<Ranked>,
+    /// All of them, where they are [`FEW`].
+    summaries: HashMap<i64, PostSummary>,
     /// The positions of others are below this; `None` where there are none.
     others_below: Option<i64>,
 }
@@ -53,7 +59,7 @@ pub fn load(
     query: &Query,
     part: ListPart<Cursor>,
 ) -> QueryResult<Part> {
-    let ranking = rank(conn, selection, query)?;
+    let mut ranking = rank(conn, selection, query)?;
     let found = i64::try_from(ranking.posts.len()).unwrap_or(i64::MAX);
     let (start, size, count) = match part {
         ListPart::Page(request) => {
@@ -81,7 +87,7 @@ pub fn load(
     let has_more = posts.len() == limit;
     posts.truncate(size as usize);
     let ids: Vec<i64> = posts.iter().map(|post| post.1).collect();
-    let rows = load_summaries(conn, &ids)?;
+    let rows = ranking.take_summaries(conn, &ids)?;
     let last = posts.last().zip(rows.last()).filter(|_| has_more);
     let next = last.map(|((score, _), post)| Cursor::Ranked {
         score: *score,
@@ -110,7 +116,11 @@ fn rank(conn: &mut Conn, selection: &Selection<'_>, query: &Query) -> QueryResul
         ids.sort_unstable();
         ids.dedup();
     }
-    let mut posts = weigh(conn, query, &ids)?;
+    let (mut posts, summaries) = if ids.len() <= FEW {
+        weigh_few(conn, query, &ids)?
+    } else {
+        (weigh(conn, query, &ids)?, HashMap::new())
+    };
     let newest: HashSet<i64> = newest.into_iter().collect();
     let others_below = posts
         .iter()
@@ -121,8 +131,21 @@ fn rank(conn: &mut Conn, selection: &Selection<'_>, query: &Query) -> QueryResul
     posts.sort_unstable_by_key(|post| Reverse(post.rank()));
     Ok(Ranking {
         posts,
+        summaries,
         others_below,
     })
+}
+
+impl Ranking {
+    /// The posts with these ids, in their order; what was read already only once.
+    fn take_summaries(&mut self, conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
+        let summaries: Option<Vec<PostSummary>> =
+            (ids.iter().map(|id| self.summaries.remove(id))).collect();
+        match summaries {
+            Some(summaries) => Ok(summaries),
+            None => load_summaries(conn, ids),
+        }
+    }
 }
 
 /// Id, position, title, tags, weights and author's name of a post.
@@ -145,20 +168,53 @@ fn weigh(conn: &mut Conn, query: &Query, ids: &[i64]) -> QueryResult<Vec<Ranked>
         ))
         .load(conn)?;
     let weigh = |(post_id, position, title, tags, weights, name): &Row| {
-        let tags: Vec<&str> = split_tags(tags).collect();
-        let candidate = Candidate {
-            title,
-            tags: &tags,
-            author: name.as_deref().unwrap_or_default(),
-            weights,
-        };
-        Ranked {
-            score: score(query, &candidate),
-            position: *position,
-            post_id: *post_id,
-        }
+        let name = name.as_deref().unwrap_or_default();
+        weighed(query, (*post_id, *position), (title, tags, name, weights))
     };
     Ok(rows.iter().map(weigh).collect())
+}
+
+/// The same of a few, which come whole.
+fn weigh_few(
+    conn: &mut Conn,
+    query: &Query,
+    ids: &[i64],
+) -> QueryResult<(Vec<Ranked>, HashMap<i64, PostSummary>)> {
+    if ids.is_empty() {
+        return Ok((Vec::new(), HashMap::new()));
+    }
+    let rows: Vec<(PostSummary, Vec<u8>)> = post::table
+        .left_join(user::table)
+        .filter(any_of(post::post_id, ids))
+        .select((summary_columns!(), post::weights))
+        .load(conn)?;
+    let weigh = |(post, weights): &(PostSummary, Vec<u8>)| {
+        let fields = (&*post.title, &*post.tags, &*post.author, &**weights);
+        weighed(query, (post.post_id, post.position), fields)
+    };
+    let posts = rows.iter().map(weigh).collect();
+    let summaries = (rows.into_iter()).map(|(post, _)| (post.post_id, post));
+    Ok((posts, summaries.collect()))
+}
+
+/// `fields`: title, tags, the author's name and weights.
+fn weighed(
+    query: &Query,
+    (post_id, position): (i64, i64),
+    (title, tags, author, weights): (&str, &str, &str, &[u8]),
+) -> Ranked {
+    let tags: Vec<&str> = split_tags(tags).collect();
+    let candidate = Candidate {
+        title,
+        tags: &tags,
+        author,
+        weights,
+    };
+    Ranked {
+        score: score(query, &candidate),
+        position,
+        post_id,
+    }
 }
 
 /// Scores and ids of posts from a start on: those that were weighed, then the others, whose score
