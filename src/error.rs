@@ -92,7 +92,7 @@ codes! {
     IdempotencyKeyReused "idempotency_key_reused" Some(422), "Idempotency key reused", "The Idempotency-Key was used for another body within the last 24 hours.";
     RateLimited "rate_limited" Some(429), "Too many requests", "Too many tries from this address or at this account. Try again after the time in Retry-After.";
     TooManySockets "too_many_sockets" Some(429), "Too many sockets", "The user has ten sockets open already, or the address very many. Close one first.";
-    HeadersTooLarge "headers_too_large" Some(431), "Headers too large", "The request line and headers together are larger than the server reads.";
+    HeadersTooLarge "headers_too_large" Some(431), "Headers too large", "The request line and headers together have more than 96 KiB, or there are more than 96 headers.";
     Internal "internal" Some(500), "Internal error", "A fault of the server. Its log has the details under the request id.";
     Overloaded "overloaded" Some(503), "Overloaded", "Too much of this work is waiting already. Try again after the time in Retry-After.";
     Unavailable "unavailable" Some(503), "Unavailable", "The database cannot be reached just now. Try again after the time in Retry-After. A write may or may not have happened.";

@@ -1,5 +1,5 @@
 //! How long the first line of a request is, which the parser does not tell when it refuses
-//! it, and whether the head has come to its end.
+//! it, how long its head, and whether that has come to its end.
 
 /// The first line since the last answer, as far as it has come: the request's, whose URL
 /// may be too long for the parser.
@@ -7,6 +7,8 @@
 pub struct FirstLine {
     /// Bytes.
     pub length: usize,
+    /// Bytes of the whole head, as far as it has come.
+    head: usize,
     place: Place,
     /// Whether its first bytes are those of TLS.
     pub is_tls: bool,
@@ -37,6 +39,7 @@ impl FirstLine {
         self.is_tls |= self.length == 0 && bytes.starts_with(TLS_HANDSHAKE);
         let end = bytes.iter().position(|byte| *byte == b'\n');
         self.length += end.unwrap_or(bytes.len());
+        self.head += end.map_or(bytes.len(), |end| end + 1);
         let Some(end) = end else { return };
         self.place = Place::Headers;
         let rest = &bytes[end + 1..];
@@ -53,12 +56,14 @@ impl FirstLine {
         while self.place != Place::Over {
             let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
                 self.has_line |= !is_empty(bytes);
+                self.head += bytes.len();
                 return;
             };
             if !self.has_line && is_empty(&bytes[..end]) {
                 self.place = Place::Over;
             }
             self.has_line = false;
+            self.head += end + 1;
             bytes = &bytes[end + 1..];
         }
     }
@@ -66,6 +71,11 @@ impl FirstLine {
     /// Whether a head has begun and is not over.
     pub fn is_in_head(&self) -> bool {
         self.has_begun() && self.place != Place::Over
+    }
+
+    /// Whether the head is longer than one may be.
+    pub fn is_too_long(&self) -> bool {
+        self.head > HEAD_MAX
     }
 
     /// Whether any of it has come.
@@ -76,6 +86,9 @@ impl FirstLine {
 
 /// Bytes of a URL that the parser takes.
 pub const URL_MAX: usize = 65_534;
+/// Bytes of a head, its empty line included: of headers there may be 32 KiB beside the longest URL. The parser
+/// takes some more, depending on how they come.
+pub const HEAD_MAX: usize = 96 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -123,6 +136,31 @@ mod tests {
         assert!(!line.is_in_head());
         line.read(b"GET / HTTP/1.1\r\nA: b\r\n");
         assert!(line.is_in_head());
+    }
+
+    #[test]
+    fn a_head_has_a_bound_however_it_comes() {
+        let frame = "GET / HTTP/1.1\r\nX: \r\n\r\n".len();
+        for (bytes, is_too_long) in [(HEAD_MAX, false), (HEAD_MAX + 1, true)] {
+            let value = "x".repeat(bytes - frame);
+            let head = format!("GET / HTTP/1.1\r\nX: {value}\r\n\r\n");
+            for size in [1, 1000, head.len()] {
+                let mut line = FirstLine::default();
+                for piece in head.as_bytes().chunks(size) {
+                    line.read(piece);
+                }
+                // What belongs to the body is none of it.
+                line.read(&[b'y'; 1000]);
+                assert_eq!(
+                    line.is_too_long(),
+                    is_too_long,
+                    "{bytes} in pieces of {size}"
+                );
+            }
+        }
+        let mut url = FirstLine::default();
+        url.read("x".repeat(HEAD_MAX + 1).as_bytes());
+        assert!(url.is_too_long() && url.length > URL_MAX);
     }
 
     #[test]

@@ -358,7 +358,8 @@ impl AsyncRead for Wire {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         self.first_line.read(&buffer.filled()[before..]);
-        let is_too_long = self.header_name.is_too_long(&buffer.filled()[before..]);
+        let is_too_long = self.header_name.is_too_long(&buffer.filled()[before..])
+            || self.first_line.is_too_long();
         if is_too_long || self.poll_head(cx).is_ready() {
             buffer.set_filled(before);
             return self.refuse(if is_too_long { 431 } else { 408 });
