@@ -5,7 +5,7 @@ use actix_web::web::{self, ServiceConfig};
 
 use crate::error::{Code, Error};
 use crate::http::endpoint::Endpoint;
-use crate::{accounts, jobs, meta, page, posts, presence, social};
+use crate::{accounts, jobs, maintenance, meta, page, posts, presence, social};
 
 /// Every endpoint. Fixed paths stand before patterns that would match them; what is asked for most is first.
 pub fn endpoints() -> Vec<Endpoint> {
@@ -16,6 +16,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         accounts::routes::keys::endpoints(),
         social::routes::endpoints(),
         jobs::routes::endpoints(),
+        maintenance::routes::endpoints(),
         meta::endpoints(),
     ]
     .into_iter()

@@ -37,6 +37,8 @@ use crate::jobs::events::JobWritten;
 use crate::jobs::handler::Registry;
 use crate::jobs::worker::Worker;
 use crate::jobs::{self, JobNotifier, Jobs};
+use crate::maintenance::Maintenance;
+use crate::maintenance::jobs::check::ConsistencyCheck;
 use crate::maintenance::jobs::sweep::Sweep;
 use crate::meta::{Health, Rendered};
 use crate::notify::{Deliveries, Notifier};
@@ -83,6 +85,7 @@ pub struct AppState {
     /// Finished responses with posts.
     pub response_cache: Data<ResponseCache>,
     pub jobs: Data<Jobs>,
+    pub maintenance: Data<Maintenance>,
     /// Who is online.
     pub presence: Data<Hub>,
     pub health: Data<Health>,
@@ -181,6 +184,7 @@ impl AppState {
         let middleware = middleware_of(&settings, &response_cache, &site, &requests, &drain);
         let middleware = Data::new(middleware);
         let mut app = Self {
+            maintenance: Data::new(Maintenance::new(&db, &clock, &bus)),
             settings,
             db,
             housekeeping,
@@ -256,6 +260,7 @@ impl AppState {
             .app_data(self.social.clone())
             .app_data(self.response_cache.clone())
             .app_data(self.jobs.clone())
+            .app_data(self.maintenance.clone())
             .app_data(self.presence.clone())
             .app_data(self.health.clone())
             .app_data(self.description.clone())
@@ -312,8 +317,11 @@ impl AppState {
             .concat(),
             lost: vec![publish_post::LOST],
         };
+        let check = ConsistencyCheck {
+            maintenance: self.maintenance.clone().into_inner(),
+        };
         let registry = accounts::jobs::register(
-            Registry::default().with(sweep),
+            Registry::default().with(sweep).with(check),
             &accounts.into_inner(),
             &Arc::new(notifier),
             job_notifier,

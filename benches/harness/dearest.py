@@ -199,6 +199,8 @@ def requests(stage):
     return {
         "getKeys": ("the set", same(anybody, "GET", "/.well-known/jwks.json"), (200,)),
         "listKeys": ("", same(admin, "GET", "/keys"), (200,)),
+        "getCheck": ("", same(admin, "GET", "/check"), (200,)),
+        "askForCheck": ("again and again", same(admin, "POST", "/check"), (202,)),
         "listAudit": (f"the last page of {ROWS:,}", same(admin, "GET", f"/audit{lists}"), (200,)),
         "listAllComments": ("`q` that nobody wrote", same(admin, "GET", "/comment?q=zzzzzzzz&size=100"), (200,)),
         "listJobs": (f"the last page of {ROWS:,}", same(admin, "GET", f"/jobs{lists}"), (200,)),

@@ -13,12 +13,12 @@ use crate::core::clock::Clock;
 use crate::core::db::{Db, DbError};
 use crate::core::settings::Settings;
 use crate::core::telemetry::chain::Chain;
+use crate::maintenance::actions::findings::{self, TOLD};
+use crate::maintenance::types::Finding;
 use crate::posts::actions::check::{self, Report, Subject};
 use crate::server;
 use crate::social::actions::check as social;
 
-/// Differences of a kind that are told one by one.
-const TOLD: usize = 20;
 /// Posts or rows that are read from one line of progress to the next.
 const READ_BETWEEN: i64 = 10_000;
 
@@ -161,62 +161,39 @@ fn tell(found: &Found, out: &mut impl Write) -> std::io::Result<usize> {
         strays,
         follows,
     } = &found.said;
-    let follows = follows.iter().map(|((user_id, kind), by)| {
-        format!("{} of user {user_id}: {by:+}", social::name_of_list(*kind))
-    });
-    let numbers = missing.iter().map(|((post_id, kind), by)| {
-        format!("{} of post {post_id}: {by:+}", social::name_of(*kind))
-    });
-    let strays = strays
-        .iter()
-        .map(|id| format!("comments or counts of post {id}, which is not there"));
     let Report {
         version: _,
-        missing,
+        missing: counts,
         tags,
         words,
         unplanned,
         unindexed: _,
     } = report;
-    let counts = missing.iter().map(|((list, level, block), by)| {
-        format!("list {list} level {level} block {block}: {by:+}")
-    });
-    let rows = tags.orphans.iter().map(|(tag, published, place, id, _)| {
-        let kind = if *published { "published" } else { "drafts" };
-        format!("tag {tag} ({kind}) place {place}: post {id} is not there")
-    });
-    let untagged =
-        (tags.missing.iter()).map(|id| format!("post {id} is not under all of its tags"));
-    let unfound = (words.wrong.iter()).map(|id| format!("post {id} is not found by its words"));
-    let places =
-        (words.orphans.iter()).map(|place| format!("words at place {place} are no post's"));
-    let unplanned = unplanned
-        .iter()
-        .map(|post| format!("post {} is scheduled and has no job", post.post_id));
-    Ok(tell_some(counts, out)?
-        + tell_some(rows, out)?
-        + tell_some(untagged, out)?
-        + tell_some(unfound, out)?
-        + tell_some(places, out)?
-        + tell_some(numbers, out)?
-        + tell_some(strays, out)?
-        + tell_some(follows, out)?
-        + tell_some(unplanned, out)?)
+    let unplanned: Vec<i64> = unplanned.iter().map(|post| post.post_id).collect();
+    Ok(tell_some(counts, findings::list_count, out)?
+        + tell_some(&tags.orphans, findings::stray_tag, out)?
+        + tell_some(&tags.missing, findings::untagged_post, out)?
+        + tell_some(&words.wrong, findings::unfound_post, out)?
+        + tell_some(&words.orphans, findings::stray_words, out)?
+        + tell_some(missing, findings::post_count, out)?
+        + tell_some(strays, findings::stray_post, out)?
+        + tell_some(follows, findings::user_count, out)?
+        + tell_some(&unplanned, findings::unplanned_post, out)?)
 }
 
-/// Tells the first lines, and how many more there are; gives how many there are in all.
-fn tell_some(
-    lines: impl ExactSizeIterator<Item = String>,
+/// Tells the first ones, and how many more there are; gives how many there are in all.
+fn tell_some<T>(
+    rows: &[T],
+    finding: impl Fn(&T) -> Finding,
     out: &mut impl Write,
 ) -> std::io::Result<usize> {
-    let number = lines.len();
-    for line in lines.take(TOLD) {
-        writeln!(out, "{line}")?;
+    for row in rows.iter().take(TOLD) {
+        writeln!(out, "{}", finding(row).detail)?;
     }
-    if number > TOLD {
-        writeln!(out, "and {} more", number - TOLD)?;
+    if rows.len() > TOLD {
+        writeln!(out, "and {} more", rows.len() - TOLD)?;
     }
-    Ok(number)
+    Ok(rows.len())
 }
 
 /// Mends what was found, and tells servers through the database, which they follow, that

@@ -14,6 +14,7 @@
 //! - [`page`]: which page of a list is asked for.
 //! - [`precondition`]: the states that a write is meant for.
 //! - [`process_lock`]: whether other processes serve the same embedded database.
+//! - [`progress`]: of work that reads everything there is.
 //! - [`telemetry`]: the log. [`text`]: what a person sees of a text; [`mail_address`]: what
 //!   mail can go to.
 
@@ -34,6 +35,7 @@ pub mod owner_only;
 pub mod page;
 pub mod precondition;
 pub mod process_lock;
+pub mod progress;
 pub mod rate_limits;
 pub mod redis;
 pub mod replica;

@@ -1,11 +1,38 @@
-//! Upkeep of the database: the sweep deletes what the rooms no longer keep, and finds jobs that were lost.
+//! Upkeep of the database: the sweep deletes what the rooms no longer keep, and finds jobs that were lost; a check
+//! compares what is kept of posts and users with what there is.
 
+pub mod actions;
 pub mod jobs;
+pub mod routes;
+pub mod storage;
+pub mod types;
+pub mod views;
+
+use std::sync::Arc;
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::result::QueryResult;
 
-use crate::core::db::Conn;
+use crate::core::bus::Bus;
+use crate::core::clock::Clock;
+use crate::core::db::{Conn, Db};
+
+/// What the room works with.
+pub struct Maintenance {
+    pub db: Db,
+    pub clock: Clock,
+    pub bus: Arc<Bus>,
+}
+
+impl Maintenance {
+    pub fn new(db: &Db, clock: &Clock, bus: &Arc<Bus>) -> Self {
+        Self {
+            db: db.clone(),
+            clock: clock.clone(),
+            bus: Arc::clone(bus),
+        }
+    }
+}
 
 /// Rows of a table that nobody needs any more after some time. Each room lists its own;
 /// the composition root gives them to the [`Sweep`](jobs::sweep::Sweep).

@@ -7,7 +7,7 @@ use super::lists;
 use super::wording::Wording;
 
 /// Parts of the administration: the last segment of the path, and the string of the way there.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 8] = [
     ("users", "admin.users"),
     ("posts", "admin.posts"),
     ("comments", "admin.comments"),
@@ -15,6 +15,7 @@ const PARTS: [(&str, &str); 7] = [
     ("audit", "admin.audit"),
     ("keys", "admin.keys"),
     ("health", "admin.health"),
+    ("check", "admin.check"),
 ];
 
 /// The posts of those whom one follows.

@@ -398,7 +398,10 @@ fn me(site: &Site, wording: &Wording) -> Markup {
         section aria-labelledby="me-sessions" {
             h2 id="me-sessions" { (wording.say("me.sessions")) }
             ul.rows data-sessions {}
-            p.buttons { button.quiet type="button" data-end-others { (wording.say("me.end_others")) } }
+            p.buttons {
+                button.quiet type="button" data-end-others { (wording.say("me.end_others")) }
+                button.quiet type="button" data-end-all { (wording.say("me.end_all")) }
+            }
         }
         section aria-labelledby="me-leave" {
             h2 id="me-leave" { (wording.say("me.data")) }

@@ -227,8 +227,8 @@ async fn what_was_published_before_comes_back_to_its_place(app: TestApp) {
     }
     let (rows, found) = app.database.with(|conn| {
         (
-            tags::compare(conn, &|_| {}).unwrap(),
-            words::compare(conn, &|_| {}).unwrap(),
+            tags::compare(conn, &|_| Ok(())).unwrap(),
+            words::compare(conn, &|_| Ok(())).unwrap(),
         )
     });
     assert_eq!(found, words::Found::default());
@@ -580,8 +580,8 @@ async fn changes_at_once_leave_the_search_right(app: TestApp) {
     join_all((0..80).map(change)).await;
     let (rows, found) = app.database.with(|conn| {
         (
-            tags::compare(conn, &|_| {}).unwrap(),
-            words::compare(conn, &|_| {}).unwrap(),
+            tags::compare(conn, &|_| Ok(())).unwrap(),
+            words::compare(conn, &|_| Ok(())).unwrap(),
         )
     });
     assert_eq!(found, words::Found::default());

@@ -93,7 +93,7 @@ struct Number {
 fn missing(app: &TestApp) -> Vec<(Block, i64)> {
     let db = app.state.db.clone();
     let reading = std::thread::spawn(move || {
-        db.snapshot_blocking(&|conn| check::missing_counts(conn, &|_| {}))
+        db.snapshot_blocking(&|conn| check::missing_counts(conn, &|_| Ok(())))
     });
     reading.join().unwrap().unwrap()
 }

@@ -24,6 +24,7 @@ use inkpot::jobs::storage::{admin, queue};
 use inkpot::jobs::types::{ClaimedJob, Disposition, NewJob, Settled, StoredJob};
 use inkpot::jobs::worker::{Worker, thread};
 use inkpot::jobs::{Failure, Job, JobKind, Outcome, Queue};
+use inkpot::maintenance::jobs::check::ConsistencyCheck;
 use inkpot::maintenance::jobs::sweep::Sweep;
 use inkpot::posts::jobs::index_author::IndexAuthor;
 use inkpot::posts::jobs::index_posts::IndexPosts;
@@ -69,7 +70,7 @@ fn performing(
 }
 
 /// All kinds of the product.
-const KINDS: [JobKind; 10] = [
+const KINDS: [JobKind; 11] = [
     DeleteLeftovers::KIND,
     DeleteUser::KIND,
     Recover::KIND,
@@ -80,6 +81,7 @@ const KINDS: [JobKind; 10] = [
     IndexPosts::KIND,
     PublishPost::KIND,
     Sweep::KIND,
+    ConsistencyCheck::KIND,
 ];
 
 /// A worker with the clock of the test's service, which does jobs of all kinds alike.
@@ -605,6 +607,7 @@ fn the_kinds_of_the_product_are_kept() {
         ("index_posts", "work", 600, false),
         ("publish_post", "publish", 60, false),
         ("sweep", "work", 600, true),
+        ("check", "work", 3600, false),
     ];
     assert_eq!(found, expected);
 }

@@ -16,7 +16,8 @@ use crate::outage::{through_a_proxy, unavailable, until_back};
 const NEW_PASSWORD: &str = "another rare secret 7";
 
 /// Every route that writes.
-const WRITES: [(&str, &str); 29] = [
+const WRITES: [(&str, &str); 30] = [
+    ("POST", "/check"),
     ("PATCH", "/comment/{id}"),
     ("DELETE", "/comment/{id}"),
     ("POST", "/jobs/{id}/retry"),
@@ -108,6 +109,7 @@ async fn prepare(
             let body = json!({ "title": "t", "content": "c", "tags": ["new"] });
             (0, body)
         }
+        ("POST", "/check") => (0, Value::Null),
         ("PATCH", "/post/{id}") => (post_id, json!({ "title": "other" })),
         (_, "/post/{id}") | ("PUT", "/post/{id}/like") => (post_id, Value::Null),
         (_, "/user/reg") => {
@@ -215,7 +217,7 @@ fn caller<'a>(
     anonymous: &'a Client<'a>,
 ) -> &'a Client<'a> {
     match path {
-        "/jobs/{id}/retry" | "/user" | "/user/{id}" | "/user/{id}/sessions" => admin,
+        "/check" | "/jobs/{id}/retry" | "/user" | "/user/{id}" | "/user/{id}/sessions" => admin,
         "/user/reg"
         | "/user/login"
         | "/user/refresh"

@@ -18,6 +18,7 @@ mod browser;
 mod bulkheads;
 mod bus;
 mod chaos;
+mod checks;
 mod clients;
 mod cluster;
 mod codes;

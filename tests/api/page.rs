@@ -601,7 +601,9 @@ async fn the_administration_has_its_parts_and_no_others(app: TestApp) {
         "/comments",
         "/jobs",
         "/audit",
+        "/keys",
         "/health",
+        "/check",
     ] {
         let html = document(&app, &format!("/admin{part}")).await;
         has(&html, &["inkpot user create --admin", "data-admin hidden"]);

@@ -99,7 +99,7 @@ async fn a_storm_leaves_no_post_out_of_a_phrase(app: TestApp) {
     }
     let found = app
         .database
-        .with(|conn| words::compare(conn, &|_| {}).unwrap());
+        .with(|conn| words::compare(conn, &|_| Ok(())).unwrap());
     assert_eq!(found, words::Found::default());
 }
 

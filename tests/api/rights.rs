@@ -37,6 +37,8 @@ fn codes_and_jobs() -> Vec<Row> {
         ),
         ("GET", "/jobs", none.clone(), [401, 403, 403, 401, 200]),
         ("GET", "/keys", none.clone(), [401, 403, 403, 401, 200]),
+        ("GET", "/check", none.clone(), [401, 403, 403, 401, 200]),
+        ("POST", "/check", none.clone(), [401, 403, 403, 401, 202]),
         (
             "POST",
             "/jobs/{id}/retry",

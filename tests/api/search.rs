@@ -49,7 +49,10 @@ fn count_of(page: &Value) -> i64 {
 fn index(app: &TestApp) -> Vec<(i64, String)> {
     app.database.with(|conn| {
         let mut tokens = Vec::new();
-        let mut hear = |place, token: &str, _| tokens.push((place, token.to_owned()));
+        let mut hear = |place, token: &str, _| {
+            tokens.push((place, token.to_owned()));
+            Ok(())
+        };
         dialect::read_words(conn, &mut hear).unwrap();
         tokens
     })

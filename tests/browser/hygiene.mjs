@@ -6,7 +6,7 @@ import { PASSWORD, account, api, assert, journey, logIn, open, promote, ready, r
 const { HtmlValidate } = require("html-validate");
 const axe = require.resolve("axe-core/axe.min.js");
 
-const PARTS = ["users", "posts", "comments", "jobs", "audit", "keys", "health"];
+const PARTS = ["users", "posts", "comments", "jobs", "audit", "keys", "health", "check"];
 const LONG = "Donaudampfschifffahrtsgesellschaft".repeat(7);
 
 /** A site with posts of all kinds; gives its addresses. */

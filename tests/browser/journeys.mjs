@@ -1,6 +1,6 @@
 // What people do on the page, from a stranger's first look on.
 
-import { PASSWORD, SERVERS, account, api, assert, codeFor, comesUp, gone, journey, logIn, open, promote, publish, ready, register, someone, tryToLogIn } from "./kit.mjs";
+import { PASSWORD, SERVERS, account, api, assert, codeFor, comesUp, gone, journey, logIn, open, promote, publish, ready, register, repair, someone, sql, tryToLogIn } from "./kit.mjs";
 
 const last = SERVERS.length - 1;
 
@@ -535,6 +535,12 @@ journey("a profile is changed, sessions are seen and ended", async (room) => {
     await password.getByRole("button").click();
     await ann.getByText("The password is changed.").waitFor();
     await logIn(other, who.email, "another quite long password");
+    // And all of them.
+    await ann.getByRole("button", { name: "Log out everywhere", exact: true }).click();
+    await ann.getByText("You have logged out everywhere.").waitFor();
+    await ann.getByRole("link", { name: "Log in" }).waitFor();
+    await open(other, "/me");
+    await other.getByRole("heading", { name: "Log in" }).waitFor();
 });
 
 journey("two tabs are one session, and both know when it ends", async (room) => {
@@ -709,11 +715,43 @@ journey("an admin finds, makes, stops and deletes users, and deletes comments", 
     await admin.getByRole("dialog").getByLabel("Password").fill(PASSWORD);
     await admin.getByRole("button", { name: "Delete the comment" }).click();
     await admin.getByText("There are no such comments.").waitFor();
-    for (const [part, text] of [["Posts", "Title"], ["Jobs", "Kind"], ["Audit", "By whom"], ["Keys", "the secret of the settings"], ["Health", "Database"]]) {
+    for (const [part, text] of [["Posts", "Title"], ["Jobs", "Kind"], ["Audit", "By whom"], ["Keys", "the secret of the settings"], ["Health", "Database"], ["Check", "Check now"]]) {
         await admin.getByRole("navigation", { name: "Administration" }).getByRole("link", { name: part }).click();
         await ready(admin);
         await admin.getByText(text, { exact: true }).first().waitFor();
     }
+});
+
+journey("an admin asks whether what is counted is right, and is told what is not", async (room) => {
+    const [boss, two] = [someone("Root"), someone("Eve")];
+    await account(boss);
+    const { id } = await account(two);
+    await promote(boss.email);
+    const admin = await room.person();
+    await logIn(admin, boss.email);
+    await open(admin, "/admin/check");
+    await admin.getByText("Nobody has asked for a check yet.").waitFor();
+    const ask = () => admin.getByRole("button", { name: "Check now" }).click();
+    await ask();
+    await admin.getByRole("heading", { name: "Everything is right." }).waitFor();
+    // Somebody changes the database by hand.
+    sql(`INSERT INTO user_stat (user_id, kind, slot, number) VALUES (${id}, 0, 99, 3)`);
+    await ask();
+    await admin.getByRole("heading", { name: "1 difference" }).waitFor();
+    await admin.getByRole("cell", { name: `followers of user ${id}: -3` }).waitFor();
+    // Another admin is told the same, at the other server where there is one.
+    const other = await room.person({ server: last, locale: "zh-CN" });
+    await open(other, "/login");
+    await other.locator('[name="account"]').fill(boss.email);
+    await other.locator('[name="password"]').fill(PASSWORD);
+    await other.locator('[data-form="login"] button').click();
+    await other.waitForURL(({ pathname }) => pathname === "/");
+    await open(other, "/admin/check");
+    await other.getByRole("heading", { name: "1 处不一致" }).waitFor();
+    await other.getByText("inkpot check --repair").waitFor();
+    repair();
+    await ask();
+    await admin.getByRole("heading", { name: "Everything is right." }).waitFor();
 });
 
 journey("the API is read, and tried out as who is logged in", async (room) => {

@@ -198,6 +198,24 @@ export function promote(email) {
     execFileSync(process.env.PROGRAM, ["user", "promote", email], { stdio: "pipe" });
 }
 
+/** Mends what is kept wrong, as who runs the server does. */
+export function repair() {
+    execFileSync(process.env.PROGRAM, ["check", "--repair"], { stdio: "pipe" });
+}
+
+/** Has the database do something that the program would not. */
+export function sql(statement) {
+    const { DATABASE_URL, INKPOT_DATA_DIR } = process.env;
+    if (!DATABASE_URL) {
+        const database = new (require("node:sqlite").DatabaseSync)(join(INKPOT_DATA_DIR, "inkpot.db"), { timeout: PATIENCE });
+        database.exec(statement);
+        return database.close();
+    }
+    const { hostname, port, username, password, pathname } = new URL(DATABASE_URL);
+    const options = [`--host=${hostname}`, `--port=${port}`, `--user=${username}`, "--protocol=tcp", pathname.slice(1)];
+    execFileSync("mariadb", options, { input: statement, env: { ...process.env, MYSQL_PWD: decodeURIComponent(password) }, stdio: ["pipe", "pipe", "pipe"] });
+}
+
 /** The six digits of the newest mail to an address, as soon as it is there. */
 export function codeFor(address) {
     const outbox = process.env.OUTBOX;

@@ -102,7 +102,7 @@ pub const RESERVED: Fault = Fault(Code::UsernameReserved, "is reserved");
 
 /// Names of routes, of what front ends have beside them, and of roles, as keys of usernames. A
 /// test compares them with the routes.
-const RESERVED_NAMES: [&str; 94] = [
+const RESERVED_NAMES: [&str; 95] = [
     "about",
     "account",
     "admin",
@@ -116,6 +116,7 @@ const RESERVED_NAMES: [&str; 94] = [
     "audit",
     "author",
     "blog",
+    "check",
     "comment",
     "comments",
     "contact",

@@ -16,6 +16,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+pub use self::priority::give_way;
 use self::queue::{Bounds, FairQueue, Ticket};
 use super::clock::Clock;
 use super::metrics::{Counter, Families, Histogram, number};

@@ -268,6 +268,19 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    consistency_check (id) {
+        id -> Integer,
+        job_id -> Nullable<BigInt>,
+        asked -> Nullable<Timestamp>,
+        part -> Integer,
+        found -> Text,
+        report -> Nullable<Text>,
+        report_asked -> Nullable<Timestamp>,
+        report_finished -> Nullable<Timestamp>,
+    }
+}
+
 diesel::joinable!(session -> user (user_id));
 diesel::joinable!(code -> user (user_id));
 diesel::joinable!(post -> user (author_id));

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use diesel::result::QueryResult;
 
-use crate::core::db::{Db, DbError};
+use crate::core::db::{Conn, Db, DbError};
 use crate::core::page::{ListPart, Listed};
 use crate::jobs::Jobs;
 use crate::jobs::events::JobWritten;
@@ -27,6 +28,16 @@ pub async fn list(
     jobs.db
         .snapshot(move |conn| admin::load_part(conn, status, part))
         .await
+}
+
+/// The job of that id, as long as it is kept.
+pub fn find(conn: &mut Conn, job_id: i64) -> QueryResult<Option<StoredJob>> {
+    admin::find(conn, job_id)
+}
+
+/// The unfinished job with that key.
+pub fn find_unfinished(conn: &mut Conn, key: &str) -> QueryResult<Option<StoredJob>> {
+    admin::find_unfinished(conn, key)
 }
 
 /// All jobs about a user that are still kept, oldest first, a thousand at a time: those

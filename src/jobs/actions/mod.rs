@@ -6,4 +6,4 @@ pub mod expired;
 pub mod manage;
 
 pub use enqueue::{cancel, enqueue, enqueue_periodic, plan};
-pub use manage::{list, load_of_user, measure, purge, retry, retry_dead};
+pub use manage::{find, find_unfinished, list, load_of_user, measure, purge, retry, retry_dead};

@@ -35,6 +35,24 @@ pub fn load_part(
     Ok(found.with(jobs))
 }
 
+/// The job of that id.
+pub fn find(conn: &mut Conn, job_id: i64) -> QueryResult<Option<StoredJob>> {
+    job::table
+        .find(job_id)
+        .select(StoredJob::as_select())
+        .first(conn)
+        .optional()
+}
+
+/// The unfinished job with that key.
+pub fn find_unfinished(conn: &mut Conn, key: &str) -> QueryResult<Option<StoredJob>> {
+    job::table
+        .filter(job::dedup_key.eq(key))
+        .select(StoredJob::as_select())
+        .first(conn)
+        .optional()
+}
+
 /// How many unfinished and dead jobs there are, by queue and status. Reads each of them in
 /// an index.
 pub fn count_unfinished(conn: &mut Conn) -> QueryResult<Vec<(Queue, JobStatus, i64)>> {
@@ -77,11 +95,7 @@ pub fn retry(conn: &mut Conn, job_id: i64, now: NaiveDateTime) -> QueryResult<Re
             job::finished.eq(None::<NaiveDateTime>),
         ))
         .execute(conn)?;
-    let row = job::table
-        .find(job_id)
-        .select(StoredJob::as_select())
-        .first(conn)
-        .optional()?;
+    let row = find(conn, job_id)?;
     Ok(match row {
         Some(row) if changed == 1 => Retried::Waiting(row),
         Some(_) => Retried::NotRetryable,

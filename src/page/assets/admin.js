@@ -3,12 +3,13 @@
 import { at, call, checkPassword, user } from "./api.js";
 import { element, find, notify } from "./dom.js";
 import { confirmWith, enhance } from "./forms.js";
-import { age, device, fill, moment, say } from "./words.js";
+import { age, count, device, fill, moment, say } from "./words.js";
 
-const PARTS = { users, posts, comments, jobs, audit, keys, health };
+const PARTS = { users, posts, comments, jobs, audit, keys, health, check };
 const SIZE = 30;
 const SHOWN = 200; // characters of a comment
 const SEARCHED = 5; // empty parts of a search before somebody asks for more
+const LOOK = 1000; // milliseconds until a check that is under way is looked at again
 
 let shown;
 
@@ -18,8 +19,10 @@ export async function start() {
     const place = find("[data-admin]");
     place.hidden = false;
     shown = find("[data-part]", place);
-    const part = location.pathname.match(/\/admin\/(\w+)\/?$/)?.[1] ?? "users";
-    await attempt(() => PARTS[part in PARTS ? part : "users"](new URLSearchParams(location.search)));
+    const asked = location.pathname.match(/\/admin\/(\w+)\/?$/)?.[1];
+    const part = asked in PARTS ? asked : "users";
+    find(`nav a[href="${at(`/admin/${part}`)}"]`, place)?.setAttribute("aria-current", "page");
+    await attempt(() => PARTS[part](new URLSearchParams(location.search)));
 }
 
 /** Does what may be refused, and tells it. */
@@ -217,7 +220,13 @@ async function posts(query) {
             element("a", { href: at(`/p/${post.post_id}`), dir: "auto" }, post.post_title),
             element("bdi", {}, post.author),
             moment(post.date),
-            element("span", { class: "buttons" }, button(say("write.withdraw"), withdraw), button(say("post.delete"), remove, "danger")),
+            element(
+                "span",
+                { class: "buttons" },
+                element("a", { class: "button quiet", href: at(`/write/${post.post_id}`) }, say("post.edit")),
+                button(say("write.withdraw"), withdraw),
+                button(say("post.delete"), remove, "danger"),
+            ),
         ];
     };
     const headings = [say("write.post_title"), say("list.by"), say("admin.when"), tools()];
@@ -328,8 +337,76 @@ async function health() {
         [say("admin.jobs_dead"), String(dead)],
         [say("people.online"), String(online)],
     ];
+    shown.replaceChildren(factsOf(facts));
+}
+
+/** Names and their values. */
+const factsOf = (facts) => element("dl", { class: "facts" }, facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+
+async function check() {
+    const state = element("p", { role: "status" });
+    const report = element("div", {});
+    const start = button(say("admin.check_start"), async () => show((await call("POST", "/check")).answer.check), "");
+    const show = (checked) => {
+        const isUnderWay = checked.state === "waiting" || checked.state === "running";
+        start.disabled = isUnderWay;
+        // Who listens hears it when it changes.
+        const text = stateOfCheck(checked);
+        if (state.textContent !== text) state.textContent = text;
+        report.replaceChildren(...(checked.report ? reportOfCheck(checked.report) : []));
+        if (isUnderWay) setTimeout(() => attempt(look), LOOK);
+    };
+    const look = async () => show((await call("GET", "/check")).answer.check);
     shown.replaceChildren(
-        element("dl", { class: "facts" }, facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
-        element("p", { class: "meta" }, say("admin.check")),
+        element("p", {}, say("admin.check_about")),
+        element("p", { class: "buttons" }, start),
+        state,
+        report,
     );
+    await look();
+}
+
+const partsOfCheck = () => ({
+    counts: say("admin.check_counts"),
+    tags: say("admin.check_tags"),
+    search: say("admin.check_search"),
+    schedule: say("admin.check_scheduled"),
+    comments: say("admin.check_comments"),
+    follows: say("admin.check_follows"),
+});
+
+function stateOfCheck({ state, part, last_error }) {
+    if (state === "never") return say("admin.check_never");
+    if (state === "waiting") return last_error ?? say("admin.check_waiting");
+    if (state === "running") return fill("admin.check_running", { part: partsOfCheck()[part] ?? part });
+    if (state === "failed") return fill("admin.check_failed", { why: last_error ?? "–" });
+    return "";
+}
+
+/** What the newest check found that came to its end. */
+function reportOfCheck({ finished, differences, unindexed, parts, findings }) {
+    const kinds = {
+        list_count: say("admin.found_list_count"),
+        stray_tag: say("admin.found_stray_tag"),
+        untagged_post: say("admin.found_untagged_post"),
+        unfound_post: say("admin.found_unfound_post"),
+        stray_words: say("admin.found_stray_words"),
+        unplanned_post: say("admin.found_unplanned_post"),
+        post_count: say("admin.found_post_count"),
+        stray_post: say("admin.found_stray_post"),
+        user_count: say("admin.found_user_count"),
+    };
+    const names = partsOfCheck();
+    const found = (finding) => [kinds[finding.kind] ?? finding.kind, element("code", {}, finding.detail)];
+    const part = (one) => [names[one.part] ?? one.part, String(one.read), String(one.differences)];
+    return [
+        element("h2", {}, differences ? count("admin.check_differences", differences) : say("admin.check_right")),
+        element("p", { class: "meta" }, fill("admin.check_finished", { when: moment(finished) })),
+        differences > 0 && element("p", {}, say("admin.check_mend"), " ", element("code", {}, "inkpot check --repair")),
+        findings.length > 0 && table([say("admin.kind"), say("admin.detail")], findings.map(found)),
+        findings.length < differences && element("p", { class: "meta" }, say("admin.check_first")),
+        unindexed > 0 && element("p", { class: "meta" }, count("admin.check_unindexed", unindexed)),
+        element("h3", {}, say("admin.check_compared")),
+        table([say("admin.kind"), say("admin.check_read"), say("admin.check_wrong")], parts.map(part)),
+    ].filter(Boolean);
 }

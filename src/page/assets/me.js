@@ -1,6 +1,6 @@
 // One's own: posts, profile, password, sessions, everything as a file, leaving.
 
-import { at, call, forget, mustLogIn, remember, user } from "./api.js";
+import { at, call, forget, logOut, mustLogIn, remember, user } from "./api.js";
 import { element, find, notify, notifyNext } from "./dom.js";
 import { confirmWith, enhance } from "./forms.js";
 import { device, fill, moment, say } from "./words.js";
@@ -123,6 +123,11 @@ function actions() {
         await call("DELETE", "/user/me/sessions");
         notify(say("notice.others_ended"));
         await sessions();
+    });
+    act("[data-end-all]", async () => {
+        await logOut(true);
+        notifyNext(say("notice.all_ended"));
+        location.assign(at("/"));
     });
     act("[data-export]", async () => {
         const { answer } = await call("GET", "/user/me/export");

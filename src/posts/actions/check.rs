@@ -1,8 +1,11 @@
 //! Checking and repairing: do the kept counts, the rows of tags, the search and the jobs agree with
 //! the posts?
 
+use diesel::result::QueryResult;
+
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
+use crate::core::progress::Progress;
 use crate::posts::Posts;
 use crate::posts::events::AnythingChanged;
 use crate::posts::jobs::publish_post;
@@ -46,24 +49,60 @@ pub enum Subject {
 /// Compares what is kept of the posts with the posts, on a thread that may block.
 /// `progress` hears how many posts, or rows of tags, were read.
 pub fn check(db: &Db, progress: &dyn Fn(Subject, i64)) -> Result<Report, DbError> {
-    let hear = |subject| move |read| progress(subject, read);
+    let hear = |subject| {
+        move |read| {
+            progress(subject, read);
+            Ok(())
+        }
+    };
     let (counts, tags, words) = (
         hear(Subject::Counts),
         hear(Subject::Tags),
         hear(Subject::Words),
     );
-    let (version, missing) = db.snapshot_blocking(&|conn| {
-        let version = upkeep::load(conn)?.version;
-        Ok((version, check::missing_counts(conn, &counts)?))
-    })?;
+    let (version, missing) = db.snapshot_blocking(&|conn| compare_counts_as_of(conn, &counts))?;
     Ok(Report {
         version,
         missing,
-        tags: db.snapshot_blocking(&|conn| tags::compare(conn, &tags))?,
-        words: db.snapshot_blocking(&|conn| words::compare(conn, &words))?,
-        unplanned: db.read_blocking(&|conn| scheduled::load_lost(conn, None, i64::MAX))?,
-        unindexed: db.read_blocking(&check::count_unindexed)?,
+        tags: db.snapshot_blocking(&|conn| compare_tags(conn, &tags))?,
+        words: db.snapshot_blocking(&|conn| compare_words(conn, &words))?,
+        unplanned: db.read_blocking(&find_unplanned)?,
+        unindexed: db.read_blocking(&count_unindexed)?,
     })
+}
+
+/// What must be added to the kept counts, and their version. Call it in a snapshot, as the others.
+fn compare_counts_as_of(
+    conn: &mut Conn,
+    progress: Progress<'_>,
+) -> QueryResult<(i64, Vec<(Block, i64)>)> {
+    let version = upkeep::load(conn)?.version;
+    Ok((version, check::missing_counts(conn, progress)?))
+}
+
+/// What must be added to the kept counts; empty when they are right. Reads posts.
+pub fn compare_counts(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Vec<(Block, i64)>> {
+    check::missing_counts(conn, progress)
+}
+
+/// What is wrong with the rows of tags. Reads those.
+pub fn compare_tags(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<tags::Found> {
+    tags::compare(conn, progress)
+}
+
+/// What is wrong with the search's index. Reads posts, and the whole index before.
+pub fn compare_words(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<words::Found> {
+    words::compare(conn, progress)
+}
+
+/// Scheduled posts that have no job.
+pub fn find_unplanned(conn: &mut Conn) -> QueryResult<Vec<ScheduledPost>> {
+    scheduled::load_lost(conn, None, i64::MAX)
+}
+
+/// How many posts are still to be indexed.
+pub fn count_unindexed(conn: &mut Conn) -> QueryResult<i64> {
+    check::count_unindexed(conn)
 }
 
 /// Mends what a check found, on a thread that may block; beside others that publish, who
@@ -124,7 +163,7 @@ pub fn fill_counts(db: &Db) -> Result<bool, DbError> {
         }
         let (version, missing) = db.snapshot_blocking(&|conn| {
             let version = upkeep::load(conn)?.version;
-            Ok((version, check::missing_of_all(conn, &|_| {})?))
+            Ok((version, check::missing_of_all(conn, &|_| Ok(()))?))
         })?;
         if add_in_pieces(db, version, &missing, true)? {
             return Ok(true);

@@ -14,6 +14,7 @@ use super::posts;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch};
 use crate::core::db::schema::{post, post_count, post_unindexed};
+use crate::core::progress::Progress;
 use crate::posts::list::List;
 use crate::posts::search::PostWords;
 use crate::posts::storage::counts::{self, Additions, Block};
@@ -49,7 +50,7 @@ fn load_some(conn: &mut Conn, after: i64) -> QueryResult<Vec<PostRow>> {
 /// What must be added to the kept counts so that they say what the posts say; empty
 /// when they do. Call it in a snapshot. `progress` hears how many posts were read. Months and tags are left out
 /// until a server has counted them.
-pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(Block, i64)>> {
+pub fn missing_counts(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Vec<(Block, i64)>> {
     let mut missing = missing_of_all(conn, progress)?;
     if !upkeep::load(conn)?.filled {
         missing.retain(|((_, level, _), _)| *level < counts::MONTHS);
@@ -58,7 +59,7 @@ pub fn missing_counts(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Ve
 }
 
 /// The same with months and tags in any case.
-pub fn missing_of_all(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(Block, i64)>> {
+pub fn missing_of_all(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Vec<(Block, i64)>> {
     let mut truth = Additions::default();
     let (mut last, mut read) = (0, 0);
     loop {
@@ -73,7 +74,7 @@ pub fn missing_of_all(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Ve
                 truth.add(&list, *position, *date, 1);
             }
         }
-        progress(read);
+        progress(read)?;
     }
     let kept: Vec<(String, i32, i64, i64)> = post_count::table
         .select((

@@ -7,6 +7,7 @@ use diesel::result::QueryResult;
 
 use super::leftovers;
 use crate::core::db::{Conn, Db, DbError};
+use crate::core::progress::Progress;
 use crate::posts::actions::of_others;
 use crate::posts::stats::{Stat, StatChanges};
 use crate::social::storage::follows::{self, Additions};
@@ -46,8 +47,12 @@ pub fn name_of(kind: i32) -> &'static str {
 /// Compares what is counted with what there is, on a thread that may block. `progress` hears how
 /// many rows were read.
 pub fn check(db: &Db, progress: &dyn Fn(i64)) -> Result<Report, DbError> {
-    let report = db.snapshot_blocking(&|conn| compare(conn, progress))?;
-    let follows = db.snapshot_blocking(&|conn| compare_follows(conn, progress))?;
+    let hear = |read| {
+        progress(read);
+        Ok(())
+    };
+    let report = db.snapshot_blocking(&|conn| compare_posts(conn, &hear))?;
+    let follows = db.snapshot_blocking(&|conn| compare_follows(conn, &hear))?;
     Ok(Report { follows, ..report })
 }
 
@@ -59,8 +64,11 @@ pub fn name_of_list(kind: i32) -> &'static str {
         .map_or("unknown", FollowList::name)
 }
 
-/// What must be added to what is counted of users.
-fn compare_follows(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<((i64, i32), i64)>> {
+/// What must be added to what is counted of users. Reads follows. Call it in a snapshot.
+pub fn compare_follows(
+    conn: &mut Conn,
+    progress: Progress<'_>,
+) -> QueryResult<Vec<((i64, i32), i64)>> {
     let mut truth: BTreeMap<(i64, i32), i64> = BTreeMap::new();
     let (mut last, mut read) = (0, 0);
     loop {
@@ -79,7 +87,7 @@ fn compare_follows(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(
             }
         }
         read += i64::try_from(some.len()).unwrap_or(0);
-        progress(read);
+        progress(read)?;
     }
     let mut last = 0;
     loop {
@@ -88,6 +96,7 @@ fn compare_follows(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(
         let Some((newest, ..)) = some.last().copied() else {
             break;
         };
+        progress(read)?;
         // The last user may go on in the next rows: they are read again then.
         let whole = |user: i64| is_end || user < newest;
         for (user_id, kind, number) in some.iter().filter(|(user, ..)| whole(*user)) {
@@ -101,7 +110,9 @@ fn compare_follows(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Vec<(
     Ok(truth.into_iter().filter(|(_, by)| *by != 0).collect())
 }
 
-fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
+/// What is wrong with what is counted of posts; of follows nothing is said. Reads comments and likes. Call it in
+/// a snapshot.
+pub fn compare_posts(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Report> {
     // What there is, less what is counted.
     let mut truth: BTreeMap<(i64, i32), i64> = BTreeMap::new();
     let mut read = 0;
@@ -117,7 +128,7 @@ fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
             *truth.entry((*post_id, Stat::Comments.kind())).or_default() += i64::from(!deleted);
         }
         read += i64::try_from(some.len()).unwrap_or(0);
-        progress(read);
+        progress(read)?;
     }
     let mut last = (0, 0);
     loop {
@@ -130,7 +141,7 @@ fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
             *truth.entry((*post_id, Stat::Likes.kind())).or_default() += 1;
         }
         read += i64::try_from(some.len()).unwrap_or(0);
-        progress(read);
+        progress(read)?;
     }
     let mut after = (0, 0, i32::MIN);
     loop {
@@ -139,6 +150,7 @@ fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
             break;
         };
         after = (*post_id, *kind, *slot);
+        progress(read)?;
         for (post_id, kind, _, number) in &some {
             *truth.entry((*post_id, *kind)).or_default() -= number;
         }
@@ -147,6 +159,7 @@ fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Report> {
     let post_ids: Vec<i64> = post_ids.into_iter().collect();
     let mut strays = Vec::new();
     for some in post_ids.chunks(LOOKED_FOR) {
+        progress(read)?;
         let there: BTreeSet<i64> = of_others::find_existing(conn, some)?.into_iter().collect();
         let left = rows::find_marked(conn, some)?;
         let gone = some.iter().filter(|id| !there.contains(id));

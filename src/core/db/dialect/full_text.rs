@@ -281,8 +281,12 @@ diesel::table! {
 }
 
 /// Reads the whole index: `hear` gets the place of a post, a token of it, and which one in
-/// the order of its words that is, from 0; in any order. Call it in a snapshot.
-pub fn read_words(conn: &mut Conn, hear: &mut dyn FnMut(i64, &str, usize)) -> QueryResult<()> {
+/// the order of its words that is, from 0; in any order. Its error ends the reading. Call it in a
+/// snapshot.
+pub fn read_words(
+    conn: &mut Conn,
+    hear: &mut dyn FnMut(i64, &str, usize) -> QueryResult<()>,
+) -> QueryResult<()> {
     match conn {
         Conn::Sqlite(c) => {
             c.batch_execute(
@@ -298,7 +302,7 @@ pub fn read_words(conn: &mut Conn, hear: &mut dyn FnMut(i64, &str, usize)) -> Qu
                 .load_iter::<(i64, String, i64), DefaultLoadingMode>(c)?;
             for token in tokens {
                 let (place, token, number) = token?;
-                hear(place, &token, usize::try_from(number).unwrap_or(usize::MAX));
+                hear(place, &token, usize::try_from(number).unwrap_or(usize::MAX))?;
             }
             c.batch_execute("DROP TABLE temp.post_words_tokens")
         }
@@ -316,7 +320,7 @@ pub fn read_words(conn: &mut Conn, hear: &mut dyn FnMut(i64, &str, usize)) -> Qu
                 last = *newest;
                 for (place, words) in &some {
                     for (number, token) in words.split_terminator(' ').enumerate() {
-                        hear(*place, token, number);
+                        hear(*place, token, number)?;
                     }
                 }
             }

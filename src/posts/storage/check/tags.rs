@@ -8,6 +8,7 @@ use super::{PostRow, SOME, load_some};
 use crate::core::db::Conn;
 use crate::core::db::dialect;
 use crate::core::db::schema::{post, post_tag};
+use crate::core::progress::Progress;
 use crate::posts::stored::split_tags;
 
 /// A row: tag, whether published, place, post and author.
@@ -24,7 +25,7 @@ pub struct Found {
 
 /// Compares every row with its post, and every post with its rows. Call it in a snapshot.
 /// `progress` hears how many rows were read.
-pub fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Found> {
+pub fn compare(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Found> {
     let mut found = Found::default();
     let (mut read, mut right) = (0, 0);
     let mut last = None;
@@ -37,7 +38,7 @@ pub fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Found> {
         let orphans = without_posts(conn, rows, &mut right)?;
         found.orphans.extend(orphans);
         last = Some(newest);
-        progress(read);
+        progress(read)?;
     }
     // Rows are unique: when there are as many right ones as posts have tags, none is missing.
     let mut after = 0;
@@ -49,9 +50,11 @@ pub fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Found> {
         after = newest;
         owed += posts.iter().map(|post| tags_of(post).len()).sum::<usize>();
         tagged.extend(posts.iter().map(|post| post.0));
+        progress(read)?;
     }
     if owed != right {
         for id in tagged {
+            progress(read)?;
             if is_missing(conn, id)? {
                 found.missing.push(id);
             }

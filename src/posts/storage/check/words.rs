@@ -8,11 +8,14 @@ use diesel::prelude::*;
 use crate::core::db::Conn;
 use crate::core::db::dialect;
 use crate::core::db::schema::{content, post, post_unindexed, user};
+use crate::core::progress::Progress;
 use crate::posts::storage::posts::{summary_columns, words_of};
 use crate::posts::stored::StoredPost;
 
 /// Posts that are read at once with their texts.
 const AT_ONCE: i64 = 16;
+/// Words of the index that are read from one word of progress to the next.
+const HEARD: u64 = 10_000;
 
 /// What is wrong with the index.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,11 +29,19 @@ pub struct Found {
 
 /// Compares the words of every post with the index. Call it in a snapshot: of each post it
 /// keeps a place and a hash, some dozen bytes. `progress` hears how many posts were read.
-pub fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Found> {
+pub fn compare(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Found> {
     let mut indexed: HashMap<i64, u64> = HashMap::new();
+    let mut tokens = 0_u64;
     dialect::read_words(conn, &mut |place, token, number| {
         let sum = indexed.entry(place).or_default();
         *sum = sum.wrapping_add(hash(token, number));
+        tokens += 1;
+        // Of posts none is read yet.
+        if tokens.is_multiple_of(HEARD) {
+            progress(0)
+        } else {
+            Ok(())
+        }
     })?;
     let pending: HashSet<i64> = post_unindexed::table
         .select(post_unindexed::post_id)
@@ -60,7 +71,7 @@ pub fn compare(conn: &mut Conn, progress: &dyn Fn(i64)) -> QueryResult<Found> {
             }
         }
         read += i64::try_from(posts.len()).unwrap_or(0);
-        progress(read);
+        progress(read)?;
     }
     found.orphans = indexed.into_keys().collect();
     found.orphans.sort_unstable();
