@@ -93,8 +93,15 @@ async fn respond_by(
 ) -> Result<Option<HttpResponse>, Error> {
     let found = if cache.stale(key).is_some() {
         // With an old answer at hand nobody waits long for a new one.
-        (tokio::time::timeout(SLOW, cache.find_or_fill_by(key, replica, fill)).await)
-            .unwrap_or_else(|_| Err(Error::new(Code::Unavailable)))
+        if cache.may_wait() {
+            let filling = cache.find_or_fill_by(key, replica, fill);
+            (tokio::time::timeout(SLOW, filling).await).unwrap_or_else(|_| {
+                cache.waited_in_vain();
+                Err(Error::new(Code::Unavailable))
+            })
+        } else {
+            Err(Error::new(Code::Unavailable))
+        }
     } else {
         cache.find_or_fill_by(key, replica, fill).await
     };

@@ -273,6 +273,16 @@ async fn a_table_that_is_about_to_be_altered_stops_only_who_reads_it_anew() {
     let stale = anonymous.get(&kept).await;
     assert_eq!(stale.status, 200, "{}", stale.text());
     assert_eq!(stale.header("age"), "5");
+    // One has waited for all: the others have the old answer at once, and one a second looks again.
+    let begun = app.state.db.units();
+    for _ in 0..100 {
+        let stale = anonymous.get(&kept).await;
+        assert_eq!(stale.header("age"), "5");
+    }
+    assert_eq!(app.state.db.units(), begun);
+    app.clock.advance(chrono::Duration::seconds(1));
+    assert_eq!(anonymous.get(&kept).await.header("age"), "6");
+    assert_ne!(app.state.db.units(), begun);
     let anew = anonymous.get("/post/999").await;
     anew.expect(503);
     anew.problem("unavailable");
@@ -281,6 +291,9 @@ async fn a_table_that_is_about_to_be_altered_stops_only_who_reads_it_anew() {
     release();
     altering.join().unwrap();
     anonymous.get("/post/999").await.expect(404);
+    let fresh = anonymous.get(&kept).await;
+    fresh.expect(200);
+    assert_eq!(fresh.header("age"), "");
     ann.publish("after", "text").await;
 }
 

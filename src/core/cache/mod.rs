@@ -17,6 +17,7 @@ pub mod entry;
 pub mod invalidation;
 pub mod moment;
 mod single_flight;
+mod standstill;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use self::entry::{Entry, Filled};
 use self::invalidation::{CacheTag, Invalidation};
 pub use self::moment::{Moment, Patience};
 use self::single_flight::SingleFlight;
+use self::standstill::Standstill;
 use crate::core::clock::Clock;
 use crate::core::compression::Coding;
 use crate::core::freshness::Freshness;
@@ -69,6 +71,7 @@ pub struct Cache<K: Hash + Eq, E> {
     pauses: AtomicU64,
     invalidation: Invalidation,
     flights: SingleFlight<K, Outcome<E>>,
+    standstill: Standstill,
     clock: Clock,
     counters: Counters,
 }
@@ -115,6 +118,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             pauses: AtomicU64::new(0),
             invalidation: Invalidation::default(),
             flights: SingleFlight::new(),
+            standstill: Standstill::default(),
             clock,
             counters: Counters::default(),
         }
@@ -211,6 +215,17 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         self.is_valid(&entry, patience).then_some(entry)
     }
 
+    /// Whether who has an expired entry may wait for a new one: while what entries are made of
+    /// answers nobody, one a second.
+    pub fn may_wait(&self) -> bool {
+        self.standstill.may_look(self.clock.steady())
+    }
+
+    /// Somebody has waited for a new entry in vain.
+    pub fn waited_in_vain(&self) {
+        self.standstill.began(self.clock.steady());
+    }
+
     /// Counts an entry that was served though it had expired.
     pub fn served_stale(&self) {
         self.counters.stale.increment();
@@ -293,10 +308,18 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             };
             let outcome = participant.result.get_or_init(filling).await;
             if is_own.get() || self.may_serve(outcome, arrival, patience) {
-                return outcome.result.clone().into_result();
+                return self.ended(outcome.result.clone().into_result());
             }
         }
-        self.fill(key, replica, &fill).await.result.into_result()
+        self.ended(self.fill(key, replica, &fill).await.result.into_result())
+    }
+
+    /// What a filling ended with; where it was no failure nothing stands still.
+    fn ended<T>(&self, result: Result<T, E>) -> Result<T, E> {
+        if result.is_ok() {
+            self.standstill.ended();
+        }
+        result
     }
 
     /// The form of `entry` in `coding`, made at the first call; `None` when the plain
