@@ -146,6 +146,10 @@ trial-documents: deps build ## five thousand documents, found again by slug, tag
 screenshots: deps build ## take the pictures of the README anew, into docs/pictures
 	tests/screenshots
 
+.PHONY: numbering-plans
+numbering-plans: ## take which numbers countries have from the newest libphonenumber
+	tests/numbering-plans
+
 .PHONY: bench
 bench: ## compare the server with bare ones; measure logins, jobs, sockets, the bus, what users would run; ARGS='--only hot,jobs --databases sqlite'
 	@tests/install-deps bench

@@ -113,7 +113,7 @@ codes! {
     UsernameReserved "username_reserved" None, "Reserved username", "The username is the name of a part of the site or of a role, and is nobody's.";
     BioTooLong "bio_too_long" None, "Bio too long", "What somebody says of themselves has at most 1,000 characters.";
     ImageInvalid "image_invalid" None, "Invalid image", "An image is given by its URL, http or https, with at most 2,048 characters and without a name and password.";
-    MobileInvalid "mobile_invalid" None, "Invalid mobile number", "A mobile number is given in international form: + and 8 to 15 digits.";
+    MobileInvalid "mobile_invalid" None, "Invalid mobile number", "A mobile number is given in international form, + and 8 to 15 digits, and is one that its country has.";
     PasswordTooShort "password_too_short" None, "Password too short", "A password needs at least 8 characters.";
     PasswordTooLong "password_too_long" None, "Password too long", "A password has at most 1024 bytes.";
     PasswordAllDigits "password_all_digits" None, "Password of digits only", "A password may not consist of digits alone.";

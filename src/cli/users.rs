@@ -59,7 +59,7 @@ async fn perform(
             let email = Email::parse(&email).map_err(|f| refused("--email", &f))?;
             let name = Name::parse(&name).map_err(|f| refused("--name", &f))?;
             let username = optional("--username", username.as_deref(), Username::choose)?;
-            let mobile = optional("--mobile", mobile.as_deref(), Mobile::parse)?;
+            let mobile = optional("--mobile", mobile.as_deref(), Mobile::choose)?;
             let shown = username.as_ref().map_or("", |u| u.text.as_str());
             let new = NewAccount {
                 password: new_password(&[&email.text, &name.0, shown])?,

@@ -312,7 +312,7 @@ async fn a_code_for_an_address_that_was_changed_is_worth_nothing(app: TestApp) {
     app.clock.advance(TimeDelta::minutes(1));
     let to_reset = forgotten(&app, "ann-user").await.unwrap().code();
     let body = json!({
-        "email": "new@example.org", "mobile": "+31600000000", "current_password": PASSWORD,
+        "email": "new@example.org", "mobile": "+442079460999", "current_password": PASSWORD,
     });
     ann.patch("/user/me", body).await.expect(200);
     tried(&ann, "email", &to_email).await.problem("code_used");

@@ -19,6 +19,7 @@ on_both_databases![
     numbers_are_shown_as_they_are_called,
     what_is_pasted_is_taken,
     who_registered_with_an_earlier_version_still_logs_in,
+    a_number_that_no_country_has_stays_with_who_has_it,
     names_titles_and_tags_that_nobody_sees_are_empty,
 ];
 
@@ -100,7 +101,16 @@ async fn what_no_mail_can_reach_is_refused(app: TestApp) {
             .await
             .faults(&[("/email", "email_invalid")]);
     }
-    for number in ["+44 020 7946 0018", "0612345678", "+31 6 1234", "+31 6 (0"] {
+    for number in [
+        "+44 020 7946 0018",
+        "0612345678",
+        "+31 6 1234",
+        "+31 6 (0",
+        // None of its country's, and a country that there is not.
+        "+31 6 1234 56789",
+        "+1 121 555 0123",
+        "+999 1234 5678",
+    ] {
         register(&app, "ann@example.org", Some(number))
             .await
             .faults(&[("/mobile", "mobile_invalid")]);
@@ -114,6 +124,7 @@ async fn numbers_are_shown_as_they_are_called(app: TestApp) {
         ("＋３１６１２３４５６７９", "+31612345679"),
         ("0031\u{a0}6\u{a0}12345670", "+31612345670"),
         ("+39 06 698 1234", "+39066981234"),
+        ("+39 (0)6 698 1235", "+39066981235"),
     ]
     .into_iter()
     .enumerate()
@@ -211,6 +222,50 @@ async fn who_registered_with_an_earlier_version_still_logs_in(app: TestApp) {
     assert_eq!(sent.to, "+442079460018");
     let body = json!({ "channel": "mobile", "code": sent.code() });
     bob.post("/user/me/verify", body).await.expect(200);
+}
+
+/// Earlier versions took whatever has the form of a number.
+async fn a_number_that_no_country_has_stays_with_who_has_it(app: TestApp) {
+    let (ann, root) = (app.user("ann").await, app.admin("root").await);
+    let (id, number) = (ann.user_id, "+31600000000");
+    app.database.with(move |conn| {
+        diesel::update(user::table.find(id))
+            .set((user::mobile.eq(number), user::mobile_key.eq(number)))
+            .execute(conn)
+            .unwrap();
+    });
+    for account in [number, "0031 (0)6 0000 0000"] {
+        let answer = login(&app, account).await.expect(200);
+        assert_eq!(answer["userinfo"]["user_id"], id, "{account}");
+        assert_eq!(answer["userinfo"]["mobile"], number);
+    }
+    let order = json!({ "channel": "mobile" });
+    ann.post("/user/me/verify/send", order).await.expect(202);
+    app.work().await;
+    let code = app.outbox().pop().unwrap().code();
+    let body = json!({ "channel": "mobile", "code": code });
+    ann.post("/user/me/verify", body).await.expect(200);
+    let account = json!({ "account": number });
+    app.anonymous()
+        .post("/user/password/forgot", account)
+        .await
+        .expect(202);
+    app.work().await;
+    assert_eq!(app.outbox().pop().unwrap().to, number);
+    // What does not change is not judged.
+    let same = json!({ "name": "Ann Smith", "mobile": "+31 6 0000 0000" });
+    let request = ann.request(Method::PATCH, "/user/me").set_json(&same);
+    let answer = app.send(request).await.expect(200);
+    assert_eq!(answer["userinfo"]["mobile"], number);
+    assert_eq!(answer["userinfo"]["mobile_verified"], true);
+    let other = json!({ "mobile": "+31600000001", "current_password": PASSWORD });
+    ann.patch("/user/me", other)
+        .await
+        .faults(&[("/mobile", "mobile_invalid")]);
+    let body = json!({ "email": "new@example.org", "name": "New", "mobile": number });
+    root.post("/user/", body)
+        .await
+        .faults(&[("/mobile", "mobile_invalid")]);
 }
 
 async fn names_titles_and_tags_that_nobody_sees_are_empty(app: TestApp) {

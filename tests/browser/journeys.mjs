@@ -49,7 +49,7 @@ journey("who logs out is told, and comes back by e-mail or username", async (roo
 
 journey("who is remembered is so for two weeks, and no script sees what keeps them logged in", async (room) => {
     const who = someone("Ann");
-    const mobile = `+31${String(process.pid).padStart(8, "6")}1`;
+    const mobile = `+3161${String(process.pid).padStart(7, "0")}`;
     await account({ ...who, mobile });
     const ann = await room.person();
     // What the answer to the login has: the document goes on before it could be read here.

@@ -17,7 +17,8 @@ use crate::accounts::notifications;
 use crate::accounts::password::Password;
 use crate::accounts::storage::{audit, sessions, users};
 use crate::accounts::types::{
-    Account, Action, Change, Identifier, NewAuditEntry, Part, ProfileChange, Revocation, User,
+    Account, Action, Change, Identifier, Mobile, NewAuditEntry, Part, ProfileChange, Revocation,
+    User,
 };
 use crate::core::db::{Conn, dialect};
 use crate::core::rate_limits::{Decision, LimitExceeded};
@@ -38,6 +39,8 @@ pub enum ProfileChanged {
     WrongPassword,
     /// The new username is nobody's.
     Reserved,
+    /// The new number is none that its country has.
+    NoNumber(Mobile),
     /// Other users have these identifiers, one at least.
     Taken(Vec<Identifier>),
     RateLimited(LimitExceeded),
@@ -57,6 +60,9 @@ pub async fn change_profile(
     };
     if wants_reserved(&user, &change) {
         return Ok(ProfileChanged::Reserved);
+    }
+    if let Some(mobile) = wants_no_number(&user, &change) {
+        return Ok(ProfileChanged::NoNumber(mobile.clone()));
     }
     let is_confirmed = needs_password(&user, &change);
     if is_confirmed {
@@ -213,4 +219,13 @@ fn wants_reserved(user: &User, change: &ProfileChange) -> bool {
     };
     let own = user.username.as_deref().map(str::to_ascii_lowercase);
     new.is_reserved() && own.as_deref() != Some(new.key.as_str())
+}
+
+/// A number that it asks for and nobody may take, if the user does not have it already.
+fn wants_no_number<'a>(user: &User, change: &'a ProfileChange) -> Option<&'a Mobile> {
+    let Change::Set(new) = &change.mobile else {
+        return None;
+    };
+    let is_own = user.number().as_ref() == Some(&new.key);
+    (!is_own && new.fault().is_some()).then_some(new)
 }

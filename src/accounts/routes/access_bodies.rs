@@ -92,7 +92,7 @@ impl Document for Registration {
         let email = input.parse_pasted("email", Email::parse);
         let name = input.parse("name", Name::parse);
         let username = input.parse("username", Username::choose);
-        let mobile = input.parse_pasted("mobile", Mobile::parse);
+        let mobile = input.parse_pasted("mobile", Mobile::choose);
         let password = input.parse("password", |text| Password::choose(text, &own));
         let remembered = input.boolean("remembered").unwrap_or(false);
         let cookie = input.boolean("cookie").unwrap_or(false);

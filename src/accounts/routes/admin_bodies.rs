@@ -90,7 +90,7 @@ impl Document for UserCreation {
         let email = input.parse_pasted("email", Email::parse);
         let name = input.parse("name", Name::parse);
         let username = input.parse("username", Username::choose);
-        let mobile = input.parse_pasted("mobile", Mobile::parse);
+        let mobile = input.parse_pasted("mobile", Mobile::choose);
         let password = input.parse("password", |text| Password::choose(text, &own));
         let is_admin = read_role(input);
         Some(Self {

@@ -13,7 +13,7 @@ use crate::accounts::Accounts;
 use crate::accounts::actions::{self, OwnDeletion, PasswordChanged, ProfileChanged};
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::extract::Caller;
-use crate::accounts::types::{RESERVED, User};
+use crate::accounts::types::{Mobile, RESERVED, User};
 use crate::error::{Code, Error, FieldError};
 use crate::http::body::{Body, Fault};
 use crate::http::client_address::ClientAddress;
@@ -139,6 +139,7 @@ async fn change(
         ProfileChanged::NotFound => Err(gone()),
         ProfileChanged::PasswordMissing => Err(no_password()),
         ProfileChanged::Reserved => Err(reserved()),
+        ProfileChanged::NoNumber(mobile) => Err(no_number(&mobile)),
         ProfileChanged::WrongPassword => Err(Error::new(Code::WrongPassword)),
         ProfileChanged::Taken(identifiers) => Err(taken(&identifiers)),
         ProfileChanged::RateLimited(limited) => Err(limited.into()),
@@ -154,6 +155,12 @@ fn no_password() -> Error {
 fn reserved() -> Error {
     let Fault(code, detail) = RESERVED;
     Error::fields(vec![FieldError::new("username", code, detail)])
+}
+
+fn no_number(mobile: &Mobile) -> Error {
+    let faults = mobile.fault().into_iter();
+    let faults = faults.map(|Fault(code, detail)| FieldError::new("mobile", code, detail));
+    Error::fields(faults.collect())
 }
 
 async fn change_password(

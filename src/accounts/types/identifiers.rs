@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use unicode_general_category::{GeneralCategory, get_general_category};
 use unicode_normalization::UnicodeNormalization;
 
+use super::numbering;
 use crate::core::mail_address::{self, MailAddress};
 use crate::core::text::{is_blank, is_direction_override, is_invisible};
 use crate::error::Code;
@@ -212,26 +213,37 @@ const MOBILE_MAX: usize = 64;
 
 impl Mobile {
     /// Takes what people write between the digits, `00` for the `+`, and the `(0)` that says
-    /// what is dialled within a country, which is no part of the number. A 0 after the country
-    /// code without parentheses is refused where it is none either: what is meant is not sure.
+    /// what is dialled within a country, which mostly is no part of the number.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let Some(key) = Self::key_of(text) else {
-            return Err(Fault(
-                Code::MobileInvalid,
-                "needs the international form: + and 8 to 15 digits",
-            ));
-        };
-        let (country, rest) = split_country(&key);
-        if rest.starts_with('0') && !KEEP_THE_ZERO.contains(&country) {
-            return Err(Fault(
-                Code::MobileInvalid,
-                "has a 0 after the country code, which is left out in the international form",
-            ));
-        }
+        let key = Self::key_of(text).ok_or(Fault(
+            Code::MobileInvalid,
+            "needs the international form: + and 8 to 15 digits",
+        ))?;
         Ok(Self { key })
     }
 
-    /// The same for numbers that earlier versions took: whatever has the form.
+    /// The same for one that somebody wants to have: it must be one of its country's.
+    pub fn choose(text: &str) -> Result<Self, Fault> {
+        let mobile = Self::parse(text)?;
+        mobile.fault().map_or(Ok(mobile), Err)
+    }
+
+    /// Why nobody may take it. Who has it from earlier versions keeps it.
+    pub fn fault(&self) -> Option<Fault> {
+        let number = self.key.trim_start_matches('+');
+        if numbering::exists(number) {
+            return None;
+        }
+        // It is not left out here: what is meant is not sure.
+        let detail = if numbering::split_country(number).1.starts_with('0') {
+            "has a 0 after the country code, which is left out in the international form"
+        } else {
+            "is no number that its country has"
+        };
+        Some(Fault(Code::MobileInvalid, detail))
+    }
+
+    /// The number in E.164, whatever has the form of one.
     pub fn key_of(text: &str) -> Option<String> {
         if text.chars().count() > MOBILE_MAX {
             return None;
@@ -242,20 +254,25 @@ impl Mobile {
         }
         let text = text.trim_start_matches('(');
         let digits = text.strip_prefix('+').or_else(|| text.strip_prefix("00"))?;
-        let mut digits = digits.to_owned();
-        if let Some((country, rest)) = digits.split_once("(0)") {
-            let country = country.replace(['(', ')'], "");
-            let without = country.clone() + rest;
-            if split_country(&without).0 == country {
-                digits = without;
-            }
-        }
-        let digits = digits.replace(['(', ')'], "");
+        let plain = |digits: &str| digits.replace(['(', ')'], "");
+        let digits = match digits.split_once("(0)") {
+            Some((country, rest)) => without_zero(&plain(country), &plain(rest)),
+            None => plain(digits),
+        };
         let fits = (8..=15).contains(&digits.len())
             && digits.bytes().all(|b| b.is_ascii_digit())
             && !digits.starts_with('0');
         fits.then(|| format!("+{digits}"))
     }
+}
+
+/// A number that was written with `(0)` between what may be a country code and the rest. The 0 is left out
+/// there, but where the number has it and is none without, as in Italy.
+fn without_zero(country: &str, rest: &str) -> String {
+    let (with, without) = (format!("{country}0{rest}"), format!("{country}{rest}"));
+    let is_behind_country = numbering::split_country(&without).0 == country;
+    let is_part = !is_behind_country || numbering::exists(&with) && !numbering::exists(&without);
+    if is_part { with } else { without }
 }
 
 /// What is written between digits, and what comes along when a number is copied.
@@ -265,37 +282,23 @@ fn is_between_digits(c: char) -> bool {
         || get_general_category(c) == GeneralCategory::DashPunctuation
 }
 
-/// Countries whose numbers begin with a 0 that belongs to them (ITU-T E.164 national plans):
-/// Italy, San Marino, the Vatican, Côte d'Ivoire, Benin, Gabon, Congo.
-const KEEP_THE_ZERO: [&str; 7] = ["39", "378", "379", "225", "229", "241", "242"];
-
-/// Country codes of two digits (ITU-T E.164, annex to the Operational Bulletin); 1 and 7 are
-/// alone, and all others have three.
-const TWO_DIGITS: [&str; 43] = [
-    "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47",
-    "48", "49", "51", "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65",
-    "66", "81", "82", "84", "86", "90", "91", "92", "93", "94", "95",
-];
-
-/// Country code and the rest of a number in E.164.
-fn split_country(key: &str) -> (&str, &str) {
-    let digits = key.trim_start_matches('+');
-    let length = match digits.get(..2) {
-        Some(two) if two.starts_with(['1', '7']) => 1,
-        Some(two) if TWO_DIGITS.contains(&two) || two == "98" => 2,
-        _ => 3,
-    };
-    digits.split_at_checked(length).unwrap_or((digits, ""))
-}
-
 /// The keys under which earlier versions kept what has this one now.
 pub fn former_keys(account: &Account) -> Vec<String> {
     match account {
         Account::Email(key) => mail_address::former_keys(key),
-        // The 0 of `(0)` was a digit of the number.
+        // The 0 of `(0)` was a digit of the number, and then it never was. What is another's number now is
+        // not meant.
         Account::Mobile(key) => {
-            let (country, rest) = split_country(key);
-            vec![format!("+{country}0{rest}")]
+            let (country, rest) = numbering::split_country(key.trim_start_matches('+'));
+            let without = rest
+                .strip_prefix('0')
+                .map(|rest| format!("{country}{rest}"));
+            [Some(format!("{country}0{rest}")), without]
+                .into_iter()
+                .flatten()
+                .filter(|number| !numbering::exists(number))
+                .map(|number| format!("+{number}"))
+                .collect()
         }
         Account::Username(_) => Vec::new(),
     }
@@ -377,6 +380,9 @@ impl Account {
 mod tests {
     use super::*;
 
+    /// 300,000 were tried.
+    const TEXTS: u32 = 20_000;
+
     #[test]
     fn all_spellings_of_an_address_have_one_key() {
         for text in [
@@ -427,10 +433,8 @@ mod tests {
             "+31 (0)6 12345678",
             "(+31)(0) 6 12345678\r\n",
         ] {
-            assert_eq!(
-                Mobile::parse(text).ok().map(|m| m.key).as_deref(),
-                Some("+31612345678")
-            );
+            let key = Mobile::choose(text).ok().map(|mobile| mobile.key);
+            assert_eq!(key.as_deref(), Some("+31612345678"), "{text}");
         }
         for text in [
             "",
@@ -443,8 +447,11 @@ mod tests {
             "+31 06 12345678",
             "+44 020 7946 0018",
             "+31 6(0)12345678(0",
+            "+31 6 123456789",
+            "+999 6 12345678",
+            "+1 (0)2 55501234",
         ] {
-            assert!(Mobile::parse(text).is_err(), "{text}");
+            assert!(Mobile::choose(text).is_err(), "{text}");
         }
     }
 
@@ -455,9 +462,10 @@ mod tests {
             ("+225 07 12 34 56 78", "+2250712345678"),
             ("+44 (0)20 7946 0018", "+442079460018"),
             ("+49 (0) 30 123456", "+4930123456"),
-            ("+1 (0)2 55501234", "+1255501234"),
+            ("+39 (0)6 698 1234", "+39066981234"),
+            ("+1 (0)212 555 0123", "+12125550123"),
         ] {
-            let parsed = Mobile::parse(text).ok().map(|mobile| mobile.key);
+            let parsed = Mobile::choose(text).ok().map(|mobile| mobile.key);
             assert_eq!(parsed.as_deref(), Some(key), "{text}");
         }
         // Whoever registered with it as it was taken then still logs in.
@@ -465,6 +473,64 @@ mod tests {
         assert_eq!(named, Account::Mobile("+4402079460018".into()));
         let named = Account::of("+44 (0)20 7946 0018");
         assert_eq!(former_keys(&named), ["+4402079460018"]);
+        // Or as it was taken before the plans of countries were known.
+        let rome = Account::of("+39 (0)6 698 1234");
+        assert_eq!(rome, Account::Mobile("+39066981234".into()));
+        assert_eq!(former_keys(&rome), ["+390066981234", "+3966981234"]);
+        let nobodys = Account::of("+31 6 1234 56");
+        assert_eq!(nobodys, Account::Mobile("+316123456".into()));
+        // A telephone in Bergamo is not a mobile one that has its digits but the 0.
+        let former = |text: &str| former_keys(&Account::of(text));
+        assert_eq!(former("+39 035 1234567"), ["+3900351234567"]);
+        assert!(former("+39 351 234567").is_empty());
+    }
+
+    /// Of whatever pieces a text is: it is judged, its own number is judged alike, and who registers
+    /// with it logs in with it.
+    #[test]
+    fn any_text_is_a_number_or_none() {
+        const PIECES: [&str; 24] = [
+            "+", "00", "(0)", "(", ")", "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "31",
+            "44", "39", "1212", " ", "\u{2011}", "\u{202d}", "٣", "x",
+        ];
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        let (mut numbers, mut forms) = (0, 0);
+        for _ in 0..TEXTS {
+            let mut text = String::new();
+            // Mostly what may be one.
+            if random(4) > 0 {
+                text.push_str(["+31", "+44 (0)", "0039", "+1"][random(4)]);
+            }
+            for _ in 0..random(14) {
+                let some = if random(3) == 0 { PIECES.len() } else { 15 };
+                let from = if some == 15 { 5 } else { 0 };
+                text.push_str(PIECES[from + random(some - from)]);
+            }
+            let Some(key) = Mobile::key_of(&text) else {
+                assert!(Mobile::choose(&text).is_err(), "{text}");
+                continue;
+            };
+            forms += 1;
+            assert_eq!(Mobile::key_of(&key).as_ref(), Some(&key), "{text}");
+            assert_eq!(Account::of(&text), Account::Mobile(key.clone()), "{text}");
+            let chosen = Mobile::choose(&text).ok().map(|mobile| mobile.key);
+            assert_eq!(chosen, Mobile::choose(&key).ok().map(|mobile| mobile.key));
+            assert!(chosen.is_none_or(|chosen| chosen == key), "{text}");
+            numbers += u32::from(Mobile::choose(&text).is_ok());
+        }
+        assert!(
+            forms > TEXTS / 5 && numbers > TEXTS / 100,
+            "{forms} {numbers}"
+        );
+        for long in ["+", "(", "1", "+31", "(0)", "\u{fdfa}"] {
+            assert!(Mobile::choose(&long.repeat(20_000)).is_err());
+        }
     }
 
     #[test]

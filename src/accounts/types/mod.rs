@@ -3,6 +3,7 @@
 mod audit;
 mod identifiers;
 mod message;
+mod numbering;
 mod profile;
 mod session;
 mod signing_key;
