@@ -4,11 +4,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join_all;
-use inkpot::core::db::{Bulkhead, Conn, Db, DbError};
+use inkpot::core::db::{Bulkhead, Conn, Db, DbError, deadline};
 use serde_json::json;
 
 use crate::harness::{Backend, TestApp, TestDatabase, on_both_databases};
@@ -309,10 +310,12 @@ struct Number {
 }
 
 fn select(conn: &mut Conn, sql: &str) -> QueryResult<i64> {
-    let Conn::Mysql(conn) = conn else {
-        panic!("a MySQL connection");
+    let query = diesel::sql_query(sql);
+    let row: Number = match conn {
+        Conn::Mysql(conn) => query.get_result(conn)?,
+        Conn::Sqlite(conn) => query.get_result(conn)?,
     };
-    Ok(diesel::sql_query(sql).get_result::<Number>(conn)?.number)
+    Ok(row.number)
 }
 
 /// A read that takes for ever.
@@ -407,6 +410,33 @@ async fn the_server_ends_a_read_that_takes_too_long() {
     while running() > 0 {
         std::thread::yield_now();
     }
+}
+
+/// SQLite has no server that would end it: the statement does.
+#[actix_web::test]
+async fn a_read_of_sqlite_ends_with_its_time() {
+    let database = TestDatabase::create(Backend::Sqlite).unwrap();
+    let app = TestApp::start(database, &[]).await;
+    let ended = app.state.db.read(|conn| {
+        deadline::within_time(Duration::from_millis(20), || {
+            select(
+                conn,
+                "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) \
+                 SELECT COUNT(*) AS number FROM n WHERE in_time(x)",
+            )
+        })
+    });
+    let ended = ended.await;
+    assert!(matches!(ended, Err(DbError::Unavailable(_))), "{ended:?}");
+    // The connection is as good as before, in a transaction too.
+    let again = app.state.db.snapshot(|conn| {
+        let ended = deadline::within_time(Duration::ZERO, || {
+            select(conn, "SELECT 1 AS number WHERE in_time(1)")
+        });
+        assert!(ended.is_err());
+        select(conn, "SELECT 2 AS number WHERE in_time(1)")
+    });
+    assert_eq!(again.await.unwrap(), 2);
 }
 
 /// Deadlocks are settled by repeating, at other connections as may be.

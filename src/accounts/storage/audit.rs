@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::accounts::client_info::ClientInfo;
 use crate::accounts::types::{Action, AuditEntry, NewAuditEntry};
 use crate::core::db::Conn;
-use crate::core::db::dialect::any_of;
+use crate::core::db::dialect::{any_of, in_time};
 use crate::core::db::schema::{audit, installation};
 use crate::core::page::{ListPart, Listed, find_keys};
 
@@ -137,6 +137,7 @@ pub fn load_part(
     let found = find_keys(part, |below, limit| {
         let newest = audit::table
             .filter(audit::audit_id.lt(below))
+            .filter(in_time(audit::audit_id))
             .order(audit::audit_id.desc())
             .limit(limit)
             .select(audit::audit_id);

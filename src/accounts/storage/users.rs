@@ -480,6 +480,7 @@ pub fn load_public_part(
         let mut newest = user::table
             .filter(user::is_active.eq(true))
             .filter(user::user_id.lt(below))
+            .filter(dialect::in_time(user::user_id))
             .order(user::user_id.desc())
             .limit(limit)
             .select(user::user_id)
@@ -522,6 +523,7 @@ pub fn load_part(
         let mut newest = user::table
             .filter(user::role.ne(DELETED))
             .filter(user::user_id.lt(below))
+            .filter(dialect::in_time(user::user_id))
             .order(user::user_id.desc())
             .limit(limit)
             .select(user::user_id)

@@ -13,6 +13,7 @@ use diesel::{Connection, SqliteConnection};
 use super::breaker::Breaker;
 use super::dialect::errors::{ErrorClass, error_class, is_too_many_connections};
 use super::dialect::letters::fold_all_letters;
+use super::dialect::time_limit::register_in_time;
 use super::mysql::MysqlConnection;
 use crate::core::owner_only;
 
@@ -96,6 +97,7 @@ pub use multi::Conn;
 mod multi {
     use diesel::SqliteConnection;
 
+    use crate::core::db::dialect::time_limit::AsksForTime;
     use crate::core::db::mysql::MysqlConnection;
 
     /// A connection to either database. What differs between them is in
@@ -106,6 +108,15 @@ mod multi {
         Sqlite(SqliteConnection),
         /// MySQL or MariaDB.
         Mysql(MysqlConnection),
+    }
+
+    impl AsksForTime for MultiBackend {
+        fn asks_for_time(&self) -> bool {
+            match self {
+                Self::Sqlite(backend) => backend.asks_for_time(),
+                Self::Mysql(backend) => backend.asks_for_time(),
+            }
+        }
     }
 }
 
@@ -139,7 +150,9 @@ fn open_sqlite(path: &Path) -> ConnectionResult<SqliteConnection> {
         format!("./{text}")
     };
     let mut conn = SqliteConnection::establish(&plain)?;
-    fold_all_letters(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    for register in [fold_all_letters, register_in_time] {
+        register(&mut conn).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    }
     // One statement each: a batch ends silently at the first busy answer, and
     // waiting must be on before anything needs it.
     for pragma in [

@@ -74,6 +74,17 @@ pub(super) fn remaining(limit: Duration) -> Duration {
     })
 }
 
+/// Whether the unit of work on this thread has used its time up.
+pub(super) fn is_past() -> bool {
+    OF_THREAD.get().is_some_and(|deadline| now() >= deadline)
+}
+
+/// Does `work` with no more time than `limit` for what it asks of the database.
+pub fn within_time<T>(limit: Duration, work: impl FnOnce() -> T) -> T {
+    let _entered = self::limit(limit);
+    work()
+}
+
 /// When what may take `limit` is to have ended.
 pub(super) fn within(limit: Duration) -> Instant {
     now() + remaining(limit)
@@ -114,7 +125,11 @@ mod tests {
         drop(entered);
         let entered = enter(now());
         assert_eq!(remaining(LONG), Duration::ZERO);
+        assert!(is_past());
         drop(entered);
         assert_eq!(remaining(LONG), LONG);
+        assert!(!is_past());
+        assert!(within_time(Duration::ZERO, is_past));
+        assert!(!within_time(LONG, is_past));
     }
 }

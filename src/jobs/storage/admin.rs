@@ -5,7 +5,7 @@ use diesel::dsl::count_star;
 use diesel::prelude::*;
 
 use crate::core::db::Conn;
-use crate::core::db::dialect::any_of;
+use crate::core::db::dialect::{any_of, in_time};
 use crate::core::db::schema::job;
 use crate::core::page::{ListPart, Listed, find_keys};
 use crate::jobs::types::{JobStatus, Queue, Retried, StoredJob};
@@ -19,6 +19,7 @@ pub fn load_part(
     let found = find_keys(part, |below, limit| {
         let newest = job::table
             .filter(job::job_id.lt(below))
+            .filter(in_time(job::job_id))
             .order(job::job_id.desc())
             .limit(limit)
             .select(job::job_id);
@@ -60,6 +61,7 @@ pub fn count_unfinished(conn: &mut Conn) -> QueryResult<Vec<(Queue, JobStatus, i
     for status in [JobStatus::Waiting, JobStatus::Running, JobStatus::Dead] {
         let found: Vec<(String, i64)> = job::table
             .filter(job::state.eq(status.name()))
+            .filter(in_time(job::job_id))
             .group_by(job::lane)
             .select((job::lane, count_star()))
             .load(conn)?;

@@ -10,6 +10,7 @@ use super::counts::{self, month_of};
 use super::lists::{is_empty, load_deleted_authors};
 use super::selection::Selection;
 use crate::core::db::Conn;
+use crate::core::db::dialect::in_time;
 use crate::core::db::schema::{post, post_tag};
 use crate::core::page::{DEPTH, Listed, PageRequest};
 use crate::posts::list::{Filter, List, TagSort};
@@ -85,7 +86,10 @@ fn load_dates(
     if !filter.tags.is_empty() {
         return Selection::within(conn, filter, deleted, depth)?.load_dates(conn);
     }
-    let mut dates = post::table.filter(post::published.eq(true)).into_boxed();
+    let mut dates = post::table
+        .filter(post::published.eq(true))
+        .filter(in_time(post::post_id))
+        .into_boxed();
     if let Some(author) = filter.author {
         dates = dates.filter(post::author_id.eq(author));
     }
@@ -151,6 +155,7 @@ fn count_rows(
 ) -> QueryResult<BTreeMap<String, i64>> {
     let mut rows = post_tag::table
         .filter(post_tag::published.eq(true))
+        .filter(in_time(post_tag::place))
         .group_by(post_tag::tag)
         .select((post_tag::tag, diesel::dsl::count_star()))
         .into_boxed();

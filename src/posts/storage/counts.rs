@@ -19,8 +19,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{Datelike, NaiveDateTime};
 use diesel::prelude::*;
 
+use crate::core::db::Conn;
+use crate::core::db::dialect::{Batch, in_time};
 use crate::core::db::schema::post_count;
-use crate::core::db::{Conn, dialect::Batch};
 use crate::posts::list::{Cursor, List};
 
 /// Bits of a position that a small block leaves out: 256 positions.
@@ -223,6 +224,7 @@ pub fn count_by_tag(conn: &mut Conn, beginning: &str) -> QueryResult<BTreeMap<St
     let slots: Vec<(String, i64)> = post_count::table
         .filter(post_count::list.ge(&first))
         .filter(post_count::list.lt(behind(&first)))
+        .filter(in_time(post_count::block))
         .order((post_count::list, post_count::level))
         .select((post_count::list, post_count::posts))
         .load(conn)?;

@@ -10,7 +10,7 @@ use super::counts::{self, Start};
 use super::followed::FollowedPosts;
 use super::posts::summary_columns;
 use crate::core::db::Conn;
-use crate::core::db::dialect::{Dated, Phrase, SearchQuery, Tagged, Way, any_of};
+use crate::core::db::dialect::{Dated, Phrase, SearchQuery, Tagged, Way, any_of, in_time};
 use crate::core::db::schema::{post, user};
 use crate::core::page::DEPTH;
 use crate::posts::list::{Cursor, Dates, Filter, List, Sort};
@@ -377,6 +377,7 @@ impl<'a> Selection<'a> {
                 .filter(post::published.eq(filter.published()))
                 .filter(post::place.ge(from))
                 .filter(post::place.lt(below))
+                .filter(in_time(post::post_id))
                 .into_boxed();
             if let Some(author) = filter.only_author() {
                 positions = positions.filter(post::author_id.eq(author));

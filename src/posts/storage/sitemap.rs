@@ -21,6 +21,7 @@ pub fn load_piece(conn: &mut Conn, piece: i64) -> QueryResult<Vec<SitemapRow>> {
     let rows: Vec<Row> = post::table
         .filter(post::post_id.ge(first))
         .filter(post::post_id.lt(first.saturating_add(PIECE)))
+        .filter(dialect::in_time(post::post_id))
         .order(post::post_id)
         .select((
             post::post_id,

@@ -109,6 +109,7 @@ pub fn load_part(
     } else {
         rows()
             .filter(comment::comment_id.gt(after))
+            .filter(dialect::in_time(comment::comment_id))
             .order((comment::post_id, comment::comment_id))
             .offset(skip)
             // One more than shown tells whether there is more.
@@ -190,6 +191,7 @@ pub fn load_of_all(
 fn newest(conn: &mut Conn, author: Option<i64>, below: i64, limit: i64) -> QueryResult<Vec<i64>> {
     let rows = comment::table
         .filter(comment::comment_id.lt(below))
+        .filter(dialect::in_time(comment::comment_id))
         .limit(limit)
         .select(comment::comment_id);
     match author {
@@ -258,6 +260,7 @@ pub fn count_before(conn: &mut Conn, post_id: i64, comment_id: i64) -> QueryResu
     comment::table
         .filter(comment::post_id.eq(post_id))
         .filter(comment::comment_id.lt(comment_id))
+        .filter(dialect::in_time(comment::comment_id))
         .count()
         .get_result(conn)
         .map(Some)

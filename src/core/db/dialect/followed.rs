@@ -47,6 +47,7 @@ impl Followed {
             "), -1) AS number FROM follow f WHERE f.follower_id = ",
             self.follower,
         );
+        sql.push_in_time(" AND ", "f.followed_id");
         sql.push_number(" AND f.followed_id >= ", *first);
         sql.push_number(" AND f.followed_id <= ", *last);
         let mut found = sql.load(conn)?;
@@ -110,6 +111,7 @@ impl Followed {
             from,
         );
         sql.push_number(" AND p.place < ", below);
+        sql.push_in_time(" AND ", "p.post_id");
         for author in but {
             sql.push_number(" AND p.author_id <> ", *author);
         }

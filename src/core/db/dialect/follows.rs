@@ -44,6 +44,7 @@ pub fn load_follow_ids(
         &format!("SELECT follow_id AS number FROM follow {hint} {index} WHERE {column} = "),
         user_id,
     );
+    sql.push_in_time(" AND ", "follow_id");
     sql.push_number(" AND follow_id >= ", from);
     sql.push_number(" AND follow_id < ", below);
     sql.push(" ORDER BY follow_id");

@@ -1,6 +1,8 @@
 //! Full-text search: `FULLTEXT` of MySQL and FTS5 of SQLite over the words that
 //! [`posts::search`](crate::posts::search) makes, found by the place of their post.
 
+use std::time::Duration;
+
 use chrono::NaiveDateTime;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
@@ -9,6 +11,7 @@ use super::errors::{ErrorClass, error_class};
 use super::post_lists::write_followed;
 use super::sql::Sql;
 use crate::core::db::connection::Conn;
+use crate::core::db::deadline;
 
 diesel::table! {
     /// On MySQL.
@@ -118,7 +121,7 @@ pub struct SearchQuery<'a> {
 /// How long MySQL's index may look for the posts that match, in milliseconds.
 const INDEX_TIME: u32 = 250;
 /// How long the posts themselves may be looked through, in milliseconds: for words of which each is
-/// in many posts and hardly any post has all, that could be all there are.
+/// in many posts and hardly any post has all, that could be all there are. SQLite has as long to count.
 const POSTS_TIME: u32 = 2000;
 
 /// Where the posts that match are looked for.
@@ -170,6 +173,7 @@ impl SearchQuery<'_> {
                      WHERE w.post_words MATCH ?"
                 ));
                 sql.bind_text(self.fts5);
+                sql.push_in_time(" AND ", "w.rowid");
                 sql.push_number(&format!(" AND w.rowid {relation} "), after);
             }
             Way::Posts => {
@@ -209,7 +213,7 @@ impl SearchQuery<'_> {
         }
     }
 
-    /// The number of posts that match, if there are at most so many and MySQL can tell in
+    /// The number of posts that match, if there are at most so many and the database can tell in
     /// its time.
     pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
@@ -218,7 +222,13 @@ impl SearchQuery<'_> {
         self.write_tables_and_conditions(&mut sql, is_mysql, Way::Index, self.beginning());
         sql.push_number(" LIMIT ", most + 1);
         sql.push(") found");
-        match sql.load(conn) {
+        let counted = if is_mysql {
+            sql.load(conn)
+        } else {
+            let time = Duration::from_millis(POSTS_TIME.into());
+            deadline::within_time(time, || sql.load(conn))
+        };
+        match counted {
             Ok(count) => Ok(count.first().copied().filter(|count| *count <= most)),
             Err(error) if error_class(&error) == ErrorClass::TimeLimit => Ok(None),
             Err(error) => Err(error),

@@ -3,6 +3,8 @@
 use diesel::SqliteConnection;
 use diesel::result::QueryResult;
 
+use super::time_limit::InTimeOnly;
+
 diesel::define_sql_function! {
     /// A text in lower case, letters of all scripts.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
@@ -22,7 +24,7 @@ pub fn containing(words: &str) -> String {
 }
 
 /// Has `lower` on SQLite do what it does on MySQL: SQLite's own leaves all letters beyond
-/// ASCII as they are.
+/// ASCII as they are. It is what all names are read by, and ends with the time of who asks.
 pub fn fold_all_letters(conn: &mut SqliteConnection) -> QueryResult<()> {
-    lower_utils::register_impl(conn, |text: String| text.to_lowercase())
+    lower_utils::register_impl(conn, |text: String| InTimeOnly(text.to_lowercase()))
 }

@@ -20,6 +20,7 @@ mod post_stat;
 mod share;
 mod slugs;
 mod sql;
+pub(super) mod time_limit;
 
 use super::connection::Conn;
 use super::mysql::MysqlConnection;
@@ -39,6 +40,7 @@ pub use post_stat::{PostStats, post_stats, two_of};
 pub use share::{share_comment, share_posts, share_users};
 pub use slugs::{TakenSlug, load_taken_slugs};
 pub use sql::answered_of;
+pub use time_limit::in_time;
 
 diesel::define_sql_function! { fn last_insert_rowid() -> diesel::sql_types::BigInt; }
 diesel::define_sql_function! { fn last_insert_id() -> diesel::sql_types::BigInt; }

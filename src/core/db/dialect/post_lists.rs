@@ -30,6 +30,7 @@ impl Tagged<'_> {
             "SELECT {columns} FROM post_tag t {joined} WHERE t.published = {}",
             u8::from(self.published)
         ));
+        sql.push_in_time(" AND ", "t.place");
         if let Some(author) = self.author {
             sql.push_number(" AND t.author_id = ", author);
         }
@@ -133,6 +134,7 @@ impl Dated<'_> {
                      WHERE t.published = 1 AND t.tag = ?"
                 ));
                 sql.bind_text(*first);
+                sql.push_in_time(" AND ", "t.place");
                 self.write_authors(sql, "t.author_id");
                 write_tags(sql, "t.place", true, others);
             }
@@ -145,6 +147,7 @@ impl Dated<'_> {
                 sql.push(&format!(
                     "SELECT {columns} FROM post p {index} WHERE p.published = 1"
                 ));
+                sql.push_in_time(" AND ", "p.post_id");
                 self.write_authors(sql, "p.author_id");
                 write_tags(sql, "p.place", true, self.tags);
             }
@@ -255,7 +258,8 @@ pub fn first_published(conn: &mut Conn, from: i64) -> QueryResult<Option<i64>> {
         "NOT INDEXED"
     };
     sql.push(&format!("SELECT post_id AS number FROM post {way}"));
-    sql.push_number(" WHERE published = 1 AND post_id >= ", from);
+    sql.push_in_time(" WHERE ", "post_id");
+    sql.push_number(" AND published = 1 AND post_id >= ", from);
     sql.push(" ORDER BY post_id LIMIT 1");
     Ok(sql.load(conn)?.pop())
 }

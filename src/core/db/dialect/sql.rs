@@ -11,6 +11,7 @@ use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, HasSqlType, Text, Timestamp, Untyped};
 use diesel::sqlite::Sqlite;
 
+use super::time_limit::{AsksForTime, in_time_text};
 use crate::core::db::connection::Conn;
 
 /// A query whose rows are a `number` each, or a `time`. Its text is the same for all that ask for the same: it
@@ -26,6 +27,7 @@ enum Value {
     Text(String),
     Number(i64),
     Time(NaiveDateTime),
+    InTime(&'static str),
 }
 
 #[derive(QueryableByName)]
@@ -63,6 +65,14 @@ impl Sql {
         self.push(text);
         self.push("?");
         self.values.push(Value::Time(time));
+    }
+
+    /// Adds the condition that there is time, asked of each row of the table with this column
+    /// ([`in_time`](super::in_time)).
+    pub fn push_in_time(&mut self, text: &str, column: &'static str) {
+        self.push(text);
+        self.push("?");
+        self.values.push(Value::InTime(column));
     }
 
     /// Adds a list of numbers, filled up to a power of two with its last one, so that there are
@@ -121,7 +131,7 @@ impl QueryId for Sql {
 /// As Diesel's own `sql_query`, but it may stay prepared.
 impl<DB> QueryFragment<DB> for Sql
 where
-    DB: Backend + HasSqlType<Text> + HasSqlType<BigInt> + HasSqlType<Timestamp>,
+    DB: Backend + AsksForTime + HasSqlType<Text> + HasSqlType<BigInt> + HasSqlType<Timestamp>,
     String: ToSql<Text, DB>,
     i64: ToSql<BigInt, DB>,
     NaiveDateTime: ToSql<Timestamp, DB>,
@@ -135,6 +145,10 @@ where
                 Some(Value::Text(text)) => out.push_bind_param::<Text, _>(text)?,
                 Some(Value::Number(number)) => out.push_bind_param::<BigInt, _>(number)?,
                 Some(Value::Time(time)) => out.push_bind_param::<Timestamp, _>(time)?,
+                Some(Value::InTime(column)) if out.backend().asks_for_time() => {
+                    out.push_sql(&in_time_text(column));
+                }
+                Some(Value::InTime(_)) => out.push_sql("1 = 1"),
                 None => {
                     let error = "a query has more placeholders than values";
                     return Err(QueryBuilderError(error.into()));
