@@ -193,6 +193,7 @@ fn alone<'a>(site: &Site, wording: &'a Wording, form: &Form) -> (&'static str, &
         div.narrow {
             h1 { (title) }
             @if let Some(about) = form.about { p { (wording.say(about)) } }
+            @if form.page == "login" { p.next { (wording.say("login.next")) } }
             (form_of(wording, form.page, form.fields, &html! {
                 p.buttons { button type="submit" { (wording.say(form.submit)) } }
             }))

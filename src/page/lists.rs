@@ -291,6 +291,9 @@ impl ListPage {
             div.empty {
                 p { (text) }
                 @if let Some(hint) = hint { p.meta { (hint) } }
+                @if matches!(self.which, Which::Newest) {
+                    p.in { a.button href=(site.at("/write")) { (wording.say("list.write")) } }
+                }
                 p.meta { a href=(site.at(way.0)) { (wording.say(way.1)) } }
             }
         }

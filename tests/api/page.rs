@@ -67,7 +67,8 @@ fn has(document: &str, parts: &[&str]) {
 
 async fn home_has_the_newest_posts_with_their_beginnings(app: TestApp) {
     let empty = document(&app, "/").await;
-    has(&empty, &["Nothing has been published here yet."]);
+    let write = "<p class=\"in\"><a class=\"button\" href=\"/write\">";
+    has(&empty, &["Nothing has been published here yet.", write]);
     let ann = app.user("ann").await;
     ann.publish("First", "Some *text* with [a link](https://example.org/).")
         .await;

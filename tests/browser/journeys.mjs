@@ -47,6 +47,26 @@ journey("who logs out is told, and comes back by e-mail or username", async (roo
     await ann.getByText("Account or password is wrong.").waitFor();
 });
 
+journey("who has to log in is told so, and comes back, also as a newcomer", async (room) => {
+    const ann = await room.person();
+    const told = ann.getByText("Log in to go on.");
+    await open(ann, "/login");
+    assert.equal(await told.isVisible(), false);
+    await ann.goto("/people");
+    await ann.waitForURL("**/login?next=%2Fpeople");
+    await ready(ann);
+    await told.waitFor();
+    await ann.getByRole("main").getByRole("link", { name: "Register" }).click();
+    await ready(ann);
+    const who = someone("Ann");
+    await ann.getByLabel("Name", { exact: true }).fill(who.name);
+    await ann.getByLabel("E-mail").fill(who.email);
+    await ann.getByLabel("Password").fill(PASSWORD);
+    await ann.getByRole("button", { name: "Register" }).click();
+    await ann.waitForURL("**/people");
+    await ann.getByText("Welcome! Your account is there.").waitFor();
+});
+
 journey("who is remembered is so for two weeks, and no script sees what keeps them logged in", async (room) => {
     const who = someone("Ann");
     const mobile = `+3161${String(process.pid).padStart(7, "0")}`;
@@ -204,6 +224,8 @@ journey("a draft is seen by nobody else until it is published", async (room) => 
     await bob.getByText("has not published anything yet").waitFor();
     await ann.getByRole("link", { name: "Not yet" }).click();
     await ready(ann);
+    // Its beginning is seen, however long it is.
+    assert.deepEqual(await ann.evaluate(() => [globalThis.scrollY, document.activeElement.id, document.activeElement.selectionEnd]), [0, "write-content", 0]);
     await ann.getByRole("button", { name: "Publish" }).click();
     await ann.getByText("It is published.").waitFor();
     await comesUp(bob, bob.getByRole("link", { name: "Not yet" }));
@@ -254,7 +276,9 @@ journey("a tag is completed by one's own and by everybody's", async (room) => {
     const { token } = await account(one);
     const rare = `zz ${one.username}`;
     await api("POST", "/post/pub", { title: "Tagged", content: "x", tags: [rare, "ink"] }, token);
-    await account(two);
+    const other = await account(two);
+    const own = `yy ${two.username}`;
+    await api("POST", "/post/pub", { title: "Tagged", content: "x", tags: [own] }, other.token);
     const ann = await room.person();
     await logIn(ann, one.email);
     await open(ann, "/write");
@@ -262,8 +286,18 @@ journey("a tag is completed by one's own and by everybody's", async (room) => {
     await offered(ann, rare);
     const bob = await room.person();
     await logIn(bob, two.email);
+    // One's own come late.
+    let release;
+    const held = new Promise((resolve) => (release = resolve));
+    await bob.route(/\/post\/\?author=/, async (route) => {
+        await held;
+        await route.fallback();
+    });
     await open(bob, "/write");
     await bob.getByLabel("Tags").fill("first, zz");
+    await offered(bob, `first, ${rare}`);
+    release();
+    await offered(bob, `first, ${own}`);
     await offered(bob, `first, ${rare}`);
     await bob.getByLabel("Title").fill("Tagged too");
     await bob.getByLabel("Text", { exact: true }).fill("x");

@@ -1,7 +1,7 @@
 // Registering, logging in, a forgotten password, a code.
 
 import { ask, at, call, logIn, mustLogIn, user } from "./api.js";
-import { find, notify, notifyNext } from "./dom.js";
+import { all, find, notify, notifyNext } from "./dom.js";
 import { enhance } from "./forms.js";
 import { say } from "./words.js";
 
@@ -11,6 +11,8 @@ const PAGES = { login, register, forgot, reset, verify };
 
 export function start(page) {
     PAGES[page](find(`[data-form="${page}"]`));
+    // Who registers first comes back as well.
+    for (const link of all("main a[href]")) if (location.search && /\/(login|register)$/.test(link.pathname)) link.search = location.search;
 }
 
 /** Goes where somebody came from, or home. */

@@ -48,6 +48,9 @@ async function withPassword(title, text, run) {
 /** The heading of a column of buttons, for who hears it. */
 const tools = () => element("span", { class: "unseen" }, say("admin.tools"));
 
+/** What stays in one line. */
+const whole = (...nodes) => element("span", { class: "whole" }, nodes);
+
 /** A table with headings; cells are nodes or text. */
 function table(headings, rows) {
     return element(
@@ -103,7 +106,7 @@ async function users(query) {
     };
     const row = (one) => [
         element("a", { href: at(`/admin/users?id=${one.user_id}`) }, element("bdi", {}, one.name)),
-        one.email,
+        element("span", { class: "roomy" }, one.email),
         one.username ?? "",
         say(one.role === "admin" ? "admin.role_admin" : "admin.role_user"),
         one.is_active ? "" : say("admin.inactive"),
@@ -219,7 +222,7 @@ async function posts(query) {
         return [
             element("a", { href: at(`/p/${post.post_id}`), dir: "auto" }, post.post_title),
             element("bdi", {}, post.author),
-            moment(post.date),
+            whole(moment(post.date)),
             element(
                 "span",
                 { class: "buttons" },
@@ -229,7 +232,7 @@ async function posts(query) {
             ),
         ];
     };
-    const headings = [say("write.post_title"), say("list.by"), say("admin.when"), tools()];
+    const headings = [say("write.post_title"), say("admin.author"), say("admin.when"), tools()];
     shown.replaceChildren(searching(say("search.label"), words), ...(await list(headings, read, row, say("list.empty"))));
 }
 
@@ -253,7 +256,7 @@ async function comments(query) {
         return [
             element("span", { dir: "auto" }, shorten(comment.content)),
             author ?? "–",
-            element("a", { href: at(`/p/${comment.post_id}?comment=${comment.comment_id}`) }, moment(comment.created)),
+            whole(element("a", { href: at(`/p/${comment.post_id}?comment=${comment.comment_id}`) }, moment(comment.created))),
             button(say("post.delete"), remove, "danger"),
         ];
     };
@@ -281,7 +284,7 @@ async function jobs(query) {
             await jobs(query);
         };
         const canRetry = job.state === "dead" || job.state === "waiting";
-        return [job.kind, names[job.state] ?? job.state, String(job.attempts), moment(job.created), job.last_error ?? "", canRetry ? button(say("admin.retry"), retry) : ""];
+        return [whole(job.kind), names[job.state] ?? job.state, String(job.attempts), whole(moment(job.created)), job.last_error ?? "", canRetry ? button(say("admin.retry"), retry) : ""];
     };
     const link = (value, text) => element("a", { href: at(`/admin/jobs${value && `?state=${value}`}`), "aria-current": value === state && "page" }, text);
     const headings = [say("admin.kind"), say("admin.state"), say("admin.tries"), say("admin.when"), say("admin.error"), tools()];
@@ -299,7 +302,7 @@ async function audit(query) {
         return { items: answer.audit, pagination: answer.pagination };
     };
     const person = (id) => (id ? element("a", { href: at(`/admin/users?id=${id}`) }, String(id)) : "–");
-    const row = (entry) => [moment(entry.at), entry.action, person(entry.user_id), person(entry.actor_id), entry.ip, entry.detail];
+    const row = (entry) => [whole(moment(entry.at)), whole(entry.action), person(entry.user_id), person(entry.actor_id), whole(entry.ip), entry.detail];
     const headings = [say("admin.when"), say("admin.action"), say("admin.whose"), say("admin.who"), say("admin.address"), say("admin.detail")];
     shown.replaceChildren(...(await list(headings, read, row, say("admin.no_audit"))));
 }
@@ -345,11 +348,12 @@ const factsOf = (facts) => element("dl", { class: "facts" }, facts.flatMap(([nam
 
 async function check() {
     const state = element("p", { role: "status" });
-    const report = element("div", {});
+    const report = element("div", { "data-report": true });
     const start = button(say("admin.check_start"), async () => show((await call("POST", "/check")).answer.check), "");
     const show = (checked) => {
         const isUnderWay = checked.state === "waiting" || checked.state === "running";
         start.disabled = isUnderWay;
+        report.ariaBusy = String(isUnderWay);
         // Who listens hears it when it changes.
         const text = stateOfCheck(checked);
         if (state.textContent !== text) state.textContent = text;
@@ -407,6 +411,6 @@ function reportOfCheck({ finished, differences, unindexed, parts, findings }) {
         findings.length < differences && element("p", { class: "meta" }, say("admin.check_first")),
         unindexed > 0 && element("p", { class: "meta" }, count("admin.check_unindexed", unindexed)),
         element("h3", {}, say("admin.check_compared")),
-        table([say("admin.kind"), say("admin.check_read"), say("admin.check_wrong")], parts.map(part)),
+        table([say("admin.check_what"), say("admin.check_read"), say("admin.check_wrong")], parts.map(part)),
     ].filter(Boolean);
 }

@@ -5,3 +5,5 @@ try {
 } catch {
     // Without storage everybody is a guest until they log in.
 }
+// And whether somebody was sent to log in, who is told so.
+if (new URLSearchParams(location.search).has("next")) document.documentElement.dataset.next = "";

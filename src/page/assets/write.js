@@ -46,7 +46,10 @@ export async function start() {
     find("[data-zone]", form).textContent = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
     enhance(form, () => save(wanted));
     labels();
-    field(postId ? "content" : "title").focus();
+    // At its beginning: a long text would move the document to its end.
+    const first = field(postId ? "content" : "title");
+    first.setSelectionRange(0, 0);
+    first.focus({ preventScroll: true });
 }
 
 /** Fills the form with the post as it is. */
@@ -267,22 +270,27 @@ async function renderPreview() {
 async function tags() {
     const input = field("tags");
     const split = () => input.value.match(/^(.*[,，]\s*)?(.*)$/s).slice(1);
+    // Either may come first.
     let own = [];
-    const offer = (others) => {
+    let others = [];
+    const offer = () => {
         const [before = ""] = split();
         const some = [...new Set([...own, ...others])];
         find("#tag-list").replaceChildren(...some.map((tag) => element("option", { value: before + tag })));
     };
     input.addEventListener("input", async () => {
-        offer([]);
+        others = [];
+        offer();
         const [, begun] = split();
         if (!begun.trim()) return;
         const query = new URLSearchParams({ q: begun.trim(), size: OFFERED });
         const found = await call("GET", `/tag/?${query}`).catch(() => null);
         // Unless somebody has typed on meanwhile.
-        if (found && split()[1] === begun) offer(found.answer.tags.map(({ tag }) => tag));
+        if (!found || split()[1] !== begun) return;
+        others = found.answer.tags.map(({ tag }) => tag);
+        offer();
     });
     const found = await call("GET", `/post/?author=${user().user_id}&size=100`).catch(() => null);
     own = [...new Set((found?.answer.posts ?? []).flatMap((post) => post.tags))].sort();
-    offer([]);
+    offer();
 }
