@@ -69,6 +69,8 @@ journey("pictures are taken", async (room) => {
     await ann.getByLabel("Text", { exact: true }).fill("It began **before six**, so softly that nobody noticed.\n\n> The water was the first to know.\n\n- the boats\n- the bicycles\n- the man with the dog\n");
     await ann.getByLabel("Tags").fill("slow things, rain");
     await ann.getByText("Kept in this browser.").waitFor();
+    await ann.getByLabel("Title").focus();
+    await ann.evaluate(() => globalThis.scrollTo(0, 0));
     await picture(ann, "write");
     await open(ann, "/people");
     await ann.getByText("2 people are online.").waitFor();
