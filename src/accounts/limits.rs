@@ -49,6 +49,14 @@ pub const NEW_IDENTIFIER: SubjectLimit = SubjectLimit::new(
     (Duration::from_secs(30), Duration::from_secs(120)),
 );
 
+/// Changes of a profile by its user. What others are shown has everybody's answers made anew, and a name has
+/// all posts of the user indexed anew.
+pub const PROFILE: SubjectLimit = SubjectLimit::new(
+    ("profile", "refusal of a profile"),
+    (30, Duration::from_secs(20)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
 /// What a user may search for among all people, which reads the names of all.
 pub const SEARCH_FOR_PEOPLE: SubjectLimit = SubjectLimit::new(
     ("search for people", "refusal of a search for people"),

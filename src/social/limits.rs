@@ -14,6 +14,14 @@ pub const COMMENTS_OF_USER: SubjectLimit = SubjectLimit::new(
     (Duration::from_secs(30), Duration::from_secs(120)),
 );
 
+/// Likes and follows of one user, given or taken back, from all addresses together: each has answers made
+/// anew for everybody who reads what it is shown with.
+pub const LIKES_AND_FOLLOWS_OF_USER: SubjectLimit = SubjectLimit::new(
+    ("likes and follows of user", "refusal of a like or follow"),
+    (300, Duration::from_secs(2)),
+    (Duration::from_secs(30), Duration::from_secs(120)),
+);
+
 /// [`COMMENTS`] as a type.
 pub enum Comments {}
 

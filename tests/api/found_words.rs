@@ -11,6 +11,8 @@ on_both_databases![
     some_words_have_signs,
     tags_and_the_author_are_found,
     a_renamed_author_is_found_by_the_new_name,
+    an_author_has_one_job_however_often_they_are_renamed,
+    what_is_marked_twice_is_marked,
     the_posts_of_an_author_are_marked_in_pieces,
 ];
 
@@ -177,6 +179,42 @@ async fn a_renamed_author_is_found_by_the_new_name(app: TestApp) {
         .database
         .with(|conn| words::compare(conn, &|_| Ok(())).unwrap());
     assert_eq!(differences, words::Found::default());
+}
+
+/// Whoever changes their name all the time fills no queue.
+async fn an_author_has_one_job_however_often_they_are_renamed(app: TestApp) {
+    let (ann, root) = (app.user("ann").await, app.admin("root").await);
+    ann.publish("One", "text").await;
+    while app.work().await > 0 {}
+    for n in 0..10 {
+        let name = json!({ "name": format!("Quirin{n}") });
+        ann.patch("/user/me", name).await.expect(200);
+    }
+    let jobs = root.get("/jobs/?state=waiting").await.expect(200);
+    let jobs = jobs["jobs"].as_array().unwrap().iter();
+    let of_name = jobs.filter(|job| job["kind"] == "index_author");
+    assert_eq!(of_name.count(), 1);
+    while app.work().await > 0 {}
+    assert_eq!(found(&ann, "quirin9").await, [1]);
+    assert!(found(&ann, "quirin8").await.is_empty());
+    // The next name is a job again.
+    ann.patch("/user/me", json!({ "name": "Ruth" }))
+        .await
+        .expect(200);
+    while app.work().await > 0 {}
+    assert_eq!(found(&ann, "ruth").await, [1]);
+}
+
+/// Two workers mark the posts of an author.
+async fn what_is_marked_twice_is_marked(app: TestApp) {
+    let ann = app.user("ann").await;
+    let id = ann.publish("One", "text").await;
+    let mark = || app.state.db.write(move |conn| check::unindex(conn, &[id]));
+    for done in futures_util::future::join_all((0..16).map(|_| mark())).await {
+        done.unwrap();
+    }
+    let count = app.state.db.read(check::count_unindexed).await.unwrap();
+    assert_eq!(count, 1);
 }
 
 async fn the_posts_of_an_author_are_marked_in_pieces(app: TestApp) {

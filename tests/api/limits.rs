@@ -26,6 +26,8 @@ on_both_databases!(
     resets_count_with_the_logins_of_their_account,
     every_check_of_the_current_password_is_a_try_of_the_account,
     who_asks_for_taken_identifiers_is_held,
+    whoever_changes_their_profile_all_the_time_is_held,
+    whoever_likes_and_follows_all_the_time_is_held,
     they_can_be_turned_off,
 );
 
@@ -219,6 +221,42 @@ async fn who_asks_for_taken_identifiers_is_held(app: TestApp) {
     ann.patch("/user/me", json!({ "username": "ann-user" }))
         .await
         .expect(200);
+}
+
+async fn whoever_changes_their_profile_all_the_time_is_held(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let name = |n: usize| json!({ "name": format!("Ann {n}") });
+    for n in 0..30 {
+        ann.patch("/user/me", name(n)).await.expect(200);
+    }
+    let held = ann.patch("/user/me", name(30)).await;
+    held.problem("rate_limited");
+    assert!(!held.header("retry-after").is_empty());
+    // What is no change costs nothing, and nobody else waits.
+    ann.patch("/user/me", name(29)).await.expect(200);
+    ben.patch("/user/me", name(1)).await.expect(200);
+    app.clock.advance(Duration::seconds(20));
+    ann.patch("/user/me", name(30)).await.expect(200);
+}
+
+async fn whoever_likes_and_follows_all_the_time_is_held(app: TestApp) {
+    let app = limited(app, &[]).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let like = format!("/post/{}/like", ben.publish("x", "y").await);
+    let follow = format!("/user/{}/follow", ben.user_id);
+    let put = async |who: &Client<'_>, path: &str| app.send(who.request(Method::PUT, path)).await;
+    for n in 0..300 {
+        let path = if n % 2 == 0 { &like } else { &follow };
+        assert_eq!(put(&ann, path).await.status, 204);
+    }
+    for path in [&like, &follow] {
+        put(&ann, path).await.problem("rate_limited");
+        ann.delete(path).await.problem("rate_limited");
+    }
+    assert_eq!(put(&ben, &like).await.status, 204);
+    app.clock.advance(Duration::seconds(2));
+    assert_eq!(ann.delete(&follow).await.status, 204);
 }
 
 async fn a_refusal_comes_before_the_body_is_read(app: TestApp) {

@@ -111,16 +111,22 @@ pub async fn change_profile(
     }
 }
 
-/// The refusal of a user who asks for identifiers all the time: the answer says which are
-/// taken.
+/// The refusal of a user who changes all the time, or asks for identifiers: the answer says which
+/// are taken.
 async fn limit(
     accounts: &Accounts,
     user: &User,
     change: &ProfileChange,
     address: IpAddr,
 ) -> Option<LimitExceeded> {
-    let mut parts = change.parts_that_differ(user).into_iter();
-    if !parts.any(Part::is_identifier) {
+    let parts = change.parts_that_differ(user);
+    if !parts.is_empty() {
+        let taken = accounts.limits.take(&limits::PROFILE, &user.user_id);
+        if let Err(limited) = taken.await {
+            return Some(limited);
+        }
+    }
+    if !parts.into_iter().any(Part::is_identifier) {
         return None;
     }
     let limit = &limits::NEW_IDENTIFIER;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::index_posts;
 use crate::core::db::Conn;
-use crate::jobs::actions::enqueue;
+use crate::jobs::actions::plan;
 use crate::jobs::events::JobWritten;
 use crate::jobs::handler::JobHandler;
 use crate::jobs::types::{Failure, Job, JobKind, NewJob, Outcome, Queue};
@@ -31,16 +31,18 @@ pub struct RenamedAuthor {
     pub author_id: i64,
 }
 
-/// Has the posts of a user indexed anew who has another name from this transaction on.
+/// Has the posts of a user indexed anew who has another name from this transaction on. There is one such
+/// job of a user, which begins again, however often they change it.
 pub fn enqueue_renamed(conn: &mut Conn, author_id: i64, now: NaiveDateTime) -> QueryResult<()> {
     if !rows::has_written(conn, author_id)? {
         return Ok(());
     }
     let job = NewJob {
         user_id: Some(author_id),
+        dedup_key: Some(format!("{} {author_id}", IndexAuthor::KIND.name)),
         ..NewJob::of::<IndexAuthor>(&RenamedAuthor { author_id }, now)?
     };
-    enqueue(conn, &job, now).map(drop)
+    plan(conn, &job, now)
 }
 
 impl JobHandler for IndexAuthor {

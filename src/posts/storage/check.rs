@@ -110,7 +110,7 @@ pub fn unindex_all(conn: &mut Conn) -> QueryResult<usize> {
         .execute(conn)
 }
 
-/// Marks some posts so.
+/// Marks some posts so. Others may mark them at the same time.
 pub fn unindex(conn: &mut Conn, ids: &[i64]) -> QueryResult<()> {
     diesel::delete(post_unindexed::table.filter(post_unindexed::post_id.eq_any(ids)))
         .execute(conn)?;
@@ -118,10 +118,10 @@ pub fn unindex(conn: &mut Conn, ids: &[i64]) -> QueryResult<()> {
         .map(|id| post_unindexed::post_id.eq(*id))
         .collect();
     match conn {
-        Conn::Sqlite(c) => diesel::insert_into(post_unindexed::table)
+        Conn::Sqlite(c) => diesel::insert_or_ignore_into(post_unindexed::table)
             .values(rows)
             .execute(c),
-        Conn::Mysql(c) => diesel::insert_into(post_unindexed::table)
+        Conn::Mysql(c) => diesel::insert_or_ignore_into(post_unindexed::table)
             .values(rows)
             .execute(c),
     }

@@ -9,20 +9,25 @@ use crate::accounts::actions::of_others;
 use crate::accounts::types::PublicUser;
 use crate::core::db::{Conn, DbError};
 use crate::core::page::{ListPart, Listed};
+use crate::core::rate_limits::LimitExceeded;
 use crate::social::Social;
 use crate::social::events::FollowsChanged;
+use crate::social::limits;
 use crate::social::storage::follows::{self as rows, Additions};
 use crate::social::types::FollowList;
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Followed {
     /// It is so; `is_new`, whether it was not before.
-    Done { is_new: bool },
+    Done {
+        is_new: bool,
+    },
     /// Whoever asks is gone.
     NoUser,
     /// Whom they would follow is nobody.
     NotFound,
+    RateLimited(LimitExceeded),
 }
 
 /// Has one follow another, or not any more, however often it is asked for.
@@ -32,6 +37,10 @@ pub async fn set(
     whom: i64,
     does_follow: bool,
 ) -> Result<Followed, DbError> {
+    let limit = &limits::LIKES_AND_FOLLOWS_OF_USER;
+    if let Err(limited) = social.limits.take(limit, &follower_id).await {
+        return Ok(Followed::RateLimited(limited));
+    }
     let now = social.clock.now();
     let work = move |conn: &mut Conn| write(conn, follower_id, whom, does_follow, now);
     let bus = Arc::clone(&social.bus);

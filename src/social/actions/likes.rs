@@ -6,22 +6,27 @@ use chrono::NaiveDateTime;
 use diesel::result::QueryResult;
 
 use crate::core::db::{Conn, DbError};
+use crate::core::rate_limits::LimitExceeded;
 use crate::posts::actions::of_others;
 use crate::posts::events::PostsCounted;
 use crate::posts::stats::{Stat, StatChanges};
 use crate::posts::stored::Editor;
 use crate::social::Social;
+use crate::social::limits;
 use crate::social::storage::{comments, likes as rows};
 
 /// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Liked {
     /// It is so; `is_new`, whether it was not before.
-    Done { is_new: bool },
+    Done {
+        is_new: bool,
+    },
     /// The user is gone or not active any more.
     NoUser,
     /// There is no such post, or a draft of somebody else's.
     NoPost,
+    RateLimited(LimitExceeded),
 }
 
 /// Has a user like a post, or not any more, however often it is asked for.
@@ -31,6 +36,10 @@ pub async fn set(
     user: Editor,
     does_like: bool,
 ) -> Result<Liked, DbError> {
+    let limit = &limits::LIKES_AND_FOLLOWS_OF_USER;
+    if let Err(limited) = social.limits.take(limit, &user.user_id).await {
+        return Ok(Liked::RateLimited(limited));
+    }
     let now = social.clock.now();
     let work = move |conn: &mut Conn| write(conn, post_id, user, does_like, now);
     let bus = Arc::clone(&social.bus);

@@ -25,10 +25,13 @@ use crate::social::types::FollowList;
 pub fn endpoints() -> Vec<Endpoint> {
     let set = |id, summary, outcome| {
         Operation::new(id, TAG, summary, outcome)
-            .description("As often as one likes.")
+            .description(
+                "Repeated, it changes nothing. A user has 300 likes and follows, given or taken back, and then one every \
+                 two seconds.",
+            )
             .database()
             .answers_nothing()
-            .refuses(&[Code::UserNotFound])
+            .refuses(&[Code::UserNotFound, Code::RateLimited])
     };
     let list = |id, summary, outcome| {
         Operation::new(id, TAG, summary, outcome)
@@ -109,6 +112,7 @@ async fn set(
         Followed::Done { .. } => Ok(HttpResponse::NoContent().finish()),
         Followed::NoUser => Err(Error::new(Code::SessionEnded)),
         Followed::NotFound => Err(Error::new(Code::UserNotFound)),
+        Followed::RateLimited(limited) => Err(limited.into()),
     }
 }
 

@@ -20,10 +20,11 @@ use crate::social::actions::likes::{self, Liked};
 pub fn endpoints() -> Vec<Endpoint> {
     let set = |id, summary, outcome| {
         Operation::new(id, TAG, summary, outcome)
-            .description("As often as one likes. Answers that show the post have the new number from then on.")
+            .description("Repeated, it changes nothing. Answers that show the post have the new number from then on. A user has 300 likes and \
+                 follows, given or taken back, and then one every two seconds.")
             .database()
             .answers_nothing()
-            .refuses(&[Code::PostNotFound])
+            .refuses(&[Code::PostNotFound, Code::RateLimited])
     };
     vec![
         Endpoint::new("/post/{id}/like")
@@ -73,6 +74,7 @@ async fn set(
         Liked::Done { .. } => Ok(HttpResponse::NoContent().finish()),
         Liked::NoUser => Err(Error::new(Code::SessionEnded)),
         Liked::NoPost => Err(Error::new(Code::PostNotFound)),
+        Liked::RateLimited(limited) => Err(limited.into()),
     }
 }
 
