@@ -132,6 +132,9 @@ codes! {
     PublishAtInvalid "publish_at_invalid" None, "Invalid time", "A time of publication is a date and time with its offset, as in RFC 3339.";
     PublishAtOutOfRange "publish_at_out_of_range" None, "Time out of range", "A post is scheduled for a time to come, at most ten years ahead.";
     PublishAtUnexpected "publish_at_unexpected" None, "Unexpected time", "Only what is scheduled has a time of publication to come.";
+    DateInvalid "date_invalid" None, "Invalid date", "The date of a post is a date and time with its offset, as in RFC 3339.";
+    DateOutOfRange "date_out_of_range" None, "Date out of range", "The date of a post is a time from the year 1000 on that is not to come; what is to come is scheduled.";
+    DateUnexpected "date_unexpected" None, "Unexpected date", "Only what is published, or is published with the request, has a date.";
     TooManyTags "too_many_tags" None, "Too many tags", "A post has at most 10 tags.";
     TagEmpty "tag_empty" None, "Empty tag", "A tag needs at least one visible character.";
     TagTooLong "tag_too_long" None, "Tag too long", "A tag has at most 32 characters.";

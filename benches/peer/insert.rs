@@ -93,6 +93,7 @@ pub fn row(number: u64, authors: u64, sizes: (usize, usize)) -> Outcome<Row> {
         content: words::text(bytes, &mut dice),
         status: Status::Published,
         publish_at: None,
+        date: None,
         tags,
         format: Format::Markdown,
         slug: None,
@@ -114,7 +115,7 @@ pub fn posts(conn: &mut Conn, rows: &[Row]) -> Outcome<()> {
     conn.transaction(|conn| {
         for Row { job, slug } in rows {
             // Without its author the post would be missed, silently.
-            store::insert_post(conn, job, Some(slug.clone()))?
+            store::insert_post(conn, job, Some(slug.clone()), 0)?
                 .ok_or(diesel::result::Error::NotFound)?;
         }
         QueryResult::Ok(())

@@ -18,7 +18,7 @@ use crate::core::db::{Db, connection, migrations};
 use crate::core::settings::Settings;
 use crate::core::telemetry::chain::Chain;
 use crate::openapi;
-use crate::posts::actions::fill;
+use crate::posts::actions::{fill, move_posts};
 
 /// Prints the API's description as YAML.
 pub fn openapi(out: &mut impl Write) -> Result<(), String> {
@@ -47,17 +47,17 @@ fn say_json(out: &mut impl Write, value: &impl Serialize) -> Result<(), String> 
     )
 }
 
-/// Posts that servers are to fill; `None` where migrations are pending.
-fn unfilled(all: &[migrations::Status], settings: &Settings) -> Result<Option<i64>, String> {
+/// Posts that servers are to fill, and such that they are to move; `None` where migrations are pending.
+fn unfilled(all: &[migrations::Status], settings: &Settings) -> Result<Option<(i64, i64)>, String> {
     if !all.iter().all(|migration| migration.applied) {
         return Ok(None);
     }
     let db = Db::open(&settings.database(), 1)
         .map_err(|e| e.to_string())?
         .patient();
-    fill::count_unfilled(&db)
-        .map(Some)
-        .map_err(|error| Chain(&error).to_string())
+    let counted = fill::count_unfilled(&db)
+        .and_then(|unfilled| Ok((unfilled, move_posts::count_unmoved(&db)?)));
+    counted.map(Some).map_err(|error| Chain(&error).to_string())
 }
 
 /// Looks at, applies or takes back migrations.
@@ -76,18 +76,27 @@ pub fn migrate(
             if form.is_json {
                 let each = |m: &migrations::Status| json!({"name": m.name, "applied": m.applied});
                 let listed: Vec<_> = all.iter().map(each).collect();
-                let unfilled = unfilled(&all, settings).map_err(failed)?;
-                return say_json(out, &json!({ "migrations": listed, "unfilled": unfilled }));
+                let counted = unfilled(&all, settings).map_err(failed)?;
+                let (unfilled, unmoved) = counted.unzip();
+                let value =
+                    json!({ "migrations": listed, "unfilled": unfilled, "unmoved": unmoved });
+                return say_json(out, &value);
             }
             let state = |applied| if applied { "applied" } else { "pending" };
             let mut lines: Vec<String> = (all.iter())
                 .map(|m| format!("{} {}", state(m.applied), m.name))
                 .collect();
-            let unfilled = unfilled(&all, settings).map_err(failed)?;
-            if unfilled.is_some_and(|posts| posts > 0) {
-                let posts = unfilled.unwrap_or_default();
+            let (unfilled, unmoved) = unfilled(&all, settings)
+                .map_err(failed)?
+                .unwrap_or_default();
+            if unfilled > 0 {
                 lines.push(format!(
-                    "{posts} posts have no slug or no summary yet: a server that runs gives them"
+                    "{unfilled} posts have no slug or no summary yet: a server that runs gives them"
+                ));
+            }
+            if unmoved > 0 {
+                lines.push(format!(
+                    "{unmoved} posts do not stand in the order of their dates yet: a server that runs moves them"
                 ));
             }
             lines

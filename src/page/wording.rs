@@ -174,7 +174,10 @@ mod tests {
     }
 
     /// What no request of the page's modules is refused with.
-    const UNMET: [&str; 27] = [
+    const UNMET: [&str; 30] = [
+        "date_invalid",
+        "date_out_of_range",
+        "date_unexpected",
         "malformed_request",
         "malformed_json",
         "path_invalid",

@@ -23,6 +23,29 @@ pub enum ScheduleFault {
     IsPublished,
 }
 
+/// Why a post does not get a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DateFault {
+    /// It is one to come.
+    IsToCome,
+    /// The post is not published, and would not be.
+    IsDraft,
+}
+
+/// What is wrong with a change as far as it gives a date. `is_published`: whether the post is after it.
+pub fn date_fault_of(
+    change: &PostChange,
+    is_published: bool,
+    now: NaiveDateTime,
+) -> Option<DateFault> {
+    let date = change.date?;
+    match (is_published, date <= now) {
+        (true, true) => None,
+        (false, _) => Some(DateFault::IsDraft),
+        (true, false) => Some(DateFault::IsToCome),
+    }
+}
+
 /// Whether a post may be scheduled for a time.
 pub fn is_in_range(publish_at: NaiveDateTime, now: NaiveDateTime) -> bool {
     now < publish_at && publish_at <= now + FURTHEST

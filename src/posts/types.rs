@@ -1,6 +1,6 @@
 //! The input of an author, parsed: title, status, tags, and a post that is made of them.
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDateTime};
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization;
 use utoipa::ToSchema;
@@ -113,6 +113,26 @@ pub fn parse_publish_at(text: &str) -> Result<NaiveDateTime, Fault> {
         ))
 }
 
+/// The date that an admin gives a post: as [`parse_publish_at`], but to the microsecond before. Whether it is past, a clock
+/// says.
+pub fn parse_date(text: &str) -> Result<NaiveDateTime, Fault> {
+    let date = (DateTime::parse_from_rfc3339(text).ok())
+        .and_then(|time| DateTime::from_timestamp_micros(time.timestamp_micros()))
+        .map(|time| time.naive_utc())
+        .ok_or(Fault(
+            Code::DateInvalid,
+            "is not a time with its offset as 2019-05-01T12:00:00+01:00 (RFC 3339)",
+        ))?;
+    // Of years that every database takes.
+    if !(1000..=9999).contains(&date.year()) {
+        return Err(Fault(
+            Code::DateOutOfRange,
+            "is not of the years from 1000 on",
+        ));
+    }
+    Ok(date)
+}
+
 /// How a text is read where it is shown as HTML. It is kept and returned as it was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -179,6 +199,9 @@ pub struct NewPost {
     pub status: Status,
     /// In UTC; there if the status is [`Status::Scheduled`], and only then.
     pub publish_at: Option<NaiveDateTime>,
+    /// In UTC; there if an admin gives another one than that of the publication, and only with the status
+    /// [`Status::Published`].
+    pub date: Option<NaiveDateTime>,
     /// Each once.
     pub tags: Vec<Tag>,
     pub format: Format,
@@ -203,6 +226,8 @@ pub struct PostChange {
     pub status: Option<Status>,
     /// In UTC; set without a status, or with [`Status::Scheduled`].
     pub publish_at: Change<NaiveDateTime>,
+    /// In UTC; only by an admin.
+    pub date: Option<NaiveDateTime>,
     pub tags: Option<Vec<Tag>>,
     pub format: Option<Format>,
     pub slug: Option<Slug>,
@@ -221,6 +246,7 @@ impl PostChange {
             content,
             status,
             publish_at,
+            date,
             tags,
             format,
             slug,
@@ -232,6 +258,7 @@ impl PostChange {
             && content.is_none()
             && status.is_none()
             && *publish_at == Change::Keep
+            && date.is_none()
             && tags.is_none()
             && format.is_none()
             && slug.is_none()

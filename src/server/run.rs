@@ -19,6 +19,7 @@ use crate::core::telemetry::chain::Chain;
 use crate::jobs::worker::{Worker, thread};
 use crate::posts::actions::check;
 use crate::posts::actions::fill::{self, Pass};
+use crate::posts::actions::move_posts::{self, Moved};
 use crate::presence::actions::refresh_names::refresh_names;
 use crate::presence::messages::Change;
 use crate::state::AppState;
@@ -26,16 +27,16 @@ use crate::state::AppState;
 /// How long indexing rests after it failed.
 const INDEXING_PAUSE: Duration = Duration::from_secs(30);
 
-/// Counts the posts of each month and tag where a version that did not know of them has written,
+/// Counts the posts of each month, day and tag where a version that did not know of them has written,
 /// beside the requests.
 fn fill_counts(app: &AppState) {
     loop {
         match check::fill_and_announce(&app.posts) {
             Ok(false) => return,
-            Ok(true) => return tracing::info!("counted the posts of months and tags"),
+            Ok(true) => return tracing::info!("counted the posts of months, days and tags"),
             Err(error) => tracing::warn!(
                 error = %Chain(&error), place = %error.place(),
-                "cannot count the posts of months and tags; goes on with it in half a minute"
+                "cannot count the posts of months, days and tags; goes on with it in half a minute"
             ),
         }
         std::thread::sleep(INDEXING_PAUSE);
@@ -97,6 +98,51 @@ fn fill_posts(app: &AppState) {
     }
 }
 
+/// So many looks for posts that are to be moved, and it is looked whether a program of before has changed others, whose
+/// counts it does not all keep; and whether counts of before are to be deleted.
+const LOOKS_AT_COUNTS: u32 = 30;
+
+/// Moves posts to the places that their dates make, beside the requests: those from before places were made of dates, and
+/// for as long as the process runs what programs of before write.
+fn move_posts(app: &AppState) {
+    let hear = |posts| tracing::info!(posts, "moving posts to the places of their dates");
+    let mut looks = 0;
+    loop {
+        let (db, now) = (&app.housekeeping, app.clock.now());
+        match move_posts::move_and_announce(db, &app.bus, now, &hear) {
+            Ok(Moved { posts, .. }) => {
+                if posts > 0 {
+                    tracing::info!(posts, "moved posts to the places of their dates");
+                }
+                looks += 1;
+                if posts > 0 || looks % LOOKS_AT_COUNTS == 0 {
+                    fill_counts(app);
+                    delete_old_counts(app);
+                }
+                std::thread::sleep(FILLING_PAUSE);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = %Chain(&error), place = %error.place(),
+                    "cannot move posts to the places of their dates; goes on with it in half a minute"
+                );
+                std::thread::sleep(INDEXING_PAUSE);
+            }
+        }
+    }
+}
+
+fn delete_old_counts(app: &AppState) {
+    match move_posts::delete_old_counts(&app.housekeeping, app.clock.now()) {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("deleted the counts of a version before"),
+        Err(error) => tracing::warn!(
+            error = %Chain(&error), place = %error.place(),
+            "cannot delete the counts of a version before; tries again in half a minute"
+        ),
+    }
+}
+
 /// Runs until SIGTERM or Ctrl-C, then lets requests and jobs that are under way end.
 pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
     let (handle, listener, mut signals) = (bound.handle, bound.listener, bound.signals);
@@ -109,6 +155,8 @@ pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
     });
     let filled = bound.app.clone();
     std::thread::spawn(move || fill_posts(&filled));
+    let moved = bound.app.clone();
+    std::thread::spawn(move || move_posts(&moved));
     let (bus, presence) = (Arc::clone(&bound.app.bus), Arc::clone(&bound.app.presence));
     let transport = bound
         .transport

@@ -277,6 +277,7 @@ async fn a_draft_that_is_published_next_leaves_no_id_out(app: TestApp) {
         let path = format!("/post/{id}");
         let published = json!({ "status": "published" });
         ann.patch(&path, published).await.expect(200);
+        app.clock.advance(Duration::seconds(1));
     };
     let first = draft(&ann, "first").await;
     publish(first).await;
@@ -288,12 +289,14 @@ async fn a_draft_that_is_published_next_leaves_no_id_out(app: TestApp) {
     let all = ["fourth", "third", "second", "first"];
     assert_eq!(titles(&ann, "").await, all);
     // One that was withdrawn stays where it was, so what is published meanwhile stands above it.
+    app.clock.advance(Duration::seconds(1));
     let fifth = draft(&ann, "fifth").await;
     let sixth = ann.publish("sixth", "x").await;
     let sixth = format!("/post/{sixth}");
     ann.patch(&sixth, json!({ "status": "draft" }))
         .await
         .expect(200);
+    app.clock.advance(Duration::seconds(1));
     publish(fifth).await;
     ann.patch(&sixth, json!({ "status": "published" }))
         .await

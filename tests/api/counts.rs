@@ -1,5 +1,7 @@
 //! The kept counts say what the posts say, whatever happens at once.
 
+use std::collections::HashMap;
+
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::join_all;
@@ -41,6 +43,7 @@ fn publishers_do_not_queue_behind_one_row() {
             content: "y".to_owned(),
             status: Status::Published,
             publish_at: None,
+            date: None,
             tags: vec![Tag("t".to_owned())],
             format: Format::Markdown,
             slug: None,
@@ -55,15 +58,19 @@ fn publishers_do_not_queue_behind_one_row() {
              mobile_verified, created, updated) VALUES ('u', 'u', 'u', '', 'user', 1, 0, 0, NOW(), NOW())",
         )
         .unwrap();
-        let job = prepare_request(request.clone(), now);
-        let publish = |conn: &mut Conn| store::insert_post(conn, &job, None).unwrap().unwrap();
+        // Of other dates: of one, the second waits for the place of the first.
+        let publish = |conn: &mut Conn, later: i64| {
+            let now = now + chrono::TimeDelta::seconds(later);
+            let job = prepare_request(request.clone(), now);
+            store::insert_post(conn, &job, None, 0).unwrap().unwrap()
+        };
         let slot = |conn: &mut Conn| -> i64 {
-            let sql = "SELECT CAST(slot AS SIGNED) AS number FROM post_count WHERE list = 'a' AND level = 0";
+            let sql = "SELECT CAST(slot AS SIGNED) AS number FROM post_count WHERE list = 'a' AND level = 4";
             let Conn::Mysql(conn) = conn else { panic!() };
             diesel::sql_query(sql).load::<Number>(conn).unwrap().last().unwrap().number
         };
         conn.begin_test_transaction().unwrap();
-        publish(conn);
+        publish(conn, 0);
         let first = slot(conn);
         // Connections of other tests take numbers too, so it may take several.
         let other = (0..100).any(|_| {
@@ -76,7 +83,7 @@ fn publishers_do_not_queue_behind_one_row() {
             if id.number == first {
                 return false;
             }
-            other.transaction(|conn| QueryResult::Ok(publish(conn))).unwrap();
+            other.transaction(|conn| QueryResult::Ok(publish(conn, 1))).unwrap();
             true
         });
         assert!(other);
@@ -90,7 +97,7 @@ struct Number {
 }
 
 /// What the counts lack; nothing, as it should be.
-fn missing(app: &TestApp) -> Vec<(Block, i64)> {
+pub fn missing(app: &TestApp) -> Vec<(Block, i64)> {
     let db = app.state.db.clone();
     let reading = std::thread::spawn(move || {
         db.snapshot_blocking(&|conn| check::missing_counts(conn, &|_| Ok(())))
@@ -98,13 +105,13 @@ fn missing(app: &TestApp) -> Vec<(Block, i64)> {
     reading.join().unwrap().unwrap()
 }
 
-fn check_all(app: &TestApp) -> Report {
+pub fn check_all(app: &TestApp) -> Report {
     let db = app.state.db.clone();
     let checking = std::thread::spawn(move || actions::check::check(&db, &|_, _| {}));
     checking.join().unwrap().unwrap()
 }
 
-fn is_right(report: &Report) -> bool {
+pub fn is_right(report: &Report) -> bool {
     report.missing.is_empty()
         && report.tags == tags::Found::default()
         && report.words == words::Found::default()
@@ -242,7 +249,7 @@ async fn counts_that_are_wrong_are_found_and_mended(app: TestApp) {
     }
     app.database.with(|conn| {
         conn.batch_execute(
-            "UPDATE post_count SET posts = posts + 2 WHERE list = 'a' AND level = 1",
+            "UPDATE post_count SET posts = posts + 2 WHERE list = 'a' AND level = 2",
         )
         .unwrap();
         conn.batch_execute("DELETE FROM post_count WHERE list = 'tg3'")
@@ -337,18 +344,29 @@ async fn rows_that_are_no_posts_are_found_and_mended(app: TestApp) {
         ann.post("/post", body).await.expect(201);
     }
     assert!(is_right(&check_all(&app)));
-    app.database.with(|conn| {
+    let places: HashMap<i64, i64> = app.database.with(|conn| {
+        let rows: Vec<(i64, i64)> = post::table
+            .select((post::post_id, post::place))
+            .load(conn)
+            .unwrap();
+        rows.into_iter().collect()
+    });
+    let at = places.clone();
+    app.database.with(move |conn| {
         let key = if matches!(conn, Conn::Mysql(_)) { "place" } else { "rowid" };
         for sql in [
             // Of a post that is not there, and of others that have another tag, place or state.
-            "INSERT INTO post_tag (tag, published, place, post_id, author_id) VALUES \
-             ('all', 1, 900, 900, 1), ('late', 1, 2, 2, 1), ('g3', 1, 901, 3, 1), ('g4', 0, 4, 4, 1)",
+            &format!(
+                "INSERT INTO post_tag (tag, published, place, post_id, author_id) VALUES \
+                 ('all', 1, 900, 900, 1), ('late', 1, {}, 2, 1), ('g3', 1, 901, 3, 1), ('g4', 0, {}, 4, 1)",
+                at[&2], at[&4]
+            ),
             "UPDATE post_tag SET author_id = 77 WHERE tag = 'g5'",
-            "DELETE FROM post_tag WHERE tag = 'all' AND place = 6",
+            &format!("DELETE FROM post_tag WHERE tag = 'all' AND place = {}", at[&6]),
             "DELETE FROM post_tag WHERE tag = 'g8'",
-            &format!("DELETE FROM post_words WHERE {key} = 1"),
-            &format!("DELETE FROM post_words WHERE {key} = 7"),
-            &format!("INSERT INTO post_words ({key}, words) VALUES (7, 'aap7 zzz aaother')"),
+            &format!("DELETE FROM post_words WHERE {key} = {}", at[&1]),
+            &format!("DELETE FROM post_words WHERE {key} = {}", at[&7]),
+            &format!("INSERT INTO post_words ({key}, words) VALUES ({}, 'aap7 zzz aaother')", at[&7]),
             &format!("INSERT INTO post_words ({key}, words) VALUES (950, 'aaleft')"),
         ] {
             conn.batch_execute(sql).unwrap();
@@ -372,9 +390,9 @@ async fn rows_that_are_no_posts_are_found_and_mended(app: TestApp) {
     let expected = [
         ("all", true, 900),
         ("g3", true, 901),
-        ("g4", false, 4),
-        ("g5", true, 5),
-        ("late", true, 2),
+        ("g4", false, places[&4]),
+        ("g5", true, places[&5]),
+        ("late", true, places[&2]),
     ];
     assert_eq!(orphans, expected);
     assert_eq!(found.tags.missing, [5, 6, 8]);

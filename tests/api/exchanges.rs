@@ -111,11 +111,14 @@ async fn all(
     let mut count = |name| counted.push((name, wire.take()));
     let post =
         json!({ "title": "A title", "content": "word ".repeat(300), "tags": ["one", "two"] });
+    // A moment of their own each, as it is but for a crowd.
+    app.clock.advance(chrono::TimeDelta::seconds(1));
     wire.take();
     let answer = ann.post("/post", post.clone()).await.expect(201);
     count("publish");
     let id = answer["post_id"].as_i64().unwrap();
     let path = format!("/post/{id}");
+    app.clock.advance(chrono::TimeDelta::seconds(1));
     let keyed = (ann.request(Method::POST, "/post"))
         .insert_header(("Idempotency-Key", format!("key-{round}")))
         .set_json(&post);

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use inkpot::core::db::schema::{idempotency, post};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Client, TestApp, on_both_databases};
+use crate::harness::{Answer, Client, TestApp, on_both_databases, posts};
 
 on_both_databases![
     a_repeat_gets_the_same_answer_byte_for_byte,
@@ -228,24 +228,12 @@ async fn post_and_key_are_kept_together_or_not_at_all(app: TestApp) {
 
 async fn what_another_index_refuses_is_no_key_in_use(app: TestApp) {
     let ann = app.user("ann").await;
-    let last = ann.publish("x", "y").await;
-    // Rows that are no post's, where the next ones would stand.
-    app.database.with(move |conn| {
-        for place in last + 1..last + 20 {
-            conn.batch_execute(&format!(
-                "INSERT INTO post_tag (tag, published, place, post_id, author_id) \
-                 VALUES ('a', 1, {place}, 4711, 1)"
-            ))
-            .unwrap();
-        }
-    });
+    ann.publish("x", "y").await;
+    app.database.with(|conn| posts::refuse_tag(conn, "a"));
     ann.post("/post", body()).await.problem("internal");
     for key in ["key-1", "key-1", "key-2"] {
         publish(&ann, key, &body()).await.problem("internal");
     }
-    app.database.with(|conn| {
-        conn.batch_execute("DELETE FROM post_tag WHERE post_id = 4711")
-            .unwrap();
-    });
+    app.database.with(posts::allow_tag);
     publish(&ann, "key-1", &body()).await.expect(201);
 }

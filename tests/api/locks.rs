@@ -25,7 +25,7 @@ use inkpot::posts::publication::Publish;
 use inkpot::posts::search;
 use inkpot::posts::storage::scheduled::{self, ScheduledPost};
 use inkpot::posts::storage::slugs::LastNumbers;
-use inkpot::posts::storage::{check, filling, idempotency, posts as store};
+use inkpot::posts::storage::{check, filling, idempotency, moving, places, posts as store};
 use inkpot::posts::types::{Format, IdempotencyKey, NewPost, Status, Tag, Title};
 
 use crate::harness::{Backend, SECRET, TestDatabase, posts};
@@ -73,6 +73,19 @@ fn fill(conn: &mut Conn) {
         USERS,
     );
     posts::insert_many(conn, 2, POSTS);
+    // Some stand where a program of before put them.
+    let some = "BETWEEN 1000 AND 1400";
+    if let Conn::Mysql(_) = conn {
+        conn.batch_execute(&format!(
+            "UPDATE post_words w JOIN post p ON p.published = 1 AND p.place = w.place \
+             SET w.place = p.post_id WHERE p.post_id {some}"
+        ))
+        .unwrap();
+    }
+    for table in ["post_tag", "post"] {
+        let sql = format!("UPDATE {table} SET place = post_id WHERE post_id {some}");
+        conn.batch_execute(&sql).unwrap();
+    }
     conn.batch_execute("INSERT INTO post_unindexed (post_id) SELECT post_id FROM post")
         .unwrap();
     for (user, number) in [("3", 2000), ("n", USERS)] {
@@ -269,6 +282,7 @@ fn of_posts() -> Vec<(&'static str, Work)> {
                 content: "y".to_owned(),
                 status: Status::Published,
                 publish_at: None,
+                date: None,
                 tags: vec![Tag("all".to_owned()), Tag("even".to_owned())],
                 format: Format::Markdown,
                 slug: None,
@@ -281,16 +295,22 @@ fn of_posts() -> Vec<(&'static str, Work)> {
             };
             let words = search::words_of("x", &[], "y");
             let job = prepare_request(request, now);
-            let post = store::insert_post(conn, &job, Some("x".to_owned()))
+            let post = store::insert_post(conn, &job, Some("x".to_owned()), 0)
                 .unwrap()
                 .unwrap();
             let before = store::lock_post(conn, post.post_id).unwrap().unwrap();
             let mut after = before.clone();
             after.summary.slug = Some("z".to_owned());
-            after.summary.position = store::take_position(conn, &after.summary).unwrap();
+            after.summary.position =
+                places::take(conn, &[(true, now - chrono::TimeDelta::days(1))], 0).unwrap()[0];
             store::update_post(conn, &before, &after, Some(&words)).unwrap();
             store::index_again(conn, post.post_id, None).unwrap();
             store::delete_post(conn, &after.summary).unwrap();
+        }),
+        case("move posts of before", move |conn| {
+            let mut next = moving::load_next(conn).unwrap();
+            next.prepare();
+            assert!(moving::move_some(conn, &next, 0).unwrap().unwrap() >= 50);
         }),
         case("schedule a post and take it back", move |conn| {
             for publish_at in [now, now + chrono::TimeDelta::days(1)] {
@@ -366,7 +386,7 @@ fn locks(sql: &str) -> bool {
 }
 
 /// Tables that have a row or a few whatever happens.
-const SMALL: [&str; 2] = ["installation", "signing_key"];
+const SMALL: [&str; 3] = ["installation", "signing_key", "count_upkeep"];
 
 fn what_locks_goes_along_an_index(backend: Backend) {
     let Some(database) = TestDatabase::create(backend) else {
@@ -410,6 +430,7 @@ fn judge(conn: &mut Conn) {
             "retry",
             "delete an author of many posts",
             "fill with slugs and summaries",
+            "move posts of before",
         ];
         // Each row that goes is read in its tables and in the index that found it.
         let most = if sweeps.contains(&name) { 40 } else { 1 } * READ_MAX;

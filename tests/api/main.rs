@@ -64,6 +64,7 @@ mod messages;
 mod metrics;
 mod migrations;
 mod model;
+mod order;
 mod outage;
 mod own;
 mod page;

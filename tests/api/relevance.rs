@@ -7,7 +7,7 @@ use inkpot::posts::routes::response_cache::anything_changed;
 use inkpot::posts::search::words_of;
 use serde_json::{Value, json};
 
-use crate::harness::posts::insert_many;
+use crate::harness::posts::{insert_many, place_of};
 use crate::harness::{Client, TestApp, on_both_databases};
 
 on_both_databases![
@@ -205,8 +205,9 @@ async fn more_posts_than_are_weighed_follow_by_date(app: TestApp) {
                 "UPDATE post SET title = '{title}' WHERE post_id = {id}"
             ))
             .unwrap();
-            dialect::delete_words(conn, &[id]).unwrap();
-            dialect::insert_words(conn, id, &words_of(title, &[], "x").text).unwrap();
+            let place = place_of(id);
+            dialect::delete_words(conn, &[place]).unwrap();
+            dialect::insert_words(conn, place, &words_of(title, &[], "x").text).unwrap();
         }
     });
     anything_changed(&app.state.response_cache);

@@ -5,13 +5,16 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use inkpot::core::db::schema::post;
 use inkpot::core::db::{Conn, migrations};
+use inkpot::posts::storage::moving;
+use inkpot::posts::storage::places::DATED;
 
-use crate::harness::process::{inkpot, output};
+use crate::harness::process::{Process, inkpot, output};
 use crate::harness::{Backend, SECRET, TestDatabase};
 
 /// Posts without a size in the environment: enough for a kill to strike in the middle.
@@ -94,7 +97,7 @@ fn break_off(database: &TestDatabase) {
     assert!(begun || is_done, "it says what is under way");
 }
 
-fn upgrade(backend: Backend, version: usize) {
+fn upgrade(backend: Backend, version: usize, is_moved: bool) {
     let Some(database) = TestDatabase::create_empty(backend, false) else {
         return;
     };
@@ -122,6 +125,37 @@ fn upgrade(backend: Backend, version: usize) {
     });
     let checked = output(&mut command(&database, &["check"]));
     assert!(checked.status.success(), "{version}: {checked:?}");
+    if is_moved {
+        move_all(&database, version, posts);
+    }
+}
+
+/// Servers that are killed at once move posts to the places of their dates, then one does to the end.
+fn move_all(database: &TestDatabase, version: usize, posts: i64) {
+    for _ in 0..KILLS {
+        drop(Process::on(database));
+    }
+    let server = Process::on(database);
+    let end = Instant::now() + Duration::from_secs(120);
+    while database.with(|conn| moving::count(conn).unwrap()) > 0 {
+        assert!(Instant::now() < end, "from {version}");
+    }
+    drop(server);
+    database.with(move |conn| {
+        // All are of one date, so they stand in the order of their ids.
+        let mut rows: Vec<(i64, i64)> = post::table
+            .select((post::place, post::post_id))
+            .load(conn)
+            .unwrap();
+        rows.sort_unstable();
+        let ids: Vec<i64> = rows.iter().map(|row| row.1).collect();
+        assert_eq!(ids, (1..=posts).collect::<Vec<_>>(), "from {version}");
+        assert!(rows[0].0 > DATED);
+    });
+    let repaired = output(&mut command(database, &["check", "--repair"]));
+    assert!(repaired.status.success(), "{version}: {repaired:?}");
+    let checked = output(&mut command(database, &["check"]));
+    assert!(checked.status.success(), "{version}: {checked:?}");
 }
 
 fn from_every_version(backend: Backend) {
@@ -129,7 +163,9 @@ fn from_every_version(backend: Backend) {
     let versions = std::fs::read_dir(folder).unwrap().count();
     assert!(versions >= 7);
     for version in 1..versions {
-        upgrade(backend, version);
+        // From before there were places, from when they were ids, and from the version before.
+        let is_moved = [2, 3, versions - 1].contains(&version) && posts() <= POSTS;
+        upgrade(backend, version, is_moved);
     }
 }
 

@@ -157,7 +157,7 @@ async fn each_rule_of_a_post_has_its_code(app: TestApp) {
         "post_id",
         "author_id",
         "user_id",
-        "date",
+        "updated",
         "author",
         "contents",
     ] {

@@ -76,6 +76,7 @@ diesel::table! {
         name -> Text,
         version -> BigInt,
         filled -> Bool,
+        ended -> Nullable<Timestamp>,
     }
 }
 

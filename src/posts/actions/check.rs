@@ -1,8 +1,11 @@
 //! Checking and repairing: do the kept counts, the rows of tags, the search and the jobs agree with
 //! the posts?
 
+use std::time::Duration;
+
 use diesel::result::QueryResult;
 
+use super::move_posts;
 use crate::core::clock::Clock;
 use crate::core::db::{Conn, Db, DbError};
 use crate::core::progress::Progress;
@@ -17,6 +20,8 @@ use crate::posts::storage::scheduled::{self, ScheduledPost};
 const AT_ONCE: usize = 100;
 /// Counts that are added in one transaction.
 const ADDED_AT_ONCE: usize = 2000;
+/// How long is waited while somebody else moves posts.
+const OTHERS_TURN: Duration = Duration::from_millis(100);
 /// Posts that are indexed from one line of progress to the next, and before responses are
 /// made anew.
 const INDEXED_BETWEEN: usize = 1024;
@@ -111,6 +116,10 @@ pub fn count_unindexed(conn: &mut Conn) -> QueryResult<i64> {
 pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), DbError> {
     // If somebody else has mended them meanwhile, there is nothing left to add.
     add_in_pieces(db, report.version, &report.missing, false)?;
+    let now = Clock::system().now();
+    while move_posts::move_all(db, now, &mut |_| {})?.is_others_turn {
+        std::thread::sleep(OTHERS_TURN);
+    }
     fill_counts(db)?;
     for rows in report.tags.orphans.chunks(AT_ONCE) {
         db.write_blocking(&|conn| tags::delete_orphans(conn, rows))?;
@@ -123,7 +132,6 @@ pub fn repair(db: &Db, report: &Report, progress: &dyn Fn(usize)) -> Result<(), 
             db.write_blocking(&|conn| check::unindex(conn, ids))?;
         }
     }
-    let now = Clock::system().now();
     for posts in report.unplanned.chunks(AT_ONCE) {
         db.write_blocking(&|conn| publish_post::plan_all(conn, posts, now))?;
     }
@@ -154,7 +162,7 @@ fn add_in_pieces(
     Ok(true)
 }
 
-/// Counts months and tags where that is due, beside others that publish, on a thread that may
+/// Counts posts where that is due, beside others that publish, on a thread that may
 /// block; gives whether it was. Several processes may do it side by side.
 pub fn fill_counts(db: &Db) -> Result<bool, DbError> {
     loop {

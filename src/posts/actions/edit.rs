@@ -10,10 +10,10 @@ use crate::core::db::{Conn, DbError};
 use crate::core::precondition::Precondition;
 use crate::jobs::events::JobWritten;
 use crate::posts::jobs::publish_post;
-use crate::posts::schedule::{self, ScheduleFault};
+use crate::posts::schedule::{self, DateFault, ScheduleFault};
 use crate::posts::search::PostWords;
-use crate::posts::storage::posts as rows;
 use crate::posts::storage::slugs::{self, Assigned};
+use crate::posts::storage::{self, places, posts as rows};
 use crate::posts::stored::{Editor, Excerpt, PostSummary, StoredPost};
 use crate::posts::types::{Change, PostChange, Status, Summary};
 use crate::posts::views::{self, Post};
@@ -54,6 +54,8 @@ pub enum EditRefusal {
     SlugTaken,
     /// It cannot be scheduled so.
     Schedule(ScheduleFault),
+    /// It cannot have that date.
+    Date(DateFault),
 }
 
 /// What came of an edit.
@@ -127,7 +129,7 @@ pub async fn change(
             Ok(Outcome::Done(changed)) => return Ok(Ok(changed.after)),
             Ok(Outcome::Refused(refusal)) => return Ok(Err(refusal)),
             Ok(Outcome::Overtaken) => tries += 1,
-            Err(error) if race < slugs::RACES && slugs::is_lost_race(&error) => race += 1,
+            Err(error) if race < storage::RACES && storage::is_lost_race(&error) => race += 1,
             Err(error) => return Err(error),
         }
     }
@@ -172,6 +174,10 @@ fn update(
     if let Some(fault) = schedule::fault_of(change, &before.summary, now) {
         return Ok(Outcome::Refused(EditRefusal::Schedule(fault)));
     }
+    let is_published = (prepared.after.as_ref()).is_some_and(|after| after.summary.published);
+    if let Some(fault) = schedule::date_fault_of(change, is_published, now) {
+        return Ok(Outcome::Refused(EditRefusal::Date(fault)));
+    }
     let Some(mut after) = prepared.after.clone().filter(|after| after != before) else {
         let (before, after) = (None, before.clone());
         return Ok(Outcome::Done(Changed { before, after }));
@@ -186,10 +192,13 @@ fn update(
     if summary.published != before.summary.published {
         let is_kept = before.summary.draft.withdrawn && !change.as_new;
         summary.draft.withdrawn = !summary.published;
-        if summary.published && !is_kept {
+        if summary.published && !is_kept && change.date.is_none() {
             summary.date = summary.updated;
-            summary.position = rows::take_position(conn, summary)?;
         }
+    }
+    if summary.date != before.summary.date {
+        let dated = (summary.published, summary.date);
+        summary.position = places::take_for(conn, summary.position, dated, race)?;
     }
     rows::update_post(conn, before, &after, prepared.words.as_ref())?;
     publish_post::follow(conn, &before.summary, &after.summary, now)?;
@@ -224,6 +233,7 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
         // Below, together.
         status: _,
         publish_at: _,
+        date,
         tags,
         format,
         slug,
@@ -231,6 +241,7 @@ fn changed(post: &StoredPost, change: &PostChange) -> StoredPost {
         as_new: _,
     } = change;
     let mut summary = post.summary.clone();
+    summary.date = date.unwrap_or(summary.date);
     if let Some(title) = title {
         summary.title.clone_from(&title.0);
     }

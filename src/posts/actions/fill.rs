@@ -5,8 +5,8 @@ use std::cell::Cell;
 use crate::core::bus::Bus;
 use crate::core::db::{Db, DbError};
 use crate::posts::events::AnythingChanged;
-use crate::posts::storage::filling;
-use crate::posts::storage::slugs::{self, LastNumbers};
+use crate::posts::storage::slugs::LastNumbers;
+use crate::posts::storage::{self, filling};
 
 /// Posts that are filled from one line of progress to the next, and before responses are made anew.
 const BETWEEN: usize = 1_000;
@@ -66,7 +66,7 @@ fn fill(db: &Db, ids: &[i64], last: &LastNumbers) -> Result<usize, DbError> {
     let mut race = 0;
     loop {
         match db.write_blocking(&|conn| filling::fill(conn, &fillings, (race, last))) {
-            Err(error) if race < slugs::RACES && slugs::is_lost_race(&error) => race += 1,
+            Err(error) if race < storage::RACES && storage::is_lost_race(&error) => race += 1,
             done => return done,
         }
     }

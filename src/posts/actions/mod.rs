@@ -8,6 +8,7 @@
 pub mod check;
 pub mod edit;
 pub mod fill;
+pub mod move_posts;
 pub mod of_author;
 pub mod of_others;
 pub mod publish;

@@ -21,7 +21,7 @@ use crate::posts::storage::slugs::{self, Assigned, LastNumbers, Wanted};
 use crate::posts::stored::{Excerpt, PostSummary, StoredPost};
 use crate::posts::types::Status;
 use crate::posts::views::PublishedResponse;
-use crate::posts::{Posts, events, schedule, slug, summary};
+use crate::posts::{Posts, events, schedule, slug, storage, summary};
 
 /// What came of it.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub enum Published {
     SlugTaken,
     /// It is scheduled for a time that is past or too far off.
     OutOfRange,
+    /// Its date is one to come.
+    DateToCome,
     /// The key was used for another post.
     KeyReused,
     /// The first request with the key is still in progress.
@@ -46,6 +48,9 @@ pub enum Published {
 /// that inserts the post, so that a repeated request is answered byte for byte.
 pub async fn publish(posts: &Posts, request: Publish) -> Result<Published, DbError> {
     let now = posts.clock.now();
+    if request.post.date.is_some_and(|date| date > now) {
+        return Ok(Published::DateToCome);
+    }
     let size = request.post.content.len();
     let is_in_range =
         (request.post.publish_at).is_none_or(|publish_at| schedule::is_in_range(publish_at, now));
@@ -175,7 +180,7 @@ fn insert_all(
             |inserted| announce(bus, inserted.as_deref().unwrap_or_default()),
         );
         match &inserted {
-            Err(error) if race < slugs::RACES && slugs::is_lost_race(error) => race += 1,
+            Err(error) if race < storage::RACES && storage::is_lost_race(error) => race += 1,
             _ => break inserted,
         }
     };
@@ -206,7 +211,7 @@ fn insert_alone(
             announce(bus, std::slice::from_ref(inserted));
         });
         match &inserted {
-            Err(error) if race < slugs::RACES && slugs::is_lost_race(error) => race += 1,
+            Err(error) if race < storage::RACES && storage::is_lost_race(error) => race += 1,
             _ => break inserted,
         }
     };
@@ -267,7 +272,7 @@ fn insert_with_slug(
         Some(Assigned::Taken) => return Ok(Err(NotInserted::SlugTaken)),
         Some(Assigned::Nothing) | None => None,
     };
-    let inserted = insert_post(conn, job, slug)?;
+    let inserted = insert_post(conn, job, slug, race)?;
     if let Some(post) = &inserted {
         publish_post::plan_new(conn, post, job.now)?;
     }

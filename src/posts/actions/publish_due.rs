@@ -14,7 +14,7 @@ use crate::core::db::{Conn, DbError};
 use crate::core::telemetry::chain::Chain;
 use crate::posts::search::PostWords;
 use crate::posts::storage::slugs::{self, Assigned};
-use crate::posts::storage::{posts as rows, scheduled};
+use crate::posts::storage::{self, places, posts as rows, scheduled};
 use crate::posts::stored::{DraftState, PostSummary, StoredPost};
 use crate::posts::{Posts, events};
 
@@ -96,7 +96,7 @@ async fn publish_one(posts: &Posts, post_id: i64) -> Result<Due, DbError> {
             Ok(Step::Changed(_, due) | Step::Nothing(due)) => return Ok(due),
             Ok(Step::WasPublished(_)) => return Ok(Due::Over),
             Ok(Step::Overtaken) => tries += 1,
-            Err(error) if race < slugs::RACES && slugs::is_lost_race(&error) => race += 1,
+            Err(error) if race < storage::RACES && storage::is_lost_race(&error) => race += 1,
             Err(error) => return Err(error),
         }
     }
@@ -162,7 +162,8 @@ fn step(
         summary.slug = Some(slug);
     }
     (summary.date, summary.updated) = (publish_at, updated);
-    summary.position = rows::take_position(conn, summary)?;
+    let dated = (summary.published, summary.date);
+    summary.position = places::take_for(conn, summary.position, dated, race)?;
     rows::update_post(conn, &before, &after, Some(&words))?;
     let states = Box::new((before.summary, after.summary));
     Ok(Step::Changed(states, Due::Published))

@@ -11,7 +11,7 @@ use crate::http::body::{Document, Field, Input, Kind, VISIBLE};
 use crate::posts::slug::{SLUG_MAX, SLUG_PATTERN, Slug};
 use crate::posts::types::{
     Change, Format, NewPost, PostChange, Preview, SUMMARY_MAX, Status, Summary, TAG_MAX, TAGS_MAX,
-    TITLE_MAX, Tag, Title, parse_publish_at,
+    TITLE_MAX, Tag, Title, parse_date, parse_publish_at,
 };
 
 /// The most that JSON can blow a byte of text up to: `\u0000`.
@@ -70,6 +70,21 @@ const PUBLISH_AT: Field = Field {
     description: "When a scheduled post is published, by the server's clock (that of its database, on MySQL): a time to come, \
                   with any offset (RFC 3339), at most ten years ahead. Its `date` is then this time.",
     example: "2027-01-01T09:00:00+01:00",
+};
+
+const DATE: Field = Field {
+    name: "date",
+    required: false,
+    kind: Kind::Text {
+        min: 1,
+        max: None,
+        pattern: None,
+        format: Some(KnownFormat::DateTime),
+    },
+    description: "Only from an admin: when the post was published, with any offset (RFC 3339), in place of now; a time from \
+                  the year 1000 on that is not to come. The post stands in lists where this date belongs. Not for drafts \
+                  and what is scheduled.",
+    example: "2019-05-01T12:00:00Z",
 };
 
 const TAGS: Field = Field {
@@ -136,7 +151,7 @@ const AS_NEW: Field = Field {
 impl Document for PostChange {
     const NAME: &'static str = "PostPatch";
     const NOT_NULL: &'static [&'static str] = &[
-        "title", "content", "status", "tags", "format", "slug", "as_new",
+        "title", "content", "status", "date", "tags", "format", "slug", "as_new",
     ];
     const FIELDS: &'static [Field] = &[
         Field {
@@ -158,6 +173,12 @@ impl Document for PostChange {
                           ahead. It makes a draft `scheduled`; a published post is withdrawn for it only with that \
                           status. Null: it is a draft that is published by hand.",
             ..PUBLISH_AT
+        },
+        Field {
+            description: "Only from an admin: when the post was published, with any offset (RFC 3339); a time from the year 1000 \
+                          on that is not to come. The post goes to where this date belongs in lists. For a post that is \
+                          published, or is with the same request.",
+            ..DATE
         },
         Field {
             description: "At most 10, in the place of all that there were; trimmed, lower-cased, equal ones once.",
@@ -197,6 +218,8 @@ impl Document for PostChange {
         let title = input.parse("title", Title::parse);
         let content = content(input, settings);
         let (status, publish_at) = change_of_status(input);
+        let may_have_date = matches!(status, None | Some(Status::Published));
+        let date = date(input, may_have_date && publish_at == Change::Keep);
         let tags = tags(input);
         let format = input.parse("format", Format::parse);
         let slug = input.parse("slug", Slug::parse);
@@ -207,6 +230,7 @@ impl Document for PostChange {
             content,
             status,
             publish_at,
+            date,
             tags,
             format,
             slug,
@@ -219,7 +243,7 @@ impl Document for PostChange {
 impl Document for NewPost {
     const NAME: &'static str = "PostInput";
     const FIELDS: &'static [Field] = &[
-        TITLE, CONTENT, STATUS, PUBLISH_AT, TAGS, FORMAT, SLUG, SUMMARY,
+        TITLE, CONTENT, STATUS, PUBLISH_AT, DATE, TAGS, FORMAT, SLUG, SUMMARY,
     ];
 
     const IS_LONG: bool = true;
@@ -236,6 +260,7 @@ impl Document for NewPost {
         let title = input.parse("title", Title::parse);
         let content = content(input, settings);
         let (status, publish_at) = status(input);
+        let date = date(input, status == Status::Published);
         let tags = tags(input);
         let format = input.parse("format", Format::parse);
         let slug = input.parse("slug", Slug::parse);
@@ -245,6 +270,7 @@ impl Document for NewPost {
             content: content?,
             status,
             publish_at,
+            date,
             tags: tags.unwrap_or_default(),
             format: format.unwrap_or_default(),
             slug,
@@ -273,9 +299,10 @@ impl Document for Preview {
     }
 }
 
-/// A body with every field but the time, which does not go with its status.
+/// A body with every field but those times that do not go with its status, or come from an admin.
 fn published_now(fields: &[Field]) -> Value {
-    let fields = fields.iter().filter(|field| field.name != PUBLISH_AT.name);
+    let is_now = |field: &&Field| ![PUBLISH_AT.name, DATE.name].contains(&field.name);
+    let fields = fields.iter().filter(is_now);
     fields.map(|field| (field.name, field.example())).collect()
 }
 
@@ -318,6 +345,17 @@ fn change_of_status(input: &mut Input) -> (Option<Status>, Change<NaiveDateTime>
     }
     (status, publish_at)
 }
+
+/// The date of a post, which only what is published has.
+fn date(input: &mut Input, may_have_date: bool) -> Option<NaiveDateTime> {
+    if !may_have_date && input.has("date") {
+        input.fault("date", Code::DateUnexpected, UNDATED);
+    }
+    input.parse("date", parse_date)
+}
+
+/// Of the date of what is not published.
+pub(super) const UNDATED: &str = "is only for the status published";
 
 /// Of a scheduled post.
 pub(super) const NEEDED: &str = "is needed with the status scheduled";

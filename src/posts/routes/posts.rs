@@ -3,6 +3,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use chrono::NaiveDateTime;
 use serde_json::json;
 use utoipa::openapi::path::ParameterIn;
 
@@ -28,7 +29,7 @@ use crate::posts::actions::publish::{self, Published};
 use crate::posts::actions::read::{self, BySlug};
 use crate::posts::list::Include;
 use crate::posts::publication::Publish;
-use crate::posts::schedule::ScheduleFault;
+use crate::posts::schedule::{DateFault, ScheduleFault};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::types::{NewPost, PostChange};
 use crate::posts::views::{
@@ -77,7 +78,7 @@ pub fn endpoints() -> Vec<Endpoint> {
                     )
                     .answers::<PostAnswer>(StatusCode::OK, json!({ "post": post_example() }))
                     .header("ETag", "Of the post as it is now.")
-                    .refuses(&[Code::ContentTooLarge, Code::SlugTaken]),
+                    .refuses(&[Code::ContentTooLarge, Code::SlugTaken, Code::AdminsOnly]),
                 change,
             )
             .delete(
@@ -109,7 +110,7 @@ fn publish_operation(id: &'static str) -> Operation {
     )
     .header("Location", "The new post.")
     .header("ETag", "That of the new post at its Location.")
-    .refuses(&[Code::ContentTooLarge, Code::SlugTaken])
+    .refuses(&[Code::ContentTooLarge, Code::SlugTaken, Code::AdminsOnly])
 }
 
 /// What changing and deleting have in common.
@@ -125,6 +126,7 @@ async fn publish(
     body: Body<NewPost>,
     posts: Data<Posts>,
 ) -> Result<HttpResponse, Error> {
+    may_give_date(&caller, body.0.date)?;
     let request = Publish {
         author_id: caller.user_id,
         post: body.0,
@@ -135,6 +137,7 @@ async fn publish(
         Published::NoAuthor => Err(Error::new(Code::SessionEnded)),
         Published::SlugTaken => Err(slug_taken()),
         Published::OutOfRange => Err(unscheduled(ScheduleFault::OutOfRange)),
+        Published::DateToCome => Err(undated(DateFault::IsToCome)),
         Published::KeyReused => Err(Error::new(Code::IdempotencyKeyReused)),
         Published::KeyInUse => Err(Error::new(Code::IdempotencyKeyInUse)),
     }
@@ -290,6 +293,7 @@ async fn change(
     body: Body<PostChange>,
     posts: Data<Posts>,
 ) -> Result<HttpResponse, Error> {
+    may_give_date(&caller, body.0.date)?;
     let changed = edit::change(&posts, edit_of(caller, id, if_match), body.0).await?;
     respond(changed.map_err(refused)?)
 }
@@ -341,10 +345,34 @@ fn unscheduled(fault: ScheduleFault) -> Error {
     Error::fields(vec![FieldError::new("publish_at", code, detail)])
 }
 
+/// The same of its date.
+fn undated(fault: DateFault) -> Error {
+    let (code, detail) = match fault {
+        DateFault::IsToCome => (
+            Code::DateOutOfRange,
+            "is a time to come, for which a post is scheduled",
+        ),
+        DateFault::IsDraft => (Code::DateUnexpected, bodies::UNDATED),
+    };
+    Error::fields(vec![FieldError::new("date", code, detail)])
+}
+
+/// Only admins say when a post was published.
+fn may_give_date(caller: &Caller, date: Option<NaiveDateTime>) -> Result<(), Error> {
+    if date.is_some() && !caller.is_admin {
+        return Err(Error::with_detail(
+            Code::AdminsOnly,
+            "Only an admin gives a post another date.".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 fn refused(refusal: EditRefusal) -> Error {
     Error::new(match refusal {
         EditRefusal::SlugTaken => return slug_taken(),
         EditRefusal::Schedule(fault) => return unscheduled(fault),
+        EditRefusal::Date(fault) => return undated(fault),
         EditRefusal::NotFound => Code::PostNotFound,
         EditRefusal::NotYours => Code::NotYourPost,
         EditRefusal::Stale => Code::PreconditionFailed,

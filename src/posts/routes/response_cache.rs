@@ -164,8 +164,9 @@ pub fn tags_of_list(filter: &Filter) -> Vec<CacheTag> {
     vec![CacheTag::of(&list), CacheTag::of(&Dependency::Anything)]
 }
 
-/// Widths of the blocks of positions, in bits. What comes between two posts is told by one or two of them.
-const BLOCKS: [u32; 4] = [0, 4, 10, 16];
+/// Widths of the blocks of positions, which are microseconds, in bits: from a tenth of a second to a year. What comes between two
+/// posts is told by one or two of them.
+const BLOCKS: [u32; 9] = [16, 24, 27, 30, 33, 36, 39, 42, 45];
 
 /// The cache tags of the neighbours of a post at a position, in the list of all: of each of them, and of what may come
 /// between. So what comes or goes elsewhere leaves them; before the newest post that is whatever comes or goes.
@@ -177,7 +178,7 @@ pub fn tags_of_neighbours(position: i64, around: &Neighbours) -> Vec<CacheTag> {
     ];
     let shown = [newer, older].into_iter().flatten();
     tags.extend(shown.map(|post| CacheTag::of(&Dependency::Post(post.post_id))));
-    // Positions are the numbers of rows, from 1.
+    // None is below.
     let below = older.as_ref().map_or(0, |post| post.position);
     tags.extend(tags_between(below, position));
     match newer {
@@ -316,6 +317,9 @@ mod tests {
             (100, 70_000),
             (-5, 3),
             (5, 1 << 40),
+            (1 << 55, (1 << 55) + (1 << 20)),
+            (1 << 55, (1 << 55) + (1 << 43)),
+            (1 << 55, (1 << 55) + (1 << 50)),
         ] {
             let tags = tags_between(low, high);
             assert!(tags.len() <= 2, "{low} {high}");

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::check::upkeep;
 use super::counts::{self, month_of};
 use super::lists::{is_empty, load_deleted_authors};
 use super::selection::Selection;
@@ -49,8 +48,7 @@ pub fn load_months_within(
     Ok(months.into_iter().rev().collect())
 }
 
-/// What is kept of them; `None` where nothing is, or what does not agree with the other counts: a
-/// program that does not know of months has written.
+/// What is kept of them; `None` where nothing is.
 fn load_kept(
     conn: &mut Conn,
     filter: &Filter,
@@ -60,13 +58,10 @@ fn load_kept(
         return Ok(None);
     };
     // How many posts of an author have a tag is not kept.
-    if !deleted.is_empty() && matches!(list, List::Tag(_)) || !upkeep::load(conn)?.filled {
+    if !deleted.is_empty() && matches!(list, List::Tag(_)) || !counts::are_filled(conn)? {
         return Ok(None);
     }
     let mut months = BTreeMap::from_iter(counts::count_by_month(conn, &list)?);
-    if months.values().sum::<i64>() != counts::count(conn, &list)? {
-        return Ok(None);
-    }
     if list == List::All {
         for author in deleted {
             for (month, posts) in counts::count_by_month(conn, &List::Author(*author))? {
@@ -105,7 +100,7 @@ pub fn read_numbers(
     conn: &mut Conn,
     tags: Option<&BTreeSet<String>>,
 ) -> QueryResult<Option<BTreeMap<String, i64>>> {
-    if !upkeep::load(conn)?.filled || !load_deleted_authors(conn)?.is_empty() {
+    if !counts::are_filled(conn)? || !load_deleted_authors(conn)?.is_empty() {
         return Ok(None);
     }
     match tags {
@@ -122,7 +117,7 @@ pub fn load_tags(
     sort: TagSort,
     request: PageRequest,
 ) -> QueryResult<Listed<(String, i64)>> {
-    let mut tags: BTreeMap<String, i64> = if upkeep::load(conn)?.filled {
+    let mut tags: BTreeMap<String, i64> = if counts::are_filled(conn)? {
         counts::count_by_tag(conn, beginning)?
     } else {
         count_rows(conn, None, beginning)?
@@ -155,7 +150,7 @@ fn count_rows(
 ) -> QueryResult<BTreeMap<String, i64>> {
     let mut rows = post_tag::table
         .filter(post_tag::published.eq(true))
-        .filter(in_time(post_tag::place))
+        .filter(in_time(post_tag::post_id))
         .group_by(post_tag::tag)
         .select((post_tag::tag, diesel::dsl::count_star()))
         .into_boxed();

@@ -48,12 +48,12 @@ fn load_some(conn: &mut Conn, after: i64) -> QueryResult<Vec<PostRow>> {
 }
 
 /// What must be added to the kept counts so that they say what the posts say; empty
-/// when they do. Call it in a snapshot. `progress` hears how many posts were read. Months and tags are left out
-/// until a server has counted them.
+/// when they do. Call it in a snapshot. `progress` hears how many posts were read. Months of published posts and
+/// tags are left out until a server has counted them.
 pub fn missing_counts(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Vec<(Block, i64)>> {
     let mut missing = missing_of_all(conn, progress)?;
     if !upkeep::load(conn)?.filled {
-        missing.retain(|((_, level, _), _)| *level < counts::MONTHS);
+        missing.retain(|((_, level, _), _)| [counts::DAYS, counts::PARTS].contains(level));
     }
     Ok(missing)
 }
@@ -77,6 +77,7 @@ pub fn missing_of_all(conn: &mut Conn, progress: Progress<'_>) -> QueryResult<Ve
         progress(read)?;
     }
     let kept: Vec<(String, i32, i64, i64)> = post_count::table
+        .filter(post_count::level.ne_all(counts::OF_BEFORE))
         .select((
             post_count::list,
             post_count::level,

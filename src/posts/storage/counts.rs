@@ -1,40 +1,50 @@
 //! Kept counts: how many posts each list has, and where its n-th post is, without counting.
 //!
-//! Every post has a position, a number that grows with publication. For every list the
-//! table `post_count` keeps how many of its posts have their positions in each block of
-//! 256 and of 16,384 positions. The n-th post is found by adding up some dozens of large
-//! blocks, then at most 64 small ones, and skipping at most 255 rows of an index; the
-//! cost does not grow with the number of the page and hardly with the table.
+//! For every list the table `post_count` keeps how many of its posts are of each month, of each day by UTC,
+//! and of each 64th of a day, as their places say, which are made of dates ([`places`]). The n-th post
+//! is found by adding up months, then the days of one month, then the parts of one day, and skipping
+//! rows of an index; the cost does not grow with the number of the page and hardly with the table.
 //!
 //! A change of counts is an addition, made in the transaction of its cause, so the
 //! order of additions does not matter. Each block's number is spread over slots that
 //! are chosen by connection (`dialect::Batch::add_counts`): publishers do not queue
 //! behind one row.
 //!
-//! Two more numbers are kept in the same way: how many published posts of a list there are of each
-//! month ([`MONTHS`]), and how many a tag has, by its name ([`TAGS`]).
+//! Two kinds of posts are not counted of days. Those whose places are of before ([`places::DATED`]) are counted of
+//! their months alone, drafts of none; a list that has any is skipped through along its index. And a program of
+//! before that changes a post beside this one counts its month only: where months and days do not agree, rows
+//! of the index are skipped as well.
+//!
+//! How many posts a tag has is kept in the same way ([`TAGS`]), by its name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{Datelike, NaiveDateTime};
+use chrono::{Datelike, NaiveDate, NaiveDateTime, NaiveTime};
 use diesel::prelude::*;
 
+use super::places::{self, DATED, DAY, PART};
 use crate::core::db::Conn;
-use crate::core::db::dialect::{Batch, in_time};
-use crate::core::db::schema::post_count;
+use crate::core::db::dialect::{Batch, in_time, load_kept_counts};
+use crate::core::db::schema::{count_upkeep, post, post_count, post_tag};
 use crate::posts::list::{Cursor, List};
 
-/// Bits of a position that a small block leaves out: 256 positions.
-const SMALL: u32 = 8;
-/// The same for a large block: 16,384 positions.
-const LARGE: u32 = 14;
-/// The levels as they are stored, and how many positions a block has.
-const LEVELS: [(i32, u32); 2] = [(0, SMALL), (1, LARGE)];
+/// Rows of an index that are skipped rather than looked for by counts.
+const FEW: i64 = 256;
 
+/// The levels of a program of before, which are neither read nor written: blocks of 256 and of 16,384 places
+/// that were ids.
+pub const OF_BEFORE: [i32; 2] = [0, 1];
 /// The level of months: a block is a month by UTC, counted from the year 0.
 pub const MONTHS: i32 = 2;
 /// The level of the numbers of tags: one block, in a list whose key is [`tag_key`].
 pub const TAGS: i32 = 3;
+/// The level of days: a block is a day by UTC, counted from the year 1.
+pub const DAYS: i32 = 4;
+/// The level of 64ths of days, counted as these.
+pub const PARTS: i32 = 5;
+
+/// The name of the row that says whether months and tags are counted.
+pub const UPKEEP: &str = "posts";
 
 /// The key under which the number of a tag is kept. Keys of this kind stand side by side, in the
 /// order of the tags. Kept for ever: the rows are found by it.
@@ -59,15 +69,25 @@ impl Additions {
     /// Counts `by` more posts with this position and date in the list.
     pub fn add(&mut self, list: &List, position: i64, date: NaiveDateTime, by: i64) {
         let key = list.key();
-        let mut add = |block: Block| *self.0.entry(block).or_default() += by;
-        for (level, bits) in LEVELS {
-            add((key.clone(), level, position >> bits));
-        }
+        let is_draft = matches!(list, List::Drafts(_));
+        let mut add = |key: &str, level, block| {
+            *self.0.entry((key.to_owned(), level, block)).or_default() += by;
+        };
         if let List::Tag(tag) = list {
-            add((tag_key(tag), TAGS, 0));
+            add(&tag_key(tag), TAGS, 0);
         }
-        if !matches!(list, List::Drafts(_)) {
-            add((key, MONTHS, month_of(date)));
+        if !is_draft {
+            add(&key, MONTHS, month_of(date));
+        }
+        if position < DATED {
+            return;
+        }
+        add(&key, DAYS, position.div_euclid(DAY));
+        if is_draft {
+            // Nobody has so many of a day.
+            add(&key, MONTHS, month_of(places::date_of(position)));
+        } else {
+            add(&key, PARTS, position.div_euclid(PART));
         }
     }
 
@@ -95,7 +115,7 @@ impl Additions {
 pub struct Start {
     /// Its first post is behind this, or is the list's …
     pub after: Option<Cursor>,
-    /// … and this many rows further: 255 at most where posts are counted.
+    /// … and this many rows further.
     pub skip: i64,
 }
 
@@ -111,89 +131,230 @@ pub fn find_start(
     is_ascending: bool,
 ) -> QueryResult<(i64, Option<Start>)> {
     let but = if *list == List::All { but } else { &[] };
-    let mut large = load_blocks(conn, list, but, (1, 0, i64::MAX))?;
-    let count = large.iter().map(|(_, posts)| posts).sum();
+    let along_the_index = Start {
+        after: None,
+        skip: offset,
+    };
+    let is_draft = matches!(list, List::Drafts(_));
+    let blocks = Blocks {
+        list,
+        but,
+        is_ascending,
+    };
+    let (months, are_filled) = blocks.load_months(conn)?;
+    if !is_draft && !are_filled {
+        let mut count = count_rows(conn, list, i64::MAX)?;
+        for author in but {
+            count -= count_rows(conn, &List::Author(*author), i64::MAX)?;
+        }
+        return Ok((count, (offset < count).then_some(along_the_index)));
+    }
+    let mut count = sum(&months);
+    if is_draft {
+        count += count_rows(conn, list, DATED)?;
+    }
     if offset >= count {
         return Ok((count, None));
     }
-    if offset < 1 << SMALL {
-        let start = Start {
-            after: None,
-            skip: offset,
+    if offset < FEW || has_any_below(conn, list, DATED)? {
+        return Ok((count, Some(along_the_index)));
+    }
+    let start = blocks.find_start(conn, &months, offset)?;
+    Ok((count, start))
+}
+
+/// The blocks of a list.
+struct Blocks<'a> {
+    list: &'a List,
+    /// Authors whose posts do not count.
+    but: &'a [i64],
+    is_ascending: bool,
+}
+
+impl Blocks<'_> {
+    /// Where post number `offset` is, which is in one of these months.
+    fn find_start(
+        &self,
+        conn: &mut Conn,
+        months: &[(i64, i64)],
+        offset: i64,
+    ) -> QueryResult<Option<Start>> {
+        let Some(month) = descend(months, offset) else {
+            return Ok(None);
         };
-        return Ok((count, Some(start)));
+        let range = places_of_month(month.block);
+        let mut start = self.start_of(range, month.offset);
+        let mut whole = month;
+        let days = (range.0.div_euclid(DAY), range.1.div_euclid(DAY));
+        for (level, width, blocks) in [(DAYS, DAY, Some(days)), (PARTS, PART, None)] {
+            let is_last = level == PARTS && matches!(self.list, List::Drafts(_));
+            if whole.offset < FEW || is_last {
+                break;
+            }
+            let parts = DAY / PART;
+            let blocks = blocks.unwrap_or((whole.block * parts, (whole.block + 1) * parts));
+            let rows = self.load(conn, level, blocks)?;
+            // A program of before has counted the month alone.
+            if sum(&rows) != whole.posts {
+                break;
+            }
+            let Some(block) = descend(&rows, whole.offset) else {
+                break;
+            };
+            let range = (block.block * width, (block.block + 1) * width);
+            start = self.start_of(range, block.offset);
+            whole = block;
+        }
+        Ok(Some(start))
     }
-    if is_ascending {
-        large.reverse();
-    }
-    let Some((block, offset)) = descend(&large, offset) else {
-        return Ok((count, None));
-    };
-    let first = block << (LARGE - SMALL);
-    let end = first + (1 << (LARGE - SMALL));
-    let mut small = load_blocks(conn, list, but, (0, first, end))?;
-    if is_ascending {
-        small.reverse();
-    }
-    let start = descend(&small, offset).map(|(block, skip)| {
-        let edge = if is_ascending {
-            (block << SMALL) - 1
-        } else {
-            (block + 1) << SMALL
-        };
+
+    /// The start that is so many posts behind the edge of these places.
+    fn start_of(&self, (first, end): (i64, i64), skip: i64) -> Start {
+        let edge = if self.is_ascending { first - 1 } else { end };
         Start {
             after: Some(Cursor::Position(edge)),
             skip,
         }
-    });
-    Ok((count, start))
+    }
+
+    /// All months as [`load`](Self::load) gives blocks, and whether published posts are counted of them.
+    fn load_months(&self, conn: &mut Conn) -> QueryResult<(Vec<(i64, i64)>, bool)> {
+        let key = self.list.key();
+        let (months, are_filled) = load_kept_counts(conn, (&key, MONTHS), UPKEEP)?;
+        let months = self.with_others(conn, months, MONTHS, (i64::MIN, i64::MAX))?;
+        Ok((months, are_filled))
+    }
+
+    /// Blocks of one level, from one up to before another, in the order of the list, a row
+    /// for each slot; and those of the authors `but` with a minus.
+    fn load(&self, conn: &mut Conn, level: i32, range: (i64, i64)) -> QueryResult<Vec<(i64, i64)>> {
+        let blocks = load_blocks(conn, self.list, level, range)?;
+        self.with_others(conn, blocks, level, range)
+    }
+
+    fn with_others(
+        &self,
+        conn: &mut Conn,
+        mut blocks: Vec<(i64, i64)>,
+        level: i32,
+        range: (i64, i64),
+    ) -> QueryResult<Vec<(i64, i64)>> {
+        for author in self.but {
+            let theirs = load_blocks(conn, &List::Author(*author), level, range)?;
+            blocks.extend(theirs.into_iter().map(|(block, posts)| (block, -posts)));
+        }
+        blocks.sort_unstable_by_key(|(block, _)| *block);
+        if !self.is_ascending {
+            blocks.reverse();
+        }
+        Ok(blocks)
+    }
 }
 
-/// Blocks of one level of a list, from one up to before another, the highest first, a row
-/// for each slot; and those of the authors `but` with a minus.
+/// Blocks of a list of one level, from one up to before another, in any order.
 fn load_blocks(
     conn: &mut Conn,
     list: &List,
-    but: &[i64],
-    (level, first, end): (i32, i64, i64),
+    level: i32,
+    (first, end): (i64, i64),
 ) -> QueryResult<Vec<(i64, i64)>> {
-    let mut load = |list: &List| -> QueryResult<Vec<(i64, i64)>> {
-        post_count::table
-            .filter(post_count::list.eq(list.key()))
-            .filter(post_count::level.eq(level))
-            .filter(post_count::block.ge(first))
-            .filter(post_count::block.lt(end))
-            .order((post_count::block.desc(), post_count::slot.desc()))
-            .select((post_count::block, post_count::posts))
-            .load(conn)
-    };
-    let mut blocks = load(list)?;
-    for author in but {
-        let theirs = load(&List::Author(*author))?;
-        blocks.extend(theirs.into_iter().map(|(block, posts)| (block, -posts)));
-    }
-    if !but.is_empty() {
-        blocks.sort_by_key(|(block, _)| std::cmp::Reverse(*block));
-    }
-    Ok(blocks)
-}
-
-/// How many posts the list has.
-pub fn count(conn: &mut Conn, list: &List) -> QueryResult<i64> {
-    let slots: Vec<i64> = post_count::table
+    post_count::table
         .filter(post_count::list.eq(list.key()))
-        .filter(post_count::level.eq(1))
-        .select(post_count::posts)
-        .load(conn)?;
-    Ok(slots.iter().sum())
+        .filter(post_count::level.eq(level))
+        .filter(post_count::block.ge(first))
+        .filter(post_count::block.lt(end))
+        .select((post_count::block, post_count::posts))
+        .load(conn)
 }
 
-/// How many posts each of these lists has, in their order.
+fn sum(rows: &[(i64, i64)]) -> i64 {
+    rows.iter().map(|(_, posts)| posts).sum()
+}
+
+/// The places of a month, and the first behind them.
+fn places_of_month(month: i64) -> (i64, i64) {
+    let first = |month: i64| {
+        let year = i32::try_from(month.div_euclid(12)).unwrap_or(i32::MAX);
+        let number = u32::try_from(month.rem_euclid(12) + 1).unwrap_or(1);
+        let day = NaiveDate::from_ymd_opt(year, number, 1).unwrap_or(NaiveDate::MAX);
+        places::of_date(day.and_time(NaiveTime::MIN))
+    };
+    (first(month), first(month + 1))
+}
+
+/// Whether months and tags are counted of all posts.
+pub fn are_filled(conn: &mut Conn) -> QueryResult<bool> {
+    count_upkeep::table
+        .find(UPKEEP)
+        .select(count_upkeep::filled)
+        .first(conn)
+}
+
+/// How many posts of a list have places below one, by the rows of an index.
+pub fn count_rows(conn: &mut Conn, list: &List, below: i64) -> QueryResult<i64> {
+    let rows = post::table
+        .filter(post::place.lt(below))
+        .filter(in_time(post::post_id));
+    let of = |author: i64, published: bool| {
+        (rows.filter(post::author_id.eq(author))).filter(post::published.eq(published))
+    };
+    match list {
+        List::All => rows
+            .filter(post::published.eq(true))
+            .count()
+            .get_result(conn),
+        List::Author(author) => of(*author, true).count().get_result(conn),
+        List::Drafts(author) => of(*author, false).count().get_result(conn),
+        List::Tag(tag) => post_tag::table
+            .filter(post_tag::tag.eq(tag))
+            .filter(post_tag::published.eq(true))
+            .filter(post_tag::place.lt(below))
+            .filter(in_time(post_tag::post_id))
+            .count()
+            .get_result(conn),
+    }
+}
+
+/// Whether a list has posts with places below one.
+fn has_any_below(conn: &mut Conn, list: &List, below: i64) -> QueryResult<bool> {
+    let rows = (post::table.filter(post::place.lt(below)))
+        .order(post::place)
+        .select(post::place);
+    let of = |author: i64, published: bool| {
+        (rows.filter(post::author_id.eq(author))).filter(post::published.eq(published))
+    };
+    let first: Option<i64> = match list {
+        List::All => rows.filter(post::published.eq(true)).first(conn),
+        List::Author(author) => of(*author, true).first(conn),
+        List::Drafts(author) => of(*author, false).first(conn),
+        List::Tag(tag) => post_tag::table
+            .filter(post_tag::tag.eq(tag))
+            .filter(post_tag::published.eq(true))
+            .filter(post_tag::place.lt(below))
+            .order(post_tag::place)
+            .select(post_tag::place)
+            .first(conn),
+    }
+    .optional()?;
+    Ok(first.is_some())
+}
+
+/// How many posts the list has, which is none of drafts.
+pub fn count(conn: &mut Conn, list: &List) -> QueryResult<i64> {
+    Ok(count_each(conn, std::slice::from_ref(list))?.iter().sum())
+}
+
+/// How many posts each of these lists has, none of which is of drafts, in their order.
 pub fn count_each(conn: &mut Conn, lists: &[List]) -> QueryResult<Vec<i64>> {
+    if !are_filled(conn)? {
+        return (lists.iter())
+            .map(|list| count_rows(conn, list, i64::MAX))
+            .collect();
+    }
     let keys: Vec<String> = lists.iter().map(List::key).collect();
     let slots: Vec<(String, i64)> = post_count::table
         .filter(post_count::list.eq_any(&keys))
-        .filter(post_count::level.eq(1))
+        .filter(post_count::level.eq(MONTHS))
         .select((post_count::list, post_count::posts))
         .load(conn)?;
     let mut counts: HashMap<String, i64> = HashMap::new();
@@ -202,6 +363,20 @@ pub fn count_each(conn: &mut Conn, lists: &[List]) -> QueryResult<Vec<i64>> {
     }
     let count = |key| counts.get(key).copied().unwrap_or(0);
     Ok(keys.iter().map(count).collect())
+}
+
+/// Whether months and days say the same of the list of all: a program that knows of neither, or of months alone,
+/// has written otherwise. Of what it has done and undone nothing is seen here.
+pub fn do_agree(conn: &mut Conn) -> QueryResult<bool> {
+    let blocks = Blocks {
+        list: &List::All,
+        but: &[],
+        is_ascending: false,
+    };
+    let all = (i64::MIN, i64::MAX);
+    let months = sum(&blocks.load(conn, MONTHS, all)?);
+    let days = sum(&blocks.load(conn, DAYS, all)?);
+    Ok(months == days + count_rows(conn, &List::All, DATED)?)
 }
 
 /// How many published posts a list has of each month, in any order; exact when months are counted.
@@ -271,13 +446,25 @@ fn behind(beginning: &str) -> String {
     characters.into_iter().collect()
 }
 
-/// The block that has post number `offset`, and the post's number in the block. `rows`:
+/// A block, how many posts it has, and the number of one of them in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Found {
+    block: i64,
+    posts: i64,
+    offset: i64,
+}
+
+/// The block that has post number `offset`. `rows`:
 /// blocks in the order of the list, a row for each slot; the slots of a block stand together.
-fn descend(rows: &[(i64, i64)], mut offset: i64) -> Option<(i64, i64)> {
+fn descend(rows: &[(i64, i64)], mut offset: i64) -> Option<Found> {
     for slots in rows.chunk_by(|(a, _), (b, _)| a == b) {
-        let posts: i64 = slots.iter().map(|(_, posts)| posts).sum();
+        let posts = sum(slots);
         if offset < posts {
-            return Some((slots[0].0, offset));
+            return Some(Found {
+                block: slots[0].0,
+                posts,
+                offset,
+            });
         }
         offset -= posts;
     }
@@ -293,12 +480,23 @@ mod tests {
         // Slots may be negative: a post is taken off by another connection than the
         // one that put it in.
         let rows = [(9, 3), (9, -1), (7, 5), (2, -1), (2, 1), (1, 1)];
-        assert_eq!(descend(&rows, 0), Some((9, 0)));
-        assert_eq!(descend(&rows, 1), Some((9, 1)));
-        assert_eq!(descend(&rows, 2), Some((7, 0)));
-        assert_eq!(descend(&rows, 6), Some((7, 4)));
-        assert_eq!(descend(&rows, 7), Some((1, 0)));
-        assert_eq!(descend(&rows, 8), None);
+        let found = |offset| descend(&rows, offset).map(|found| (found.block, found.offset));
+        assert_eq!(found(0), Some((9, 0)));
+        assert_eq!(found(1), Some((9, 1)));
+        assert_eq!(found(2), Some((7, 0)));
+        assert_eq!(found(6), Some((7, 4)));
+        assert_eq!(found(7), Some((1, 0)));
+        assert_eq!(found(8), None);
+        assert_eq!(descend(&rows, 3).map(|found| found.posts), Some(5));
+    }
+
+    #[test]
+    fn a_month_has_the_places_of_its_days() {
+        let date: NaiveDateTime = "2024-02-29T23:59:59.999999".parse().unwrap();
+        let (first, end) = places_of_month(month_of(date));
+        assert_eq!(end - first, 29 * DAY);
+        assert_eq!(places::of_date(date), end - 1);
+        assert_eq!(places_of_month(month_of(date) + 1).0, end);
     }
 
     #[test]
@@ -318,17 +516,27 @@ mod tests {
     fn additions_that_cancel_are_not_written() {
         let mut additions = Additions::default();
         let date = NaiveDateTime::default();
-        additions.add(&List::All, 300, date, 1);
-        additions.add(&List::Tag("x".to_owned()), 20_000, date, 1);
-        additions.add(&List::All, 300, date, -1);
+        let place = places::of_date(date);
+        additions.add(&List::All, place, date, 1);
+        additions.add(&List::Tag("x".to_owned()), place + 1, date, 1);
+        additions.add(&List::Tag("y".to_owned()), 7, date, 1);
+        additions.add(&List::Drafts(1), place, date, 1);
+        additions.add(&List::Drafts(2), 7, date, 1);
+        additions.add(&List::All, place, date, -1);
         let rows: Vec<_> = additions.rows().collect();
+        let (day, month) = (place / DAY, 1970 * 12);
         assert_eq!(
             rows,
             [
-                (&("nx".to_owned(), 3, 0), 1),
-                (&("tx".to_owned(), 0, 78), 1),
-                (&("tx".to_owned(), 1, 1), 1),
-                (&("tx".to_owned(), 2, 1970 * 12), 1),
+                (&("d1".to_owned(), MONTHS, month), 1),
+                (&("d1".to_owned(), DAYS, day), 1),
+                (&("nx".to_owned(), TAGS, 0), 1),
+                (&("ny".to_owned(), TAGS, 0), 1),
+                (&("tx".to_owned(), MONTHS, month), 1),
+                (&("tx".to_owned(), DAYS, day), 1),
+                (&("tx".to_owned(), PARTS, day * 64), 1),
+                // Of before.
+                (&("ty".to_owned(), MONTHS, month), 1),
             ]
         );
     }

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 
 use super::counts;
 use crate::core::db::Conn;
-use crate::core::db::dialect::{Followed, any_of};
+use crate::core::db::dialect::{Followed, any_of, nth_published};
 use crate::core::db::schema::{follow, post};
 use crate::posts::list::List;
 
@@ -19,7 +19,7 @@ use crate::posts::list::List;
 const SOME: usize = 1000;
 /// Of more than so many there mostly are enough posts among the next ones of all.
 const FEW: usize = 100;
-/// Positions of these that are gone through.
+/// So many of these are gone through.
 const GONE_THROUGH: i64 = 1 << 13;
 /// Posts of a list that pages reach: what they pass over is read, and `before` leads on.
 pub const FOLLOWED_DEPTH: i64 = 1000;
@@ -117,28 +117,19 @@ impl FollowedPosts<'_> {
         }
     }
 
-    /// The first positions of the list in a part of those of all.
+    /// The first positions of the list among the next ones of all.
     fn load_among_all(
         &self,
         conn: &mut Conn,
         after: Option<i64>,
         wanted: usize,
     ) -> QueryResult<Vec<i64>> {
-        let published = post::table.filter(post::published.eq(true));
-        let end: Option<i64> = match after {
-            Some(after) => Some(after),
-            None if self.is_ascending => Some(0),
-            None => (published.select(diesel::dsl::max(post::place)))
-                .first::<Option<i64>>(conn)?
-                .map(|last| last + 1),
-        };
-        let Some(end) = end else {
-            return Ok(Vec::new());
-        };
-        let range = if self.is_ascending {
-            (end.saturating_add(1), end.saturating_add(GONE_THROUGH))
-        } else {
-            ((end - GONE_THROUGH).max(0), end)
+        let (from, below) = self.range_behind(after);
+        let end = nth_published(conn, (from, below), GONE_THROUGH, self.is_ascending)?;
+        let range = match end {
+            Some(end) if self.is_ascending => (from, end),
+            Some(end) => (end + 1, below),
+            None => (from, below),
         };
         let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
         (self.list()).load_among_all(conn, self.but, range, limit)

@@ -43,6 +43,7 @@ pub fn request_hash(new: &NewPost) -> String {
         content,
         status,
         publish_at,
+        date,
         tags,
         format,
         slug,
@@ -62,11 +63,12 @@ pub fn request_hash(new: &NewPost) -> String {
     }
     let slug = slug.as_ref().map(Slug::as_str);
     let summary = summary.as_ref().map(|summary| summary.0.as_str());
-    let publish_at = publish_at.map(rfc3339);
+    let (publish_at, date) = (publish_at.map(rfc3339), date.map(rfc3339));
     for (field, given) in [
         ("slug", slug),
         ("summary", summary),
         ("publish_at", publish_at.as_deref()),
+        ("date", date.as_deref()),
     ] {
         if let Some(given) = given {
             hash.update(field);

@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::counts::Additions;
+use super::places;
 use super::posts::{add_to_lists, insert_with_parts, summary_of};
 use super::slugs::{self, Assigned, LastNumbers, Wanted};
 use crate::core::db::Conn;
@@ -19,7 +21,8 @@ use crate::posts::search;
 use crate::posts::stored::{AuthorNames, DraftState, PostSummary};
 
 /// Inserts posts that are new and have no key that is known, and gives their summaries, in
-/// order, or why not, of which nothing is kept then. `race` and `last`: as for [`slugs::assign`].
+/// order, or why not, of which nothing is kept then. `race` and `last`: as for [`slugs::assign`] and
+/// [`places::take`].
 ///
 /// `None` where one with a key cannot be inserted, and nothing is written: whether the key is known comes
 /// before all else, for who repeats a request finds its slug taken by its own post.
@@ -49,6 +52,13 @@ pub fn insert_posts(
     }
     if posts.iter().all(is_refused) {
         return Ok(Some(posts));
+    }
+    let dated: Vec<_> = (posts.iter().flatten())
+        .map(|post| (post.published, post.date))
+        .collect();
+    let positions = places::take(conn, &dated, race)?;
+    for (post, position) in posts.iter_mut().flatten().zip(positions) {
+        post.position = position;
     }
     match conn {
         Conn::Sqlite(_) => insert_one_by_one(conn, jobs, &mut posts)?,
@@ -95,26 +105,21 @@ fn insert_one_by_one(
 
 /// The same by a few statements of many rows.
 ///
-/// The ids that one statement gives need not follow each other on a cluster. So the rows begin with
-/// positions of their own, by which their ids are read.
+/// The ids that one statement gives need not follow each other on a cluster. So they are read by the
+/// positions of the rows.
 fn insert_at_once(
     conn: &mut Conn,
     jobs: &[Arc<Prepared>],
     posts: &mut [Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
-    let number = i64::try_from(posts.iter().flatten().count()).unwrap_or(0);
-    let first = dialect::provisional_positions()?;
-    for (post, position) in posts.iter_mut().flatten().zip(first..) {
-        post.position = position;
-    }
     insert_rows(conn, jobs, posts)?;
-    let ids = load_ids(conn, first, first + number - 1)?;
+    let positions: Vec<i64> = posts.iter().flatten().map(|post| post.position).collect();
+    let ids = load_ids(conn, &positions)?;
     for post in posts.iter_mut().flatten() {
         let id = ids
             .get(&post.position)
             .ok_or(diesel::result::Error::NotFound)?;
         post.post_id = *id;
-        post.position = *id;
     }
     insert_parts(conn, jobs, posts)
 }
@@ -179,11 +184,11 @@ fn insert_rows(
 }
 
 /// The ids of the rows with these positions, by position.
-fn load_ids(conn: &mut Conn, first: i64, last: i64) -> QueryResult<HashMap<i64, i64>> {
+fn load_ids(conn: &mut Conn, positions: &[i64]) -> QueryResult<HashMap<i64, i64>> {
     let ids = post::table
         // So that the index of the lists leads there.
         .filter(post::published.eq(true).or(post::published.eq(false)))
-        .filter(post::place.between(first, last))
+        .filter(dialect::any_of(post::place, positions))
         .select((post::place, post::post_id))
         .load(conn)?;
     Ok(ids.into_iter().collect())
@@ -196,41 +201,40 @@ fn insert_parts(
     posts: &[Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
-    let rows = |text: for<'a> fn(&'a Prepared, &'a PostSummary) -> Cow<'a, str>| {
+    let rows = |text: for<'a> fn(&'a Prepared, &'a PostSummary) -> (i64, Cow<'a, str>)| {
         let inserted =
             (jobs.iter().zip(posts)).filter_map(|(job, post)| Some((job, post.as_ref().ok()?)));
         let rows: Vec<String> = inserted
-            .map(|(job, post)| format!("({}, {})", post.post_id, batch.text(&text(job, post))))
+            .map(|(job, post)| {
+                let (key, text) = text(job, post);
+                format!("({key}, {})", batch.text(&text))
+            })
             .collect();
         rows.join(", ")
     };
-    let contents = rows(|job, _| Cow::Borrowed(&job.request.post.content));
+    let contents = rows(|job, post| {
+        let content = Cow::Borrowed(job.request.post.content.as_str());
+        (post.post_id, content)
+    });
     let words = rows(|job, post| {
         let words = search::with_author(&post.author, &job.words.text, post.scope());
-        Cow::Owned(words)
+        (post.position, Cow::Owned(words))
     });
+    // The words first: who was overtaken does not know their ids.
+    let sql = format!("INSERT INTO post_words (place, words) VALUES {words}");
+    dialect::or_place_taken(conn.batch_execute(&sql))?;
     batch.push(format!(
         "INSERT INTO content (post_id, body) VALUES {contents}"
-    ));
-    batch.push(format!(
-        "INSERT INTO post_words (place, words) VALUES {words}"
     ));
     batch.run(conn)
 }
 
-/// Positions, tags and counts.
+/// Tags and counts.
 fn insert_into_lists(
     conn: &mut Conn,
     posts: &[Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
-    let ids: Vec<String> = (posts.iter().flatten())
-        .map(|post| post.post_id.to_string())
-        .collect();
-    batch.push(format!(
-        "UPDATE post SET place = post_id WHERE post_id IN ({})",
-        ids.join(", ")
-    ));
     let mut additions = Additions::default();
     let mut tags = Vec::new();
     for post in posts.iter().flatten() {

@@ -8,9 +8,10 @@ use diesel::sql_types::{BigInt, Text};
 
 use super::counts::{self, Start};
 use super::followed;
+use super::places::{self, DATED};
 use super::posts::summary_columns;
 use super::relevance;
-use super::selection::{Loaded, Selection, WINDOWS};
+use super::selection::{Loaded, Selection, windows};
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::schema::{content, post, user};
@@ -64,6 +65,7 @@ pub fn load_within(
     part: ListPart<Cursor>,
     depth: i64,
 ) -> QueryResult<Found<PostSummary>> {
+    let part = present(conn, filter, part)?;
     let deleted = load_deleted_authors(conn)?;
     let narrowed;
     let filter = if let (Some(follower), Some(author)) = (filter.followed_by, filter.author) {
@@ -100,6 +102,35 @@ pub fn load_within(
         return Ok(found(listed, filter, None));
     }
     Ok(found(wider, &widened, Some(beginning)))
+}
+
+/// A part of a list that follows a cursor from before places were made of dates: from where that post stands now.
+fn present(
+    conn: &mut Conn,
+    filter: &Filter,
+    part: ListPart<Cursor>,
+) -> QueryResult<ListPart<Cursor>> {
+    let ListPart::Below {
+        position: Some(cursor),
+        size,
+    } = part
+    else {
+        return Ok(part);
+    };
+    let cursor = match cursor {
+        Cursor::Position(position) if position < DATED => {
+            Cursor::Position(places::present(conn, filter, position)?)
+        }
+        Cursor::Ranked { score, position } if position < DATED => Cursor::Ranked {
+            score,
+            position: places::present(conn, filter, position)?,
+        },
+        cursor => cursor,
+    };
+    Ok(ListPart::Below {
+        position: Some(cursor),
+        size,
+    })
 }
 
 fn nothing(filter: &Filter, part: ListPart<Cursor>) -> Found<PostSummary> {
@@ -269,7 +300,7 @@ pub fn load_after(
     after: i64,
 ) -> QueryResult<Vec<StoredPost>> {
     let mut positions: Vec<i64> = Vec::new();
-    for window in WINDOWS {
+    for window in windows(after) {
         positions = post::table
             .filter(post::author_id.eq(author_id))
             .filter(post::published.eq(published))

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamp};
 
 use super::counts::Additions;
-use super::slugs;
+use super::{places, slugs};
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{self, Batch, TagRow};
@@ -54,11 +54,13 @@ diesel::define_sql_function! {
 }
 
 /// Inserts the post with its slug, found by its words and its author's name, and gives its summary.
-/// `None` when the author is not there (any more) or not active; nothing is kept then.
+/// `None` when the author is not there (any more) or not active; nothing is kept then. `race`: as for
+/// [`places::take`].
 pub fn insert_post(
     conn: &mut Conn,
     job: &Prepared,
     slug: Option<String>,
+    race: u32,
 ) -> QueryResult<Option<PostSummary>> {
     let author: Option<AuthorNames> = user::table
         .find(job.request.author_id)
@@ -70,16 +72,16 @@ pub fn insert_post(
         return Ok(None);
     };
     let mut post = summary_of(job, author, slug);
+    let dated = (post.published, post.date);
+    post.position = places::take_for(conn, 0, dated, race)?;
     insert_with_parts(conn, job, &mut post)?;
     let mut batch = Batch::new(conn);
-    let id = post.post_id;
-    batch.push(format!("UPDATE post SET place = {id} WHERE post_id = {id}"));
     enlist(&post, &mut batch);
     batch.run(conn)?;
     Ok(Some(post))
 }
 
-/// Inserts the row of a new post, its content and its words, and puts its id and its position into it.
+/// Inserts the row of a new post at its position, its content and its words, and puts its id into it.
 pub(super) fn insert_with_parts(
     conn: &mut Conn,
     job: &Prepared,
@@ -87,7 +89,6 @@ pub(super) fn insert_with_parts(
 ) -> QueryResult<()> {
     let Prepared { request, words, .. } = job;
     post.post_id = insert_row(conn, post, &words.weights)?;
-    post.position = post.post_id;
     diesel::insert_into(content::table)
         .values((
             content::post_id.eq(post.post_id),
@@ -107,7 +108,7 @@ pub(super) fn summary_of(job: &Prepared, author: AuthorNames, slug: Option<Strin
         post_id: 0,
         author_id: request.author_id,
         title: new.title.0.clone(),
-        date: now,
+        date: new.date.unwrap_or(now),
         updated: now,
         created: now,
         published: new.status == Status::Published,
@@ -284,11 +285,12 @@ pub fn update_post(
 
 /// Whether a change of a post makes it found by other words, or by others.
 pub fn is_found_by_others(before: &StoredPost, after: &StoredPost) -> bool {
-    // Its position changes only when it is published for the first time, or anew.
+    // Its position changes only with its date, or when it is published for the first time, or anew.
     after.text != before.text
         || after.summary.title != before.summary.title
         || after.summary.tags != before.summary.tags
         || after.summary.published != before.summary.published
+        || after.summary.date != before.summary.date
 }
 
 /// The words of a post as they are stored. It takes tens of milliseconds for a megabyte:
@@ -326,47 +328,6 @@ fn relist<'s>(before: &PostSummary, after: &PostSummary, batch: &'s mut Batch) -
     }
     additions.write(batch);
     batch
-}
-
-/// Drafts above a post that are looked at; with more of them it gets a new position.
-const DRAFTS_ABOVE: i64 = 256;
-
-/// Whether nothing that is published, or was before, stands higher than a draft. Other drafts get higher
-/// when they are published, or stay where they are.
-fn is_highest(conn: &mut Conn, post: &PostSummary) -> QueryResult<bool> {
-    let higher: Option<i64> = post::table
-        .filter(post::published.eq(true))
-        .filter(post::place.gt(post.position))
-        .order(post::place.desc())
-        .select(post::place)
-        .first(conn)
-        .optional()?;
-    if higher.is_some() {
-        return Ok(false);
-    }
-    let drafts: Vec<bool> = post::table
-        .filter(post::published.eq(false))
-        .filter(post::place.gt(post.position))
-        .order(post::place.desc())
-        .limit(DRAFTS_ABOVE)
-        .select(post::withdrawn)
-        .load(conn)?;
-    let are_all = i64::try_from(drafts.len()).is_ok_and(|drafts| drafts < DRAFTS_ABOVE);
-    Ok(are_all && !drafts.contains(&true))
-}
-
-/// The position of a draft that is published now, higher than that of every other post: its own where
-/// it is, so that no id is left out, or else the id of a row that is taken back at once.
-pub fn take_position(conn: &mut Conn, post: &PostSummary) -> QueryResult<i64> {
-    if is_highest(conn, post)? {
-        return Ok(post.position);
-    }
-    let mut row = post.clone();
-    // There may be only one with it.
-    row.slug = None;
-    let position = insert_row(conn, &row, &[])?;
-    diesel::delete(post::table.find(position)).execute(conn)?;
-    Ok(position)
 }
 
 /// Deletes a post, which the transaction holds, with all that belongs to it.
@@ -429,7 +390,18 @@ pub fn find_post(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost
         .optional()
 }
 
-/// The same of several posts, in any order: those that are there.
+/// The same, also of one whose author was deleted.
+pub(super) fn find_any(conn: &mut Conn, post_id: i64) -> QueryResult<Option<StoredPost>> {
+    post::table
+        .inner_join(content::table)
+        .left_join(user::table)
+        .filter(post::post_id.eq(post_id))
+        .select((summary_columns!(), content::body))
+        .first(conn)
+        .optional()
+}
+
+/// The same of several posts that are not such, in any order: those that are there.
 pub fn find_posts(conn: &mut Conn, post_ids: &[i64]) -> QueryResult<Vec<StoredPost>> {
     post::table
         .inner_join(content::table)
@@ -451,12 +423,9 @@ pub fn index_again(
     if !dialect::lock_post(conn, post_id)? {
         return Ok(());
     }
-    let post: StoredPost = post::table
-        .inner_join(content::table)
-        .left_join(user::table)
-        .filter(post::post_id.eq(post_id))
-        .select((summary_columns!(), content::body))
-        .first(conn)?;
+    let Some(post) = find_any(conn, post_id)? else {
+        return Ok(());
+    };
     let words = match prepared {
         Some((as_it_was, words)) if *as_it_was == post => Cow::Borrowed(words),
         _ => Cow::Owned(words_of(&post)),

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 
 use super::counts::{self, Start};
 use super::followed::FollowedPosts;
+use super::places::DATED;
 use super::posts::summary_columns;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{Dated, Phrase, SearchQuery, Tagged, Way, any_of, in_time};
@@ -41,6 +42,9 @@ pub struct Loaded {
     /// Where the search for them ended, if that was before the end of the list and there are fewer than were asked for.
     pub stopped: Option<Cursor>,
 }
+
+/// Posts that are gone through at first for those with all tags: most of them mostly have the others.
+const STEPS: [i64; 3] = [1 << 10, 1 << 13, 1 << 16];
 
 /// Ids that no post has: below, and above in the form of a cursor.
 const IDS: (i64, i64) = (1, 999_999_999_999_999_999);
@@ -263,34 +267,26 @@ impl<'a> Selection<'a> {
             return Ok((Vec::new(), None));
         };
         let is_enough = |ids: &[i64]| i64::try_from(ids.len()).is_ok_and(|found| found >= limit);
-        // Most posts of the first tag have the others.
-        let (narrow, wide): (Vec<i64>, Vec<i64>) =
-            (WINDOWS.into_iter()).partition(|width| *width <= self.depth);
-        for width in narrow {
-            let ids = load(conn, window(first, width, is_ascending))?;
+        let all = window(first, i64::MAX, is_ascending);
+        let steps = STEPS.into_iter().filter(|rows| *rows < self.depth);
+        for rows in steps.chain([self.depth]) {
+            let Some(end) = passed.find_nth(conn, all, rows)? else {
+                return Ok((load(conn, all)?, None));
+            };
+            let (range, stopped) = if is_ascending {
+                ((first + 1, end), end - 1)
+            } else {
+                ((end + 1, first), end + 1)
+            };
+            let ids = load(conn, range)?;
             if is_enough(&ids) {
                 return Ok((ids, None));
             }
-        }
-        let mut end = None;
-        for width in wide {
-            end = passed.find_nth(conn, window(first, width, is_ascending), self.depth)?;
-            if end.is_some() {
-                break;
+            if rows == self.depth {
+                return Ok((ids, Some(Cursor::Position(stopped))));
             }
         }
-        let Some(end) = end else {
-            let rest = window(first, i64::MAX, is_ascending);
-            return Ok((load(conn, rest)?, None));
-        };
-        let (range, stopped) = if is_ascending {
-            ((first + 1, end), end - 1)
-        } else {
-            ((end + 1, first), end + 1)
-        };
-        let ids = load(conn, range)?;
-        let stopped = (!is_enough(&ids)).then_some(Cursor::Position(stopped));
-        Ok((ids, stopped))
+        Ok((Vec::new(), None))
     }
 
     /// The same in the order of dates.
@@ -468,9 +464,20 @@ impl SearchTerms {
     }
 }
 
-/// Places that are looked through at once, when one knows where to begin. The first has
-/// room for the rows that are skipped and a page, where all posts are in the list.
-pub const WINDOWS: [i64; 5] = [1 << 10, 1 << 13, 1 << 16, 1 << 20, i64::MAX];
+/// Places that are looked through at once, when one knows where to begin: some more than an hour, a day, three weeks and
+/// a year. The first has room for what the smallest block of counts has.
+const WINDOWS: [i64; 5] = [1 << 32, 1 << 37, 1 << 41, 1 << 45, i64::MAX];
+/// The same among places of before, which are numbers of rows.
+const WINDOWS_OF_BEFORE: [i64; 5] = [1 << 10, 1 << 13, 1 << 16, 1 << 20, i64::MAX];
+
+/// The widths of windows behind a position.
+pub fn windows(after: i64) -> [i64; 5] {
+    if after < DATED {
+        WINDOWS_OF_BEFORE
+    } else {
+        WINDOWS
+    }
+}
 
 /// Rows of a list behind a position, at most `limit`. `rows` reads those from one position up to
 /// before another.
@@ -490,7 +497,7 @@ fn in_windows<T>(
         return rows((0, i64::MAX));
     };
     let mut found = Vec::new();
-    for width in WINDOWS {
+    for width in windows(after) {
         let (from, below) = window(after, width, is_ascending);
         found = rows((from, below))?;
         let is_all = if is_ascending {

@@ -1,6 +1,6 @@
 //! Slugs as they are kept: the present one in the row of its post, with a unique index, those of before
 //! in a table of their own. Who needs one looks which are free, and the index settles races: a
-//! transaction that lost one is begun anew ([`is_lost_race`]).
+//! transaction that lost one is begun anew ([`is_lost_race`](super::is_lost_race)).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -9,9 +9,9 @@ use diesel::prelude::*;
 
 use super::posts::summary_columns;
 use crate::accounts::types::DELETED;
+use crate::core::db::Conn;
 use crate::core::db::dialect::{TakenSlug, load_taken_slugs};
 use crate::core::db::schema::{content, old_slug, post, user};
-use crate::core::db::{Conn, DbError};
 use crate::posts::publication::Prepared;
 use crate::posts::slug::{self, numbered};
 use crate::posts::stored::{PostSummary, StoredPost};
@@ -77,15 +77,8 @@ impl LastNumbers {
     }
 }
 
-/// How often a transaction is begun anew that lost a race for a slug.
-pub const RACES: u32 = 10;
 /// Older slugs of a post; with more of them the oldest lead there no more.
 const OLD_MOST: i64 = 100;
-
-/// Whether a transaction failed because another one was the first with a slug.
-pub fn is_lost_race(error: &DbError) -> bool {
-    error.unique_index(&["post_slug"]).is_some()
-}
 
 /// Assigns slugs, in order, each once; what is chosen before what is made. `race`: how many were lost
 /// so far, by which numbers lie further apart. One statement where all are free, or `last` is right.

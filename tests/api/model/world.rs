@@ -287,7 +287,7 @@ impl Two {
     }
 
     /// A number higher than all before.
-    pub fn tick(&self) -> u64 {
+    fn tick(&self) -> u64 {
         self.trace.clock.fetch_add(1, Ordering::SeqCst)
     }
 

@@ -189,6 +189,18 @@ impl Batch {
         ));
     }
 
+    /// Takes posts off the list of a tag.
+    pub fn delete_places(&mut self, tag: &str, published: bool, places: &[i64]) {
+        for places in places.chunks(ROWS_PER_INSERT) {
+            let (tag, published) = (self.text(tag), u8::from(published));
+            let places: Vec<String> = places.iter().map(i64::to_string).collect();
+            self.push(format!(
+                "DELETE FROM post_tag WHERE tag = {tag} AND published = {published} AND place IN ({})",
+                places.join(", ")
+            ));
+        }
+    }
+
     /// Runs the statements inside the transaction that the connection is in.
     pub fn run(&self, conn: &mut Conn) -> QueryResult<()> {
         for sql in &self.statements {

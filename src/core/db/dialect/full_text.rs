@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error};
 
 use super::errors::{ErrorClass, error_class};
 use super::post_lists::write_followed;
@@ -30,6 +31,25 @@ diesel::table! {
     }
 }
 
+/// What a unique index is called here that is none by itself: the key of the words of posts, by which no two
+/// posts have one place.
+pub const PLACE_TAKEN: &str = "post_words_place";
+
+/// Tells a violation of the key of the words from all others, which it does not by itself: primary keys
+/// have no name of their own. On SQLite, which has one writer, nobody is overtaken.
+pub fn or_place_taken<T>(done: QueryResult<T>) -> QueryResult<T> {
+    match done {
+        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, info)) => {
+            let told = format!("{} for key '{PLACE_TAKEN}'", info.message());
+            Err(Error::DatabaseError(
+                DatabaseErrorKind::UniqueViolation,
+                Box::new(told),
+            ))
+        }
+        done => done,
+    }
+}
+
 /// Adds a post to the index.
 pub fn insert_words(conn: &mut Conn, place: i64, words: &str) -> QueryResult<()> {
     match conn {
@@ -39,11 +59,43 @@ pub fn insert_words(conn: &mut Conn, place: i64, words: &str) -> QueryResult<()>
                 post_words_fts::words.eq(words),
             ))
             .execute(c),
-        Conn::Mysql(c) => diesel::insert_into(post_words::table)
-            .values((post_words::place.eq(place), post_words::words.eq(words)))
-            .execute(c),
+        Conn::Mysql(c) => or_place_taken(
+            diesel::insert_into(post_words::table)
+                .values((post_words::place.eq(place), post_words::words.eq(words)))
+                .execute(c),
+        ),
     }
     .map(drop)
+}
+
+/// Gives the words of posts other places, from the first to the second of each pair. Only on MySQL: the other
+/// index does not keep the words. A post that has none yet gets an empty row, so that its place is taken.
+pub fn move_words(conn: &mut Conn, moves: &[(i64, i64)]) -> QueryResult<()> {
+    let (from, to): (Vec<i64>, Vec<i64>) = moves.iter().copied().unzip();
+    let list = |numbers: &[i64]| {
+        let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+        numbers.join(", ")
+    };
+    let cases: Vec<String> = (moves.iter())
+        .map(|(from, to)| format!("WHEN {from} THEN {to}"))
+        .collect();
+    let sql = format!(
+        "UPDATE post_words SET place = CASE place {} END WHERE place IN ({})",
+        cases.join(" "),
+        list(&from)
+    );
+    or_place_taken(conn.batch_execute(&sql))?;
+    let Conn::Mysql(c) = conn else {
+        return Ok(());
+    };
+    let there: Vec<i64> = post_words::table
+        .filter(post_words::place.eq_any(&to))
+        .select(post_words::place)
+        .load(c)?;
+    for place in to.iter().filter(|place| !there.contains(place)) {
+        insert_words(conn, *place, "")?;
+    }
+    Ok(())
 }
 
 /// Removes posts from the index.
@@ -173,7 +225,7 @@ impl SearchQuery<'_> {
                      WHERE w.post_words MATCH ?"
                 ));
                 sql.bind_text(self.fts5);
-                sql.push_in_time(" AND ", "w.rowid");
+                sql.push_in_time(" AND ", "(w.rowid & 1048575)");
                 sql.push_number(&format!(" AND w.rowid {relation} "), after);
             }
             Way::Posts => {

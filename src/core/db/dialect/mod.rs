@@ -25,17 +25,24 @@ pub(super) mod time_limit;
 use super::connection::Conn;
 use super::mysql::MysqlConnection;
 use super::schema::{
-    comment, idempotency, job, message_budget, post, post_leftover, post_unindexed, user,
+    comment, count_upkeep, idempotency, job, message_budget, post, post_leftover, post_unindexed,
+    user,
 };
 pub use any_of::{AnyOf, any_of};
 pub use batch::{Batch, TagRow};
 pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use followed::Followed;
 pub use follows::{FollowRows, load_follow_ids};
-pub use full_text::{Phrase, SearchQuery, delete_words, insert_words, read_words};
+pub use full_text::{
+    PLACE_TAKEN, Phrase, SearchQuery, delete_words, insert_words, move_words, or_place_taken,
+    read_words,
+};
 pub use letters::{containing, lower};
 pub use migration_lock::{WAIT as MIGRATION_LOCK_WAIT, with_migration_lock};
-pub use post_lists::{Dated, Tagged, Way, first_published};
+pub use post_lists::{
+    Dated, Neighbourhood, Tagged, Way, first_published, last_published, load_kept_counts,
+    look_at_dates, nth_published,
+};
 pub use post_stat::{PostStats, post_stats, two_of};
 pub use share::{share_comment, share_posts, share_users};
 pub use slugs::{TakenSlug, load_taken_slugs};
@@ -52,15 +59,6 @@ pub fn last_insert(conn: &mut Conn) -> QueryResult<i64> {
         Conn::Sqlite(c) => diesel::select(last_insert_rowid()).get_result(c),
         Conn::Mysql(c) => diesel::select(last_insert_id()).get_result(c),
     }
-}
-
-/// The first of very many positions that no row has, below zero: for rows whose own are their ids,
-/// which are not known yet. Nobody else sees them.
-pub fn provisional_positions() -> QueryResult<i64> {
-    let random = getrandom::u32()
-        .map_err(|error| diesel::result::Error::SerializationError(Box::new(error)))?;
-    // 2^31 positions each for 2^31 transactions.
-    Ok(i64::MIN + (i64::from(random >> 1) << 31))
 }
 
 /// Begins a transaction that will write. SQLite: `IMMEDIATE`, so that the lock is
@@ -169,6 +167,54 @@ pub fn lock_posts_of(conn: &mut Conn, author_id: i64, limit: i64) -> QueryResult
         Conn::Sqlite(c) => rows.load(c),
         Conn::Mysql(c) => rows.for_update().load(c),
     }
+}
+
+/// A post that is to have another place.
+#[derive(Clone, Debug, Queryable)]
+pub struct MovedRow {
+    pub post_id: i64,
+    pub author_id: i64,
+    pub published: bool,
+    pub place: i64,
+    pub date: NaiveDateTime,
+    pub tags: String,
+}
+
+/// Some published posts or drafts whose places are below one, the highest first; their rows are locked
+/// until the transaction ends.
+pub fn lock_posts_below(
+    conn: &mut Conn,
+    (published, below): (bool, i64),
+    limit: i64,
+) -> QueryResult<Vec<MovedRow>> {
+    let rows = post::table
+        .filter(post::published.eq(published))
+        .filter(post::place.lt(below))
+        .order(post::place.desc())
+        .limit(limit)
+        .select((
+            post::post_id,
+            post::author_id,
+            post::published,
+            post::place,
+            post::date,
+            post::tags,
+        ));
+    match conn {
+        Conn::Sqlite(c) => rows.load(c),
+        Conn::Mysql(c) => rows.for_update().load(c),
+    }
+}
+
+/// Holds a row of `count_upkeep` until the transaction ends; false when somebody else does.
+pub fn claim_upkeep(conn: &mut Conn, name: &str) -> QueryResult<bool> {
+    let row = count_upkeep::table.find(name).select(count_upkeep::version);
+    let found: Option<i64> = match conn {
+        Conn::Sqlite(c) => row.first(c),
+        Conn::Mysql(c) => row.for_update().skip_locked().first(c),
+    }
+    .optional()?;
+    Ok(found.is_some())
 }
 
 /// Claims some posts that are to be indexed: no other transaction gets them until

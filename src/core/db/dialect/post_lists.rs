@@ -1,11 +1,17 @@
 //! Lists of posts that have tags, lie between dates, or both, as text with values: Diesel has no
 //! word for the order in which tables are read.
 
+use std::collections::{HashMap, HashSet};
+
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use super::sql::Sql;
 use crate::core::db::connection::Conn;
+
+/// What rows of tags are chosen by to ask for the time: a whole place is too large to be multiplied.
+const LOW_BITS_OF_PLACE: &str = "(t.place & 1048575)";
 
 /// Posts with tags, in the order of their positions.
 pub struct Tagged<'a> {
@@ -30,7 +36,7 @@ impl Tagged<'_> {
             "SELECT {columns} FROM post_tag t {joined} WHERE t.published = {}",
             u8::from(self.published)
         ));
-        sql.push_in_time(" AND ", "t.place");
+        sql.push_in_time(" AND ", LOW_BITS_OF_PLACE);
         if let Some(author) = self.author {
             sql.push_number(" AND t.author_id = ", author);
         }
@@ -134,7 +140,7 @@ impl Dated<'_> {
                      WHERE t.published = 1 AND t.tag = ?"
                 ));
                 sql.bind_text(*first);
-                sql.push_in_time(" AND ", "t.place");
+                sql.push_in_time(" AND ", LOW_BITS_OF_PLACE);
                 self.write_authors(sql, "t.author_id");
                 write_tags(sql, "t.place", true, others);
             }
@@ -261,6 +267,141 @@ pub fn first_published(conn: &mut Conn, from: i64) -> QueryResult<Option<i64>> {
     sql.push_in_time(" WHERE ", "post_id");
     sql.push_number(" AND published = 1 AND post_id >= ", from);
     sql.push(" ORDER BY post_id LIMIT 1");
+    Ok(sql.load(conn)?.pop())
+}
+
+/// The greatest id of a published post below this one, along the primary key.
+pub fn last_published(conn: &mut Conn, below: i64) -> QueryResult<Option<i64>> {
+    let is_mysql = matches!(conn, Conn::Mysql(_));
+    let mut sql = Sql::default();
+    let way = if is_mysql {
+        "FORCE INDEX (PRIMARY)"
+    } else {
+        "NOT INDEXED"
+    };
+    sql.push(&format!("SELECT post_id AS number FROM post {way}"));
+    sql.push_number(" WHERE published = 1 AND post_id < ", below);
+    sql.push(" ORDER BY post_id DESC LIMIT 1");
+    Ok(sql.load(conn)?.pop())
+}
+
+#[derive(QueryableByName)]
+struct Stands {
+    #[diesel(sql_type = BigInt)]
+    nth: i64,
+    #[diesel(sql_type = BigInt)]
+    place: i64,
+}
+
+#[derive(QueryableByName)]
+struct BlockRow {
+    #[diesel(sql_type = BigInt)]
+    block: i64,
+    #[diesel(sql_type = BigInt)]
+    posts: i64,
+}
+
+/// The rows of the counts of a list on one level, block and posts, in any order; and, by the same statement, whether
+/// the counts of this name are kept of all posts.
+pub fn load_kept_counts(
+    conn: &mut Conn,
+    (list, level): (&str, i32),
+    name: &str,
+) -> QueryResult<(Vec<(i64, i64)>, bool)> {
+    let mut sql = Sql::default();
+    sql.push("SELECT block, posts FROM post_count WHERE list = ?");
+    sql.bind_text(list);
+    sql.push_number(" AND level = ", i64::from(level));
+    sql.push_number(" UNION ALL SELECT ", i64::MIN);
+    sql.push(", filled FROM count_upkeep WHERE name = ?");
+    sql.bind_text(name);
+    let rows: Vec<BlockRow> = sql.load_rows(conn)?;
+    let is_filled = rows
+        .iter()
+        .any(|row| row.block == i64::MIN && row.posts != 0);
+    let blocks = rows.iter().filter(|row| row.block != i64::MIN);
+    Ok((
+        blocks.map(|row| (row.block, row.posts)).collect(),
+        is_filled,
+    ))
+}
+
+/// What stands where posts of some dates are to stand.
+#[derive(Debug, Default)]
+pub struct Neighbourhood {
+    /// By the number of the date: the place of the published post or draft that has it and the greatest id.
+    pub last: HashMap<usize, i64>,
+    /// Those of the places that posts have.
+    pub taken: HashSet<i64>,
+}
+
+/// Looks, by one statement, which posts have these dates, and which have these places.
+pub fn look_at_dates(
+    conn: &mut Conn,
+    dates: &[(bool, NaiveDateTime)],
+    places: &[i64],
+) -> QueryResult<Neighbourhood> {
+    let mut found = Neighbourhood::default();
+    let Some(last) = dates.last() else {
+        return Ok(found);
+    };
+    let hint = match conn {
+        Conn::Sqlite(_) => |index: &str| format!("INDEXED BY {index}"),
+        Conn::Mysql(_) => |index: &str| format!("FORCE INDEX ({index})"),
+    };
+    let mut sql = Sql::default();
+    sql.push_number("SELECT ", -1);
+    sql.push(&format!(
+        " AS nth, p.place AS place FROM post p {} WHERE p.published IN (0, 1) AND p.place IN (",
+        hint("post_list")
+    ));
+    sql.push_numbers(places);
+    sql.push(")");
+    // As with lists of numbers there are few statements, which stay prepared.
+    for n in 0..dates.len().next_power_of_two() {
+        let (published, date) = dates.get(n).unwrap_or(last);
+        let number = i64::try_from(n.min(dates.len() - 1)).unwrap_or(0);
+        sql.push_number(" UNION ALL SELECT * FROM (SELECT ", number);
+        sql.push_number(
+            &format!(
+                " AS nth, p.place AS place FROM post p {} WHERE p.published = ",
+                hint("post_dated")
+            ),
+            i64::from(*published),
+        );
+        sql.push_time(" AND p.date = ", *date);
+        sql.push(&format!(" ORDER BY p.post_id DESC LIMIT 1) last{n}"));
+    }
+    let rows: Vec<Stands> = sql.load_rows(conn)?;
+    for Stands { nth, place } in rows {
+        match usize::try_from(nth) {
+            Ok(nth) => found.last.insert(nth, place).is_some(),
+            Err(_) => found.taken.insert(place),
+        };
+    }
+    Ok(found)
+}
+
+/// The place of the published post that has so many before it, of those behind a place.
+pub fn nth_published(
+    conn: &mut Conn,
+    (from, below): (i64, i64),
+    before: i64,
+    is_ascending: bool,
+) -> QueryResult<Option<i64>> {
+    let is_mysql = matches!(conn, Conn::Mysql(_));
+    let way = if is_mysql {
+        "FORCE INDEX (post_list)"
+    } else {
+        "INDEXED BY post_list"
+    };
+    let mut sql = Sql::default();
+    sql.push(&format!("SELECT p.place AS number FROM post p {way}"));
+    sql.push_number(" WHERE p.published = 1 AND p.place >= ", from);
+    sql.push_number(" AND p.place < ", below);
+    sql.push_in_time(" AND ", "p.post_id");
+    sql.push(" ORDER BY p.place");
+    write_end(&mut sql, is_ascending, (before, 1));
     Ok(sql.load(conn)?.pop())
 }
 

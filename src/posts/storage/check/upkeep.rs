@@ -4,12 +4,8 @@ use diesel::prelude::*;
 
 use crate::core::db::Conn;
 use crate::core::db::schema::count_upkeep;
-use crate::posts::list::List;
 use crate::posts::storage::check::add_missing;
 use crate::posts::storage::counts::{self, Block};
-
-/// The name of the row.
-const POSTS: &str = "posts";
 
 /// What is known of the counts.
 #[derive(Clone, Copy, Debug, Queryable)]
@@ -23,17 +19,15 @@ pub struct Upkeep {
 /// Loads it.
 pub fn load(conn: &mut Conn) -> QueryResult<Upkeep> {
     count_upkeep::table
-        .find(POSTS)
+        .find(counts::UPKEEP)
         .select((count_upkeep::version, count_upkeep::filled))
         .first(conn)
 }
 
-/// Whether months and tags are to be counted: they never were, or a program that does not know of
-/// them has written since. Of what that program has done and undone nothing is seen here.
+/// Whether posts are to be counted: months and tags never were, or a program of before, which knows neither of days
+/// nor, perhaps, of months, has changed posts since. Of what that program has done and undone nothing is seen here.
 pub fn is_due(conn: &mut Conn) -> QueryResult<bool> {
-    let months = counts::count_by_month(conn, &List::All)?;
-    let sum: i64 = months.iter().map(|(_, posts)| posts).sum();
-    Ok(!load(conn)?.filled || sum != counts::count(conn, &List::All)?)
+    Ok(!load(conn)?.filled || !counts::do_agree(conn)?)
 }
 
 /// Adds a part of what was missing as of a version, and gives the version then; `None`, and nothing
@@ -46,7 +40,7 @@ pub fn add(
     is_last: bool,
 ) -> QueryResult<Option<i64>> {
     let row = count_upkeep::table
-        .find(POSTS)
+        .find(counts::UPKEEP)
         .filter(count_upkeep::version.eq(version));
     let next = version + 1;
     let updated = if is_last {

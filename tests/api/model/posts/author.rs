@@ -8,7 +8,7 @@ use std::time::Instant;
 use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::post::{ANYWHERE, OWN, Post, is_made_by};
+use super::post::{OWN, Post, is_made_by};
 use super::text;
 use crate::model::http::{Call, Reply};
 use crate::model::random::Random;
@@ -30,13 +30,11 @@ pub enum Doubt {
     Publish {
         call: Call,
         key: Option<String>,
-        begun: u64,
     },
     /// `change`: `None` where it must have been refused.
     Patch {
         post: Post,
         change: Option<Value>,
-        begun: u64,
     },
     Delete {
         post: Post,
@@ -47,7 +45,6 @@ pub enum Doubt {
         post: Post,
         publish_at: String,
         is_certain: bool,
-        begun: u64,
     },
 }
 
@@ -201,15 +198,14 @@ impl Author {
 
     fn publish(&mut self, two: &Two) {
         let (call, key) = self.publication();
-        let begun = two.tick();
         match self.send(two, &call) {
-            Some(reply) => self.published(&call, key.as_ref(), reply, (begun, two.tick())),
-            None => self.doubts.push(Doubt::Publish { call, key, begun }),
+            Some(reply) => self.published(&call, key.as_ref(), reply),
+            None => self.doubts.push(Doubt::Publish { call, key }),
         }
     }
 
     /// Takes in the answer to a request to publish.
-    pub fn published(&mut self, call: &Call, key: Option<&String>, reply: Reply, span: (u64, u64)) {
+    pub fn published(&mut self, call: &Call, key: Option<&String>, reply: Reply) {
         let reply = reply.expect(201);
         let answer = reply.json();
         let (value, id) = (answer["post"].clone(), answer["post_id"].as_i64().unwrap());
@@ -224,7 +220,7 @@ impl Author {
         let is_new = !self.posts.contains_key(&id) && !self.gone.contains(&id);
         assert!(is_new, "the id {id} once more");
         let etag = Some(reply.header("etag").to_owned());
-        self.add(Post::new(value, etag, span));
+        self.add(Post::new(value, etag));
         if key.is_some() {
             let call = call.clone();
             self.keyed.push(Keyed { call, reply });
@@ -366,7 +362,6 @@ impl Author {
         let publish_at = told(TimeDelta::milliseconds(soon));
         let change = json!({ "status": "scheduled", "publish_at": publish_at });
         let call = Call::patch(post.path(), change.clone()).token(&self.token);
-        let begun = two.tick();
         let reply = self.send(two, &call);
         if let Some(reply) = &reply {
             // The time may have come before the request did.
@@ -380,14 +375,13 @@ impl Author {
                 "{change} of {} made {value}",
                 post.value
             );
-            post.change_to(value, None, (begun, two.tick()));
+            post.change_to(value, None);
         }
         self.posts.remove(&post.id());
         self.doubts.push(Doubt::Due {
             post,
             publish_at,
             is_certain: reply.is_some(),
-            begun,
         });
     }
 
@@ -396,15 +390,10 @@ impl Author {
         let change = self.change();
         let call = Call::patch(post.path(), change.clone()).token(&self.token);
         let (call, may_be_done) = self.guard(call, &post);
-        let begun = two.tick();
         let Some(reply) = self.send(two, &call) else {
             self.posts.remove(&post.id());
             let change = may_be_done.then_some(change);
-            self.doubts.push(Doubt::Patch {
-                post,
-                change,
-                begun,
-            });
+            self.doubts.push(Doubt::Patch { post, change });
             return;
         };
         if !may_be_done {
@@ -419,7 +408,7 @@ impl Author {
             post.value
         );
         let etag = Some(reply.header("etag").to_owned());
-        post.change_to(value, etag, (begun, two.tick()));
+        post.change_to(value, etag);
         let id = post.id();
         self.posts.insert(id, post);
         self.remember(id);
@@ -542,14 +531,7 @@ impl Author {
         let answer = reply.json();
         let mut own: Vec<&Post> = self.posts.values().collect();
         own.retain(|post| post.is_published());
-        own.sort_by_key(|post| std::cmp::Reverse(post.span));
-        if own.iter().any(|post| post.span == ANYWHERE) {
-            let count = &answer["pagination"]["count"];
-            let fits = reply.status == 200 && *count == own.len();
-            return fits
-                .then_some(())
-                .ok_or_else(|| format!("{answer} does not count {}", own.len()));
-        }
+        own.sort_by_key(|post| std::cmp::Reverse(post.rank()));
         let items: Vec<Value> = own.iter().take(size).map(|post| post.item()).collect();
         let fits = reply.status == 200
             && answer["pagination"]["count"] == own.len()

@@ -22,20 +22,15 @@ impl Author {
                 Doubt::Publish {
                     call,
                     key: Some(key),
-                    begun,
                 } => {
                     // Whatever became of the first one, after this there is one post.
                     let reply = until_taken(two, fresh, &call);
-                    self.published(&call, Some(&key), reply, (begun, two.tick()));
+                    self.published(&call, Some(&key), reply);
                 }
-                Doubt::Publish { call, begun, .. } => {
-                    self.find(two, fresh, &call, begun);
+                Doubt::Publish { call, .. } => {
+                    self.find(two, fresh, &call);
                 }
-                Doubt::Patch {
-                    mut post,
-                    change,
-                    begun,
-                } => {
+                Doubt::Patch { mut post, change } => {
                     let reply = self.look(two, fresh, post.id()).expect(200);
                     let value = reply.json()["post"].clone();
                     let is_done = value != post.value;
@@ -44,7 +39,7 @@ impl Author {
                         .is_some_and(|change| post.is_changed_by(change, &value));
                     assert!(!is_done || may_be, "{change:?} of {post:?} made {value}");
                     let etag = Some(reply.header("etag").to_owned());
-                    post.change_to(value, etag, (begun, two.tick()));
+                    post.change_to(value, etag);
                     let id = post.id();
                     self.posts.insert(id, post);
                     self.remember(id);
@@ -53,8 +48,7 @@ impl Author {
                     post,
                     publish_at,
                     is_certain,
-                    begun,
-                } => self.wait_for(two, fresh, (post, &publish_at), (is_certain, begun)),
+                } => self.wait_for(two, fresh, (post, &publish_at), is_certain),
                 Doubt::Delete { post, may_be_done } => {
                     let reply = self.look(two, fresh, post.id());
                     if reply.status == 404 && may_be_done {
@@ -74,7 +68,7 @@ impl Author {
         two: &Two,
         fresh: usize,
         (mut post, publish_at): (Post, &str),
-        (is_certain, begun): (bool, u64),
+        is_certain: bool,
     ) {
         let id = post.id();
         let mut found = None;
@@ -107,7 +101,7 @@ impl Author {
             assert_eq!(value, post.value);
         }
         let etag = Some(reply.header("etag").to_owned());
-        post.change_to(value, etag, (begun, two.tick()));
+        post.change_to(value, etag);
         self.posts.insert(id, post);
         self.remember(id);
     }
@@ -117,7 +111,7 @@ impl Author {
     }
 
     /// Looks for a post that may be there, whose id nobody was told.
-    fn find(&mut self, two: &Two, fresh: usize, call: &Call, begun: u64) {
+    fn find(&mut self, two: &Two, fresh: usize, call: &Call) {
         let body = call.body.as_ref().unwrap();
         let mut found: Vec<Value> = Vec::new();
         for filter in [format!("author={}", self.id), "status=draft".to_owned()] {
@@ -143,8 +137,7 @@ impl Author {
             "{call:?} made {value}"
         );
         let etag = Some(reply.header("etag").to_owned());
-        let span = (begun, two.tick());
-        self.add(Post::new(value, etag, span));
+        self.add(Post::new(value, etag));
     }
 }
 

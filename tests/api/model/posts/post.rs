@@ -20,8 +20,6 @@ const COMPUTED: [&str; 13] = [
     "publish_at",
 ];
 
-/// Its place in the list is that which it had when it was withdrawn.
-pub const ANYWHERE: (u64, u64) = (0, u64::MAX);
 /// How the summaries begin that authors give; those that are made begin as the content does.
 pub const OWN: &str = "about ";
 
@@ -34,9 +32,6 @@ pub struct Post {
     pub etag: Option<String>,
     /// That of an earlier state.
     pub stale: Option<String>,
-    /// Before and after its publication, by the numbers of the trace; both its position
-    /// in the list of all from when that was read.
-    pub span: (u64, u64),
     /// The date of its publication, where it is withdrawn.
     pub withdrawn: Option<Value>,
     /// Slugs that it had when everybody saw it.
@@ -44,12 +39,11 @@ pub struct Post {
 }
 
 impl Post {
-    pub fn new(value: Value, etag: Option<String>, span: (u64, u64)) -> Self {
+    pub fn new(value: Value, etag: Option<String>) -> Self {
         Self {
             value,
             etag,
             stale: None,
-            span,
             withdrawn: None,
             former: Vec::new(),
         }
@@ -62,6 +56,12 @@ impl Post {
     /// Whether a change made this state of it.
     pub fn is_changed_by(&self, change: &Value, after: &Value) -> bool {
         is_changed(&self.value, self.withdrawn.as_ref(), change, after)
+    }
+
+    /// Where it stands in lists, the newest with the greatest: dates all have one form.
+    pub fn rank(&self) -> (String, i64) {
+        let date = self.value["date"].as_str().unwrap_or_default();
+        (date.to_owned(), self.id())
     }
 
     pub fn id(&self) -> i64 {
@@ -88,8 +88,8 @@ impl Post {
         tags.iter().any(|known| known == tag)
     }
 
-    /// Takes a new state, made between these times.
-    pub fn change_to(&mut self, value: Value, etag: Option<String>, span: (u64, u64)) {
+    /// Takes a new state.
+    pub fn change_to(&mut self, value: Value, etag: Option<String>) {
         let was_published = self.is_published();
         let is_other = self.value != value;
         if was_published && self.value["slug"] != value["slug"] {
@@ -103,8 +103,7 @@ impl Post {
             self.stale = self.etag.take().or(self.stale.take());
         }
         if self.is_published() && !was_published {
-            let is_back = self.withdrawn.take().as_ref() == Some(&self.value["date"]);
-            self.span = if is_back { ANYWHERE } else { span };
+            self.withdrawn = None;
         }
         if was_published && !self.is_published() {
             self.withdrawn = Some(date);

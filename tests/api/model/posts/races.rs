@@ -59,7 +59,6 @@ pub fn race(two: &Two, author: &mut Author, admin: &str, chance: &mut Random) {
         author,
         other,
         processes: (first, second),
-        begun: two.tick(),
     };
     match race {
         Race::GuardedPatches => arena.guarded_patches(post),
@@ -79,7 +78,6 @@ struct Arena<'a> {
     /// The token of who sends the second request.
     other: String,
     processes: (usize, usize),
-    begun: u64,
 }
 
 impl Arena<'_> {
@@ -93,7 +91,7 @@ impl Arena<'_> {
 
     /// Takes in the state of a post that an answer has.
     fn became(&mut self, mut post: Post, value: &Value, etag: Option<String>) {
-        post.change_to(value.clone(), etag, (self.begun, self.two.tick()));
+        post.change_to(value.clone(), etag);
         self.author.hazy.insert(post.id(), Instant::now());
         self.author.touched.insert(post.id());
         self.author.posts.insert(post.id(), post);
@@ -160,7 +158,7 @@ impl Arena<'_> {
         assert!(is_changed_by(earlier, &change, last), "{earlier} to {last}");
         // It may have been published anew, also when it was published before.
         let mut between = post;
-        between.change_to(earlier.clone(), None, (self.begun, self.two.tick()));
+        between.change_to(earlier.clone(), None);
         self.became(between, last, None);
     }
 
@@ -210,8 +208,7 @@ impl Arena<'_> {
         } else {
             other.problem(409, "idempotency_key_in_use");
         }
-        let span = (self.begun, self.two.tick());
-        self.author.published(&call, Some(&key), done, span);
+        self.author.published(&call, Some(&key), done);
     }
 
     fn one_key_for_two(&mut self) {
@@ -228,9 +225,8 @@ impl Arena<'_> {
             409 => lost.problem(409, "idempotency_key_in_use"),
             _ => lost.problem(422, "idempotency_key_reused"),
         }
-        let span = (self.begun, self.two.tick());
         let done = replies[won].clone();
-        self.author.published(&calls[won], Some(&key), done, span);
+        self.author.published(&calls[won], Some(&key), done);
     }
 
     fn rename_and_patch(&mut self, post: Post) {
@@ -255,7 +251,7 @@ impl Arena<'_> {
             self.author.hazy.insert(*id, Instant::now());
             let mut value = post.value.clone();
             value["author"] = json!(name);
-            post.change_to(value, None, (0, 0));
+            post.change_to(value, None);
         }
     }
 }

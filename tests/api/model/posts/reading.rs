@@ -56,11 +56,6 @@ impl Filter {
         post.value["date"].as_str().map(str::to_owned)
     }
 
-    /// Whether its order is that of dates.
-    fn is_by_date(&self) -> bool {
-        self.pieces.is_empty() && (self.since.is_some() || self.until.is_some())
-    }
-
     fn takes(&self, post: &Post) -> bool {
         // They all have one form.
         let date = post.value["date"].as_str().unwrap_or_default();
@@ -124,10 +119,9 @@ impl<'a> Reading<'a> {
 
     /// Reads the lists from both processes, and some posts; `samples` of each kind.
     pub fn check(&mut self, authors: &mut [Author], samples: usize) {
-        self.learn_order(authors);
         let mut posts: Vec<&Post> = authors.iter().flat_map(|a| a.posts.values()).collect();
         posts.retain(|post| post.is_published());
-        posts.sort_by_key(|post| std::cmp::Reverse(post.span));
+        posts.sort_by_key(|post| std::cmp::Reverse(post.rank()));
         for process in [0, 1] {
             self.check_all(process, &posts);
             self.check_numbers(process, &posts);
@@ -151,53 +145,6 @@ impl<'a> Reading<'a> {
         }
         for author in &mut *authors {
             self.check_posts(author, samples);
-        }
-    }
-
-    /// The list of all tells which of those that were published at once came first. What
-    /// was published after another was there stands before it, and what has its place
-    /// keeps it.
-    fn learn_order(&self, authors: &mut [Author]) {
-        let mut expected: BTreeMap<i64, Value> = BTreeMap::new();
-        for post in authors.iter().flat_map(|author| author.posts.values()) {
-            if post.is_published() {
-                expected.insert(post.id(), post.item());
-            }
-        }
-        let mut order = Vec::new();
-        until(self.deadline, || {
-            let items = self.pages(0, &Filter::default())?;
-            order = items
-                .iter()
-                .map(|p| p["post_id"].as_i64().unwrap())
-                .collect();
-            let found: BTreeMap<i64, Value> = order.iter().copied().zip(items).collect();
-            let is_whole = found == expected && order.len() == expected.len();
-            is_whole
-                .then_some(())
-                .ok_or_else(|| difference("the list of all", &found, &expected))
-        });
-        let mut spans: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-        for post in authors.iter().flat_map(|author| author.posts.values()) {
-            spans.insert(post.id(), post.span);
-        }
-        let mut first_end = u64::MAX;
-        for id in &order {
-            let (begun, ended) = spans[id];
-            assert!(
-                first_end >= begun,
-                "{id} was published later than one above it: {order:?}"
-            );
-            first_end = first_end.min(ended);
-        }
-        let places: BTreeMap<i64, u64> = order.iter().rev().copied().zip(0..).collect();
-        for post in authors
-            .iter_mut()
-            .flat_map(|author| author.posts.values_mut())
-        {
-            if let Some(place) = places.get(&post.id()) {
-                post.span = (*place, *place);
-            }
         }
     }
 
@@ -268,13 +215,6 @@ impl<'a> Reading<'a> {
     fn items(filter: &Filter, posts: &[&Post]) -> Vec<Value> {
         let taken = posts.iter().filter(|post| filter.takes(post));
         let mut items: Vec<Value> = taken.map(|post| post.item()).collect();
-        if filter.is_by_date() {
-            let key = |item: &Value| {
-                let date = item["date"].as_str().unwrap().to_owned();
-                (date, item["post_id"].as_i64().unwrap())
-            };
-            items.sort_by_key(|item| std::cmp::Reverse(key(item)));
-        }
         if filter.is_oldest_first {
             items.reverse();
         }
@@ -445,16 +385,4 @@ impl<'a> Reading<'a> {
                 .ok_or_else(|| format!("{process} {call:?}: {reply:?}"))
         });
     }
-}
-
-fn difference(what: &str, found: &BTreeMap<i64, Value>, expected: &BTreeMap<i64, Value>) -> String {
-    let lacks: Vec<_> = expected
-        .iter()
-        .filter(|(id, value)| found.get(id) != Some(value))
-        .collect();
-    let extra: Vec<_> = found
-        .iter()
-        .filter(|(id, _)| !expected.contains_key(id))
-        .collect();
-    format!("{what} lacks {lacks:?} and has {extra:?}")
 }
