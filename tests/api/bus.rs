@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use crate::harness::process::{Process, inkpot};
@@ -376,10 +377,13 @@ fn the_wire_stays_as_it_is() {
     }
     // An event of each side.
     let post = json!({ "title": "old", "content": "x", "tags": ["a"] });
-    send(&server, "POST", "/post", &ann, &post);
+    let answer = send(&server, "POST", "/post", &ann, &post);
+    let date: DateTime<Utc> = answer["post"]["date"].as_str().unwrap().parse().unwrap();
+    // Microseconds since the year 1.
+    let position = date.timestamp_micros() + 62_135_596_800_000_000;
     let (channel, _, heard) = hear("post_changed");
     let states = json!([{
-        "post_id": 1, "author_id": 1, "published": true, "tags": ["a"], "slug": "old", "position": 1,
+        "post_id": 1, "author_id": 1, "published": true, "tags": ["a"], "slug": "old", "position": position,
     }]);
     let event = json!({ "from": null, "said": "event", "event": "post_changed", "states": states });
     assert_eq!((channel, heard), (all.clone(), event));
