@@ -93,9 +93,9 @@ async fn respond_by(
 ) -> Result<Option<HttpResponse>, Error> {
     let found = if cache.stale(key).is_some() {
         // With an old answer at hand nobody waits long for a new one.
-        if cache.may_wait() {
+        if let Some(time) = cache.may_wait(SLOW) {
             let filling = cache.find_or_fill_by(key, replica, fill);
-            (tokio::time::timeout(SLOW, filling).await).unwrap_or_else(|_| {
+            (tokio::time::timeout(time, filling).await).unwrap_or_else(|_| {
                 cache.waited_in_vain();
                 Err(Error::new(Code::Unavailable))
             })

@@ -215,10 +215,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         self.is_valid(&entry, patience).then_some(entry)
     }
 
-    /// Whether who has an expired entry may wait for a new one: while what entries are made of
-    /// answers nobody, one a second.
-    pub fn may_wait(&self) -> bool {
-        self.standstill.may_look(self.clock.steady())
+    /// How long who has an expired entry may wait for a new one, mostly `patience`; while what entries
+    /// are made of answers nobody, one a second a moment, and the others not at all.
+    pub fn may_wait(&self, patience: Duration) -> Option<Duration> {
+        self.standstill.may_wait(self.clock.steady(), patience)
     }
 
     /// Somebody has waited for a new entry in vain.

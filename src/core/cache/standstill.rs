@@ -2,13 +2,15 @@
 //!
 //! A database that is away says so at once. One that stands still says nothing, and each request would wait
 //! for it before it has the old entry that there is. So one has waited for all: while nothing is made anew,
-//! one a second looks again.
+//! one a second looks again, for a moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Between two who look.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long who looks waits.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// Whether all stands still.
 #[derive(Debug, Default)]
@@ -32,15 +34,17 @@ impl Standstill {
         }
     }
 
-    /// Whether the caller may wait for a new entry though there is an old one.
-    pub fn may_look(&self, now: Duration) -> bool {
+    /// How long the caller, who has an old entry, may wait for a new one: `patience`, where nothing stands still.
+    pub fn may_wait(&self, now: Duration, patience: Duration) -> Option<Duration> {
         let next = self.next.load(Ordering::Acquire);
-        let is_time = millis(now) + 1 >= next;
-        next == 0
-            || is_time
-                && (self.next)
-                    .compare_exchange(next, next_look(now), Ordering::AcqRel, Ordering::Relaxed)
-                    .is_ok()
+        if next == 0 {
+            return Some(patience);
+        }
+        let looks = millis(now) + 1 >= next
+            && (self.next)
+                .compare_exchange(next, next_look(now), Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+        looks.then_some(MOMENT.min(patience))
     }
 }
 
@@ -60,13 +64,18 @@ mod tests {
     fn one_a_second_looks_while_all_stands_still() {
         let standstill = Standstill::default();
         let at = Duration::from_millis;
-        assert!(standstill.may_look(at(0)) && standstill.may_look(at(0)));
+        let patience = at(2000);
+        let may_wait = |now| standstill.may_wait(at(now), patience);
+        assert_eq!((may_wait(0), may_wait(0)), (Some(patience), Some(patience)));
         standstill.began(at(0));
-        assert!(!standstill.may_look(at(999)));
-        assert!(standstill.may_look(at(1000)));
-        assert!(!standstill.may_look(at(1001)));
-        assert!(standstill.may_look(at(2500)));
+        assert_eq!(may_wait(999), None);
+        assert_eq!(may_wait(1000), Some(MOMENT));
+        assert_eq!(may_wait(1001), None);
+        assert_eq!(may_wait(2500), Some(MOMENT));
         standstill.ended();
-        assert!(standstill.may_look(at(2501)) && standstill.may_look(at(2501)));
+        assert_eq!(
+            (may_wait(2501), may_wait(2501)),
+            (Some(patience), Some(patience))
+        );
     }
 }
