@@ -50,6 +50,26 @@ const ON_MYSQL: &Costs = &[
     ("register", 10, 10),
 ];
 
+#[test]
+fn the_documents_have_these_numbers() {
+    let text = crate::readme::read("docs/performance.md");
+    let (_, rows) = text.split_once("| request | SQLite: statements |").unwrap();
+    let mut told = 0;
+    for row in rows.lines().skip(2).take_while(|row| row.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let of = |costs: &Costs| *costs.iter().find(|(name, ..)| *name == cells[0]).unwrap();
+        let (_, on_sqlite, _) = of(ON_SQLITE);
+        let (_, on_mysql, trips) = of(ON_MYSQL);
+        assert_eq!(
+            [cells[1], cells[4], cells[5]],
+            [on_sqlite, on_mysql, trips].map(|number| number.to_string()),
+            "{row}"
+        );
+        told += 1;
+    }
+    assert_eq!(told, 14);
+}
+
 #[actix_web::test]
 async fn statements_of_each_request_on_sqlite() {
     counted(Backend::Sqlite, ON_SQLITE).await;
