@@ -6,7 +6,8 @@ use diesel::connection::SimpleConnection;
 use serde_json::json;
 
 use crate::follows::{insert_followers, leave, set_follow, unfollow};
-use crate::harness::{Client, TestApp, on_both_databases, posts};
+use crate::harness::posts::{self, walk};
+use crate::harness::{Client, TestApp, on_both_databases};
 use crate::selections::read_all;
 
 on_both_databases![
@@ -218,19 +219,7 @@ async fn who_follows_very_many_finds_the_same(app: TestApp) {
     fill(&app, &authors, 24).await;
     let is_followed = |n: &i64| matches!(n % 4, 1 | 2);
     let newest: Vec<i64> = (1..=24).rev().filter(is_followed).collect();
-    let by_cursor = async |sort: &str| {
-        let (mut found, mut cursor) = (Vec::new(), String::new());
-        loop {
-            let path = format!("{FEED}&sort={sort}&size=5&before={cursor}");
-            let answer = dan.get(&path).await.expect(200);
-            let posts = answer["posts"].as_array().unwrap().iter();
-            found.extend(posts.map(|post| post["post_id"].as_i64().unwrap()));
-            match answer["pagination"]["next"].as_str() {
-                Some(next) => next.clone_into(&mut cursor),
-                None => return found,
-            }
-        }
-    };
+    let by_cursor = async |sort: &str| walk(dan, &format!("{FEED}&sort={sort}"), 5).await;
     assert_eq!(by_cursor("newest").await, newest);
     let oldest: Vec<i64> = newest.iter().rev().copied().collect();
     assert_eq!(by_cursor("oldest").await, oldest);

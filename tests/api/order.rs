@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 
 use crate::counts::{check_all, is_right, missing};
 use crate::follows::set_follow;
-use crate::harness::{Client, TestApp, on_both_databases, posts};
+use crate::harness::posts::{self, walk};
+use crate::harness::{Client, TestApp, on_both_databases};
 
 on_both_databases![
     posts_stand_where_their_dates_belong,
@@ -42,21 +43,6 @@ async fn ids(reader: &Client<'_>, path: &str) -> Vec<i64> {
     posts
         .map(|post| post["post_id"].as_i64().unwrap())
         .collect()
-}
-
-/// All of a list from cursor to cursor.
-async fn walk(reader: &Client<'_>, path: &str, size: usize) -> Vec<i64> {
-    let (mut found, mut before) = (Vec::new(), String::new());
-    loop {
-        let path = format!("{path}&size={size}&before={before}");
-        let answer = reader.get(&path).await.expect(200);
-        let posts = answer["posts"].as_array().unwrap().iter();
-        found.extend(posts.map(|post| post["post_id"].as_i64().unwrap()));
-        match answer["pagination"]["next"].as_str() {
-            Some(next) => next.clone_into(&mut before),
-            None => return found,
-        }
-    }
 }
 
 async fn publish_at(admin: &Client<'_>, date: &str) -> i64 {

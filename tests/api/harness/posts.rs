@@ -1,4 +1,4 @@
-//! Many posts at once, by plain SQL that both databases take.
+//! Many posts at once, by plain SQL that both databases take, and their lists as a reader walks through them.
 
 use chrono::NaiveDate;
 use diesel::connection::SimpleConnection;
@@ -7,6 +7,23 @@ use inkpot::core::db::schema::post;
 use inkpot::core::db::{Conn, dialect};
 use inkpot::posts::storage::posts::{find_post, words_of};
 use inkpot::posts::storage::{check, places};
+
+use super::Client;
+
+/// All of a list from cursor to cursor.
+pub async fn walk(reader: &Client<'_>, path: &str, size: usize) -> Vec<i64> {
+    let (mut found, mut before) = (Vec::new(), String::new());
+    loop {
+        let path = format!("{path}&size={size}&before={before}");
+        let answer = reader.get(&path).await.expect(200);
+        let posts = answer["posts"].as_array().unwrap().iter();
+        found.extend(posts.map(|post| post["post_id"].as_i64().unwrap()));
+        match answer["pagination"]["next"].as_str() {
+            Some(next) => next.clone_into(&mut before),
+            None => return found,
+        }
+    }
+}
 
 /// Digits, to be multiplied to numbers.
 const DIGITS: &str = "(SELECT 0 AS d UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 \

@@ -255,6 +255,19 @@ impl Dated<'_> {
 
 /// The least id of a published post from this one on, along the primary key.
 pub fn first_published(conn: &mut Conn, from: i64) -> QueryResult<Option<i64>> {
+    end_of_published(conn, (" AND post_id >= ", from), "")
+}
+
+/// The greatest id of a published post below this one, along the primary key.
+pub fn last_published(conn: &mut Conn, below: i64) -> QueryResult<Option<i64>> {
+    end_of_published(conn, (" AND post_id < ", below), " DESC")
+}
+
+fn end_of_published(
+    conn: &mut Conn,
+    (relation, bound): (&str, i64),
+    direction: &str,
+) -> QueryResult<Option<i64>> {
     let is_mysql = matches!(conn, Conn::Mysql(_));
     let mut sql = Sql::default();
     // On SQLite the primary key is the table itself and no index.
@@ -265,23 +278,8 @@ pub fn first_published(conn: &mut Conn, from: i64) -> QueryResult<Option<i64>> {
     };
     sql.push(&format!("SELECT post_id AS number FROM post {way}"));
     sql.push_in_time(" WHERE ", "post_id");
-    sql.push_number(" AND published = 1 AND post_id >= ", from);
-    sql.push(" ORDER BY post_id LIMIT 1");
-    Ok(sql.load(conn)?.pop())
-}
-
-/// The greatest id of a published post below this one, along the primary key.
-pub fn last_published(conn: &mut Conn, below: i64) -> QueryResult<Option<i64>> {
-    let is_mysql = matches!(conn, Conn::Mysql(_));
-    let mut sql = Sql::default();
-    let way = if is_mysql {
-        "FORCE INDEX (PRIMARY)"
-    } else {
-        "NOT INDEXED"
-    };
-    sql.push(&format!("SELECT post_id AS number FROM post {way}"));
-    sql.push_number(" WHERE published = 1 AND post_id < ", below);
-    sql.push(" ORDER BY post_id DESC LIMIT 1");
+    sql.push_number(&format!(" AND published = 1{relation}"), bound);
+    sql.push(&format!(" ORDER BY post_id{direction} LIMIT 1"));
     Ok(sql.load(conn)?.pop())
 }
 
