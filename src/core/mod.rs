@@ -29,6 +29,7 @@ pub mod db;
 pub mod freshness;
 pub mod gather;
 pub mod idempotency_key;
+pub mod json;
 pub mod mail_address;
 pub mod metrics;
 pub mod owner_only;

@@ -32,14 +32,14 @@ where
     if compression::none_match_fails(headers, entry.etag()) {
         // The ETag of the form that 200 would have had now.
         let etag = coding.and_then(|coding| entry.etag_in(coding));
-        let etag = etag.unwrap_or(entry.etag());
+        let etag = etag.as_ref().unwrap_or(entry.etag());
         return head(StatusCode::NOT_MODIFIED, BoxBody::new(()), entry, etag);
     }
     if let Some(coding) = coding
         && let Some(form) = cache.form(key, entry, coding).await
         && let Some(etag) = entry.etag_in(coding)
     {
-        let mut response = head(StatusCode::OK, BoxBody::new(form), entry, etag);
+        let mut response = head(StatusCode::OK, BoxBody::new(form), entry, &etag);
         let name = HeaderValue::from_static(coding.name());
         set(&mut response, header::CONTENT_TYPE, entry.content_type());
         set(&mut response, header::CONTENT_ENCODING, &name);

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::page::LINK_MAX;
 use crate::core::cache::entry::Parts;
 use crate::core::compression::etag_of;
+use crate::core::json;
 use crate::error::Error;
 
 /// `Cache-Control`: who may keep a response.
@@ -43,7 +44,7 @@ pub struct Rendered {
 
 /// Serializes `value`; the ETag is the first 128 bits of the body's SHA-256.
 pub fn render<T: Serialize>(value: &T) -> Result<Rendered, Error> {
-    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
+    let body = json::to_vec(value).map_err(|e| Error::internal(e))?;
     let etag = etag_of(&body);
     Ok(Rendered { body, etag })
 }
@@ -54,7 +55,7 @@ pub fn json<T: Serialize>(
     cache_control: CacheControl,
     value: &T,
 ) -> Result<HttpResponse, Error> {
-    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
+    let body = json::to_vec(value).map_err(|e| Error::internal(e))?;
     Ok(builder(status, cache_control).body(body))
 }
 
@@ -78,7 +79,7 @@ pub fn builder(status: StatusCode, cache_control: CacheControl) -> HttpResponseB
 
 /// A public read as the parts of a response for the cache.
 pub fn cacheable_json<T: Serialize>(value: &T, link: Option<&str>) -> Result<Parts, Error> {
-    let body = serde_json::to_vec(value).map_err(|e| Error::internal(e))?;
+    let body = json::to_vec(value).map_err(|e| Error::internal(e))?;
     cacheable(body, "application/json", link)
 }
 

@@ -13,6 +13,7 @@ use super::stored::{PostSummary, StoredPost};
 use super::types::{Format, Status};
 use crate::core::clock;
 use crate::core::compression::etag_of;
+use crate::core::json;
 
 /// A post in a list: everything but its content.
 #[derive(Serialize, ToSchema)]
@@ -256,15 +257,14 @@ impl PublishedResponse {
     /// That for a post which was just made.
     pub fn render(post: StoredPost) -> serde_json::Result<Self> {
         let (post_id, user_id) = (post.summary.post_id, post.summary.author_id);
-        let post = Post::from(post);
-        let body = serde_json::to_vec(&PublishedAnswer {
-            post_id,
-            user_id,
-            post: &post,
-        })?;
+        let RenderedPost { body: rest, etag } = RenderedPost::of(&Post::from(post))?;
+        // A `PublishedAnswer`: what the post is rendered as is not made twice.
+        let ids = format!("{{\"post_id\":{post_id},\"user_id\":{user_id},");
+        let rest = rest.get(1..).unwrap_or_default();
+        let body = [ids.as_bytes(), rest].concat();
         Ok(Self {
             post_id,
-            etag: etag(&post)?,
+            etag,
             body,
         })
     }
@@ -280,7 +280,7 @@ impl RenderedPost {
     /// The ETag names what people write, by a hash, and behind it what is counted of the post; so it
     /// names the bytes, and who edits the post can tell the two apart ([`without_counts`]).
     pub fn of(post: &Post) -> serde_json::Result<Self> {
-        let body = serde_json::to_vec(&PostAnswer { post })?;
+        let body = json::to_vec(&PostAnswer { post })?;
         let Post {
             likes, comments, ..
         } = post;
@@ -337,8 +337,12 @@ mod tests {
     use crate::posts::stored::{DraftState, Excerpt};
 
     fn post(counts: PostCounts) -> Post {
+        Post::from(stored(counts))
+    }
+
+    fn stored(counts: PostCounts) -> StoredPost {
         let time = chrono::DateTime::UNIX_EPOCH.naive_utc();
-        Post::from(StoredPost {
+        StoredPost {
             summary: PostSummary {
                 post_id: 1,
                 author_id: 1,
@@ -358,7 +362,28 @@ mod tests {
                 counts,
             },
             text: "Text".to_owned(),
-        })
+        }
+    }
+
+    #[test]
+    fn the_answer_to_a_publication_has_the_post_as_it_is_read() {
+        for counts in [(0, 0), (3, 5)] {
+            let [one, other] = [(); 2].map(|()| {
+                stored(PostCounts {
+                    likes: counts.0,
+                    comments: counts.1,
+                })
+            });
+            let published = PublishedResponse::render(one).unwrap();
+            let post = Post::from(other);
+            let answer = PublishedAnswer {
+                post_id: 1,
+                user_id: 1,
+                post: &post,
+            };
+            assert_eq!(published.body, serde_json::to_vec(&answer).unwrap());
+            assert_eq!(published.etag, etag(&post).unwrap());
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::types::{StoredComment, StoredFollow, StoredLike};
 use crate::core::clock;
 use crate::core::compression::etag_of;
+use crate::core::json;
 use crate::posts::html;
 use crate::posts::types::Format;
 
@@ -86,7 +87,7 @@ pub struct RenderedComment {
 
 impl RenderedComment {
     pub fn of(comment: &StoredComment) -> serde_json::Result<Self> {
-        let body = serde_json::to_vec(&CommentAnswer {
+        let body = json::to_vec(&CommentAnswer {
             comment: comment.into(),
         })?;
         let etag = etag_of(&body);

@@ -2,6 +2,8 @@
 
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
+use std::sync::OnceLock;
+
 use tokio::sync::OnceCell;
 
 use super::Moment;
@@ -12,7 +14,9 @@ use crate::core::gather::Refused;
 
 /// What an entry costs beside its bytes: itself, the cache's records of it and its
 /// key, the small allocations. Measured, and rounded up.
-pub const OVERHEAD: usize = 2048;
+pub const OVERHEAD: usize = 1536;
+/// What its compressed forms cost beside their bytes, from the first on.
+pub const FORMS_OVERHEAD: usize = 512;
 
 /// The parts of a finished response.
 pub struct Parts {
@@ -39,8 +43,10 @@ pub struct Entry {
     cache_control: HeaderValue,
     link: Option<HeaderValue>,
     varies: bool,
-    /// In the order of [`Coding::ALL`]; `None` when the plain form is all there is.
-    forms: Option<Box<[Form; 3]>>,
+    /// Whether it may have compressed forms.
+    gains: bool,
+    /// In the order of [`Coding::ALL`]; there from the first request for one.
+    forms: OnceLock<Box<[Form; 3]>>,
     tags: Box<[CacheTag]>,
     /// When the reading began.
     pub(super) read: Moment,
@@ -60,13 +66,9 @@ impl Entry {
             && parts.cache_control.as_bytes() != b"no-store";
         let gains = varies && compression::gains(&parts.content_type, parts.body.len());
         Self {
-            forms: gains.then(|| {
-                Box::new(Coding::ALL.map(|coding| Form {
-                    etag: compression::etag_value_in(&parts.etag, coding),
-                    bytes: OnceCell::new(),
-                }))
-            }),
-            // Without what the serializer reserved beyond the end.
+            gains,
+            forms: OnceLock::new(),
+            // Without what was reserved beyond the end.
             body: Bytes::from(parts.body.into_boxed_slice()),
             etag: parts.etag,
             content_type: parts.content_type,
@@ -112,11 +114,17 @@ impl Entry {
 
     /// The ETag of the form in `coding`; `None` when there is no such form, as far as
     /// is known before it is made.
-    pub fn etag_in(&self, coding: Coding) -> Option<&HeaderValue> {
-        let form = self.form(coding)?;
+    pub fn etag_in(&self, coding: Coding) -> Option<HeaderValue> {
+        if !self.gains {
+            return None;
+        }
+        let Some(forms) = self.forms.get() else {
+            return Some(compression::etag_value_in(&self.etag, coding));
+        };
+        let form = &forms[place_of(coding)];
         match form.bytes.get() {
             Some(None) => None,
-            _ => Some(&form.etag),
+            _ => Some(form.etag.clone()),
         }
     }
 
@@ -142,23 +150,35 @@ impl Entry {
     }
 
     fn form(&self, coding: Coding) -> Option<&Form> {
-        let [brotli, zstd, gzip] = self.forms.as_deref()?;
-        Some(match coding {
-            Coding::Brotli => brotli,
-            Coding::Zstd => zstd,
-            Coding::Gzip => gzip,
-        })
+        let make = || {
+            Box::new(Coding::ALL.map(|coding| Form {
+                etag: compression::etag_value_in(&self.etag, coding),
+                bytes: OnceCell::new(),
+            }))
+        };
+        (self.gains).then(|| &self.forms.get_or_init(make)[place_of(coding)])
     }
 
     /// Bytes of memory, its forms as far as they are made included.
     pub fn weight(&self) -> usize {
-        let forms = self.forms.iter().flat_map(|forms| forms.iter());
-        let made = forms.filter_map(|form| form.bytes.get()?.as_ref());
+        let forms = self.forms.get().map_or(0, |forms| {
+            let made = (forms.iter()).filter_map(|form| form.bytes.get()?.as_ref());
+            FORMS_OVERHEAD + made.map(Bytes::len).sum::<usize>()
+        });
         OVERHEAD
             + self.body.len()
-            + made.map(Bytes::len).sum::<usize>()
+            + forms
             + self.link.as_ref().map_or(0, HeaderValue::len)
             + size_of_val(&*self.tags)
+    }
+}
+
+/// Where a coding stands in [`Coding::ALL`].
+fn place_of(coding: Coding) -> usize {
+    match coding {
+        Coding::Brotli => 0,
+        Coding::Zstd => 1,
+        Coding::Gzip => 2,
     }
 }
 

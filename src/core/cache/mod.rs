@@ -7,12 +7,15 @@
 //!   two, so what a slow reading brings too late may be kept but is never served.
 //! - **Stale** ([`Cache::stale`]). Where entries expire they are kept for a while longer, for
 //!   when what they are made of cannot be read. One that was invalidated is never served.
+//! - **Admission** (`admission`). While there is room everything is kept; when there is none, what is asked for the
+//!   second time.
 //! - **Single-flight** (`single_flight`). Concurrent misses share one filling. A waiter
 //!   whose request came after an invalidation discards the shared result and reads again.
 //! - **Replicas** ([`Cache::find_or_fill_by`]). What a replica says counts as a slow reading that
 //!   began when the replica's state was new. So a change that it lacks and this process knows of
 //!   is found as with any slow reading, and the primary is read.
 
+mod admission;
 pub mod entry;
 pub mod invalidation;
 pub mod moment;
@@ -31,6 +34,7 @@ use std::time::Duration;
 use actix_web::web::Bytes;
 use moka::ops::compute::Op;
 
+use self::admission::Admission;
 use self::entry::{Entry, Filled};
 use self::invalidation::{CacheTag, Invalidation};
 pub use self::moment::{Moment, Patience};
@@ -55,7 +59,8 @@ const MAX_JOINED: usize = 2;
 ///
 /// Keys should be small: what they own on the heap is not weighed.
 pub struct Cache<K: Hash + Eq, E> {
-    entries: moka::sync::Cache<K, Arc<Entry>>,
+    entries: moka::sync::Cache<K, Arc<Entry>, foldhash::fast::RandomState>,
+    admission: Admission,
     /// Bytes.
     bound: u64,
     /// How long entries hold where others write.
@@ -108,7 +113,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             entries: moka::sync::Cache::builder()
                 .max_capacity(bytes)
                 .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
-                .build(),
+                .build_with_hasher(foldhash::fast::RandomState::default()),
+            admission: Admission::new(bytes),
             bound: bytes,
             lifetime: lifetime.unwrap_or(OTHERS_WRITE),
             replica_lifetime: Duration::ZERO,
@@ -142,7 +148,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// The entry of `key` that has expired and is not too old, with its age. Nothing that it
     /// was made of has changed as far as this process knows.
     pub fn stale(&self, key: &K) -> Option<(Arc<Entry>, Duration)> {
-        let entry = self.entries.get(key)?;
+        let entry = self.glance(key)?;
         let is_current = (self.invalidation).is_current(entry.read.version, entry.tags());
         let age = self.clock.steady().saturating_sub(entry.read.at?);
         (is_current && age < self.stale).then_some((entry, age))
@@ -213,6 +219,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             Patience::Short
         };
         self.is_valid(&entry, patience).then_some(entry)
+    }
+
+    /// The entry of `key` for who looks once more: that there is none is not counted again for the choice of what is
+    /// kept, which costs more than the look.
+    fn glance(&self, key: &K) -> Option<Arc<Entry>> {
+        (self.entries.contains_key(key))
+            .then(|| self.entries.get(key))
+            .flatten()
     }
 
     /// How long who has an expired entry may wait for a new one, mostly `patience`; while what entries
@@ -343,7 +357,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             None => Patience::Short,
         };
         // Another flight may have landed between the first look and this.
-        if let Some(entry) = self.find(key, || patience) {
+        if let Some(entry) = self.glance(key)
+            && self.is_valid(&entry, patience)
+        {
             return Outcome {
                 read: entry.read,
                 result: FillResult::Found(entry),
@@ -398,7 +414,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     }
 
     fn insert(&self, key: &K, entry: &Arc<Entry>) {
-        if self.fits(entry) && self.is_valid(entry, Patience::Long) {
+        let admits = || {
+            self.has_room(entry)
+                || self.entries.contains_key(key)
+                || self.admission.was_asked_for(key)
+        };
+        if self.fits(entry) && self.is_valid(entry, Patience::Long) && admits() {
             self.entries.insert(key.clone(), Arc::clone(entry));
             // Otherwise dozens of bodies could wait above the bound.
             self.entries.run_pending_tasks();
@@ -416,6 +437,10 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             }
         });
         self.entries.run_pending_tasks();
+    }
+
+    fn has_room(&self, entry: &Entry) -> bool {
+        self.entries.weighted_size() + entry.weight() as u64 <= self.bound
     }
 
     fn fits(&self, entry: &Entry) -> bool {

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::core::cache::entry::OVERHEAD;
+use crate::core::cache::entry::{FORMS_OVERHEAD, OVERHEAD};
 
 /// Compressible, of `size` bytes.
 fn text(size: usize) -> Vec<u8> {
@@ -49,7 +49,7 @@ async fn a_form_that_is_no_smaller_is_none() {
         assert_eq!(cache.form(&1, &entry, coding).await, None);
         assert!(entry.etag_in(coding).is_none());
     }
-    assert_eq!(entry.weight(), OVERHEAD + noise.len() + 2);
+    assert_eq!(entry.weight(), OVERHEAD + FORMS_OVERHEAD + noise.len() + 2);
 }
 
 #[actix_web::test]
@@ -94,6 +94,38 @@ async fn all_that_is_kept_fits_the_bound() {
     let kept = (0..500).filter_map(|key| cache.get(&key));
     let weight: usize = kept.map(|entry| entry.weight()).sum();
     assert!((50_000..=100_000).contains(&weight), "{weight}");
+}
+
+/// By as many as there is room for, and then by those that come again.
+#[actix_web::test]
+async fn without_room_what_is_asked_for_again_is_kept() {
+    let cache: Cache<u32, Failure> = Cache::new(100_000, None, clock());
+    let read = async || found(text(10_000));
+    let ask = async |key: u32| cache.find_or_fill(&key, read).await.unwrap().unwrap();
+    for key in 0..9 {
+        ask(key).await;
+    }
+    cache.entries.run_pending_tasks();
+    let room = (0..9).filter(|key| cache.get(key).is_some()).count();
+    assert!(room < 9);
+    for key in 100..200 {
+        ask(key).await;
+        assert!(cache.get(&key).is_none());
+    }
+    // Who comes again and again gets a place.
+    let mut tries = 0;
+    while cache.get(&100).is_none() {
+        ask(100).await;
+        cache.entries.run_pending_tasks();
+        tries += 1;
+        assert!(tries < 20);
+    }
+    // What is there is replaced at once, full or not.
+    let before = cache.get(&100).unwrap();
+    cache.invalidate(&[post()]);
+    let after = ask(100).await;
+    assert!(!Arc::ptr_eq(&before, &after));
+    assert!(Arc::ptr_eq(&cache.get(&100).unwrap(), &after));
 }
 
 #[actix_web::test]
