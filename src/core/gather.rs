@@ -1,9 +1,10 @@
 //! Gathering (batching): work that waits for a connection anyway is done together, by one
 //! exchange with the database for all of it.
 //!
-//! While nothing is done, a job that comes is begun at once and alone. While as many runs are under
-//! way as may be without need, those who come wait for the end of one, and the next run takes them all. So nobody waits
-//! for others to come, and the busier it is, the less each costs.
+//! While nothing is done, a job that comes is begun at once and alone. Those who come during a run wait for its
+//! end, and the next run takes them all; or, where several may be under way without need, until there are half as many of
+//! them as the runs under way have, so that runs beside each other grow alike and none is begun for one job. So nobody
+//! waits for others to come while nothing is done, and the busier it is, the less each costs.
 //!
 //! A run that takes long, because a row is locked or the database is slow, holds nobody up:
 //! after 20 ms those who wait begin another one beside it.
@@ -99,6 +100,8 @@ struct State<J, R> {
     running: usize,
     /// Those of them that have not woken up yet.
     called: usize,
+    /// Jobs of the runs that have begun and not ended.
+    under_way: usize,
     is_over: bool,
 }
 
@@ -106,6 +109,15 @@ struct Waiting<J, R> {
     number: u64,
     job: J,
     result: oneshot::Sender<R>,
+}
+
+impl<J, R> State<J, R> {
+    /// Whether those who wait are worth a run of their own, of `at_once` without need.
+    fn needs_run(&self, at_once: usize) -> bool {
+        // One that was called takes all that wait.
+        let is_worth = self.called == 0 && 2 * self.waiting.len() >= self.under_way;
+        self.running == 0 || self.running < at_once && is_worth
+    }
 }
 
 impl<J, R> Shared<J, R> {
@@ -130,6 +142,7 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
             threads: 0,
             running: 0,
             called: 0,
+            under_way: 0,
             is_over: false,
         };
         Self {
@@ -191,7 +204,7 @@ impl<J: Send + 'static, R: Send + 'static> Gatherer<J, R> {
             job,
             result,
         });
-        let is_begun = state.running < self.shared.bounds.at_once && self.begin(state);
+        let is_begun = state.needs_run(self.shared.bounds.at_once) && self.begin(state);
         Ok((number, is_begun))
     }
 
@@ -271,9 +284,11 @@ fn work<J, R>(shared: &Shared<J, R>) {
             if jobs.is_empty() {
                 break;
             }
+            let count = jobs.len();
+            state.under_way += count;
             drop(state);
             shared.counters.runs.increment();
-            (shared.counters.jobs).add(jobs.len() as u64);
+            (shared.counters.jobs).add(count as u64);
             // What panics takes its own jobs along, and not the thread.
             if let Ok(done) = catch_unwind(AssertUnwindSafe(|| (shared.run)(jobs))) {
                 for (result, done) in results.into_iter().zip(done) {
@@ -282,6 +297,7 @@ fn work<J, R>(shared: &Shared<J, R>) {
                 }
             }
             state = shared.lock();
+            state.under_way -= count;
         }
         state.running -= 1;
     }
