@@ -78,6 +78,17 @@ pub(super) fn fold(text: &str) -> impl Iterator<Item = char> {
         .nfc()
 }
 
+/// What is folded of a character, one too, wherever it stands, if no mark is behind it; `None` for those
+/// that the tables of Unicode are asked for.
+pub(super) fn fold_alone(c: char) -> Option<char> {
+    match c {
+        'A'..='Z' => Some(c.to_ascii_lowercase()),
+        '\0'..='\x7f' | 'а'..='я' | '\u{4e00}'..='\u{9fff}' => Some(c),
+        'А'..='Я' => char::from_u32(u32::from(c) + 0x20),
+        _ => None,
+    }
+}
+
 /// Whether a mark behind this base makes no other letter of it.
 fn is_accent(base: char, mark: char) -> bool {
     match mark {
@@ -289,6 +300,29 @@ mod tests {
             ("ſ K Ω ϐ ᲀ", "s k ω β в"),
         ] {
             assert_eq!(fold(text).collect::<String>(), folded, "{text}");
+        }
+    }
+
+    #[test]
+    fn some_are_folded_alone_as_by_the_tables() {
+        let alone = |c: char| fold_alone(c).map(|folded| (c, folded));
+        let all: Vec<(char, char)> = ('\0'..=char::MAX).filter_map(alone).collect();
+        assert!(all.len() > 21_000);
+        for (c, folded) in &all {
+            assert_eq!(fold(&c.to_string()).collect::<String>(), folded.to_string());
+        }
+        // Whatever stands before them.
+        let (text, folded): (String, String) = all.iter().rev().chain(&all).copied().unzip();
+        assert_eq!(fold(&text).collect::<String>(), folded);
+        for before in ["e\u{301}", "한", "\u{1112}\u{1161}", "が", "ä"] {
+            let before_folded: String = fold(before).collect();
+            for (c, folded) in all.iter().step_by(97) {
+                let text = format!("{before}{c}");
+                assert_eq!(
+                    fold(&text).collect::<String>(),
+                    format!("{before_folded}{folded}")
+                );
+            }
         }
     }
 

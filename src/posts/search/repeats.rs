@@ -22,7 +22,11 @@ pub(super) fn without_repeats(words: String) -> String {
     if tokens.len() <= 2 * PHRASE_MAX {
         return words;
     }
-    let mut kept = String::new();
+    let is_new: Vec<bool> = new_passages(&tokens).collect();
+    if is_new.iter().all(|is_new| *is_new) {
+        return words;
+    }
+    let mut kept = String::with_capacity(words.len());
     let mut keep = |tokens: &[&str]| {
         for token in tokens {
             if !kept.is_empty() {
@@ -33,7 +37,7 @@ pub(super) fn without_repeats(words: String) -> String {
     };
     // Up to where tokens are kept, and up to where they are needed.
     let (mut done, mut needed) = (0, 0);
-    for (end, is_new) in (1..).zip(new_passages(&tokens)) {
+    for (end, is_new) in (1..).zip(is_new) {
         if !is_new {
             continue;
         }

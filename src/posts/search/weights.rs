@@ -12,6 +12,8 @@ const KEPT: usize = 96;
 const ENTRY: usize = 4;
 /// Bytes that the weights of one post take at most.
 pub const WEIGHTS_MAX: usize = KEPT * ENTRY;
+/// Bytes of a content's tokens for each word that is another, about.
+const BYTES_A_WORD: usize = 12;
 /// Words of a content that count as its beginning.
 const BEGINNING: usize = 48;
 
@@ -21,7 +23,8 @@ const BEGINNING: usize = 48;
 /// A word weighs the more the oftener it is there, with less and less for each time (as in BM25 with
 /// k1 = 1.2, b = 0.75 and contents of 400 words), and more when the content begins with it.
 pub(super) fn weights_of(tokens: &str) -> Vec<u8> {
-    let mut words: HashMap<&str, (u64, usize), RandomState> = HashMap::default();
+    let mut words: HashMap<&str, (u64, usize), RandomState> =
+        HashMap::with_capacity_and_hasher(tokens.len() / BYTES_A_WORD, RandomState::default());
     let mut length = 0_u64;
     for (place, token) in tokens.split_terminator(' ').enumerate() {
         words.entry(token).or_insert((0, place)).0 += 1;

@@ -2,7 +2,7 @@
 
 use unicode_normalization::char::is_combining_mark;
 
-use super::letters::{Kind, fold, spell};
+use super::letters::{Kind, fold, fold_alone, spell};
 
 /// Bytes of the tokens of one post, with the spaces between. The text beyond cannot be
 /// found.
@@ -21,6 +21,8 @@ pub(super) const TOKEN_MAX: usize = 84;
 /// Stands before words that begin with an ASCII character, so that they have 3 bytes
 /// and none is a stop word. All others begin with a `q`.
 pub(super) const ASCII_FIRST: &str = "aa";
+/// Letters of ASCII that surely have room in a token, each of which may take two bytes.
+const LETTERS_MAX: usize = (TOKEN_MAX - ASCII_FIRST.len()) / 2;
 /// A word with a dot before it; the only one of its kind.
 const NET: &str = "aanet";
 
@@ -150,34 +152,85 @@ impl Words {
         // Signs of ASCII are not changed by what stands beside them, so the parts between can be
         // folded by themselves, and most need not be.
         let mut at = 0;
-        for part in text.split_inclusive(|c: char| c.is_ascii() && !c.is_ascii_alphanumeric()) {
-            if self.full {
-                return;
-            }
-            if part.is_ascii() {
-                for (byte, at) in part.bytes().zip(at..) {
-                    self.here = (at, at + 1);
-                    let c = char::from(byte.to_ascii_lowercase());
-                    if c.is_ascii_alphanumeric() {
-                        self.letter(c);
-                    } else {
-                        self.sign(c);
-                    }
+        while at < text.len() && !self.full {
+            let (length, kind) = first_part(&text.as_bytes()[at..]);
+            let part = &text[at..at + length];
+            match kind {
+                Part::Letters(letters) if self.may_write_letters(letters) => {
+                    self.write_letters(&part[..letters]);
                 }
-            } else if self.places.is_some() {
-                self.read_clusters(part, at);
-            } else {
-                for c in fold(part) {
-                    self.take(c);
-                    if self.full {
-                        break;
-                    }
-                }
+                Part::Letters(_) | Part::Ascii => self.read_ascii(part, at),
+                Part::Other if self.places.is_some() => self.read_clusters(part, at),
+                Part::Other => self.read_folded(part),
             }
-            at += part.len();
+            at += length;
         }
         self.end_run();
         self.dot = None;
+    }
+
+    /// Reads a part of ASCII that begins at `at`.
+    fn read_ascii(&mut self, part: &str, at: usize) {
+        for (byte, at) in part.bytes().zip(at..) {
+            self.here = (at, at + 1);
+            let c = char::from(byte.to_ascii_lowercase());
+            if c.is_ascii_alphanumeric() {
+                self.letter(c);
+            } else {
+                self.sign(c);
+            }
+        }
+    }
+
+    /// Whether a word of so many letters of ASCII, with a sign behind it or nothing, is a token by itself, however it is
+    /// read. One letter may belong together with its sign, and what stands before may change it.
+    fn may_write_letters(&self, count: usize) -> bool {
+        matches!(self.run, Run::None)
+            && self.dot.is_none()
+            && self.places.is_none()
+            && (2..=LETTERS_MAX).contains(&count)
+    }
+
+    /// Writes such a word, at once.
+    fn write_letters(&mut self, letters: &str) {
+        let before = self.text.len();
+        self.space();
+        self.text.push_str(ASCII_FIRST);
+        for byte in letters.bytes() {
+            let byte = byte.to_ascii_lowercase();
+            self.text.push(char::from(byte));
+            if byte == b'q' {
+                self.text.push('w');
+            }
+        }
+        self.check_room(before);
+        self.end = Some(End::Word);
+    }
+
+    /// Reads a part, folded. Characters that fold to one each are not sent through the tables of Unicode, but for the last one
+    /// before others, which may be marks that belong to it.
+    fn read_folded(&mut self, part: &str) {
+        let mut rest = part;
+        while !rest.is_empty() && !self.full {
+            let other = (rest.char_indices()).find(|(_, c)| fold_alone(*c).is_none());
+            let other = other.map_or(rest.len(), |(at, _)| at);
+            let last = rest[..other].chars().next_back();
+            let alone = match last {
+                Some(last) if other < rest.len() => other - last.len_utf8(),
+                _ => other,
+            };
+            let (alone, marked) = rest.split_at(alone);
+            for c in alone.chars().filter_map(fold_alone) {
+                self.take(c);
+            }
+            let behind = other - alone.len();
+            let next = (marked[behind..].char_indices()).find(|(_, c)| fold_alone(*c).is_some());
+            let (marked, next) = marked.split_at(next.map_or(marked.len(), |(at, _)| behind + at));
+            for c in fold(marked) {
+                self.take(c);
+            }
+            rest = next;
+        }
     }
 
     /// Reads a part that begins at `at`, each character with its marks by itself, so that it is known
@@ -402,6 +455,37 @@ impl Words {
     }
 }
 
+/// What a part of a text is: up to the first sign of ASCII, that included.
+enum Part {
+    /// So many letters of ASCII, and perhaps a sign.
+    Letters(usize),
+    /// All of ASCII.
+    Ascii,
+    Other,
+}
+
+/// The first part of a text that is not empty, and its length.
+fn first_part(text: &[u8]) -> (usize, Part) {
+    let letters = (text.iter().take_while(|byte| byte.is_ascii_alphabetic())).count();
+    match text.get(letters) {
+        None => return (letters, Part::Letters(letters)),
+        Some(byte) if byte.is_ascii() && !byte.is_ascii_digit() => {
+            return (letters + 1, Part::Letters(letters));
+        }
+        Some(_) => {}
+    }
+    let mut is_ascii = true;
+    for (place, byte) in text.iter().enumerate().skip(letters) {
+        if !byte.is_ascii() {
+            is_ascii = false;
+        } else if !byte.is_ascii_alphanumeric() {
+            return (place + 1, if is_ascii { Part::Ascii } else { Part::Other });
+        }
+    }
+    let kind = if is_ascii { Part::Ascii } else { Part::Other };
+    (text.len(), kind)
+}
+
 /// Tokens as those of a title.
 pub(super) fn in_title(tokens: &str) -> String {
     let mut text = String::new();
@@ -433,6 +517,42 @@ mod tests {
         }
         text.chars().for_each(|c| spell(c, &mut token));
         token
+    }
+
+    /// One way writes whole words of letters, the other, which says where tokens stand, each letter by itself.
+    #[test]
+    fn both_ways_to_read_write_the_same() {
+        let pieces = [
+            "a", "C", "q", "Qq", "net", "NET", "v", "v1", "12", "word", "QUEUE", ".", "..", "+",
+            "++", "#", " ", "  ", "-", "é", "中文", "Ж", "e\u{301}", "x86", "c++", ".net", "1.2",
+            "v1.2.3", "\0", "\n",
+        ];
+        let mut state = 7_u64;
+        for _ in 0..20_000 {
+            let mut text = String::new();
+            for _ in 0..12 {
+                state = (state.wrapping_mul(6_364_136_223_846_793_005))
+                    .wrapping_add(1_442_695_040_888_963_407);
+                text.push_str(pieces[usize::try_from(state >> 33).unwrap() % pieces.len()]);
+            }
+            assert_eq!(read(&text), Words::with_places(&text).0, "{text:?}");
+        }
+        for count in [LETTERS_MAX - 1, LETTERS_MAX, LETTERS_MAX + 1, 100] {
+            for letter in ["a", "q"] {
+                let text = format!("x {} y", letter.repeat(count));
+                assert_eq!(read(&text), Words::with_places(&text).0);
+            }
+        }
+        // Where there is no room left.
+        for max in 0..40 {
+            let mut words = Words::new(max);
+            words.read("one two, three q four");
+            let all = read("one two, three q four");
+            let fits = (0..=all.len()).rev().find(|end| {
+                *end <= max && (*end == 0 || *end == all.len() || all[*end..].starts_with(' '))
+            });
+            assert_eq!(words.text, all[..fits.unwrap()], "{max}");
+        }
     }
 
     #[test]
