@@ -1,7 +1,6 @@
 //! Several posts in one transaction. What they share is written once: counts, and on MySQL, where each
 //! statement is a round trip, everything is a statement of many rows.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -113,8 +112,7 @@ fn insert_at_once(
     posts: &mut [Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
     insert_rows(conn, jobs, posts)?;
-    let positions: Vec<i64> = posts.iter().flatten().map(|post| post.position).collect();
-    let ids = load_ids(conn, &positions)?;
+    let ids = load_ids(conn, posts)?;
     for post in posts.iter_mut().flatten() {
         let id = ids
             .get(&post.position)
@@ -183,15 +181,29 @@ fn insert_rows(
     batch.run(conn)
 }
 
-/// The ids of the rows with these positions, by position.
-fn load_ids(conn: &mut Conn, positions: &[i64]) -> QueryResult<HashMap<i64, i64>> {
-    let ids = post::table
-        // So that the index of the lists leads there.
-        .filter(post::published.eq(true).or(post::published.eq(false)))
-        .filter(dialect::any_of(post::place, positions))
-        .select((post::place, post::post_id))
-        .load(conn)?;
-    Ok(ids.into_iter().collect())
+/// The ids of the rows with the positions of these posts, by position.
+fn load_ids(
+    conn: &mut Conn,
+    posts: &[Result<PostSummary, NotInserted>],
+) -> QueryResult<HashMap<i64, i64>> {
+    let mut ids = HashMap::new();
+    // The index of the lists leads there, by whether they are published.
+    for published in [true, false] {
+        let positions: Vec<i64> = (posts.iter().flatten())
+            .filter(|post| post.published == published)
+            .map(|post| post.position)
+            .collect();
+        if positions.is_empty() {
+            continue;
+        }
+        let some: Vec<(i64, i64)> = post::table
+            .filter(post::published.eq(published))
+            .filter(dialect::any_of(post::place, &positions))
+            .select((post::place, post::post_id))
+            .load(conn)?;
+        ids.extend(some);
+    }
+    Ok(ids)
 }
 
 /// Contents and words.
@@ -201,24 +213,21 @@ fn insert_parts(
     posts: &[Result<PostSummary, NotInserted>],
 ) -> QueryResult<()> {
     let mut batch = Batch::new(conn);
-    let rows = |text: for<'a> fn(&'a Prepared, &'a PostSummary) -> (i64, Cow<'a, str>)| {
+    let rows = |text: &dyn Fn(&Prepared, &PostSummary) -> (i64, String)| {
         let inserted =
             (jobs.iter().zip(posts)).filter_map(|(job, post)| Some((job, post.as_ref().ok()?)));
         let rows: Vec<String> = inserted
             .map(|(job, post)| {
                 let (key, text) = text(job, post);
-                format!("({key}, {})", batch.text(&text))
+                format!("({key}, {text})")
             })
             .collect();
         rows.join(", ")
     };
-    let contents = rows(|job, post| {
-        let content = Cow::Borrowed(job.request.post.content.as_str());
-        (post.post_id, content)
-    });
-    let words = rows(|job, post| {
+    let contents = rows(&|job, post| (post.post_id, batch.text(&job.request.post.content)));
+    let words = rows(&|job, post| {
         let words = search::with_author(&post.author, &job.words.text, post.scope());
-        (post.position, Cow::Owned(words))
+        (post.position, batch.plain(&words))
     });
     // The words first: who was overtaken does not know their ids.
     let sql = format!("INSERT INTO post_words (place, words) VALUES {words}");

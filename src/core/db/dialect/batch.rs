@@ -53,13 +53,36 @@ impl Batch {
         self.statements.push(sql.into());
     }
 
-    /// A text as a literal. In hexadecimal: there is nothing in it to escape.
+    /// A text as a literal. In hexadecimal, where there is nothing to escape; on MySQL as it is where it has nothing that a
+    /// mode of the server could read otherwise, for that is half as long: quotes are doubled, which they are in every mode. (What
+    /// a connection sends is UTF-8, as Rust's strings are, so that no quote is a part of a character.)
     pub fn text(&self, text: &str) -> String {
-        let bytes = Self::bytes(text.as_bytes());
-        if self.is_mysql {
-            format!("_utf8mb4 {bytes}")
+        if !self.is_mysql {
+            return format!("CAST({} AS TEXT)", Self::bytes(text.as_bytes()));
+        }
+        if text.bytes().any(|byte| matches!(byte, b'\\' | b'\0')) {
+            return format!("_utf8mb4 {}", Self::bytes(text.as_bytes()));
+        }
+        let mut literal = String::with_capacity(text.len() + 16);
+        literal.push_str("_utf8mb4'");
+        for (n, piece) in text.split('\'').enumerate() {
+            if n > 0 {
+                literal.push_str("''");
+            }
+            literal.push_str(piece);
+        }
+        literal.push('\'');
+        literal
+    }
+
+    /// A text of ASCII letters, digits, dots and spaces as a literal, which a column of ASCII takes as it is. Any other text as
+    /// [`text`](Self::text).
+    pub fn plain(&self, text: &str) -> String {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'.');
+        if self.is_mysql && text.bytes().all(is_plain) {
+            format!("_ascii'{text}'")
         } else {
-            format!("CAST({bytes} AS TEXT)")
+            self.text(text)
         }
     }
 
@@ -207,5 +230,34 @@ impl Batch {
             conn.batch_execute(sql)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_its_literal() {
+        let batch = |is_mysql| Batch {
+            statements: Vec::new(),
+            is_mysql,
+        };
+        for (text, literal) in [
+            ("", "_utf8mb4''"),
+            ("it's", "_utf8mb4'it''s'"),
+            ("''", "_utf8mb4"),
+            ("中\n\"`; --", "_utf8mb4'中\n\"`; --'"),
+            ("a\\", "_utf8mb4 x'615c'"),
+            ("\\'", "_utf8mb4 x'5c27'"),
+            ("\0'", "_utf8mb4 x'0027'"),
+        ] {
+            assert_eq!(batch(true).text(text), literal);
+            let bytes = Batch::bytes(text.as_bytes());
+            assert_eq!(batch(false).text(text), format!("CAST({bytes} AS TEXT)"));
+        }
+        assert_eq!(batch(true).plain("aaa q1. zzz"), "_ascii'aaa q1. zzz'");
+        assert_eq!(batch(true).plain("a'b"), "_utf8mb4'a''b'");
+        assert_eq!(batch(false).plain("a"), "CAST(x'61' AS TEXT)");
     }
 }

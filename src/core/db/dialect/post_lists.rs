@@ -333,8 +333,63 @@ pub struct Neighbourhood {
     pub taken: HashSet<i64>,
 }
 
-/// Looks, by one statement, which posts have these dates, and which have these places.
+/// Looks which posts have these dates, and which have these places: by one statement where no post has such a
+/// date, as nearly always, for these are of now; otherwise by two.
 pub fn look_at_dates(
+    conn: &mut Conn,
+    dates: &[(bool, NaiveDateTime)],
+    places: &[i64],
+) -> QueryResult<Neighbourhood> {
+    let mut sql = taken_places(conn, places);
+    for published in [true, false] {
+        let of_them: Vec<NaiveDateTime> = (dates.iter())
+            .filter(|(is_published, _)| *is_published == published)
+            .map(|(_, date)| *date)
+            .collect();
+        if of_them.is_empty() {
+            continue;
+        }
+        sql.push_number(" UNION ALL SELECT * FROM (SELECT ", 0);
+        sql.push(&format!(
+            " AS nth, p.place AS place FROM post p {} WHERE p.published = {} AND p.date IN (",
+            hint(conn, "post_dated"),
+            u8::from(published)
+        ));
+        sql.push_times(&of_them);
+        sql.push(&format!(") LIMIT 1) any{}", u8::from(published)));
+    }
+    let rows: Vec<Stands> = sql.load_rows(conn)?;
+    if rows.iter().any(|row| row.nth >= 0) {
+        return look_at_each_date(conn, dates, places);
+    }
+    Ok(Neighbourhood {
+        taken: rows.into_iter().map(|row| row.place).collect(),
+        ..Neighbourhood::default()
+    })
+}
+
+fn hint(conn: &Conn, index: &str) -> String {
+    match conn {
+        Conn::Sqlite(_) => format!("INDEXED BY {index}"),
+        Conn::Mysql(_) => format!("FORCE INDEX ({index})"),
+    }
+}
+
+/// A query for those of these places that posts have.
+fn taken_places(conn: &Conn, places: &[i64]) -> Sql {
+    let mut sql = Sql::default();
+    sql.push_number("SELECT ", -1);
+    sql.push(&format!(
+        " AS nth, p.place AS place FROM post p {} WHERE p.published IN (0, 1) AND p.place IN (",
+        hint(conn, "post_list")
+    ));
+    sql.push_numbers(places);
+    sql.push(")");
+    sql
+}
+
+/// Looks, by one statement, which post has each of these dates and the greatest id, and which places posts have.
+fn look_at_each_date(
     conn: &mut Conn,
     dates: &[(bool, NaiveDateTime)],
     places: &[i64],
@@ -343,18 +398,7 @@ pub fn look_at_dates(
     let Some(last) = dates.last() else {
         return Ok(found);
     };
-    let hint = match conn {
-        Conn::Sqlite(_) => |index: &str| format!("INDEXED BY {index}"),
-        Conn::Mysql(_) => |index: &str| format!("FORCE INDEX ({index})"),
-    };
-    let mut sql = Sql::default();
-    sql.push_number("SELECT ", -1);
-    sql.push(&format!(
-        " AS nth, p.place AS place FROM post p {} WHERE p.published IN (0, 1) AND p.place IN (",
-        hint("post_list")
-    ));
-    sql.push_numbers(places);
-    sql.push(")");
+    let mut sql = taken_places(conn, places);
     // As with lists of numbers there are few statements, which stay prepared.
     for n in 0..dates.len().next_power_of_two() {
         let (published, date) = dates.get(n).unwrap_or(last);
@@ -363,7 +407,7 @@ pub fn look_at_dates(
         sql.push_number(
             &format!(
                 " AS nth, p.place AS place FROM post p {} WHERE p.published = ",
-                hint("post_dated")
+                hint(conn, "post_dated")
             ),
             i64::from(*published),
         );

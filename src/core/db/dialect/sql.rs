@@ -85,6 +85,15 @@ impl Sql {
         }
     }
 
+    /// The same of times, of which there is one at least.
+    pub fn push_times(&mut self, times: &[NaiveDateTime]) {
+        let last = times.last().copied().unwrap_or_default();
+        for place in 0..times.len().next_power_of_two() {
+            let time = times.get(place).copied().unwrap_or(last);
+            self.push_time(if place == 0 { "" } else { ", " }, time);
+        }
+    }
+
     /// The numbers.
     pub fn load(self, conn: &mut Conn) -> QueryResult<Vec<i64>> {
         let rows: Vec<Number> = self.load_rows(conn)?;

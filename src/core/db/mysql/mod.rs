@@ -37,6 +37,8 @@ use super::dialect::errors::{TIMED_OUT, class_of_message};
 
 /// How long connecting may take, TLS and authentication included.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// What Diesel begins a transaction with.
+const BEGIN: &str = "BEGIN";
 /// A statement of a migration takes as long as it takes.
 const NO_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -52,7 +54,7 @@ pub struct MysqlConnection {
     /// How long an exchange may take where the thread's work has no deadline.
     deadline: Duration,
     broken: bool,
-    is_for_migrations: bool,
+    role: Role,
     opts: Opts,
     /// The server's number of this connection.
     id: u32,
@@ -98,7 +100,7 @@ impl MysqlConnection {
                     Role::Migrations => NO_DEADLINE,
                 },
                 broken: false,
-                is_for_migrations: role == Role::Migrations,
+                role,
                 opts,
                 id,
             }),
@@ -250,7 +252,11 @@ impl Drop for MysqlConnection {
 
 impl SimpleConnection for MysqlConnection {
     fn batch_execute(&mut self, query: &str) -> QueryResult<()> {
-        if !self.is_for_migrations {
+        // A transaction of a writer begins with its first statement: a round trip less.
+        if self.role == Role::Writer && query == BEGIN && !self.broken {
+            return Ok(());
+        }
+        if self.role != Role::Migrations {
             return self.exchange(async |conn| conn.batch_execute(query).await);
         }
         // Several statements in one packet are applied wrongly by a cluster.

@@ -97,6 +97,11 @@ fn statement(server: Server, role: Role, is_cluster: bool, time: Duration) -> St
     );
     // A statement that nobody waits for any more is to end in the server too. Of writes only
     // what reads: a time limit that strikes at COMMIT would leave its outcome unknown.
+    if role == Role::Writer {
+        // Each transaction begins with its first statement, by itself: `BEGIN` is not sent
+        // (`MysqlConnection::batch_execute`).
+        sql.push_str(", SESSION autocommit = 0");
+    }
     let time = match role {
         Role::Reader => time,
         Role::Writer | Role::Migrations => Duration::ZERO,
@@ -169,5 +174,8 @@ mod tests {
             let other = of(Server::Mariadb, role);
             assert!(other.contains("max_statement_time = 0") && !other.contains("wsrep"));
         }
+        let begins_by_itself = |role| of(Server::Mariadb, role).contains("autocommit = 0");
+        assert!(begins_by_itself(Role::Writer));
+        assert!(!begins_by_itself(Role::Reader) && !begins_by_itself(Role::Migrations));
     }
 }
