@@ -14,6 +14,7 @@ use inkpot::social::types::FollowList;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Backend, Client, PASSWORD, TestApp, TestDatabase, on_both_databases};
+use crate::metrics::Scrape;
 use crate::model::random::Random;
 use crate::plans::{all_statements, faults, rows_read};
 
@@ -22,6 +23,7 @@ on_both_databases![
     nobody_follows_themselves_or_nobody,
     followers_are_paged_by_number_and_by_cursor,
     a_hundred_follow_one_user_at_once,
+    one_pair_changes_without_conflicts,
     follows_are_what_a_naive_model_says,
     lists_of_people_are_right_after_every_write,
     a_user_with_many_followers_leaves_in_pieces,
@@ -289,6 +291,24 @@ async fn a_hundred_follow_one_user_at_once(app: TestApp) {
         .database
         .with(|conn| follow::table.count().get_result(conn).unwrap());
     assert_eq!(counted(&app, ann.user_id).await, (stored, 0));
+}
+
+/// However many requests of one user come at once: they come one after the other, and none has to be begun anew.
+async fn one_pair_changes_without_conflicts(app: TestApp) {
+    let (ann, bob) = (app.user("ann").await, app.user("bob").await);
+    let path = format!("/user/{}/follow", bob.user_id);
+    for _ in 0..10 {
+        let both_ways = (0..40).map(|n| {
+            let method = [Method::PUT, Method::DELETE][n % 2].clone();
+            ann.send(ann.request(method, &path))
+        });
+        for answer in join_all(both_ways).await {
+            answer.expect_empty(204);
+        }
+    }
+    all_is_right(&app);
+    let scrape = Scrape::of(&app).await;
+    scrape.is("inkpot_database_retries_total{reason=\"conflict\"}", 0.0);
 }
 
 async fn follows_are_what_a_naive_model_says(app: TestApp) {

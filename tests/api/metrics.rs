@@ -27,13 +27,13 @@ on_both_databases![
 ];
 
 /// The metrics of a service: samples by name and labels, as they are written.
-struct Scrape {
+pub struct Scrape {
     text: String,
     samples: BTreeMap<String, f64>,
 }
 
 impl Scrape {
-    async fn of(app: &TestApp) -> Self {
+    pub async fn of(app: &TestApp) -> Self {
         Self::parse(app.state.measure().await.unwrap())
     }
 
@@ -54,7 +54,7 @@ impl Scrape {
     }
 
     #[track_caller]
-    fn is(&self, sample: &str, value: f64) {
+    pub fn is(&self, sample: &str, value: f64) {
         let found = self.samples.get(sample).copied();
         assert_eq!(found, Some(value), "{sample} in {}", self.text);
     }

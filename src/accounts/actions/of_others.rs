@@ -12,9 +12,10 @@ pub fn is_somebody(conn: &mut Conn, user_id: i64) -> QueryResult<bool> {
     Ok(!users::load_users(conn, &[user_id])?.is_empty())
 }
 
-/// Has these users stay until the transaction ends; gives which of them are there.
-pub fn hold(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<Vec<i64>> {
-    users::hold_somebodies(conn, user_ids)
+/// Has two users stay until the transaction ends, the first of them for this transaction alone; gives which of them are
+/// there.
+pub fn hold_in_turn(conn: &mut Conn, alone: i64, shared: i64) -> QueryResult<Vec<i64>> {
+    users::hold_somebodies(conn, alone, shared)
 }
 
 /// What anyone may know of these users, in this order, but for those who are gone.

@@ -458,11 +458,20 @@ pub fn load_users(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<Vec<User>> {
         .load(conn)
 }
 
-/// Has these users stay until the transaction ends, and gives which of them are somebody.
-pub fn hold_somebodies(conn: &mut Conn, user_ids: &[i64]) -> QueryResult<Vec<i64>> {
-    dialect::share_users(conn, user_ids)?;
+/// Has two users stay until the transaction ends, the first of them for this transaction alone, and gives which of them are
+/// somebody. In the order of their ids, as whoever holds several does.
+pub fn hold_somebodies(conn: &mut Conn, alone: i64, shared: i64) -> QueryResult<Vec<i64>> {
+    let mut user_ids = [alone, shared];
+    user_ids.sort_unstable();
+    for user_id in user_ids {
+        if user_id == alone {
+            dialect::lock_user(conn, user_id)?;
+        } else {
+            dialect::share_users(conn, &[user_id])?;
+        }
+    }
     user::table
-        .filter(dialect::any_of(user::user_id, user_ids))
+        .filter(dialect::any_of(user::user_id, &user_ids))
         .filter(user::role.ne(DELETED))
         .select(user::user_id)
         .load(conn)

@@ -60,7 +60,8 @@ fn write(
     does_follow: bool,
     now: NaiveDateTime,
 ) -> QueryResult<Followed> {
-    let there = of_others::hold(conn, &[follower_id, whom])?;
+    // What one person asks for at once is done one after the other: they would meet at one row, in conflicts.
+    let there = of_others::hold_in_turn(conn, follower_id, whom)?;
     if !there.contains(&follower_id) {
         return Ok(Followed::NoUser);
     }
