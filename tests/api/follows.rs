@@ -300,7 +300,7 @@ async fn one_pair_changes_without_conflicts(app: TestApp) {
     for _ in 0..10 {
         let both_ways = (0..40).map(|n| {
             let method = [Method::PUT, Method::DELETE][n % 2].clone();
-            ann.send(ann.request(method, &path))
+            app.send(ann.request(method, &path))
         });
         for answer in join_all(both_ways).await {
             answer.expect_empty(204);

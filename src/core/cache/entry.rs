@@ -14,9 +14,9 @@ use crate::core::gather::Refused;
 
 /// What an entry costs beside its bytes: itself, the cache's records of it and its
 /// key, the small allocations. Measured, and rounded up.
-pub const OVERHEAD: usize = 1536;
+pub const OVERHEAD: usize = 2048;
 /// What its compressed forms cost beside their bytes, from the first on.
-pub const FORMS_OVERHEAD: usize = 512;
+pub const FORMS_OVERHEAD: usize = 1024;
 
 /// The parts of a finished response.
 pub struct Parts {

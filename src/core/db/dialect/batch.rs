@@ -246,7 +246,7 @@ mod tests {
         for (text, literal) in [
             ("", "_utf8mb4''"),
             ("it's", "_utf8mb4'it''s'"),
-            ("''", "_utf8mb4"),
+            ("''", "_utf8mb4''''''"),
             ("中\n\"`; --", "_utf8mb4'中\n\"`; --'"),
             ("a\\", "_utf8mb4 x'615c'"),
             ("\\'", "_utf8mb4 x'5c27'"),
