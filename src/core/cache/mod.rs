@@ -33,6 +33,7 @@ use std::time::Duration;
 
 use actix_web::web::Bytes;
 use moka::ops::compute::Op;
+use moka::policy::EvictionPolicy;
 
 use self::admission::Admission;
 use self::entry::{Entry, Filled};
@@ -112,6 +113,9 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         Self {
             entries: moka::sync::Cache::builder()
                 .max_capacity(bytes)
+                // Whom it pays to keep the admission says; to be weighed against what is there
+                // once more would take further requests.
+                .eviction_policy(EvictionPolicy::lru())
                 .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
                 .build_with_hasher(foldhash::fast::RandomState::default()),
             admission: Admission::new(bytes),
