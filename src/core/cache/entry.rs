@@ -1,9 +1,9 @@
 //! A cached response, with its compressed forms (content codings).
 
-use actix_web::http::header::HeaderValue;
-use actix_web::web::Bytes;
 use std::sync::OnceLock;
 
+use actix_web::http::header::HeaderValue;
+use actix_web::web::Bytes;
 use tokio::sync::OnceCell;
 
 use super::Moment;

@@ -95,13 +95,13 @@ fn statement(server: Server, role: Role, is_cluster: bool, time: Duration) -> St
          SESSION lc_messages = 'en_US', SESSION innodb_lock_wait_timeout = {wait}, \
          SESSION lock_wait_timeout = {wait}"
     );
-    // A statement that nobody waits for any more is to end in the server too. Of writes only
-    // what reads: a time limit that strikes at COMMIT would leave its outcome unknown.
     if role == Role::Writer {
         // Each transaction begins with its first statement, by itself: `BEGIN` is not sent
         // (`MysqlConnection::batch_execute`).
         sql.push_str(", SESSION autocommit = 0");
     }
+    // A statement that nobody waits for any more is to end in the server too. Of writes only
+    // what reads: a time limit that strikes at COMMIT would leave its outcome unknown.
     let time = match role {
         Role::Reader => time,
         Role::Writer | Role::Migrations => Duration::ZERO,
