@@ -492,7 +492,7 @@ fn subscribers(
         Report::Connected => bus.publish(&AnythingChanged {}),
         // It may have been killed between a commit and its event.
         Report::Missed(_) => anything_changed(cache),
-        Report::Isolated(is_isolated) => cache.others_write(is_isolated),
+        Report::Isolated(is_isolated, at) => cache.others_write(is_isolated, at),
         Report::Disconnected | Report::Heartbeat | Report::Left(_) => {}
     });
     messages::subscribe(presence, &mut to);

@@ -80,12 +80,12 @@ def children():
     return found
 
 
-def settle(pid):
+def settle(pids):
     """Waits for MariaDB: statements whose client has gone go on to their end, and would slow the next."""
     for _ in range(PATIENCE * 4):
-        before = spent(pid)
+        before = sum(map(spent, pids))
         time.sleep(0.25)
-        if spent(pid) - before <= 0.02:
+        if sum(map(spent, pids)) - before <= 0.02:
             return
     raise Trouble("MariaDB does not come to rest")
 
@@ -96,7 +96,7 @@ def measure(peer, chosen):
     posts, others = chosen.posts, []
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(databases.directory())
-        sides, daemon = start(stack, place, peer, posts)
+        sides, daemons = start(stack, place, peer, posts)
         files = prepare(place, sides, posts)
         for number in range(chosen.rounds):
             for row, (title, length) in ROWS.items():
@@ -104,12 +104,12 @@ def measure(peer, chosen):
                 for side in sides:
                     if number == 0:
                         run(row, side, 1, files, posts)
-                        settle(daemon)
+                        settle(daemons)
                     before = side.processor()
                     result = run(row, side, chosen.seconds * length, files, posts)
                     result["processor"] = side.processor() - before
                     result["rate"] = result["requests"] / result["seconds"]
-                    settle(daemon)
+                    settle(daemons)
                     side.results.setdefault(row, []).append(result)
                 done = ", ".join(f"{side.name} {cell(side.results[row][-1:])}" for side in sides)
                 say(f"  {number + 1}: {title}: {done}")
@@ -117,17 +117,17 @@ def measure(peer, chosen):
 
 
 def start(stack, place, peer, posts):
-    """All sides, with databases of their own for the server and for the others; and MariaDB's process."""
-    server = stack.enter_context(mariadb())
+    """All sides, with a MariaDB of its own for the server, as whoever else is connected makes its answers expire, and one for the
+    others; and the processes of both."""
     sqlite = stack.enter_context(databases.sqlite(peer, place, posts))
-    own, common = (databases.new_database(peer, server, f"inkpot_{name}") for name in ("own", "common"))
+    own, common = (databases.new_database(peer, stack.enter_context(mariadb()), f"inkpot_{name}") for name in ("own", "common"))
     for url in (own, common):
         databases.load(peer, url, posts)
     peer.run("usual-index", common)
-    daemon = peer.run("counters", own)["pid"]
+    daemons = [peer.run("counters", url)["pid"] for url in (own, common)]
     memory = {"INKPOT_CACHE_MB": str(max(1, posts * KIB_OF_A_POST // 1024 // 10))}
     sides = []
-    for name, database, pids in ((ON_MARIADB, own, [daemon]), (ON_SQLITE, sqlite, [])):
+    for name, database, pids in ((ON_MARIADB, own, daemons[:1]), (ON_SQLITE, sqlite, [])):
         home = place / name
         home.mkdir()
         process = stack.enter_context(inkpot(database, home, home / "log", extra=memory))
@@ -138,8 +138,8 @@ def start(stack, place, peer, posts):
             say(f"  without {name}: there is no Node.js")
             continue
         process = stack.enter_context(serving([*command, common, "--pool", str(POOL)]))
-        sides.append(Side(name, process.address, [process.pid, daemon]))
-    return sides, daemon
+        sides.append(Side(name, process.address, [process.pid, daemons[1]]))
+    return sides, daemons
 
 
 def fastify():

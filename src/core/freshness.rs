@@ -41,17 +41,25 @@ impl Freshness {
         last == 0 || u128::from(self.micros_at(now()).saturating_sub(last)) <= limit.as_micros()
     }
 
+    /// How long ago it was done; `None` before the first time.
+    pub fn age(&self) -> Option<Duration> {
+        let last = self.last.load(Ordering::Acquire).checked_sub(1)?;
+        let since = self.micros_at(now()).saturating_sub(last);
+        Some(Duration::from_micros(since))
+    }
+
     fn micros_at(&self, time: Instant) -> u64 {
         let since = time.saturating_duration_since(self.begun);
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX - 1)
     }
 }
 
+/// The real time, which no test moves.
 #[expect(
     clippy::disallowed_methods,
     reason = "for how long the process really stood still"
 )]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 
@@ -62,12 +70,12 @@ mod tests {
     #[test]
     fn what_was_never_done_is_fresh_and_what_was_long_ago_is_not() {
         let mut freshness = Freshness::default();
-        assert!(freshness.is_fresh(Duration::ZERO));
+        assert!(freshness.is_fresh(Duration::ZERO) && freshness.age().is_none());
         freshness.renew();
         let hour = Duration::from_secs(3600);
-        assert!(freshness.is_fresh(hour));
+        assert!(freshness.is_fresh(hour) && freshness.age().is_some_and(|age| age < hour));
         freshness.begun = freshness.begun.checked_sub(2 * hour).unwrap();
-        assert!(!freshness.is_fresh(hour));
+        assert!(!freshness.is_fresh(hour) && freshness.age().is_some_and(|age| age > hour));
         freshness.renew();
         assert!(freshness.is_fresh(hour));
     }

@@ -1,7 +1,8 @@
 //! A process lock: whether other processes serve the same embedded database.
 //!
 //! What another process writes is not told to this one, so finished answers may be kept
-//! until they are changed only by who is alone. Two files beside the database tell:
+//! until they are changed only by who is alone. (Of who is connected to a MySQL or MariaDB its
+//! server tells: [`alone`](crate::core::db::alone).) Two files beside the database tell:
 //! the first process to serve it locks `…-served`; every later one holds a shared lock
 //! on `…-shared`, at which the first looks again and again. The locks go with their
 //! process, however that ends.
@@ -19,7 +20,7 @@ pub enum ProcessLock {
     Exclusive { _served: File, shared: File },
     /// Another was there before, or there is no telling.
     Shared { _shared: Option<File> },
-    /// MySQL, made for many.
+    /// A server, which itself tells who is connected.
     NotNeeded,
 }
 

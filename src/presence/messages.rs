@@ -86,6 +86,6 @@ fn act_on(hub: &Hub, bus: &Bus, report: Report<'_>) {
         }
         Report::Missed(process) => hub.update(|membership, _| membership.miss(process)),
         Report::Left(process) => hub.update(|membership, _| membership.forget(process)),
-        Report::Isolated(_) => {}
+        Report::Isolated(..) => {}
     }
 }

@@ -6,8 +6,9 @@ use crate::accounts::actions::{self, keys};
 use crate::accounts::events::{SessionEnded, UserChanged};
 use crate::accounts::session_cache::FOLLOWED;
 use crate::accounts::types::Revocation;
-use crate::core::db::{DatabaseUrl, Db, DbError};
-use crate::core::freshness::Freshness;
+use crate::core::db::DbError;
+use crate::core::db::alone::{self, Company, Watch};
+use crate::core::freshness::{self, Freshness};
 use crate::core::process_lock::ProcessLock;
 use crate::core::telemetry::chain::Chain;
 use crate::posts::events::AnythingChanged;
@@ -17,11 +18,60 @@ use crate::state::AppState;
 /// here within a second.
 pub const FOLLOW: Duration = Duration::from_millis(250);
 
-/// Whether other processes write to the database, as far as it is known.
-pub fn others_write(db: &Db, lock: &ProcessLock) -> bool {
-    match db.url() {
-        DatabaseUrl::Sqlite(_) => lock.has_others(),
-        DatabaseUrl::Mysql(_) => true,
+/// How this process learns whether others write to the database.
+pub enum Others {
+    /// By the locks of an embedded database.
+    Locks(ProcessLock),
+    /// By the connections of the database server.
+    Connections,
+    /// They do, and the bus tells of it.
+    Heard,
+}
+
+impl Others {
+    /// That of a process, with its lock.
+    pub fn of(app: &AppState, lock: ProcessLock) -> Self {
+        match lock {
+            ProcessLock::NotNeeded if app.bus.has_transport() => Self::Heard,
+            ProcessLock::NotNeeded => Self::Connections,
+            lock => Self::Locks(lock),
+        }
+    }
+
+    /// Tells the bus what is known without asking the database.
+    pub fn tell(&self, app: &AppState) {
+        match self {
+            Self::Locks(lock) => (app.bus).set_others_write(lock.has_others(), freshness::now()),
+            Self::Heard => app.bus.set_others_write(true, freshness::now()),
+            Self::Connections => {}
+        }
+    }
+
+    /// Looks at the connections, if that is how it is known, and tells the bus. While there is no
+    /// telling, what was known ends by itself.
+    async fn look(&self, app: &AppState, watch: &mut Watch) {
+        if !matches!(self, Self::Connections) {
+            return;
+        }
+        let company = match app.housekeeping.read(alone::look).await {
+            Ok(Some(look)) => {
+                let company = watch.judge(&look);
+                if watch.has_lost() {
+                    app.db.close_dead();
+                }
+                company
+            }
+            Ok(None) => Company::Others,
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "cannot see who is connected to the database");
+                return;
+            }
+        };
+        match company {
+            Company::Alone(at) => app.bus.set_others_write(false, at),
+            Company::Others => app.bus.set_others_write(true, freshness::now()),
+            Company::NotKnown => {}
+        }
     }
 }
 
@@ -66,20 +116,25 @@ async fn announce_missed(app: &AppState) -> Result<(), DbError> {
 
 /// Learns what other processes changed, again and again, for as long as the server
 /// runs. Each reading is two queries, the first of which is empty nearly always.
-pub async fn follow(app: AppState, lock: ProcessLock) {
+pub async fn follow(app: AppState, others: Others) {
     let mut is_lost = false;
+    let mut watch = Watch::default();
     // Nothing is known yet, so nothing is missed until now.
-    app.bus.set_others_write(others_write(&app.db, &lock));
+    others.tell(&app);
     app.accounts.session_cache.followed();
     loop {
         tokio::time::sleep(FOLLOW).await;
         let attempt = Freshness::default();
         attempt.renew();
-        let mut catching_up = std::pin::pin!(catch_up(&app));
+        let mut catching_up = std::pin::pin!(async {
+            let caught_up = catch_up(&app).await;
+            others.look(&app, &mut watch).await;
+            caught_up
+        });
         let caught_up = loop {
             // Neither a slow database nor one that is away makes what is known unknown: only
             // a process that stood still does not come by here.
-            app.bus.set_others_write(others_write(&app.db, &lock));
+            others.tell(&app);
             app.accounts.session_cache.following();
             if let Ok(caught_up) = tokio::time::timeout(FOLLOW, &mut catching_up).await {
                 break caught_up;

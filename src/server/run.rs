@@ -174,7 +174,7 @@ pub async fn run(bound: Bound, manager: ServiceManager) -> std::io::Result<()> {
     let clocks = actix_web::rt::spawn(clocks);
     let health = bound.app.health.clone();
     let following = follow_replica(&bound.app);
-    let follower = actix_web::rt::spawn(follow(bound.app, bound.lock));
+    let follower = actix_web::rt::spawn(follow(bound.app, bound.others));
     let watched = bound.watched.map(|(server, _)| watched(server));
     let (stop_jobs, jobs_stop) = oneshot::channel::<()>();
     let jobs = match bound.worker {

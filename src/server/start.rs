@@ -14,7 +14,7 @@ use actix_web::middleware::from_fn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
 
-use super::follow::{FOLLOW, others_write};
+use super::follow::{FOLLOW, Others};
 use super::metrics::serve_metrics;
 use super::signals::Signals;
 use crate::accounts::actions::keys;
@@ -60,7 +60,7 @@ pub struct Bound {
     pub(super) listener: TcpListener,
     pub(super) signals: Signals,
     pub(super) app: AppState,
-    pub(super) lock: ProcessLock,
+    pub(super) others: Others,
     /// `None` when jobs are left to other processes.
     pub(super) worker: Option<Worker>,
     pub(super) transport: Option<RedisTransport>,
@@ -69,7 +69,7 @@ pub struct Bound {
 /// What a server needs, put together.
 pub struct Prepared {
     app: AppState,
-    lock: ProcessLock,
+    others: Others,
     worker: Option<Worker>,
     transport: Option<RedisTransport>,
     /// Takes connections already; they wait until the server runs.
@@ -199,7 +199,8 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let installation = name_of(&db)?;
     let app = AppState::new(settings, &secrets, (db, &installation), clock, address)?;
     keys::start(&app.db, &app.accounts.tokens)?;
-    app.bus.set_others_write(others_write(&app.db, &lock));
+    let others = Others::of(&app, lock);
+    others.tell(&app);
     let worker = if does_jobs {
         Some(worker_of(&app)?)
     } else {
@@ -208,7 +209,7 @@ pub fn prepare(settings: Settings, does_jobs: bool) -> Result<Prepared, String> 
     let transport = app.transport()?;
     Ok(Prepared {
         app,
-        lock,
+        others,
         worker,
         transport,
         listener,
@@ -314,7 +315,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
     allow_open_files();
     let Prepared {
         app,
-        lock,
+        others,
         worker,
         transport,
         listener,
@@ -332,7 +333,7 @@ pub fn bind(prepared: Prepared) -> Result<Bound, String> {
         listener: kept,
         signals: Signals::listen().map_err(|e| e.to_string())?,
         app,
-        lock,
+        others,
         worker,
         transport,
     })

@@ -10,6 +10,7 @@ mod harness;
 
 mod accounts;
 mod admin;
+mod alone;
 mod answers;
 mod archive;
 mod authoring;

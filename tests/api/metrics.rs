@@ -37,7 +37,7 @@ impl Scrape {
         Self::parse(app.state.measure().await.unwrap())
     }
 
-    fn parse(text: String) -> Self {
+    pub fn parse(text: String) -> Self {
         let samples = (text.lines())
             .filter(|line| !line.starts_with('#'))
             .map(|line| {
@@ -49,7 +49,7 @@ impl Scrape {
     }
 
     /// The value of a sample, 0 where there is none.
-    fn get(&self, sample: &str) -> f64 {
+    pub fn get(&self, sample: &str) -> f64 {
         self.samples.get(sample).copied().unwrap_or(0.0)
     }
 
@@ -118,7 +118,7 @@ async fn requests_are_measured_by_method_route_and_status(app: TestApp) {
 }
 
 /// The names are an interface: dashboards and alerts use them.
-pub const FAMILIES: [&str; 51] = [
+pub const FAMILIES: [&str; 52] = [
     "db_client_connection_count",
     "db_client_connection_max",
     "db_client_connection_pending_requests",
@@ -153,6 +153,7 @@ pub const FAMILIES: [&str; 51] = [
     "inkpot_rate_limits_shared",
     "inkpot_response_cache_bytes",
     "inkpot_response_cache_entries",
+    "inkpot_response_cache_expires",
     "inkpot_response_cache_invalidations",
     "inkpot_response_cache_max_bytes",
     "inkpot_response_cache_requests",

@@ -1,5 +1,7 @@
 //! What goes over the bus, and what the bus says of itself.
 
+use std::time::Instant;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -37,7 +39,7 @@ pub enum Report<'a> {
     Missed(&'a str),
     /// A member left.
     Left(&'a str),
-    /// Whether other processes write to the same database and are not heard. Reported
-    /// whenever it may have changed.
-    Isolated(bool),
+    /// Whether other processes wrote to the same database and were not heard, at that time.
+    /// Reported whenever it may have changed.
+    Isolated(bool, Instant),
 }

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 
 pub use self::event::{Event, Message, Report};
 use self::wire::{Head, Kind};
-use super::freshness::Freshness;
+use super::freshness::{Freshness, now};
 
 /// Who acts on what, put together before there is a bus.
 pub type Subscribers = subscribers::Subscribers<Bus>;
@@ -45,9 +45,9 @@ pub struct Bus {
     echo: Freshness,
     /// Whether others are to wait for this process and to miss it.
     is_member: AtomicBool,
-    /// Whether other processes write to the same database. Held while isolation is
-    /// reported, so that the last report is about the last change.
-    others_write: Mutex<bool>,
+    /// Whether other processes write to the same database, and when that was so. Held while
+    /// isolation is reported, so that the last report is about the last change.
+    others_write: Mutex<(bool, Instant)>,
     /// Whether an event was lost that is owed.
     has_missed: AtomicBool,
 }
@@ -89,7 +89,7 @@ impl Bus {
             is_connected: AtomicBool::new(false),
             echo: Freshness::default(),
             is_member: AtomicBool::new(true),
-            others_write: Mutex::new(others_write),
+            others_write: Mutex::new((others_write, now())),
             has_missed: AtomicBool::new(false),
         });
         (bus, rest)
@@ -163,19 +163,23 @@ impl Bus {
         self.echo.renew_at(sent);
     }
 
-    /// Sets whether other processes write to the same database, as far as it is known.
-    pub fn set_others_write(&self, do_they: bool) {
+    /// Sets whether other processes wrote to the same database at that time, as far as it is
+    /// known.
+    pub fn set_others_write(&self, do_they: bool, at: Instant) {
         let mut others_write = self.lock_others_write();
-        *others_write = do_they;
-        self.report(Report::Isolated(do_they && !self.is_connected()));
+        *others_write = (do_they, at);
+        self.report(Report::Isolated(do_they && !self.is_connected(), at));
     }
 
     fn report_isolation(&self) {
         let others_write = self.lock_others_write();
-        self.report(Report::Isolated(*others_write && !self.is_connected()));
+        let (do_they, at) = *others_write;
+        // Of those that write it is known now whether they are heard.
+        let at = if do_they { now() } else { at };
+        self.report(Report::Isolated(do_they && !self.is_connected(), at));
     }
 
-    fn lock_others_write(&self) -> std::sync::MutexGuard<'_, bool> {
+    fn lock_others_write(&self) -> std::sync::MutexGuard<'_, (bool, Instant)> {
         (self.others_write.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -53,7 +53,11 @@ fn bus(has_transport: bool) -> (Arc<Bus>, Option<Outbox>, Heard) {
         bus.send_to(from, &Greeting { text });
     });
     to.on_report(&heard, move |heard, _, report| {
-        note(heard, format!("{report:?}"));
+        let text = match report {
+            Report::Isolated(is_isolated, _) => format!("Isolated({is_isolated})"),
+            report => format!("{report:?}"),
+        };
+        note(heard, text);
     });
     let (bus, outbox) = Bus::new(to, has_transport, true);
     (bus, outbox, heard)
@@ -123,14 +127,14 @@ fn what_is_lost_is_made_good_if_it_is_owed() {
 #[test]
 fn subscribers_learn_what_becomes_of_the_connection() {
     let (bus, _outbox, heard) = bus(true);
-    bus.set_others_write(true);
+    bus.set_others_write(true, now());
     assert_eq!(take(&heard), ["Isolated(true)"]);
     bus.connected();
     // What was kept is dropped before this process counts as one that hears.
     assert_eq!(take(&heard), ["Connected", "Isolated(false)"]);
     bus.disconnected();
     assert_eq!(take(&heard), ["Isolated(true)", "Disconnected"]);
-    bus.set_others_write(false);
+    bus.set_others_write(false, now());
     assert_eq!(take(&heard), ["Isolated(false)"]);
 }
 

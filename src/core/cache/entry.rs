@@ -207,6 +207,8 @@ async fn compress(body: Bytes, coding: Coding) -> Result<Option<Bytes>, Refused>
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::core::cache::invalidation::Invalidation;
 
@@ -221,7 +223,8 @@ mod tests {
         };
         let moment = Moment {
             version: Invalidation::default().version(),
-            at: None,
+            at: Duration::ZERO,
+            is_alone: true,
             pauses: 0,
             is_of_replica: false,
         };

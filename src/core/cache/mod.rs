@@ -29,7 +29,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
 use moka::ops::compute::Op;
@@ -71,9 +71,9 @@ pub struct Cache<K: Hash + Eq, E> {
     /// How old an expired entry may be that is served all the same.
     stale: Duration,
     others_write: AtomicBool,
-    /// When it was last said that they do not.
+    /// When it last was so that they do not.
     alone: Freshness,
-    /// How often that was said too late.
+    /// How often it was so again, after others may have written.
     pauses: AtomicU64,
     invalidation: Invalidation,
     flights: SingleFlight<K, Outcome<E>>,
@@ -154,26 +154,36 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     pub fn stale(&self, key: &K) -> Option<(Arc<Entry>, Duration)> {
         let entry = self.glance(key)?;
         let is_current = (self.invalidation).is_current(entry.read.version, entry.tags());
-        let age = self.clock.steady().saturating_sub(entry.read.at?);
+        let age = self.age(entry.read);
         (is_current && age < self.stale).then_some((entry, age))
     }
 
-    /// Says whether others than this process write, or write unheard. What was read before
-    /// such a change does not hold after it: of the two ways to tell what is old, the other
-    /// one counts then. Once it was said that they do not, it is to be said again within
-    /// a second each time.
-    pub fn others_write(&self, do_they: bool) {
+    /// Says whether others than this process wrote, or wrote unheard, at that time. What was
+    /// read before such a change does not hold after it: of the two ways to tell what is old,
+    /// the other one counts then. Once it was said that they do not, it is to be said again
+    /// of a time within a second each time.
+    pub fn others_write(&self, do_they: bool, at: Instant) {
         if !do_they {
-            if !self.alone.is_fresh(ALONE) {
+            if self.do_others_write() {
                 self.pauses.fetch_add(1, Ordering::AcqRel);
             }
-            self.alone.renew();
+            self.alone.renew_at(at);
         }
         self.others_write.store(do_they, Ordering::Release);
     }
 
     fn do_others_write(&self) -> bool {
         self.others_write.load(Ordering::Acquire) || !self.alone.is_fresh(ALONE)
+    }
+
+    /// For how long what was read may have been changed by others unheard.
+    fn age(&self, read: Moment) -> Duration {
+        let age = self.clock.steady().saturating_sub(read.at);
+        let held = read.is_alone && read.pauses == self.pauses.load(Ordering::Acquire);
+        match self.alone.age() {
+            Some(alone) if held => age.min(alone),
+            _ => age,
+        }
     }
 
     /// Whether anything is kept.
@@ -267,6 +277,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             &format!("{prefix}_invalidations"),
             "Changes that invalidated entries.",
             invalidations.value(),
+        )?;
+        families.flag(
+            &format!("{prefix}_expires"),
+            "1 while entries expire, since others may write unheard; 0 while they hold until they change.",
+            self.do_others_write(),
         )?;
         families.gauge(
             &format!("{prefix}_entries"),
@@ -455,7 +470,8 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     fn moment(&self) -> Moment {
         Moment {
             version: self.invalidation.version(),
-            at: self.do_others_write().then(|| self.clock.steady()),
+            at: self.clock.steady(),
+            is_alone: !self.do_others_write(),
             pauses: self.pauses.load(Ordering::Acquire),
             is_of_replica: false,
         }
@@ -473,12 +489,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         } else {
             self.lifetime
         };
-        match (self.do_others_write(), read.at) {
-            (true, Some(at)) => self.clock.steady().saturating_sub(at) < lifetime,
+        match (self.do_others_write(), read.is_alone) {
+            (true, false) => self.age(read) < lifetime,
             // After a pause nobody knows what others did in it.
-            (false, None) => read.pauses == self.pauses.load(Ordering::Acquire),
+            (false, true) => read.pauses == self.pauses.load(Ordering::Acquire),
             // Others have come since, or gone, perhaps after a last write.
-            (true, None) | (false, Some(_)) => false,
+            (true, true) | (false, false) => false,
         }
     }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 pub struct Moment {
     /// The newest change then.
     pub(super) version: u64,
-    /// By [`Clock::steady`](crate::core::clock::Clock::steady); `None` while nobody else wrote.
-    pub(super) at: Option<Duration>,
-    /// How often this process had stood still.
+    /// By [`Clock::steady`](crate::core::clock::Clock::steady).
+    pub(super) at: Duration,
+    /// Whether nobody else wrote unheard.
+    pub(super) is_alone: bool,
+    /// How often others may have written unheard since nobody did.
     pub(super) pauses: u64,
     /// It went to a replica, which had all that there was at this moment.
     pub(super) is_of_replica: bool,

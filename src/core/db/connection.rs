@@ -15,6 +15,7 @@ use super::dialect::errors::{ErrorClass, error_class, is_too_many_connections};
 use super::dialect::letters::fold_all_letters;
 use super::dialect::time_limit::register_in_time;
 use super::mysql::MysqlConnection;
+use super::mysql::own::OwnConnections;
 use crate::core::owner_only;
 
 /// How long SQLite waits for the lock of another process before a statement fails.
@@ -122,19 +123,19 @@ mod multi {
 
 /// Opens a connection outside of the pools, whose statements take as long as they take.
 pub fn open(url: &DatabaseUrl) -> ConnectionResult<Conn> {
-    open_for(url, Role::Migrations, None)
+    open_for(url, (Role::Migrations, None), &Arc::default())
 }
 
 /// Opens a connection by the scheme of the URL (the derive's own `establish`
 /// tries one after the other and hides the errors).
 pub(super) fn open_for(
     url: &DatabaseUrl,
-    role: Role,
-    time: Option<Duration>,
+    purpose: (Role, Option<Duration>),
+    own: &Arc<OwnConnections>,
 ) -> ConnectionResult<Conn> {
     match url {
         DatabaseUrl::Sqlite(path) => open_sqlite(path).map(Conn::Sqlite),
-        DatabaseUrl::Mysql(text) => MysqlConnection::open(text, role, time).map(Conn::Mysql),
+        DatabaseUrl::Mysql(text) => MysqlConnection::open(text, purpose, own).map(Conn::Mysql),
     }
 }
 
@@ -201,6 +202,7 @@ pub(super) struct ConnectionManager {
     /// What a statement may take, if not what the URL says.
     time: Option<Duration>,
     breaker: Arc<Breaker>,
+    own: Arc<OwnConnections>,
 }
 
 /// A pooled connection.
@@ -214,13 +216,14 @@ impl ConnectionManager {
     pub(super) fn new(
         url: DatabaseUrl,
         (role, time): (Role, Option<Duration>),
-        breaker: Arc<Breaker>,
+        (breaker, own): (Arc<Breaker>, Arc<OwnConnections>),
     ) -> Self {
         Self {
             url,
             role,
             time,
             breaker,
+            own,
         }
     }
 }
@@ -231,7 +234,7 @@ impl r2d2::ManageConnection for ConnectionManager {
 
     fn connect(&self) -> Result<Managed, Self::Error> {
         let generation = self.breaker.generation();
-        match open_for(&self.url, self.role, self.time) {
+        match open_for(&self.url, (self.role, self.time), &self.own) {
             Ok(conn) => {
                 self.breaker.close();
                 Ok(Managed { conn, generation })

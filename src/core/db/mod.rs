@@ -6,11 +6,13 @@
 //! - `bulkhead`: reads, searches, writes and housekeeping have connections of their own,
 //!   and a bounded queue before them.
 //! - [`deadline`]: all database work of a request has one.
+//! - [`alone`]: whether anybody else is connected to the server.
 //! - `breaker`: while the database is away, requests are refused at once.
 //! - `metrics`: what it tells of itself.
 //! - [`replica`]: readings that may go to a replica, and what they find there.
 //! - [`dialect`]: what differs between the databases, with the table of their errors.
 
+pub mod alone;
 mod breaker;
 mod bulkhead;
 pub mod connection;
@@ -121,7 +123,11 @@ impl Db {
             }
         };
         // The pools would retry in the background and report a time-out only.
-        drop(connection::open_for(url, Role::Reader, None)?);
+        drop(connection::open_for(
+            url,
+            (Role::Reader, None),
+            &Arc::default(),
+        )?);
         Ok(Self {
             inner: Arc::new(Inner {
                 url: url.clone(),
@@ -521,6 +527,13 @@ impl Db {
                 _ => return Err(unwritten),
             }
         }
+    }
+
+    /// Closes idle connections that the server has ended. Returns at once: that is done on the blocking
+    /// pool.
+    pub fn close_dead(&self) {
+        let db = self.clone();
+        tokio::task::spawn_blocking(move || db.inner.pools.close_dead());
     }
 
     /// A connection of its own outside the pools, for migrations.

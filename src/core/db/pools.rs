@@ -13,6 +13,7 @@ use super::deadline::{self, now};
 use super::dialect::{self, ErrorClass};
 use super::error::Failure;
 use super::metrics::{Standing, Usage};
+use super::mysql::own::OwnConnections;
 
 type Pool = r2d2::Pool<ConnectionManager>;
 type Pooled = r2d2::PooledConnection<ConnectionManager>;
@@ -30,6 +31,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Pools {
     sections: [Section; Bulkhead::ALL.len()],
     breaker: Arc<Breaker>,
+    own: Arc<OwnConnections>,
 }
 
 struct Section {
@@ -77,14 +79,15 @@ impl Pools {
         idle: fn(Bulkhead) -> u32,
     ) -> Self {
         let is_sqlite = matches!(url, DatabaseUrl::Sqlite(_));
-        let breaker = Arc::new(breaker);
+        let (breaker, own) = (Arc::new(breaker), Arc::<OwnConnections>::default());
         let sections = Bulkhead::ALL.map(|bulkhead| {
             let connections = bulkhead.connections(size, is_sqlite);
             let role = match bulkhead {
                 Bulkhead::Writes => Role::Writer,
                 Bulkhead::Reads | Bulkhead::Searches | Bulkhead::Housekeeping => Role::Reader,
             };
-            let manager = ConnectionManager::new(url.clone(), (role, time), Arc::clone(&breaker));
+            let shared = (Arc::clone(&breaker), Arc::clone(&own));
+            let manager = ConnectionManager::new(url.clone(), (role, time), shared);
             Section {
                 pool: r2d2::Pool::builder()
                     .max_size(connections)
@@ -98,7 +101,11 @@ impl Pools {
                 gate: Gate::new(connections, bulkhead.queue(connections)),
             }
         });
-        Self { sections, breaker }
+        Self {
+            sections,
+            breaker,
+            own,
+        }
     }
 
     fn section(&self, bulkhead: Bulkhead) -> &Section {
@@ -220,6 +227,22 @@ impl Pools {
                 Err(Failure::unavailable(error))
             }
             Err(_) => Ok(false),
+        }
+    }
+
+    /// Closes idle connections that do not answer. Blocks.
+    pub(super) fn close_dead(&self) {
+        self.own.forget_closed();
+        self.breaker.suspect_all();
+        for Section { pool, .. } in &self.sections {
+            // Kept until all were asked: one that is given back may be the next.
+            let mut idle: Vec<_> = std::iter::from_fn(|| pool.try_get()).collect();
+            for conn in &mut idle {
+                // Who is given back broken is closed.
+                if self.answers(conn).is_err() {
+                    return;
+                }
+            }
         }
     }
 

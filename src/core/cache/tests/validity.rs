@@ -3,6 +3,7 @@
 use std::pin::pin;
 
 use super::*;
+use crate::core::freshness::now;
 
 #[actix_web::test]
 async fn an_entry_serves_until_one_of_its_tags_is_invalidated() {
@@ -73,14 +74,14 @@ async fn what_was_read_alone_does_not_hold_in_company_nor_the_reverse() {
         .await
         .unwrap();
     assert!(cache.get(&1).is_some());
-    cache.others_write(true);
+    cache.others_write(true, now());
     assert!(cache.get(&1).is_none());
     cache
         .find_or_fill(&1, async || found("in company"))
         .await
         .unwrap();
     assert!(cache.get(&1).is_some());
-    cache.others_write(false);
+    cache.others_write(false, now());
     assert!(cache.get(&1).is_none());
     cache
         .find_or_fill(&1, async || found("alone again"))
@@ -115,4 +116,36 @@ async fn what_a_replica_said_is_as_old_as_its_moment_and_lives_longer_for_the_pa
     cache.invalidate(&[post()]);
     keep(moment);
     assert!(!has(Patience::Long));
+}
+
+#[actix_web::test]
+async fn what_was_read_before_others_came_does_not_hold_when_they_are_gone() {
+    let cache = cache();
+    cache.others_write(false, now());
+    assert_eq!(body(&cache, async || found("old")).await, some("old"));
+    cache.others_write(false, now());
+    assert_eq!(body(&cache, never).await, some("old"));
+    // However short they were there.
+    cache.others_write(true, now());
+    cache.others_write(false, now());
+    assert!(cache.get(&1).is_none());
+}
+
+#[actix_web::test]
+async fn what_was_read_alone_is_stale_from_when_it_no_longer_was_so() {
+    let clock = clock();
+    let cache: Cache<u32, Failure> =
+        Cache::new(BOUND, Some(SECOND), clock.clone()).stale_if_error(5 * SECOND);
+    cache.others_write(false, now());
+    assert_eq!(body(&cache, async || found("alone")).await, some("alone"));
+    clock.advance(chrono::Duration::days(1));
+    cache.others_write(false, now());
+    assert_eq!(body(&cache, never).await, some("alone"));
+    cache.others_write(true, now());
+    assert!(cache.get(&1).is_none());
+    let (_, age) = cache.stale(&1).expect("stale");
+    assert!(age < 5 * SECOND, "{age:?}");
+    // Of what was read before others came and went nobody knows since when it is old.
+    cache.others_write(false, now());
+    assert!(cache.stale(&1).is_none());
 }

@@ -8,9 +8,11 @@
 
 mod kill;
 pub(super) mod options;
+pub(super) mod own;
 mod session;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::{
@@ -30,7 +32,8 @@ use futures_util::TryStreamExt;
 use mysql_async::Opts;
 
 use self::options::options;
-use self::session::SessionError;
+use self::own::OwnConnections;
+use self::session::{Server, SessionError};
 use super::connection::Role;
 use super::deadline;
 use super::dialect::errors::{TIMED_OUT, class_of_message};
@@ -58,15 +61,19 @@ pub struct MysqlConnection {
     opts: Opts,
     /// The server's number of this connection.
     id: u32,
+    server: Server,
+    own: Arc<OwnConnections>,
+    /// Its place among those.
+    place: u64,
 }
 
 impl MysqlConnection {
     /// Opens a connection for `role` (see [`establish`](Connection::establish)). `time`: what
-    /// a statement may take, if not what the URL says.
+    /// a statement may take, if not what the URL says. `own`: the connections to which it is counted.
     pub(super) fn open(
         database_url: &str,
-        role: Role,
-        time: Option<Duration>,
+        (role, time): (Role, Option<Duration>),
+        own: &Arc<OwnConnections>,
     ) -> ConnectionResult<Self> {
         let (opts, deadline) = options(database_url)?;
         let deadline = time.unwrap_or(deadline);
@@ -75,6 +82,7 @@ impl MysqlConnection {
             .build()
             .map_err(|e| ConnectionError::BadConnection(e.to_string()))?;
         let limit = deadline::remaining(CONNECT_DEADLINE);
+        let attempt = own.attempt();
         let opened = block_on(&runtime, limit, async {
             let refused = |error| match error {
                 SessionError::Driver(error) if is_temporary(&error) => {
@@ -87,23 +95,29 @@ impl MysqlConnection {
             };
             let mut conn = (mysql_async::Conn::new(opts.clone()).await)
                 .map_err(|error| refused(error.into()))?;
-            (session::begin(&mut conn, role, deadline).await).map_err(refused)?;
+            let server = (session::begin(&mut conn, role, deadline).await).map_err(refused)?;
             let id = conn.id();
-            Ok((AsyncMysqlConnection::try_from(conn).await?, id))
+            Ok((AsyncMysqlConnection::try_from(conn).await?, id, server))
         });
         match opened {
-            Some(Ok((conn, id))) => Ok(Self {
-                parts: Some((conn, runtime)),
-                transaction_state: AnsiTransactionManager::default(),
-                deadline: match role {
-                    Role::Reader | Role::Writer => deadline,
-                    Role::Migrations => NO_DEADLINE,
-                },
-                broken: false,
-                role,
-                opts,
-                id,
-            }),
+            Some(Ok((conn, id, server))) => {
+                let place = attempt.opened(id);
+                Ok(Self {
+                    parts: Some((conn, runtime)),
+                    transaction_state: AnsiTransactionManager::default(),
+                    deadline: match role {
+                        Role::Reader | Role::Writer => deadline,
+                        Role::Migrations => NO_DEADLINE,
+                    },
+                    broken: false,
+                    role,
+                    opts,
+                    id,
+                    server,
+                    own: Arc::clone(own),
+                    place,
+                })
+            }
             Some(Err(error)) => {
                 runtime.shutdown_background();
                 Err(error)
@@ -116,6 +130,16 @@ impl MysqlConnection {
                 )))
             }
         }
+    }
+
+    /// Whether the server is MariaDB.
+    pub(super) fn is_mariadb(&self) -> bool {
+        self.server == Server::Mariadb
+    }
+
+    /// The connections that this one is counted to.
+    pub(super) fn own(&self) -> &OwnConnections {
+        &self.own
     }
 
     /// Runs one exchange with the server under the deadline.
@@ -237,6 +261,9 @@ fn closed_when_transport_failed(error: Error) -> Error {
 
 impl Drop for MysqlConnection {
     fn drop(&mut self) {
+        // In a panic nobody knows what is under way.
+        let is_broken = self.broken || std::thread::panicking();
+        self.own.closed(self.place, is_broken);
         if let Some((conn, runtime)) = self.parts.take() {
             // The driver spawns its goodbye on the runtime it finds; ours is let
             // go at once, because a pool may be dropped inside an async context,
@@ -279,7 +306,7 @@ impl Connection for MysqlConnection {
     /// the server's certificate has another name than the host. `deadline`: seconds that
     /// the work of one request may take.
     fn establish(database_url: &str) -> ConnectionResult<Self> {
-        Self::open(database_url, Role::Writer, None)
+        Self::open(database_url, (Role::Writer, None), &Arc::default())
     }
 
     fn execute_returning_count<T>(&mut self, source: &T) -> QueryResult<usize>

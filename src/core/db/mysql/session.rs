@@ -55,7 +55,11 @@ impl Server {
 ///
 /// In two round trips: the driver needs ten, and where each takes 200 ms a connection must be open within
 /// the three seconds that it may take.
-pub(super) async fn begin(conn: &mut Conn, role: Role, time: Duration) -> Result<(), SessionError> {
+pub(super) async fn begin(
+    conn: &mut Conn,
+    role: Role,
+    time: Duration,
+) -> Result<Server, SessionError> {
     // `wsrep_on` is a variable of MariaDB where Galera is compiled in.
     let variables: Vec<(String, String)> = conn
         .query("SHOW SESSION VARIABLES WHERE Variable_name IN ('version', 'wsrep_on')")
@@ -69,7 +73,7 @@ pub(super) async fn begin(conn: &mut Conn, role: Role, time: Duration) -> Result
     let statement = statement(server, role, is_cluster, time);
     conn.query_drop(format!("{statement}; {}", isolation(role)))
         .await?;
-    Ok(())
+    Ok(server)
 }
 
 /// Readers see one state in a transaction. READ COMMITTED elsewhere: no gap locks between
