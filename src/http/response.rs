@@ -24,12 +24,14 @@ pub enum CacheControl {
     PublicFor(u32),
 }
 
+const NO_CACHE: &str = "no-cache";
+
 impl CacheControl {
     /// The value of the header (RFC 9111 §5.2.2).
     pub fn value(self) -> Cow<'static, str> {
         match self {
             Self::NoStore => "no-store".into(),
-            Self::NoCache => "no-cache".into(),
+            Self::NoCache => NO_CACHE.into(),
             Self::PublicFor(seconds) => format!("public, max-age={seconds}").into(),
         }
     }
@@ -84,7 +86,11 @@ pub fn cacheable_json<T: Serialize>(value: &T, link: Option<&str>) -> Result<Par
 }
 
 /// The same for bytes of another media type.
-pub fn cacheable(body: Vec<u8>, content_type: &str, link: Option<&str>) -> Result<Parts, Error> {
+pub fn cacheable(
+    body: Vec<u8>,
+    content_type: &'static str,
+    link: Option<&str>,
+) -> Result<Parts, Error> {
     let etag = etag_of(&body);
     cacheable_as(Rendered { body, etag }, content_type, link)
 }
@@ -92,15 +98,15 @@ pub fn cacheable(body: Vec<u8>, content_type: &str, link: Option<&str>) -> Resul
 /// The same for what has an ETag.
 pub fn cacheable_as(
     Rendered { body, etag }: Rendered,
-    content_type: &str,
+    content_type: &'static str,
     link: Option<&str>,
 ) -> Result<Parts, Error> {
     let header = |text: &str| HeaderValue::try_from(text).map_err(|e| Error::internal(e));
     Ok(Parts {
         etag: header(&etag)?,
         body,
-        content_type: header(content_type)?,
-        cache_control: header(&CacheControl::NoCache.value())?,
+        content_type,
+        cache_control: NO_CACHE,
         link: link.map(header).transpose()?,
     })
 }

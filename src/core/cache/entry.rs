@@ -1,30 +1,34 @@
 //! A cached response, with its compressed forms (content codings).
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use tokio::sync::OnceCell;
 
-use super::Moment;
 use super::invalidation::CacheTag;
+use super::{Moment, packing};
 use crate::core::compression::{self, COMPRESS_INLINE, Coding};
 use crate::core::costly;
 use crate::core::gather::Refused;
 
 /// What an entry costs beside its bytes: itself, the cache's records of it and its
-/// key, the small allocations. Measured, and rounded up.
-pub const OVERHEAD: usize = 2048;
+/// key, the small allocations. Measured as 576, and rounded up.
+pub const OVERHEAD: usize = 640;
 /// What its compressed forms cost beside their bytes, from the first on.
 pub const FORMS_OVERHEAD: usize = 1024;
+
+/// How often a packed body is asked for until it is kept plain.
+const OFTEN: u8 = 4;
 
 /// The parts of a finished response.
 pub struct Parts {
     pub body: Vec<u8>,
     /// Strong, of the plain form, with its quotes.
     pub etag: HeaderValue,
-    pub content_type: HeaderValue,
-    pub cache_control: HeaderValue,
+    pub content_type: &'static str,
+    pub cache_control: &'static str,
     pub link: Option<HeaderValue>,
 }
 
@@ -37,11 +41,11 @@ pub enum Filled {
 /// A finished response. Nothing of it changes but for its compressed forms, each of
 /// which is made when it is first asked for.
 pub struct Entry {
-    body: Bytes,
+    body: Body,
     etag: HeaderValue,
-    content_type: HeaderValue,
-    cache_control: HeaderValue,
-    link: Option<HeaderValue>,
+    content_type: &'static str,
+    cache_control: &'static str,
+    link: Option<Box<HeaderValue>>,
     varies: bool,
     /// Whether it may have compressed forms.
     gains: bool,
@@ -50,6 +54,18 @@ pub struct Entry {
     tags: Box<[CacheTag]>,
     /// When the reading began.
     pub(super) read: Moment,
+}
+
+/// A body, in one piece of memory with the ETag: each piece costs its record beside its bytes.
+enum Body {
+    Plain(Bytes),
+    Packed {
+        bytes: Bytes,
+        /// Of the plain body.
+        length: usize,
+        /// How often it was asked for, up to a bound.
+        hits: AtomicU8,
+    },
 }
 
 /// A compressed form of a body.
@@ -62,27 +78,84 @@ struct Form {
 impl Entry {
     pub(super) fn new(parts: Parts, tags: Vec<CacheTag>, read: Moment) -> Self {
         // Responses with secrets stay plain: their compressed length would tell of them.
-        let varies = compression::is_text_kind(&parts.content_type)
-            && parts.cache_control.as_bytes() != b"no-store";
-        let gains = varies && compression::gains(&parts.content_type, parts.body.len());
+        let varies =
+            compression::is_text_kind(parts.content_type) && parts.cache_control != "no-store";
+        let gains = varies && compression::gains(parts.content_type, parts.body.len());
+        let (body, etag) = joined(&parts.body, &parts.etag);
         Self {
             gains,
             forms: OnceLock::new(),
-            // Without what was reserved beyond the end.
-            body: Bytes::from(parts.body.into_boxed_slice()),
-            etag: parts.etag,
+            body: Body::Plain(body),
+            etag,
             content_type: parts.content_type,
             cache_control: parts.cache_control,
-            link: parts.link,
+            link: parts.link.map(Box::new),
             varies,
             tags: tags.into(),
             read,
         }
     }
 
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.body, Body::Packed { .. })
+    }
+
+    /// The same with its body packed; `None` where it is packed, or that gains nothing.
+    pub(super) fn packed(&self) -> Option<Self> {
+        let Body::Plain(body) = &self.body else {
+            return None;
+        };
+        let (bytes, etag) = joined(&packing::pack(body)?, &self.etag);
+        let length = body.len();
+        let hits = AtomicU8::new(0);
+        Some(self.with(
+            Body::Packed {
+                bytes,
+                length,
+                hits,
+            },
+            etag,
+        ))
+    }
+
+    /// The same with its body as it is, if it is packed and was asked for often enough. Asking counts.
+    pub(super) fn unpacked_if_often(&self) -> Option<Self> {
+        let Body::Packed { hits, .. } = &self.body else {
+            return None;
+        };
+        // One of those who ask at once unpacks it.
+        if hits.fetch_add(1, Ordering::Relaxed) + 1 != OFTEN {
+            return None;
+        }
+        let (body, etag) = joined(&self.body(), &self.etag);
+        Some(self.with(Body::Plain(body), etag))
+    }
+
+    /// The same without its compressed forms.
+    fn with(&self, body: Body, etag: HeaderValue) -> Self {
+        Self {
+            body,
+            etag,
+            content_type: self.content_type,
+            cache_control: self.cache_control,
+            link: self.link.clone(),
+            varies: self.varies,
+            gains: self.gains,
+            forms: OnceLock::new(),
+            tags: self.tags.clone(),
+            read: self.read,
+        }
+    }
+
     /// The plain form.
-    pub fn body(&self) -> &Bytes {
-        &self.body
+    pub fn body(&self) -> Bytes {
+        match &self.body {
+            Body::Plain(body) => body.clone(),
+            Body::Packed { bytes, length, .. } => match packing::unpack(bytes, *length) {
+                Ok(body) => body.into(),
+                Err(error) => unreachable!("what was packed unpacks: {error}"),
+            },
+        }
     }
 
     /// That of the plain form.
@@ -90,16 +163,16 @@ impl Entry {
         &self.etag
     }
 
-    pub fn content_type(&self) -> &HeaderValue {
-        &self.content_type
+    pub fn content_type(&self) -> HeaderValue {
+        HeaderValue::from_static(self.content_type)
     }
 
-    pub fn cache_control(&self) -> &HeaderValue {
-        &self.cache_control
+    pub fn cache_control(&self) -> HeaderValue {
+        HeaderValue::from_static(self.cache_control)
     }
 
     pub fn link(&self) -> Option<&HeaderValue> {
-        self.link.as_ref()
+        self.link.as_deref()
     }
 
     /// Whether bodies of this kind are compressed for those who ask for it.
@@ -139,7 +212,7 @@ impl Entry {
             .bytes
             .get_or_try_init(|| {
                 is_maker = true;
-                compress(self.body.clone(), coding)
+                compress(self.body(), coding)
             })
             .await;
         match bytes {
@@ -165,12 +238,20 @@ impl Entry {
             let made = (forms.iter()).filter_map(|form| form.bytes.get()?.as_ref());
             FORMS_OVERHEAD + made.map(Bytes::len).sum::<usize>()
         });
-        OVERHEAD
-            + self.body.len()
-            + forms
-            + self.link.as_ref().map_or(0, HeaderValue::len)
-            + size_of_val(&*self.tags)
+        let body = match &self.body {
+            Body::Plain(bytes) | Body::Packed { bytes, .. } => bytes.len(),
+        };
+        OVERHEAD + body + forms + self.link().map_or(0, HeaderValue::len) + size_of_val(&*self.tags)
     }
+}
+
+/// A body and an ETag in one piece of memory, without what was reserved beyond the end of either.
+fn joined(body: &[u8], etag: &HeaderValue) -> (Bytes, HeaderValue) {
+    let all = Bytes::from([body, etag.as_bytes()].concat().into_boxed_slice());
+    let joined = HeaderValue::from_maybe_shared(all.slice(body.len()..));
+    // It was a value before, so it is one.
+    let joined = joined.unwrap_or_else(|_| etag.clone());
+    (all.slice(..body.len()), joined)
 }
 
 /// Where a coding stands in [`Coding::ALL`].
@@ -217,8 +298,8 @@ mod tests {
         let parts = Parts {
             body: b"much of the same ".repeat(COMPRESS_INLINE / 8),
             etag: HeaderValue::from_static("\"e\""),
-            content_type: HeaderValue::from_static("application/json"),
-            cache_control: HeaderValue::from_static("no-cache"),
+            content_type: "application/json",
+            cache_control: "no-cache",
             link: None,
         };
         let moment = Moment {

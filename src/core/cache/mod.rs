@@ -8,7 +8,7 @@
 //! - **Stale** ([`Cache::stale`]). Where entries expire they are kept for a while longer, for
 //!   when what they are made of cannot be read. One that was invalidated is never served.
 //! - **Admission** (`admission`). While there is room everything is kept; when there is none, what is asked for the
-//!   second time.
+//!   second time, and packed (`packing`) until it is asked for often.
 //! - **Single-flight** (`single_flight`). Concurrent misses share one filling. A waiter
 //!   whose request came after an invalidation discards the shared result and reads again.
 //! - **Replicas** ([`Cache::find_or_fill_by`]). What a replica says counts as a slow reading that
@@ -19,8 +19,10 @@ mod admission;
 pub mod entry;
 pub mod invalidation;
 pub mod moment;
+mod packing;
 mod single_flight;
 mod standstill;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +34,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::web::Bytes;
-use moka::ops::compute::Op;
-use moka::policy::EvictionPolicy;
 
 use self::admission::Admission;
 use self::entry::{Entry, Filled};
@@ -41,6 +41,7 @@ use self::invalidation::{CacheTag, Invalidation};
 pub use self::moment::{Moment, Patience};
 use self::single_flight::SingleFlight;
 use self::standstill::Standstill;
+use self::store::Store;
 use crate::core::clock::Clock;
 use crate::core::compression::Coding;
 use crate::core::freshness::Freshness;
@@ -58,9 +59,10 @@ const MAX_JOINED: usize = 2;
 /// Finished responses by key, within a bound of memory. `E`: why a filling may fail, which
 /// is told to all who waited for it.
 ///
-/// Keys should be small: what they own on the heap is not weighed.
+/// Keys should be small: what they own on the heap is not weighed. What is to be kept must fit a
+/// part of the memory, which is 16 MiB or all of it.
 pub struct Cache<K: Hash + Eq, E> {
-    entries: moka::sync::Cache<K, Arc<Entry>, foldhash::fast::RandomState>,
+    entries: Store<K>,
     admission: Admission,
     /// Bytes.
     bound: u64,
@@ -111,13 +113,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// otherwise they hold until they are invalidated.
     pub fn new(bytes: u64, lifetime: Option<Duration>, clock: Clock) -> Self {
         Self {
-            entries: moka::sync::Cache::builder()
-                .max_capacity(bytes)
-                // Whom it pays to keep the admission says; to be weighed against what is there
-                // once more would take further requests.
-                .eviction_policy(EvictionPolicy::lru())
-                .weigher(|_, entry: &Arc<Entry>| u32::try_from(entry.weight()).unwrap_or(u32::MAX))
-                .build_with_hasher(foldhash::fast::RandomState::default()),
+            entries: Store::new(bytes),
             admission: Admission::new(bytes),
             bound: bytes,
             lifetime: lifetime.unwrap_or(OTHERS_WRITE),
@@ -152,7 +148,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     /// The entry of `key` that has expired and is not too old, with its age. Nothing that it
     /// was made of has changed as far as this process knows.
     pub fn stale(&self, key: &K) -> Option<(Arc<Entry>, Duration)> {
-        let entry = self.glance(key)?;
+        let entry = self.entries.peek(key)?;
         let is_current = (self.invalidation).is_current(entry.read.version, entry.tags());
         let age = self.age(entry.read);
         (is_current && age < self.stale).then_some((entry, age))
@@ -232,15 +228,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         } else {
             Patience::Short
         };
-        self.is_valid(&entry, patience).then_some(entry)
-    }
-
-    /// The entry of `key` for who looks once more: that there is none is not counted again for the choice of what is
-    /// kept, which costs more than the look.
-    fn glance(&self, key: &K) -> Option<Arc<Entry>> {
-        (self.entries.contains_key(key))
-            .then(|| self.entries.get(key))
-            .flatten()
+        if !self.is_valid(&entry, patience) {
+            return None;
+        }
+        let Some(plain) = entry.unpacked_if_often() else {
+            return Some(entry);
+        };
+        let plain = Arc::new(plain);
+        self.entries.insert(key.clone(), &plain);
+        Some(plain)
     }
 
     /// How long who has an expired entry may wait for a new one, mostly `patience`; while what entries
@@ -267,6 +263,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             stale,
             invalidations,
         } = &self.counters;
+        let (entries, bytes) = self.entries.size();
         families.counters(
             &format!("{prefix}_requests"),
             "What was asked for: found, made anew, or served though it had expired.",
@@ -286,12 +283,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         families.gauge(
             &format!("{prefix}_entries"),
             "Entries that are kept, about.",
-            whole(self.entries.entry_count()),
+            whole(entries),
         )?;
         families.gauge(
             &format!("{prefix}_bytes"),
             "Memory that they need, about.",
-            whole(self.entries.weighted_size()),
+            whole(bytes),
         )?;
         families.gauge(
             &format!("{prefix}_max_bytes"),
@@ -360,7 +357,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     pub async fn form(&self, key: &K, entry: &Arc<Entry>, coding: Coding) -> Option<Bytes> {
         let (form, is_new) = entry.make(coding).await;
         if is_new {
-            self.weigh_again(key, entry);
+            self.entries.weigh_again(key, entry);
         }
         form
     }
@@ -376,7 +373,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
             None => Patience::Short,
         };
         // Another flight may have landed between the first look and this.
-        if let Some(entry) = self.glance(key)
+        if let Some(entry) = self.entries.peek(key)
             && self.is_valid(&entry, patience)
         {
             return Outcome {
@@ -410,7 +407,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
         fill: &impl AsyncFn() -> Result<Filled, E>,
     ) -> Option<Outcome<E>> {
         // What a write has made old that the replica lacks, it would bring again.
-        let before = self.entries.get(key);
+        let before = self.entries.peek(key);
         let may_have = |read: Moment| {
             (before.as_ref())
                 .is_none_or(|entry| self.invalidation.is_current(read.version, entry.tags()))
@@ -433,38 +430,20 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, E: Clone> Cache<K, E> {
     }
 
     fn insert(&self, key: &K, entry: &Arc<Entry>) {
-        let admits = || {
-            self.has_room(entry)
-                || self.entries.contains_key(key)
-                || self.admission.was_asked_for(key)
-        };
-        if self.fits(entry) && self.is_valid(entry, Patience::Long) && admits() {
-            self.entries.insert(key.clone(), Arc::clone(entry));
-            // Otherwise dozens of bodies could wait above the bound.
-            self.entries.run_pending_tasks();
+        if !self.entries.fits(entry) || !self.is_valid(entry, Patience::Long) {
+            return;
         }
-    }
-
-    /// After a form was added, unless another entry has taken the place.
-    fn weigh_again(&self, key: &K, entry: &Arc<Entry>) {
-        self.entries.entry_by_ref(key).and_compute_with(|kept| {
-            let is_kept = kept.is_some_and(|kept| Arc::ptr_eq(kept.value(), entry));
-            match (is_kept, self.fits(entry)) {
-                (true, true) => Op::Put(Arc::clone(entry)),
-                (true, false) => Op::Remove,
-                (false, _) => Op::Nop,
+        let old = self.entries.peek(key);
+        // What is asked for often stays as it was kept.
+        let was_plain = old.as_ref().is_some_and(|old| !old.is_packed());
+        if was_plain || self.entries.has_room(key, entry) {
+            self.entries.insert(key.clone(), entry);
+        } else if old.is_some() || self.admission.was_asked_for(key) {
+            match entry.packed() {
+                Some(packed) => self.entries.insert(key.clone(), &Arc::new(packed)),
+                None => self.entries.insert(key.clone(), entry),
             }
-        });
-        self.entries.run_pending_tasks();
-    }
-
-    fn has_room(&self, entry: &Entry) -> bool {
-        self.entries.weighted_size() + entry.weight() as u64 <= self.bound
-    }
-
-    fn fits(&self, entry: &Entry) -> bool {
-        // The weigher counts with 32 bits.
-        u32::try_from(entry.weight()).is_ok_and(|weight| u64::from(weight) <= self.bound)
+        }
     }
 
     fn moment(&self) -> Moment {

@@ -42,8 +42,8 @@ fn parts(body: impl Into<Vec<u8>>) -> Parts {
     Parts {
         body: body.into(),
         etag: HeaderValue::from_static("\"e\""),
-        content_type: HeaderValue::from_static("application/json"),
-        cache_control: HeaderValue::from_static("no-cache"),
+        content_type: "application/json",
+        cache_control: "no-cache",
         link: None,
     }
 }
@@ -65,7 +65,7 @@ async fn body(
     fill: impl AsyncFn() -> Result<Filled, Failure>,
 ) -> Result<Option<Bytes>, Failure> {
     let entry = cache.find_or_fill(&1, fill).await;
-    entry.map(|entry| entry.map(|entry| entry.body().clone()))
+    entry.map(|entry| entry.map(|entry| entry.body()))
 }
 
 fn some(body: &'static str) -> Result<Option<Bytes>, Failure> {

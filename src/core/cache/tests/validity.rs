@@ -38,7 +38,7 @@ async fn what_is_kept_after_a_change_but_was_read_before_it_is_not_served() {
     let read = cache.moment();
     cache.invalidate(&[post()]);
     let entry = Arc::new(Entry::new(parts("old"), vec![post()], read));
-    cache.entries.insert(1, entry);
+    cache.entries.insert(1, &entry);
     assert!(cache.get(&1).is_none());
 }
 
@@ -97,7 +97,7 @@ async fn what_a_replica_said_is_as_old_as_its_moment_and_lives_longer_for_the_pa
         Cache::new(BOUND, Some(SECOND), clock.clone()).replica_lifetime(5 * SECOND);
     let keep = |read: Moment| {
         let entry = Arc::new(Entry::new(parts("there"), vec![post()], read));
-        cache.entries.insert(1, entry);
+        cache.entries.insert(1, &entry);
     };
     let has = |patience| cache.get_by(&1, || patience).is_some();
     keep(cache.begin().of_replica());
