@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
+use crate::harness::left_out;
 use crate::harness::process::{Process, inkpot, output};
-use crate::harness::redis::Redis;
-use crate::harness::{Backend, SECRET, TestDatabase, left_out};
 use crate::rendering::HOSTILE;
 
 /// A path under `target`; `None`, said loudly, where there is no such thing.
@@ -49,14 +48,15 @@ fn chromium() -> Option<String> {
 }
 
 /// One browser at a time: two of them starve each other on two processors, and what they wait for does
-/// not come.
+/// not come. The tests are in four modules whose names lie apart, for tests run in the order of their names: side by
+/// side each would keep a thread from other tests while it waits for the one before.
 static BROWSER: Mutex<()> = Mutex::new(());
 
 /// Has the browser do what a file of `tests/browser` says, at these servers of one installation, whose
 /// data is in `data`.
 ///
 /// `environment` is what the program needs to reach their database.
-fn browse(file: &str, servers: &[&Process], data: &Path, environment: &[(&str, &str)]) {
+pub fn browse(file: &str, servers: &[&Process], data: &Path, environment: &[(&str, &str)]) {
     let (Some(modules), Some(python), Some(chromium)) = (
         made("node-modules/node_modules"),
         made("python-venv/bin/python"),
@@ -101,7 +101,8 @@ fn browse(file: &str, servers: &[&Process], data: &Path, environment: &[(&str, &
     );
 }
 
-fn on_sqlite(file: &str) {
+/// The same at one server on SQLite.
+pub fn on_sqlite(file: &str) {
     let data = tempfile::tempdir().unwrap();
     let server = Process::start(&mut inkpot(data.path()));
     let own = data.path().join("data").display().to_string();
@@ -109,44 +110,6 @@ fn on_sqlite(file: &str) {
 }
 
 #[test]
-fn people_do_what_they_came_for() {
-    on_sqlite("journeys.mjs");
-}
-
-#[test]
-fn every_document_is_sound() {
-    on_sqlite("hygiene.mjs");
-}
-
-#[test]
 fn what_was_written_runs_nowhere() {
     on_sqlite("hostile.mjs");
-}
-
-#[test]
-fn people_do_it_at_two_servers_as_well() {
-    let (Some(database), Some(redis)) = (TestDatabase::create(Backend::Mysql), Redis::start())
-    else {
-        return;
-    };
-    let start = || {
-        Process::start(
-            inkpot(database.directory.path())
-                .env("DATABASE_URL", database.url())
-                .env("INKPOT_JWT_SECRET", SECRET)
-                .env("REDIS_URL", redis.url()),
-        )
-    };
-    let (one, two) = (start(), start());
-    let url = database.url();
-    let environment = [
-        ("DATABASE_URL", url.as_str()),
-        ("INKPOT_JWT_SECRET", SECRET),
-    ];
-    browse(
-        "journeys.mjs",
-        &[&one, &two],
-        database.directory.path(),
-        &environment,
-    );
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::browser::on_sqlite;
 use crate::clients::{made, node, succeeds};
 use crate::harness::SECRET;
 use crate::harness::process::{Process, inkpot};
@@ -36,4 +37,9 @@ fn a_front_end_works_as_it_is_written() {
             .current_dir(dir.path()),
     );
     assert_eq!(said, "all as described\n");
+}
+
+#[test]
+fn people_do_what_they_came_for() {
+    on_sqlite("journeys.mjs");
 }

@@ -8,6 +8,7 @@ use inkpot::core::db::schema::post;
 use inkpot::posts::events::{PostChanged, PostState};
 use serde_json::json;
 
+use crate::browser::on_sqlite;
 use crate::harness::{Answer, PASSWORD, TestApp, on_both_databases};
 use crate::model::random::Random;
 
@@ -1065,4 +1066,9 @@ async fn the_page_can_be_left_out(app: TestApp) {
         answer.problem("not_found");
     }
     app.anonymous().get("/post/1").await.expect(200);
+}
+
+#[test]
+fn every_document_is_sound() {
+    on_sqlite("hygiene.mjs");
 }

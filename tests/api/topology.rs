@@ -10,6 +10,7 @@ use ureq::Agent;
 use ureq::http::Response;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
+use crate::browser::browse;
 use crate::harness::nginx::{Nginx, free_address};
 use crate::harness::process::{Process, inkpot};
 use crate::harness::redis::Redis;
@@ -382,4 +383,32 @@ async fn the_tour_and_a_rolling_restart_work_behind_nginx() {
     assert_eq!(problem["code"], "unavailable");
     assert_eq!(answer.header("content-type"), "application/problem+json");
     assert_eq!(answer.header("retry-after"), "1");
+}
+
+#[test]
+fn people_do_it_at_two_servers_as_well() {
+    let (Some(database), Some(redis)) = (TestDatabase::create(Backend::Mysql), Redis::start())
+    else {
+        return;
+    };
+    let start = || {
+        Process::start(
+            inkpot(database.directory.path())
+                .env("DATABASE_URL", database.url())
+                .env("INKPOT_JWT_SECRET", SECRET)
+                .env("REDIS_URL", redis.url()),
+        )
+    };
+    let (one, two) = (start(), start());
+    let url = database.url();
+    let environment = [
+        ("DATABASE_URL", url.as_str()),
+        ("INKPOT_JWT_SECRET", SECRET),
+    ];
+    browse(
+        "journeys.mjs",
+        &[&one, &two],
+        database.directory.path(),
+        &environment,
+    );
 }
