@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use super::{SECRET, TestDatabase};
 
@@ -58,7 +59,8 @@ pub struct Process {
     pub banner: Vec<String>,
     /// `127.0.0.1:port`; nothing of a worker.
     pub address: String,
-    log: Option<JoinHandle<String>>,
+    /// What it logged, once it has ended.
+    log: Option<Mutex<Receiver<String>>>,
 }
 
 impl Process {
@@ -90,16 +92,18 @@ impl Process {
             .unwrap();
         let mut errors = child.stderr.take().unwrap();
         // Read all the time, or a full pipe would stop the server.
-        let log = std::thread::spawn(move || {
+        let (ended, log) = channel();
+        std::thread::spawn(move || {
             let mut text = String::new();
             errors.read_to_string(&mut text).unwrap();
-            text
+            // Nobody may ask.
+            let _ = ended.send(text);
         });
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut banner = Vec::new();
         let address = loop {
             let Some(line) = lines.next() else {
-                panic!("it did not start: {}", log.join().unwrap());
+                panic!("it did not start: {}", log.recv().unwrap());
             };
             let line = line.unwrap();
             let address = line.strip_prefix(ready).map(str::to_owned);
@@ -112,7 +116,7 @@ impl Process {
             child,
             banner,
             address,
-            log: Some(log),
+            log: Some(Mutex::new(log)),
         }
     }
 
@@ -227,16 +231,13 @@ impl Process {
 
     /// Waits for the end: exit code, and everything it logged.
     pub fn wait(mut self) -> (Option<i32>, String) {
-        let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the process does not end");
-            std::thread::yield_now();
-        };
-        let log = self.log.take().unwrap().join().unwrap();
-        (status.code(), log)
+        // The system closes its output when it ends.
+        let log = self.log.as_ref().unwrap().lock().unwrap();
+        let logged = log.recv_timeout(PATIENCE);
+        drop(log);
+        let logged = logged.expect("the process ends");
+        let status = self.child.wait().unwrap();
+        (status.code(), logged)
     }
 }
 
@@ -250,7 +251,7 @@ impl Drop for Process {
         {
             shown(&format!(
                 "a process logged: {}",
-                log.join().unwrap_or_default()
+                log.into_inner().unwrap().recv().unwrap_or_default()
             ));
         }
     }
