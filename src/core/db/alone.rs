@@ -298,7 +298,9 @@ mod tests {
         let mut world = World::new();
         world.is_alone();
         let gone: Vec<u32> = world.own.open.drain().map(|(_, id)| id).collect();
-        gone.into_iter().for_each(|id| world.end(id));
+        for id in gone {
+            world.end(id);
+        }
         world.told.ever = 0;
         world.open();
         world.has_others();
