@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::RandomState;
+use foldhash::{fast, quality};
 use lru::LruCache;
 
 use super::entry::Entry;
@@ -19,11 +19,12 @@ pub(super) struct Store<K: Hash + Eq> {
     shards: Box<[Mutex<Shard<K>>]>,
     /// What each shard may need, in bytes.
     bound: u64,
-    hasher: RandomState,
+    /// Spreads keys that differ little evenly, as the fast one does not by all seeds.
+    hasher: quality::RandomState,
 }
 
 struct Shard<K: Hash + Eq> {
-    entries: LruCache<K, Kept, RandomState>,
+    entries: LruCache<K, Kept, fast::RandomState>,
     weight: u64,
 }
 
@@ -39,14 +40,14 @@ impl<K: Hash + Eq> Store<K> {
         let shards = (bytes / SHARD).clamp(1, SHARDS);
         let shard = || {
             Mutex::new(Shard {
-                entries: LruCache::unbounded_with_hasher(RandomState::default()),
+                entries: LruCache::unbounded_with_hasher(fast::RandomState::default()),
                 weight: 0,
             })
         };
         Self {
             shards: (0..shards).map(|_| shard()).collect(),
             bound: bytes / shards,
-            hasher: RandomState::default(),
+            hasher: quality::RandomState::default(),
         }
     }
 
