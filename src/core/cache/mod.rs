@@ -60,7 +60,7 @@ const MAX_JOINED: usize = 2;
 /// is told to all who waited for it.
 ///
 /// Keys should be small: what they own on the heap is not weighed. What is to be kept must fit a
-/// part of the memory, which is 16 MiB or all of it.
+/// shard's part of the memory: all of it below 32 MiB, at least 16 MiB from there on.
 pub struct Cache<K: Hash + Eq, E> {
     entries: Store<K>,
     admission: Admission,
