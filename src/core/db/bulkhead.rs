@@ -5,7 +5,9 @@
 //! The queue is bounded in number ([`Bulkhead::queue`]) and in time ([`MAX_WAIT`]). Who
 //! comes first is served first. Once the queue is full it sheds load: the one who has
 //! waited longest is refused for each one who comes, and the newest is served first, until
-//! half of the queue is empty. A request that is given up leaves the queue at once.
+//! half of the queue is empty, or as many were served as the queue has places and nobody was refused meanwhile: then as
+//! many are served as come, and behind the newest the oldest would wait for ever. A request that is given up leaves the
+//! queue at once.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
@@ -89,8 +91,8 @@ struct State {
     waiting: VecDeque<(u64, Waiter)>,
     /// Numbers those who wait.
     next: u64,
-    /// The queue was full and is not half empty yet.
-    is_shedding: bool,
+    /// How many are served newest first yet.
+    newest_first: usize,
 }
 
 /// Who waits: a task or a thread.
@@ -167,7 +169,7 @@ impl Gate {
                     free: connections,
                     waiting: VecDeque::new(),
                     next: 0,
-                    is_shedding: false,
+                    newest_first: 0,
                 }),
                 queue,
                 usage: Usage::default(),
@@ -219,7 +221,7 @@ impl Gate {
             return Ok(Permit::of(&self.shared));
         }
         let shed = if state.waiting.len() >= self.shared.queue {
-            state.is_shedding = true;
+            state.newest_first = self.shared.queue;
             state.waiting.pop_front()
         } else {
             None
@@ -255,13 +257,14 @@ impl Drop for Permit {
         (shared.usage.used).observe(now().saturating_duration_since(self.since));
         loop {
             let mut state = shared.lock();
-            let next = if state.is_shedding {
+            let next = if state.newest_first > 0 {
+                state.newest_first -= 1;
                 state.waiting.pop_back()
             } else {
                 state.waiting.pop_front()
             };
             if state.waiting.len() <= shared.queue / 2 {
-                state.is_shedding = false;
+                state.newest_first = 0;
             }
             let Some((_, waiter)) = next else {
                 state.free += 1;
@@ -320,6 +323,28 @@ mod tests {
         for served in [5, 4, 2, 3] {
             drop(inside);
             inside = (&mut queue[served]).now_or_never().unwrap().unwrap();
+        }
+    }
+
+    /// As many come as are served, so that the queue is neither full again nor half empty.
+    #[tokio::test]
+    async fn nobody_waits_for_ever_behind_the_newest() {
+        let gate = Gate::new(1, 4);
+        let mut inside = gate.enter(LONG).await.unwrap();
+        let mut queue: VecDeque<_> = (0..5).map(|_| waiting(&gate)).collect();
+        let shed = queue.pop_front().unwrap().await;
+        assert_eq!(shed.err(), Some(Refused::Shed));
+        let mut oldest = queue.pop_front().unwrap();
+        for served in 0.. {
+            drop(inside);
+            if let Some(admitted) = (&mut oldest).now_or_never() {
+                assert!(admitted.is_ok());
+                assert_eq!(served, 4, "places of the queue");
+                return;
+            }
+            let mut newest = queue.pop_back().unwrap();
+            inside = (&mut newest).now_or_never().unwrap().unwrap();
+            queue.push_back(waiting(&gate));
         }
     }
 
