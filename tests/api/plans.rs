@@ -17,7 +17,8 @@ use inkpot::jobs::storage::queue as jobs;
 use inkpot::posts::feed::sitemap::PIECE;
 use inkpot::posts::list::{Cursor, Dates, Filter, Sort, TagSort};
 use inkpot::posts::search::Query;
-use inkpot::posts::storage::{archive, lists, posts as store, scheduled, sitemap};
+use inkpot::posts::storage::lists::Part;
+use inkpot::posts::storage::{archive, at_once, lists, posts as store, scheduled, sitemap};
 use inkpot::posts::types::Tag;
 
 use crate::harness::{Backend, TestDatabase, posts};
@@ -237,9 +238,18 @@ fn between(first: i32, last: i32) -> Dates {
 
 /// The statements that `work` sends, with their values in them.
 fn statements(conn: &mut Conn, work: impl FnOnce(&mut Conn)) -> Vec<String> {
-    let mut queries = all_statements(conn, work);
-    queries.retain(|query| query.starts_with("SELECT"));
+    let queries = all_statements(conn, work);
+    // A search has its time in a comment before it.
+    let queries = queries
+        .iter()
+        .map(|query| match query.strip_prefix("/*M!") {
+            Some(query) => query.split_once("*/ ").map_or(query, |(_, query)| query),
+            None => query,
+        });
     queries
+        .filter(|query| query.starts_with("SELECT"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Those that are no queries as well. A batch is one of them.
@@ -512,6 +522,40 @@ fn scheduled_without_a_job(conn: &mut Conn) -> Vec<String> {
     queries
 }
 
+/// What reading a part of a list outside of a snapshot asks, where that is done: it finds the same, and reads as few rows.
+fn at_once(
+    conn: &mut Conn,
+    name: &str,
+    (filter, part): (&Filter, ListPart<Cursor>),
+    most: i64,
+) -> Option<Vec<String>> {
+    if !at_once::can_load(filter, part) {
+        return None;
+    }
+    let before = rows_read(conn);
+    let mut found = None;
+    let queries = statements(conn, |conn| {
+        found = at_once::load(conn, filter, part).unwrap();
+    });
+    let read = rows_read(conn) - before;
+    assert!(read < most, "{name} read {read} rows at once");
+    let listed = lists::load(conn, filter, part).unwrap().listed;
+    let ids = |listed: &Part| -> Vec<i64> { listed.rows.iter().map(|post| post.post_id).collect() };
+    match found {
+        Some(found) => {
+            let found = found.listed;
+            assert_eq!(ids(&found), ids(&listed), "{name}");
+            assert_eq!(
+                (found.count, found.next),
+                (listed.count, listed.next),
+                "{name}"
+            );
+        }
+        None => assert!(listed.rows.is_empty(), "{name} takes no snapshot"),
+    }
+    Some(queries)
+}
+
 /// Sees that no list has a bad plan or reads more than it must.
 fn judge(conn: &mut Conn) {
     let mut seen = 0;
@@ -546,6 +590,9 @@ fn judge(conn: &mut Conn) {
         let is_sorted = filter.is_by_date() && !filter.tags.is_empty();
         assert!(read < most, "{name} read {read} rows for {matches:?}");
         look(conn, &name, queries, is_sorted);
+        if let Some(queries) = at_once(conn, &name, (&filter, part), most) {
+            look(conn, &format!("at once: {name}"), queries, is_sorted);
+        }
     }
     let queries = statements(conn, |conn| {
         store::find_post(conn, 50_000).unwrap().unwrap();

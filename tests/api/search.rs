@@ -3,6 +3,7 @@
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use inkpot::accounts::types::DELETED;
 use inkpot::core::db::dialect::{Phrase, SearchQuery};
 use inkpot::core::db::schema::post;
 use inkpot::core::db::{Conn, dialect};
@@ -306,7 +307,7 @@ fn both_ways(
             pieces: &pieces,
             published: true,
             author,
-            but_authors: &[],
+            but_role: DELETED,
             follower: None,
             tags: tag.as_slice(),
             between: None,

@@ -14,8 +14,8 @@ use crate::core::page::{ListPart, Listed, PageRequest};
 use crate::core::replica::Replica;
 use crate::posts::feed::sitemap::SitemapRow;
 use crate::posts::list::{Cursor, Filter, Found, Neighbours, TagSort};
-use crate::posts::storage::archive;
 pub use crate::posts::storage::followed::FOLLOWED_DEPTH;
+use crate::posts::storage::{archive, at_once};
 use crate::posts::storage::{lists, posts as rows, sitemap, slugs};
 use crate::posts::stored::{Editor, PostSummary, StoredPost};
 use crate::posts::tag_board::Board;
@@ -218,15 +218,28 @@ pub async fn tags(
     Ok(page)
 }
 
-/// A part of a list, with its count as of the same moment.
+/// A part of a list, with its count as of the same moment; that of a search that finds many may be of a later one.
 pub async fn list(
     posts: &Posts,
     filter: Filter,
     part: ListPart<Cursor>,
 ) -> Result<Found<PostSummary>, DbError> {
+    if at_once::can_load(&filter, part) {
+        let filter = filter.clone();
+        let load = move |conn: &mut _| at_once::load(conn, &filter, part);
+        if let Some(found) = posts.db.read(load).await? {
+            return Ok(found);
+        }
+    }
     let db = by_cost(posts, &filter);
+    let has_words = filter.words.is_some();
     let load = move |conn: &mut _| lists::load(conn, &filter, part);
-    db.snapshot(load).await
+    if has_words {
+        // Most of them take one statement, which is of one moment by itself.
+        db.read(load).await
+    } else {
+        db.snapshot(load).await
+    }
 }
 
 /// The same with the texts of the posts.

@@ -111,7 +111,7 @@ impl Additions {
 }
 
 /// Where a page of a list begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Start {
     /// Its first post is behind this, or is the list's …
     pub after: Option<Cursor>,
@@ -153,14 +153,37 @@ pub fn find_start(
     if is_draft {
         count += count_rows(conn, list, DATED)?;
     }
-    if offset >= count {
-        return Ok((count, None));
+    Ok((count, blocks.find_start(conn, (&months, count), offset)?))
+}
+
+/// The same of a list that has no drafts, with the posts of all authors, outside of a snapshot: the start is right where the count is that
+/// of the moment at which it is used. `None` while not all posts are counted. What is near the beginning costs nothing, and of that
+/// no count is known.
+pub fn find_start_by_counts(
+    conn: &mut Conn,
+    list: &List,
+    offset: i64,
+    is_ascending: bool,
+) -> QueryResult<Option<(Option<i64>, Option<Start>)>> {
+    if offset < FEW {
+        let along_the_index = Start {
+            after: None,
+            skip: offset,
+        };
+        return Ok(Some((None, Some(along_the_index))));
     }
-    if offset < FEW || has_any_below(conn, list, DATED)? {
-        return Ok((count, Some(along_the_index)));
+    let blocks = Blocks {
+        list,
+        but: &[],
+        is_ascending,
+    };
+    let (months, are_filled) = blocks.load_months(conn)?;
+    if !are_filled {
+        return Ok(None);
     }
-    let start = blocks.find_start(conn, &months, offset)?;
-    Ok((count, start))
+    let count = sum(&months);
+    let start = blocks.find_start(conn, (&months, count), offset)?;
+    Ok(Some((Some(count), start)))
 }
 
 /// The blocks of a list.
@@ -172,8 +195,27 @@ struct Blocks<'a> {
 }
 
 impl Blocks<'_> {
-    /// Where post number `offset` is, which is in one of these months.
+    /// Where post number `offset` is, of so many in these months and drafts of before; `None` past the end.
     fn find_start(
+        &self,
+        conn: &mut Conn,
+        (months, count): (&[(i64, i64)], i64),
+        offset: i64,
+    ) -> QueryResult<Option<Start>> {
+        if offset >= count {
+            return Ok(None);
+        }
+        if offset < FEW || has_any_below(conn, self.list, DATED)? {
+            return Ok(Some(Start {
+                after: None,
+                skip: offset,
+            }));
+        }
+        self.find_start_in(conn, months, offset)
+    }
+
+    /// The same, where all are in these months.
+    fn find_start_in(
         &self,
         conn: &mut Conn,
         months: &[(i64, i64)],

@@ -46,7 +46,8 @@ pub(super) fn is_empty(filter: &Filter, deleted: &[i64]) -> bool {
 /// A part of a list of posts.
 pub type Part<T = PostSummary> = Listed<T, Cursor>;
 
-/// Reads a part of a list. Call it in a snapshot: its queries belong together.
+/// Reads a part of a list. Call it in a snapshot, as its queries belong together; but what words find comes whole by one
+/// statement, and where they find more than is weighed, the rest may be of later moments.
 ///
 /// Where no post has the last word of a search, it counts as the beginning of one.
 pub fn load(
@@ -66,7 +67,12 @@ pub fn load_within(
     depth: i64,
 ) -> QueryResult<Found<PostSummary>> {
     let part = present(conn, filter, part)?;
-    let deleted = load_deleted_authors(conn)?;
+    let deleted = if filter.words.is_some() {
+        // A search leaves their posts out itself.
+        Vec::new()
+    } else {
+        load_deleted_authors(conn)?
+    };
     let narrowed;
     let filter = if let (Some(follower), Some(author)) = (filter.followed_by, filter.author) {
         if !followed::has(conn, follower, author)? {
@@ -361,7 +367,7 @@ fn load_page(
 }
 
 /// A part of so many posts, if there are one more, or more were not looked at.
-fn part_of(loaded: Loaded, count: Option<i64>, filter: &Filter, size: usize) -> Part {
+pub(super) fn part_of(loaded: Loaded, count: Option<i64>, filter: &Filter, size: usize) -> Part {
     let Loaded { mut posts, stopped } = loaded;
     let has_more = posts.len() > size;
     posts.truncate(size);
@@ -395,7 +401,7 @@ fn load_uncounted_page(
             // All that there are.
             i64::try_from(found).ok()
         } else {
-            selection.count(conn)?
+            at_least(selection.count(conn)?, found)
         };
         return Ok(part_of(loaded, count, filter, size));
     }
@@ -409,5 +415,14 @@ fn load_uncounted_page(
             stopped: None,
         }
     };
-    Ok(part_of(loaded, count, filter, size))
+    let seen = match loaded.posts.len() {
+        0 => 0,
+        found => usize::try_from(offset).unwrap_or(0) + found,
+    };
+    Ok(part_of(loaded, at_least(count, seen), filter, size))
+}
+
+/// A count that may be of another moment than the posts that were seen, which are that many.
+fn at_least(count: Option<i64>, seen: usize) -> Option<i64> {
+    count.map(|count| count.max(i64::try_from(seen).unwrap_or(0)))
 }

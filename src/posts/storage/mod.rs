@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod archive;
+pub mod at_once;
 pub mod check;
 pub mod counts;
 pub mod filling;

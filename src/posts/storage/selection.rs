@@ -10,6 +10,7 @@ use super::counts::{self, Start};
 use super::followed::FollowedPosts;
 use super::places::DATED;
 use super::posts::summary_columns;
+use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
 use crate::core::db::dialect::{Dated, Phrase, SearchQuery, Tagged, Way, any_of, in_time};
 use crate::core::db::schema::{post, user};
@@ -143,9 +144,21 @@ impl<'a> Selection<'a> {
         })
     }
 
-    /// The ids of posts that a query finds, of those behind a position, after so many, and at most
-    /// so many; newest first.
+    /// The posts that a query finds, each with its weights, of those behind a position, after so many, and at most
+    /// so many; newest first. By one statement.
     pub fn search(
+        &self,
+        conn: &mut Conn,
+        query: &Query,
+        part: (Option<i64>, i64, i64),
+    ) -> QueryResult<Vec<(PostSummary, Vec<u8>)>> {
+        let terms = SearchTerms::of(query, self.filter);
+        let columns = (summary_columns!(), post::weights);
+        self.search_query(&terms).load(conn, part, false, columns)
+    }
+
+    /// The ids alone.
+    pub fn search_ids(
         &self,
         conn: &mut Conn,
         query: &Query,
@@ -153,6 +166,22 @@ impl<'a> Selection<'a> {
     ) -> QueryResult<Vec<i64>> {
         let terms = SearchTerms::of(query, self.filter);
         self.search_query(&terms).load_ids(conn, part, false)
+    }
+
+    /// Those of these posts that are in the list still, in their order: what was found by another statement, outside of a
+    /// snapshot, may have been withdrawn or deleted since.
+    pub fn load_found(&self, conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let summaries = post::table
+            .left_join(user::table)
+            .filter(any_of(post::post_id, ids))
+            .filter(post::published.eq(self.filter.published()))
+            .filter(user::role.ne(DELETED))
+            .select(summary_columns!())
+            .load(conn)?;
+        Ok(in_order(summaries, ids))
     }
 
     fn search_query<'t>(&'t self, terms: &'t SearchTerms) -> SearchQuery<'t> {
@@ -163,7 +192,7 @@ impl<'a> Selection<'a> {
             pieces: &terms.pieces,
             published: self.filter.published(),
             author: self.filter.only_author(),
-            but_authors: self.deleted,
+            but_role: DELETED,
             follower: self.filter.followed_by,
             tags: &self.tags,
             between: (!dates.are_all()).then(|| bounds(dates)),
@@ -338,8 +367,9 @@ impl<'a> Selection<'a> {
         let (ids, stopped) = if let Some(query) = &self.filter.words {
             let terms = SearchTerms::of(query, self.filter);
             let part = (after, start.skip, limit);
-            let ids = self.search_query(&terms).load_ids(conn, part, are_many)?;
-            (ids, None)
+            let query = self.search_query(&terms);
+            let posts = query.load(conn, part, are_many, summary_columns!())?;
+            return Ok(all(posts));
         } else if self.filter.is_by_date() {
             let after = match start.after {
                 Some(Cursor::Dated { date, post_id }) => Some((date, post_id)),
@@ -486,7 +516,7 @@ pub fn windows(after: i64) -> [i64; 5] {
 /// read and sort half of a large table, rather than begin in its middle; between two positions
 /// that are near each other there is no question. So it is looked through in windows, wider
 /// ones where a list is sparse.
-fn in_windows<T>(
+pub(super) fn in_windows<T>(
     after: Option<i64>,
     limit: i64,
     is_ascending: bool,
@@ -523,16 +553,21 @@ fn window(after: i64, width: i64, is_ascending: bool) -> (i64, i64) {
 }
 
 /// The posts with these ids, in their order.
-pub fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
+fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let mut summaries: Vec<PostSummary> = post::table
+    let summaries = post::table
         .left_join(user::table)
         .filter(any_of(post::post_id, ids))
         .select(summary_columns!())
         .load(conn)?;
+    Ok(in_order(summaries, ids))
+}
+
+/// Posts in the order of these ids.
+fn in_order(mut summaries: Vec<PostSummary>, ids: &[i64]) -> Vec<PostSummary> {
     let order: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
     summaries.sort_unstable_by_key(|post| order.get(&post.post_id).copied());
-    Ok(summaries)
+    summaries
 }

@@ -6,13 +6,16 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use diesel::connection::{DefaultLoadingMode, SimpleConnection};
 use diesel::prelude::*;
+use diesel::query_dsl::LoadQuery;
 use diesel::result::{DatabaseErrorKind, Error};
 
 use super::errors::{ErrorClass, error_class};
 use super::post_lists::write_followed;
-use super::sql::Sql;
+use super::sql::{Sql, WithColumns};
 use crate::core::db::connection::Conn;
 use crate::core::db::deadline;
+use crate::core::db::mysql::MysqlConnection;
+use crate::core::db::schema::post;
 
 diesel::table! {
     /// On MySQL.
@@ -158,8 +161,8 @@ pub struct SearchQuery<'a> {
     pub pieces: &'a [Phrase],
     pub published: bool,
     pub author: Option<i64>,
-    /// Whose posts are not found; mostly nobody's.
-    pub but_authors: &'a [i64],
+    /// The role of users whose posts are not found.
+    pub but_role: &'a str,
     /// Only by those whom this user follows.
     pub follower: Option<i64>,
     /// All of which the posts have.
@@ -205,6 +208,10 @@ fn select(is_mysql: bool, way: Way) -> Sql {
     sql
 }
 
+/// The authors of posts that match: no database begins with them.
+const AUTHORS_ON_MYSQL: &str = " STRAIGHT_JOIN user ON user.user_id = post.author_id";
+const AUTHORS_ON_SQLITE: &str = " CROSS JOIN user ON user.user_id = post.author_id";
+
 impl SearchQuery<'_> {
     /// Everything after `SELECT …`, up to the order.
     fn write_tables_and_conditions(&self, sql: &mut Sql, is_mysql: bool, way: Way, after: i64) {
@@ -213,7 +220,8 @@ impl SearchQuery<'_> {
         match way {
             Way::Index if is_mysql => {
                 sql.push(&format!(
-                    " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.place \
+                    " FROM post_words w STRAIGHT_JOIN post \
+                     ON post.published = {published} AND post.place = w.place{AUTHORS_ON_MYSQL} \
                      WHERE MATCH(w.words) AGAINST(? IN BOOLEAN MODE)"
                 ));
                 sql.bind_text(self.mysql);
@@ -221,7 +229,8 @@ impl SearchQuery<'_> {
             }
             Way::Index => {
                 sql.push(&format!(
-                    " FROM post_words w JOIN post p ON p.published = {published} AND p.place = w.rowid \
+                    " FROM post_words w JOIN post \
+                     ON post.published = {published} AND post.place = w.rowid{AUTHORS_ON_SQLITE} \
                      WHERE w.post_words MATCH ?"
                 ));
                 sql.bind_text(self.fts5);
@@ -231,10 +240,10 @@ impl SearchQuery<'_> {
             Way::Posts => {
                 let index = self.author.map_or("post_list", |_| "post_author_list");
                 sql.push(&format!(
-                    " FROM post p FORCE INDEX ({index}) STRAIGHT_JOIN post_words w \
-                     ON w.place = p.place WHERE p.published = {published}"
+                    " FROM post FORCE INDEX ({index}) STRAIGHT_JOIN post_words w \
+                     ON w.place = post.place{AUTHORS_ON_MYSQL} WHERE post.published = {published}"
                 ));
-                sql.push_number(&format!(" AND p.place {relation} "), after);
+                sql.push_number(&format!(" AND post.place {relation} "), after);
             }
         }
         if is_mysql {
@@ -246,22 +255,21 @@ impl SearchQuery<'_> {
             }
         }
         if let Some(author) = self.author {
-            sql.push_number(" AND p.author_id = ", author);
+            sql.push_number(" AND post.author_id = ", author);
         }
-        for author in self.but_authors {
-            sql.push_number(" AND p.author_id <> ", *author);
-        }
-        write_followed(sql, self.follower, "p.author_id");
+        sql.push(" AND user.role <> ?");
+        sql.bind_text(self.but_role);
+        write_followed(sql, self.follower, "post.author_id");
         for tag in self.tags {
             sql.push(&format!(
                 " AND EXISTS (SELECT 1 FROM post_tag t WHERE t.published = {published} \
-                 AND t.place = p.place AND t.tag = ?)"
+                 AND t.place = post.place AND t.tag = ?)"
             ));
             sql.bind_text(*tag);
         }
         if let Some((since, until)) = self.between {
-            sql.push_time(" AND p.date >= ", since);
-            sql.push_time(" AND p.date < ", until);
+            sql.push_time(" AND post.date >= ", since);
+            sql.push_time(" AND post.date < ", until);
         }
     }
 
@@ -292,30 +300,47 @@ impl SearchQuery<'_> {
         if self.is_ascending { 0 } else { i64::MAX }
     }
 
-    /// The ids of the matching posts, of those behind the place `after`. `are_many`: whether it is
-    /// known that the index takes too long.
+    /// The ids of the matching posts; see [`load`](Self::load).
     pub fn load_ids(
+        &self,
+        conn: &mut Conn,
+        part: (Option<i64>, i64, i64),
+        are_many: bool,
+    ) -> QueryResult<Vec<i64>> {
+        self.load(conn, part, are_many, post::post_id)
+    }
+
+    /// Columns of the matching posts and of their authors, which are those of the tables `post` and `user`, by one statement.
+    /// `part`: of those behind a place, after so many, and at most so many. `are_many`: whether it is
+    /// known that the index takes too long.
+    pub fn load<C, R>(
         &self,
         conn: &mut Conn,
         (after, offset, limit): (Option<i64>, i64, i64),
         are_many: bool,
-    ) -> QueryResult<Vec<i64>> {
+        columns: C,
+    ) -> QueryResult<Vec<R>>
+    where
+        C: Copy,
+        WithColumns<C>: for<'q> LoadQuery<'q, SqliteConnection, R>,
+        WithColumns<C>: for<'q> LoadQuery<'q, MysqlConnection, R>,
+    {
         let after = after.unwrap_or_else(|| self.beginning());
         let is_mysql = matches!(conn, Conn::Mysql(_));
         let load = |conn: &mut Conn, way: Way| {
-            let mut sql = select(is_mysql, way);
-            sql.push("p.post_id AS number");
+            let before = select(is_mysql, way);
+            let mut sql = Sql::default();
             self.write_tables_and_conditions(&mut sql, is_mysql, way, after);
             let place = match (way, is_mysql) {
                 (Way::Index, false) => "w.rowid",
                 (Way::Index, true) => "w.place",
-                (Way::Posts, _) => "p.place",
+                (Way::Posts, _) => "post.place",
             };
             let direction = if self.is_ascending { "" } else { " DESC" };
             sql.push(&format!(" ORDER BY {place}{direction}"));
             sql.push_number(" LIMIT ", limit);
             sql.push_number(" OFFSET ", offset);
-            sql.load(conn)
+            WithColumns::new(before, columns, sql).load(conn)
         };
         if are_many && is_mysql {
             return load(conn, Way::Posts);

@@ -8,6 +8,7 @@ use diesel::result::QueryResult;
 mod any_of;
 mod batch;
 mod connections;
+mod counted_list;
 pub(super) mod errors;
 mod followed;
 mod follows;
@@ -32,6 +33,7 @@ use super::schema::{
 pub use any_of::{AnyOf, any_of};
 pub use batch::{Batch, TagRow};
 pub(super) use connections::{Connections, load_connections};
+pub use counted_list::{Counted, CountedList, Listed};
 pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use followed::Followed;
 pub use follows::{FollowRows, load_follow_ids};

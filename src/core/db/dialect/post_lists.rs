@@ -11,7 +11,7 @@ use super::sql::Sql;
 use crate::core::db::connection::Conn;
 
 /// What rows of tags are chosen by to ask for the time: a whole place is too large to be multiplied.
-const LOW_BITS_OF_PLACE: &str = "(t.place & 1048575)";
+pub(super) const LOW_BITS_OF_PLACE: &str = "(t.place & 1048575)";
 
 /// Posts with tags, in the order of their positions.
 pub struct Tagged<'a> {
@@ -58,7 +58,7 @@ impl Tagged<'_> {
 
     /// The dates of all of them from a position on, in any order.
     pub fn load_dates(&self, conn: &mut Conn, from: i64) -> QueryResult<Vec<NaiveDateTime>> {
-        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let is_mysql = is_mysql(conn);
         let mut sql = Sql::default();
         let joined = format!("{} post p ON p.post_id = t.post_id", join(is_mysql));
         self.write_from(&mut sql, "p.date AS time", &joined);
@@ -172,7 +172,7 @@ impl Dated<'_> {
 
     /// How many there are, if they are at most so many: no more are read.
     pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
-        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let is_mysql = is_mysql(conn);
         count(conn, most, |sql| {
             self.write(sql, is_mysql, "1 AS one");
             write_dates(sql, self.between);
@@ -186,7 +186,7 @@ impl Dated<'_> {
         after: Option<NaiveDateTime>,
         before: i64,
     ) -> QueryResult<Option<NaiveDateTime>> {
-        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let is_mysql = is_mysql(conn);
         let (since, until) = self.between;
         let between = match after {
             None => (since, until),
@@ -238,7 +238,7 @@ impl Dated<'_> {
         bounds: (i64, i64),
         write_range: impl FnOnce(&mut Sql),
     ) -> QueryResult<Vec<i64>> {
-        let is_mysql = matches!(conn, Conn::Mysql(_));
+        let is_mysql = is_mysql(conn);
         let mut sql = Sql::default();
         self.write(&mut sql, is_mysql, "p.post_id AS number");
         write_range(&mut sql);
@@ -268,7 +268,7 @@ fn end_of_published(
     (relation, bound): (&str, i64),
     direction: &str,
 ) -> QueryResult<Option<i64>> {
-    let is_mysql = matches!(conn, Conn::Mysql(_));
+    let is_mysql = is_mysql(conn);
     let mut sql = Sql::default();
     // On SQLite the primary key is the table itself and no index.
     let way = if is_mysql {
@@ -352,7 +352,7 @@ pub fn look_at_dates(
         sql.push_number(" UNION ALL SELECT * FROM (SELECT ", 0);
         sql.push(&format!(
             " AS nth, p.place AS place FROM post p {} WHERE p.published = {} AND p.date IN (",
-            hint(conn, "post_dated"),
+            hint(is_mysql(conn), "post_dated"),
             u8::from(published)
         ));
         sql.push_times(&of_them);
@@ -368,10 +368,16 @@ pub fn look_at_dates(
     })
 }
 
-fn hint(conn: &Conn, index: &str) -> String {
-    match conn {
-        Conn::Sqlite(_) => format!("INDEXED BY {index}"),
-        Conn::Mysql(_) => format!("FORCE INDEX ({index})"),
+fn is_mysql(conn: &Conn) -> bool {
+    matches!(conn, Conn::Mysql(_))
+}
+
+/// Behind the name of a table: the index to go along.
+pub(super) fn hint(is_mysql: bool, index: &str) -> String {
+    if is_mysql {
+        format!("FORCE INDEX ({index})")
+    } else {
+        format!("INDEXED BY {index}")
     }
 }
 
@@ -381,7 +387,7 @@ fn taken_places(conn: &Conn, places: &[i64]) -> Sql {
     sql.push_number("SELECT ", -1);
     sql.push(&format!(
         " AS nth, p.place AS place FROM post p {} WHERE p.published IN (0, 1) AND p.place IN (",
-        hint(conn, "post_list")
+        hint(is_mysql(conn), "post_list")
     ));
     sql.push_numbers(places);
     sql.push(")");
@@ -407,7 +413,7 @@ fn look_at_each_date(
         sql.push_number(
             &format!(
                 " AS nth, p.place AS place FROM post p {} WHERE p.published = ",
-                hint(conn, "post_dated")
+                hint(is_mysql(conn), "post_dated")
             ),
             i64::from(*published),
         );
@@ -431,7 +437,7 @@ pub fn nth_published(
     before: i64,
     is_ascending: bool,
 ) -> QueryResult<Option<i64>> {
-    let is_mysql = matches!(conn, Conn::Mysql(_));
+    let is_mysql = is_mysql(conn);
     let way = if is_mysql {
         "FORCE INDEX (post_list)"
     } else {

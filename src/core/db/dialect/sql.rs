@@ -13,6 +13,7 @@ use diesel::sqlite::Sqlite;
 
 use super::time_limit::{AsksForTime, in_time_text};
 use crate::core::db::connection::Conn;
+use crate::core::db::mysql::MysqlConnection;
 
 /// A query whose rows are a `number` each, or a `time`. Its text is the same for all that ask for the same: it
 /// stays prepared. There must be few texts; what differs are values.
@@ -122,6 +123,61 @@ impl Sql {
         Self: LoadQuery<'q, C, R>,
     {
         RunQueryDsl::load(self, conn)
+    }
+}
+
+/// A query whose columns Diesel writes and reads, and whose other text is one of ours: `before`, the columns, `behind`. Like
+/// [`Sql`], it stays prepared.
+#[derive(Debug)]
+pub struct WithColumns<C> {
+    before: Sql,
+    columns: C,
+    behind: Sql,
+}
+
+impl<C> WithColumns<C> {
+    pub fn new(before: Sql, columns: C, behind: Sql) -> Self {
+        Self {
+            before,
+            columns,
+            behind,
+        }
+    }
+
+    /// The rows.
+    pub fn load<R>(self, conn: &mut Conn) -> QueryResult<Vec<R>>
+    where
+        Self: for<'q> LoadQuery<'q, SqliteConnection, R>,
+        Self: for<'q> LoadQuery<'q, MysqlConnection, R>,
+    {
+        match conn {
+            Conn::Sqlite(c) => RunQueryDsl::load(self, c),
+            Conn::Mysql(c) => RunQueryDsl::load(self, c),
+        }
+    }
+}
+
+impl<C: Expression> Query for WithColumns<C> {
+    type SqlType = C::SqlType;
+}
+
+impl<C, Connection> RunQueryDsl<Connection> for WithColumns<C> {}
+
+impl<C> QueryId for WithColumns<C> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C, DB> QueryFragment<DB> for WithColumns<C>
+where
+    DB: Backend,
+    C: QueryFragment<DB>,
+    Sql: QueryFragment<DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        self.before.walk_ast(out.reborrow())?;
+        self.columns.walk_ast(out.reborrow())?;
+        self.behind.walk_ast(out)
     }
 }
 
