@@ -103,8 +103,10 @@ fn rank(conn: &mut Conn, selection: &Selection<'_>, query: &Query) -> QueryResul
     let others_below = positions.min().filter(|_| is_full);
     if is_full {
         let known: HashSet<i64> = found.iter().map(|(post, _)| post.post_id).collect();
-        let titled = selection.search(conn, &query.in_title(), (None, 0, most))?;
-        found.extend((titled.into_iter()).filter(|(post, _)| !known.contains(&post.post_id)));
+        // Most of them are among the newest.
+        let mut titled = selection.search_ids(conn, &query.in_title(), (None, 0, most))?;
+        titled.retain(|post_id| !known.contains(post_id));
+        found.extend(selection.load_found(conn, &titled)?);
     }
     let mut posts: Vec<Ranked> = (found.into_iter())
         .map(|(post, weights)| Ranked {
@@ -174,6 +176,6 @@ fn load_from(
     let has_all = others.len() == rest;
     let others = selection.load_found(conn, &others)?;
     let mut posts: Vec<Ranked> = ranked.into_iter().skip(skip).take(limit).collect();
-    posts.extend(others.into_iter().map(|post| Ranked { score: 0, post }));
+    posts.extend((others.into_iter()).map(|(post, _)| Ranked { score: 0, post }));
     Ok((posts, has_all))
 }

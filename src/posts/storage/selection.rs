@@ -8,6 +8,7 @@ use diesel::prelude::*;
 
 use super::counts::{self, Start};
 use super::followed::FollowedPosts;
+use super::lists::load_deleted_authors;
 use super::places::DATED;
 use super::posts::summary_columns;
 use crate::accounts::types::DELETED;
@@ -168,20 +169,26 @@ impl<'a> Selection<'a> {
         self.search_query(&terms).load_ids(conn, part, false)
     }
 
-    /// Those of these posts that are in the list still, in their order: what was found by another statement, outside of a
-    /// snapshot, may have been withdrawn or deleted since.
-    pub fn load_found(&self, conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>> {
+    /// Those of these posts that are in the list still, in their order, each with its weights: what was found by another statement,
+    /// outside of a snapshot, may have been withdrawn or deleted since.
+    pub fn load_found(
+        &self,
+        conn: &mut Conn,
+        ids: &[i64],
+    ) -> QueryResult<Vec<(PostSummary, Vec<u8>)>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let summaries = post::table
+        let mut found: Vec<(PostSummary, Vec<u8>)> = post::table
             .left_join(user::table)
             .filter(any_of(post::post_id, ids))
             .filter(post::published.eq(self.filter.published()))
             .filter(user::role.ne(DELETED))
-            .select(summary_columns!())
+            .select((summary_columns!(), post::weights))
             .load(conn)?;
-        Ok(in_order(summaries, ids))
+        let order: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
+        found.sort_unstable_by_key(|(post, _)| order.get(&post.post_id).copied());
+        Ok(found)
     }
 
     fn search_query<'t>(&'t self, terms: &'t SearchTerms) -> SearchQuery<'t> {
@@ -206,7 +213,8 @@ impl<'a> Selection<'a> {
     pub fn count(&self, conn: &mut Conn) -> QueryResult<Option<i64>> {
         if let Some(query) = &self.filter.words {
             let terms = SearchTerms::of(query, self.filter);
-            return self.search_query(&terms).count(conn, DEPTH);
+            let deleted = load_deleted_authors(conn)?;
+            return self.search_query(&terms).count(conn, &deleted, DEPTH);
         }
         if let Some(followed) = self.followed() {
             return followed.count(conn);
@@ -557,17 +565,12 @@ fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>>
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let summaries = post::table
+    let mut summaries: Vec<PostSummary> = post::table
         .left_join(user::table)
         .filter(any_of(post::post_id, ids))
         .select(summary_columns!())
         .load(conn)?;
-    Ok(in_order(summaries, ids))
-}
-
-/// Posts in the order of these ids.
-fn in_order(mut summaries: Vec<PostSummary>, ids: &[i64]) -> Vec<PostSummary> {
     let order: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
     summaries.sort_unstable_by_key(|post| order.get(&post.post_id).copied());
-    summaries
+    Ok(summaries)
 }

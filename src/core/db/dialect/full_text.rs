@@ -208,20 +208,36 @@ fn select(is_mysql: bool, way: Way) -> Sql {
     sql
 }
 
-/// The authors of posts that match: no database begins with them.
-const AUTHORS_ON_MYSQL: &str = " STRAIGHT_JOIN user ON user.user_id = post.author_id";
-const AUTHORS_ON_SQLITE: &str = " CROSS JOIN user ON user.user_id = post.author_id";
+/// How posts are left out whose authors were deleted.
+#[derive(Clone, Copy, Debug)]
+enum Authors<'a> {
+    /// Each author is looked up, behind the post: no database begins with them.
+    Joined,
+    /// These are known to be deleted: a look less for each post.
+    But(&'a [i64]),
+}
 
 impl SearchQuery<'_> {
     /// Everything after `SELECT …`, up to the order.
-    fn write_tables_and_conditions(&self, sql: &mut Sql, is_mysql: bool, way: Way, after: i64) {
+    fn write_tables_and_conditions(
+        &self,
+        sql: &mut Sql,
+        is_mysql: bool,
+        (way, authors): (Way, Authors<'_>),
+        after: i64,
+    ) {
+        let joined = match (authors, is_mysql) {
+            (Authors::But(_), _) => "",
+            (Authors::Joined, true) => " STRAIGHT_JOIN user ON user.user_id = post.author_id",
+            (Authors::Joined, false) => " CROSS JOIN user ON user.user_id = post.author_id",
+        };
         let published = u8::from(self.published);
         let relation = if self.is_ascending { ">" } else { "<" };
         match way {
             Way::Index if is_mysql => {
                 sql.push(&format!(
                     " FROM post_words w STRAIGHT_JOIN post \
-                     ON post.published = {published} AND post.place = w.place{AUTHORS_ON_MYSQL} \
+                     ON post.published = {published} AND post.place = w.place{joined} \
                      WHERE MATCH(w.words) AGAINST(? IN BOOLEAN MODE)"
                 ));
                 sql.bind_text(self.mysql);
@@ -230,7 +246,7 @@ impl SearchQuery<'_> {
             Way::Index => {
                 sql.push(&format!(
                     " FROM post_words w JOIN post \
-                     ON post.published = {published} AND post.place = w.rowid{AUTHORS_ON_SQLITE} \
+                     ON post.published = {published} AND post.place = w.rowid{joined} \
                      WHERE w.post_words MATCH ?"
                 ));
                 sql.bind_text(self.fts5);
@@ -241,7 +257,7 @@ impl SearchQuery<'_> {
                 let index = self.author.map_or("post_list", |_| "post_author_list");
                 sql.push(&format!(
                     " FROM post FORCE INDEX ({index}) STRAIGHT_JOIN post_words w \
-                     ON w.place = post.place{AUTHORS_ON_MYSQL} WHERE post.published = {published}"
+                     ON w.place = post.place{joined} WHERE post.published = {published}"
                 ));
                 sql.push_number(&format!(" AND post.place {relation} "), after);
             }
@@ -257,8 +273,17 @@ impl SearchQuery<'_> {
         if let Some(author) = self.author {
             sql.push_number(" AND post.author_id = ", author);
         }
-        sql.push(" AND user.role <> ?");
-        sql.bind_text(self.but_role);
+        match authors {
+            Authors::Joined => {
+                sql.push(" AND user.role <> ?");
+                sql.bind_text(self.but_role);
+            }
+            Authors::But(authors) => {
+                for author in authors {
+                    sql.push_number(" AND post.author_id <> ", *author);
+                }
+            }
+        }
         write_followed(sql, self.follower, "post.author_id");
         for tag in self.tags {
             sql.push(&format!(
@@ -273,13 +298,19 @@ impl SearchQuery<'_> {
         }
     }
 
-    /// The number of posts that match, if there are at most so many and the database can tell in
-    /// its time.
-    pub fn count(&self, conn: &mut Conn, most: i64) -> QueryResult<Option<i64>> {
+    /// The number of posts that match, but for those of some authors, if there are at most so many and the database can
+    /// tell in its time.
+    pub fn count(
+        &self,
+        conn: &mut Conn,
+        but_authors: &[i64],
+        most: i64,
+    ) -> QueryResult<Option<i64>> {
         let is_mysql = matches!(conn, Conn::Mysql(_));
         let mut sql = select(is_mysql, Way::Index);
         sql.push("COUNT(*) AS number FROM (SELECT 1");
-        self.write_tables_and_conditions(&mut sql, is_mysql, Way::Index, self.beginning());
+        let way = (Way::Index, Authors::But(but_authors));
+        self.write_tables_and_conditions(&mut sql, is_mysql, way, self.beginning());
         sql.push_number(" LIMIT ", most + 1);
         sql.push(") found");
         let counted = if is_mysql {
@@ -330,7 +361,8 @@ impl SearchQuery<'_> {
         let load = |conn: &mut Conn, way: Way| {
             let before = select(is_mysql, way);
             let mut sql = Sql::default();
-            self.write_tables_and_conditions(&mut sql, is_mysql, way, after);
+            let joined = (way, Authors::Joined);
+            self.write_tables_and_conditions(&mut sql, is_mysql, joined, after);
             let place = match (way, is_mysql) {
                 (Way::Index, false) => "w.rowid",
                 (Way::Index, true) => "w.place",
