@@ -4,6 +4,10 @@ use actix_web::http::Method;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use inkpot::core::page::{ListPart, PageRequest};
+use inkpot::posts::list::Filter;
+use inkpot::posts::storage::at_once;
+
 use crate::harness::{Client, TestApp, on_both_databases, posts};
 
 on_both_databases![
@@ -15,6 +19,7 @@ on_both_databases![
     links_keep_the_filters,
     parameters_that_cannot_be_read_are_refused,
     deep_pages_are_exact,
+    a_page_of_a_list_that_changed_since_its_counts_is_not_taken,
 ];
 
 async fn ids(reader: &Client<'_>, path: &str) -> (Vec<i64>, Value) {
@@ -408,4 +413,42 @@ async fn deep_pages_are_exact(app: TestApp) {
     assert_eq!(checked.len(), pages.len());
     let (_, pagination) = ids(&ann, "/post/").await;
     assert_eq!(pagination["count"], count);
+}
+
+/// The counts say where a page begins by a statement before the one that reads it; posts that come or go between the two
+/// are no error of the page, which is read in a snapshot then.
+async fn a_page_of_a_list_that_changed_since_its_counts_is_not_taken(app: TestApp) {
+    let ann = app.user("ann").await;
+    app.database.with(|conn| posts::insert_many(conn, 1, 3_000));
+    let part = ListPart::Page(PageRequest { page: 20, size: 20 });
+    let find = |app: &TestApp| {
+        app.database.with(move |conn| {
+            let start = at_once::find_start(conn, &Filter::default(), part).unwrap();
+            start.expect("all posts are counted")
+        })
+    };
+    let load = |app: &TestApp, start| {
+        app.database.with(move |conn| {
+            let found = at_once::load_from(conn, &Filter::default(), part, start).unwrap();
+            let rows = found?.listed.rows;
+            Some(rows.iter().map(|post| post.post_id).collect::<Vec<_>>())
+        })
+    };
+    let (shown, _) = ids(&ann, "/post/?page=20").await;
+    let start = find(&app);
+    assert_eq!(load(&app, start), Some(shown));
+
+    let published = ann.post("/post", json!({ "title": "New", "content": "x" }));
+    let post_id = published.await.expect(201)["post_id"].as_i64().unwrap();
+    assert_eq!(load(&app, start), None, "one came");
+    let (shown, _) = ids(&ann, "/post/?page=20").await;
+    let start = find(&app);
+    assert_eq!(load(&app, start), Some(shown));
+
+    let path = format!("/post/{post_id}");
+    ann.delete(&path).await.expect_empty(204);
+    assert_eq!(load(&app, start), None, "one went");
+    let (shown, _) = ids(&ann, "/post/?page=20").await;
+    let start = find(&app);
+    assert_eq!(load(&app, start), Some(shown));
 }

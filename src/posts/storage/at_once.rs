@@ -3,14 +3,14 @@
 
 use diesel::prelude::*;
 
-use super::counts::{self, MONTHS, Start, UPKEEP};
+use super::counts::{self, MONTHS, Start, StartByCounts, UPKEEP};
 use super::lists::part_of;
 use super::places::DATED;
 use super::posts::summary_columns;
 use super::selection::{Loaded, in_windows};
 use crate::accounts::types::DELETED;
 use crate::core::db::Conn;
-use crate::core::db::dialect::{CountedList, Listed};
+use crate::core::db::dialect::{CountedList, CountedPosts};
 use crate::core::db::schema::{post, user};
 use crate::core::page::ListPart;
 use crate::posts::list::{Cursor, Filter, Found, List, Sort};
@@ -37,32 +37,58 @@ pub fn load(
     filter: &Filter,
     part: ListPart<Cursor>,
 ) -> QueryResult<Option<Found<PostSummary>>> {
+    let Some(start) = find_start(conn, filter, part)? else {
+        return Ok(None);
+    };
+    load_from(conn, filter, part, start)
+}
+
+/// Where a part begins: of a page further down the counts say it, by statements of their own. `None` where a part cannot be read so.
+pub fn find_start(
+    conn: &mut Conn,
+    filter: &Filter,
+    part: ListPart<Cursor>,
+) -> QueryResult<Option<StartByCounts>> {
     let Some(list) = filter.counted() else {
         return Ok(None);
     };
-    let is_ascending = filter.sort == Sort::Oldest;
-    let (start, size, counted_before) = match part {
+    match part {
         ListPart::Page(request) => {
-            let found = counts::find_start_by_counts(conn, &list, request.offset(), is_ascending)?;
-            let Some((count, Some(start))) = found else {
-                return Ok(None);
-            };
-            (start, request.size, count)
+            let is_ascending = filter.sort == Sort::Oldest;
+            counts::find_start_by_counts(conn, &list, request.offset(), is_ascending)
         }
-        ListPart::Below { position, size } => {
+        ListPart::Below { position, .. } => {
             let start = Start {
                 after: position,
                 skip: 0,
             };
-            (start, size, None)
+            Ok(Some(StartByCounts { start, count: None }))
         }
+    }
+}
+
+/// Reads a part that begins there, by one statement; `None` as [`load`].
+pub fn load_from(
+    conn: &mut Conn,
+    filter: &Filter,
+    part: ListPart<Cursor>,
+    StartByCounts { start, count }: StartByCounts,
+) -> QueryResult<Option<Found<PostSummary>>> {
+    let Some(list) = filter.counted() else {
+        return Ok(None);
+    };
+    let is_ascending = filter.sort == Sort::Oldest;
+    let counted_before = count;
+    let size = match part {
+        ListPart::Page(request) => request.size,
+        ListPart::Below { size, .. } => size,
     };
     let key = list.key();
     let whole = CountedList {
         posts: match &list {
-            List::All => Listed::All,
-            List::Author(author) => Listed::Author(*author),
-            List::Tag(tag) => Listed::Tag(tag),
+            List::All => CountedPosts::All,
+            List::Author(author) => CountedPosts::Author(*author),
+            List::Tag(tag) => CountedPosts::Tag(tag),
             List::Drafts(_) => return Ok(None),
         },
         counts: (&key, MONTHS, UPKEEP),

@@ -156,21 +156,28 @@ pub fn find_start(
     Ok((count, blocks.find_start(conn, (&months, count), offset)?))
 }
 
-/// The same of a list that has no drafts, with the posts of all authors, outside of a snapshot: the start is right where the count is that
-/// of the moment at which it is used. `None` while not all posts are counted. What is near the beginning costs nothing, and of that
-/// no count is known.
+/// Where a page begins as counts have it outside of a snapshot: there only while posts are as many.
+#[derive(Clone, Copy, Debug)]
+pub struct StartByCounts {
+    pub start: Start,
+    /// How many posts there are; `None` near the beginning, where nothing was counted to know the start.
+    pub count: Option<i64>,
+}
+
+/// The same of a list that has no drafts, with the posts of all authors, outside of a snapshot. `None` past the end, and while not all
+/// posts are counted.
 pub fn find_start_by_counts(
     conn: &mut Conn,
     list: &List,
     offset: i64,
     is_ascending: bool,
-) -> QueryResult<Option<(Option<i64>, Option<Start>)>> {
+) -> QueryResult<Option<StartByCounts>> {
     if offset < FEW {
-        let along_the_index = Start {
+        let start = Start {
             after: None,
             skip: offset,
         };
-        return Ok(Some((None, Some(along_the_index))));
+        return Ok(Some(StartByCounts { start, count: None }));
     }
     let blocks = Blocks {
         list,
@@ -183,7 +190,10 @@ pub fn find_start_by_counts(
     }
     let count = sum(&months);
     let start = blocks.find_start(conn, (&months, count), offset)?;
-    Ok(Some((Some(count), start)))
+    Ok(start.map(|start| StartByCounts {
+        start,
+        count: Some(count),
+    }))
 }
 
 /// The blocks of a list.

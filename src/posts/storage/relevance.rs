@@ -52,7 +52,7 @@ pub fn load(
 ) -> QueryResult<Part> {
     let ranking = rank(conn, selection, query)?;
     let found = i64::try_from(ranking.posts.len()).unwrap_or(i64::MAX);
-    let (start, size, count) = match part {
+    let (start, size, mut count) = match part {
         ListPart::Page(request) => {
             let count = match ranking.others_below {
                 None => Some(found),
@@ -76,6 +76,11 @@ pub fn load(
     let limit = size as usize + 1;
     let (mut posts, has_more) = load_from(conn, (selection, query), ranking, start, limit)?;
     posts.truncate(size as usize);
+    if let (Start::Skip(offset), false) = (start, posts.is_empty()) {
+        // What came after it was counted is shown all the same.
+        let shown = i64::try_from(posts.len()).unwrap_or(i64::MAX) + i64::from(has_more);
+        count = count.map(|count| count.max(offset + shown));
+    }
     let last = posts.last().filter(|_| has_more);
     let next = last.map(|last| Cursor::Ranked {
         score: last.score,

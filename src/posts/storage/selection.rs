@@ -186,8 +186,7 @@ impl<'a> Selection<'a> {
             .filter(user::role.ne(DELETED))
             .select((summary_columns!(), post::weights))
             .load(conn)?;
-        let order: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
-        found.sort_unstable_by_key(|(post, _)| order.get(&post.post_id).copied());
+        sort_by_ids(&mut found, ids, |(post, _)| post.post_id);
         Ok(found)
     }
 
@@ -570,7 +569,12 @@ fn load_summaries(conn: &mut Conn, ids: &[i64]) -> QueryResult<Vec<PostSummary>>
         .filter(any_of(post::post_id, ids))
         .select(summary_columns!())
         .load(conn)?;
-    let order: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
-    summaries.sort_unstable_by_key(|post| order.get(&post.post_id).copied());
+    sort_by_ids(&mut summaries, ids, |post| post.post_id);
     Ok(summaries)
+}
+
+/// Puts rows into the order of these ids.
+fn sort_by_ids<T>(rows: &mut [T], ids: &[i64], id: impl Fn(&T) -> i64) {
+    let places: HashMap<i64, usize> = ids.iter().copied().zip(0..).collect();
+    rows.sort_unstable_by_key(|row| places.get(&id(row)).copied());
 }

@@ -17,7 +17,7 @@ const FEW: i64 = 32;
 
 /// Which posts.
 #[derive(Clone, Copy, Debug)]
-pub enum Listed<'a> {
+pub enum CountedPosts<'a> {
     All,
     Author(i64),
     Tag(&'a str),
@@ -25,7 +25,7 @@ pub enum Listed<'a> {
 
 /// Published posts in the order of their positions.
 pub struct CountedList<'a> {
-    pub posts: Listed<'a>,
+    pub posts: CountedPosts<'a>,
     /// The list and level of its counts, and their name.
     pub counts: (&'a str, i32, &'a str),
     /// The role of users whose posts are in no list, though they are counted in some.
@@ -125,9 +125,9 @@ impl CountedList<'_> {
         };
         let along = |index: &str| format!("post {}", hint(is_mysql, index));
         let (from, table, to_post) = match self.posts {
-            Listed::All => (along("post_list"), "post", String::new()),
-            Listed::Author(_) => (along("post_author_list"), "post", String::new()),
-            Listed::Tag(_) => (
+            CountedPosts::All => (along("post_list"), "post", String::new()),
+            CountedPosts::Author(_) => (along("post_author_list"), "post", String::new()),
+            CountedPosts::Tag(_) => (
                 "post_tag t".to_owned(),
                 "t",
                 format!(" {join} post ON post.post_id = t.post_id"),
@@ -158,12 +158,12 @@ impl CountedList<'_> {
     ) {
         sql.push(&format!(" WHERE {table}.published = 1"));
         match self.posts {
-            Listed::All => sql.push_in_time(" AND ", "post.post_id"),
-            Listed::Author(author) => {
+            CountedPosts::All => sql.push_in_time(" AND ", "post.post_id"),
+            CountedPosts::Author(author) => {
                 sql.push_number(" AND post.author_id = ", author);
                 sql.push_in_time(" AND ", "post.post_id");
             }
-            Listed::Tag(tag) => {
+            CountedPosts::Tag(tag) => {
                 sql.push(" AND t.tag = ?");
                 sql.bind_text(tag);
                 sql.push_in_time(" AND ", LOW_BITS_OF_PLACE);

@@ -33,7 +33,7 @@ use super::schema::{
 pub use any_of::{AnyOf, any_of};
 pub use batch::{Batch, TagRow};
 pub(super) use connections::{Connections, load_connections};
-pub use counted_list::{Counted, CountedList, Listed};
+pub use counted_list::{Counted, CountedList, CountedPosts};
 pub use errors::{ErrorClass, error_class, is_missing_table};
 pub use followed::Followed;
 pub use follows::{FollowRows, load_follow_ids};
