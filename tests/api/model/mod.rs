@@ -29,14 +29,24 @@ pub struct Plan {
     pub name: &'static str,
     pub backend: Backend,
     pub seed: u64,
-    /// Whether it is one of a soak.
-    pub is_long: bool,
+    /// Until when runs of a soak follow each other; `None` of one that is not of a soak.
+    pub until: Option<Instant>,
 }
 
 impl Plan {
     /// Half of the seeds run with a Redis between the processes.
     pub fn has_redis(self) -> bool {
         self.seed % 2 == 1
+    }
+
+    /// Whether it is one of a soak.
+    pub fn is_long(self) -> bool {
+        self.until.is_some()
+    }
+
+    /// Whether the time of its soak is over.
+    pub fn is_over(self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
     }
 }
 
@@ -50,17 +60,17 @@ pub fn run(name: &'static str, backend: Backend, model: impl Fn(Plan)) {
     let soak = number("INKPOT_TEST_SOAK_SECONDS").map(Duration::from_secs);
     let mut seed =
         number("INKPOT_TEST_SEED").unwrap_or_else(|| RandomState::new().build_hasher().finish());
-    let begun = Instant::now();
+    let until = soak.map(|soak| Instant::now() + soak);
     loop {
         let plan = Plan {
             name,
             backend,
             seed,
-            is_long: soak.is_some(),
+            until,
         };
         say(plan);
         model(plan);
-        if soak.is_none_or(|soak| begun.elapsed() >= soak) {
+        if !plan.is_long() || plan.is_over() {
             return;
         }
         seed = Random::new(seed).next();

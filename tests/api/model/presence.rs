@@ -379,15 +379,15 @@ async fn online_is_who_the_model_has(plan: Plan) {
     let Some(mut model) = Model::begin(plan) else {
         return;
     };
-    for round in 0..ROUNDS[usize::from(plan.is_long)] {
+    for round in 0..ROUNDS[usize::from(plan.is_long())] {
         model.world.two.note(&format!("round {round}"));
         for _ in 0..STEPS {
             model.step().await;
         }
         // Both once for certain in a short run, the first early: its lease runs meanwhile.
-        if round == 1 || (plan.is_long && model.chance.percent(12)) {
+        if round == 1 || (plan.is_long() && model.chance.percent(12)) {
             model.kill();
-        } else if round == 3 || (plan.is_long && model.chance.percent(12)) {
+        } else if round == 3 || (plan.is_long() && model.chance.percent(12)) {
             model.stop().await;
         }
         model.agree().await;

@@ -38,7 +38,7 @@ fn posts_are_as_the_model_has_them(plan: Plan) {
             Author::new(number, &answer, chance.fork())
         })
         .collect();
-    for round in 0..ROUNDS[usize::from(plan.is_long)] {
+    for round in 0..ROUNDS[usize::from(plan.is_long())] {
         world.two.note(&format!("round {round}"));
         for author in &mut authors {
             author.home = chance.below(2);

@@ -34,7 +34,7 @@ fn sessions_are_as_the_model_has_them(plan: Plan) {
     let mut keepers: Vec<Keeper> = (0..KEEPERS)
         .map(|number| Keeper::new(number, &admin, chance.fork()))
         .collect();
-    for round in 0..ROUNDS[usize::from(plan.is_long)] {
+    for round in 0..ROUNDS[usize::from(plan.is_long())] {
         world.two.note(&format!("round {round}"));
         // In a short run once for certain.
         let kill = (round == 1 || chance.percent(50)).then(|| Kill {
