@@ -25,6 +25,8 @@ TEXT = 1500
 
 # Name, title, and how often the time of others.
 ROWS = {
+    "top": ("the list's first page", 1),
+    "middle": ("the list's middle page", 1),
     "post": ("a post at random", 1),
     "pages": ("a page at random of all", 1),
     "cold": ("lists of authors and tags", 1),
@@ -34,7 +36,7 @@ ROWS = {
     "login": ("login, cost 12, 4 clients", LOGIN_LENGTH),
 }
 # A page takes the usual way long: fewer at a time, or the first answer would come when all is over.
-FEW = {"pages": 8, "cold": 8}
+FEW = {"top": 8, "middle": 8, "pages": 8, "cold": 8}
 # Until a database has done what nobody waits for any more.
 PATIENCE = 60
 

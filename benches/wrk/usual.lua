@@ -13,6 +13,8 @@ end
 
 local paths = {
     post = function() return "/post/" .. dice(posts) end,
+    top = function() return "/post/?page=1&size=20" end,
+    middle = function() return "/post/?page=" .. math.floor(posts / 40) .. "&size=20" end,
     -- Any page of all.
     pages = function() return "/post/?page=" .. dice(math.floor(posts / 20)) .. "&size=20" end,
     -- Lists of authors and tags, of any size: hardly one is asked for twice.

@@ -45,10 +45,10 @@ fn is(written: f64, digits: i32, number: f64, what: &str) {
 fn what_requests_cost_is_what_was_measured() {
     let (scaling, performance) = (read("docs/scaling.md"), read("docs/performance.md"));
     let costs = table(&scaling, "| request | ms |");
-    // The newest of the tables with processor time, and for what it does not have the one before.
+    // The first of the tables with processor time is the newest, and for what it does not have there is the next.
     let heads: Vec<&str> = performance.split("| requests/s | MariaDB |").collect();
     let measured = |name: &str| {
-        let row = heads.iter().rev().find_map(|part| {
+        let row = heads.iter().skip(1).find_map(|part| {
             part.lines()
                 .find_map(|line| line.strip_prefix(&format!("| {name} | ")))
         });
