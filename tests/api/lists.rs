@@ -419,8 +419,12 @@ async fn deep_pages_are_exact(app: TestApp) {
 /// are no error of the page, which is read in a snapshot then.
 async fn a_page_of_a_list_that_changed_since_its_counts_is_not_taken(app: TestApp) {
     let ann = app.user("ann").await;
-    app.database.with(|conn| posts::insert_many(conn, 1, 3_000));
-    let part = ListPart::Page(PageRequest { page: 20, size: 20 });
+    app.database
+        .with(|conn| posts::insert_many(conn, 1, 10_000));
+    let part = ListPart::Page(PageRequest {
+        page: 100,
+        size: 20,
+    });
     let find = |app: &TestApp| {
         app.database.with(move |conn| {
             let start = at_once::find_start(conn, &Filter::default(), part).unwrap();
@@ -434,21 +438,32 @@ async fn a_page_of_a_list_that_changed_since_its_counts_is_not_taken(app: TestAp
             Some(rows.iter().map(|post| post.post_id).collect::<Vec<_>>())
         })
     };
-    let (shown, _) = ids(&ann, "/post/?page=20").await;
+    let (shown, _) = ids(&ann, "/post/?page=100").await;
     let start = find(&app);
-    assert_eq!(load(&app, start), Some(shown));
+    assert_eq!(load(&app, start.clone()), Some(shown));
 
     let published = ann.post("/post", json!({ "title": "New", "content": "x" }));
     let post_id = published.await.expect(201)["post_id"].as_i64().unwrap();
     assert_eq!(load(&app, start), None, "one came");
-    let (shown, _) = ids(&ann, "/post/?page=20").await;
+    let (shown, _) = ids(&ann, "/post/?page=100").await;
     let start = find(&app);
-    assert_eq!(load(&app, start), Some(shown));
+    assert_eq!(load(&app, start.clone()), Some(shown));
 
     let path = format!("/post/{post_id}");
     ann.delete(&path).await.expect_empty(204);
     assert_eq!(load(&app, start), None, "one went");
-    let (shown, _) = ids(&ann, "/post/?page=20").await;
+    let (shown, _) = ids(&ann, "/post/?page=100").await;
+    let start = find(&app);
+    assert_eq!(load(&app, start.clone()), Some(shown));
+
+    // As many as before, and one of them elsewhere: the newest becomes the oldest, of another month than the page.
+    let root = app.admin("root").await;
+    let (newest, _) = ids(&ann, "/post/").await;
+    let path = format!("/post/{}", newest[0]);
+    let moved = root.patch(&path, json!({ "date": "2001-02-03T04:05:06Z" }));
+    moved.await.expect(200);
+    assert_eq!(load(&app, start), None, "one was moved");
+    let (shown, _) = ids(&ann, "/post/?page=100").await;
     let start = find(&app);
     assert_eq!(load(&app, start), Some(shown));
 }

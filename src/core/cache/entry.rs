@@ -123,8 +123,8 @@ impl Entry {
         let Body::Packed { hits, .. } = &self.body else {
             return None;
         };
-        // One of those who ask at once unpacks it.
-        if hits.fetch_add(1, Ordering::Relaxed) + 1 != OFTEN {
+        // One of those who ask at once unpacks it. What is counted meanwhile may begin anew.
+        if hits.fetch_add(1, Ordering::Relaxed) != OFTEN - 1 {
             return None;
         }
         let (body, etag) = joined(&self.body(), &self.etag);

@@ -62,7 +62,7 @@ pub fn find_start(
                 after: position,
                 skip: 0,
             };
-            Ok(Some(StartByCounts { start, count: None }))
+            Ok(Some(start.into()))
         }
     }
 }
@@ -72,13 +72,18 @@ pub fn load_from(
     conn: &mut Conn,
     filter: &Filter,
     part: ListPart<Cursor>,
-    StartByCounts { start, count }: StartByCounts,
+    by_counts: StartByCounts,
 ) -> QueryResult<Option<Found<PostSummary>>> {
     let Some(list) = filter.counted() else {
         return Ok(None);
     };
     let is_ascending = filter.sort == Sort::Oldest;
-    let counted_before = count;
+    let StartByCounts {
+        start,
+        blocks,
+        before,
+    } = by_counts;
+    let is_page = matches!(part, ListPart::Page(_));
     let size = match part {
         ListPart::Page(request) => request.size,
         ListPart::Below { size, .. } => size,
@@ -91,7 +96,8 @@ pub fn load_from(
             List::Tag(tag) => CountedPosts::Tag(tag),
             List::Drafts(_) => return Ok(None),
         },
-        counts: (&key, MONTHS, UPKEEP),
+        counts: is_page.then_some((&key, MONTHS, UPKEEP)),
+        before: &blocks,
         but_role: DELETED,
         is_ascending,
     };
@@ -112,17 +118,11 @@ pub fn load_from(
         counted = now;
         Ok(posts)
     })?;
-    let is_page = matches!(part, ListPart::Page(_));
     let count = match counted {
         // Whoever's posts there may be, there are none.
-        None if start == Start::default() => 0,
-        Some(now)
-            if now.is_filled
-                && now.but_users == 0
-                && counted_before.is_none_or(|before| before == now.posts) =>
-        {
-            now.posts
-        }
+        None if start == Start::default() || !is_page => 0,
+        Some(now) if now.but_users == 0 && !is_page => 0,
+        Some(now) if now.but_users == 0 && now.is_filled && now.before == before => now.posts,
         _ => return Ok(None),
     };
     let loaded = Loaded {

@@ -153,15 +153,29 @@ pub fn find_start(
     if is_draft {
         count += count_rows(conn, list, DATED)?;
     }
-    Ok((count, blocks.find_start(conn, (&months, count), offset)?))
+    let start = blocks.find_start(conn, (&months, count), offset)?;
+    Ok((count, start.map(|by_counts| by_counts.start)))
 }
 
-/// Where a page begins as counts have it outside of a snapshot: there only while posts are as many.
-#[derive(Clone, Copy, Debug)]
+/// Where a page begins as counts have it outside of a snapshot.
+#[derive(Clone, Debug)]
 pub struct StartByCounts {
     pub start: Start,
-    /// How many posts there are; `None` near the beginning, where nothing was counted to know the start.
-    pub count: Option<i64>,
+    /// Blocks that are all in front of what the start is behind, each of a level from one up to before another: the start is right
+    /// while they have [`before`](Self::before) posts together.
+    pub blocks: Vec<(i32, (i64, i64))>,
+    pub before: i64,
+}
+
+impl From<Start> for StartByCounts {
+    /// One that is right whatever is counted.
+    fn from(start: Start) -> Self {
+        Self {
+            start,
+            blocks: Vec::new(),
+            before: 0,
+        }
+    }
 }
 
 /// The same of a list that has no drafts, with the posts of all authors, outside of a snapshot. `None` past the end, and while not all
@@ -177,7 +191,7 @@ pub fn find_start_by_counts(
             after: None,
             skip: offset,
         };
-        return Ok(Some(StartByCounts { start, count: None }));
+        return Ok(Some(start.into()));
     }
     let blocks = Blocks {
         list,
@@ -189,11 +203,7 @@ pub fn find_start_by_counts(
         return Ok(None);
     }
     let count = sum(&months);
-    let start = blocks.find_start(conn, (&months, count), offset)?;
-    Ok(start.map(|start| StartByCounts {
-        start,
-        count: Some(count),
-    }))
+    blocks.find_start(conn, (&months, count), offset)
 }
 
 /// The blocks of a list.
@@ -211,15 +221,16 @@ impl Blocks<'_> {
         conn: &mut Conn,
         (months, count): (&[(i64, i64)], i64),
         offset: i64,
-    ) -> QueryResult<Option<Start>> {
+    ) -> QueryResult<Option<StartByCounts>> {
         if offset >= count {
             return Ok(None);
         }
         if offset < FEW || has_any_below(conn, self.list, DATED)? {
-            return Ok(Some(Start {
+            let along_the_index = Start {
                 after: None,
                 skip: offset,
-            }));
+            };
+            return Ok(Some(along_the_index.into()));
         }
         self.find_start_in(conn, months, offset)
     }
@@ -230,12 +241,13 @@ impl Blocks<'_> {
         conn: &mut Conn,
         months: &[(i64, i64)],
         offset: i64,
-    ) -> QueryResult<Option<Start>> {
+    ) -> QueryResult<Option<StartByCounts>> {
         let Some(month) = descend(months, offset) else {
             return Ok(None);
         };
         let range = places_of_month(month.block);
         let mut start = self.start_of(range, month.offset);
+        let mut before = vec![(MONTHS, self.before_block(month.block, (i64::MIN, i64::MAX)))];
         let mut whole = month;
         let days = (range.0.div_euclid(DAY), range.1.div_euclid(DAY));
         for (level, width, blocks) in [(DAYS, DAY, Some(days)), (PARTS, PART, None)] {
@@ -255,9 +267,23 @@ impl Blocks<'_> {
             };
             let range = (block.block * width, (block.block + 1) * width);
             start = self.start_of(range, block.offset);
+            before.push((level, self.before_block(block.block, blocks)));
             whole = block;
         }
-        Ok(Some(start))
+        Ok(Some(StartByCounts {
+            start,
+            blocks: before,
+            before: offset - start.skip,
+        }))
+    }
+
+    /// The blocks in front of one, of those from one up to before another.
+    fn before_block(&self, block: i64, (first, end): (i64, i64)) -> (i64, i64) {
+        if self.is_ascending {
+            (first, block)
+        } else {
+            (block + 1, end)
+        }
     }
 
     /// The start that is so many posts behind the edge of these places.

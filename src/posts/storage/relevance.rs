@@ -74,18 +74,20 @@ pub fn load(
     };
     // One more than shown tells whether there is more.
     let limit = size as usize + 1;
-    let (mut posts, has_more) = load_from(conn, (selection, query), ranking, start, limit)?;
+    let Loaded {
+        mut posts,
+        has_more,
+        behind,
+    } = load_from(conn, (selection, query), ranking, start, limit)?;
     posts.truncate(size as usize);
     if let (Start::Skip(offset), false) = (start, posts.is_empty()) {
         // What came after it was counted is shown all the same.
         let shown = i64::try_from(posts.len()).unwrap_or(i64::MAX) + i64::from(has_more);
         count = count.map(|count| count.max(offset + shown));
     }
-    let last = posts.last().filter(|_| has_more);
-    let next = last.map(|last| Cursor::Ranked {
-        score: last.score,
-        position: last.post.position,
-    });
+    let last = posts.last().map(Ranked::rank);
+    let next = (last.or(behind).filter(|_| has_more))
+        .map(|(score, position)| Cursor::Ranked { score, position });
     let rows = posts.into_iter().map(|ranked| ranked.post).collect();
     Ok(Listed { rows, count, next })
 }
@@ -109,8 +111,8 @@ fn rank(conn: &mut Conn, selection: &Selection<'_>, query: &Query) -> QueryResul
     if is_full {
         let known: HashSet<i64> = found.iter().map(|(post, _)| post.post_id).collect();
         // Most of them are among the newest.
-        let mut titled = selection.search_ids(conn, &query.in_title(), (None, 0, most))?;
-        titled.retain(|post_id| !known.contains(post_id));
+        let mut titled = selection.search_places(conn, &query.in_title(), (None, 0, most))?;
+        titled.retain(|(post_id, _)| !known.contains(post_id));
         found.extend(selection.load_found(conn, &titled)?);
     }
     let mut posts: Vec<Ranked> = (found.into_iter())
@@ -137,14 +139,23 @@ fn weigh(query: &Query, post: &PostSummary, weights: &[u8]) -> i64 {
     score(query, &candidate)
 }
 
-/// At most so many posts from a start on, those that were weighed, then the others; and whether there are so many.
+/// What was found from a start on.
+struct Loaded {
+    posts: Vec<Ranked>,
+    /// Whether as many were found as were asked for.
+    has_more: bool,
+    /// The rank of the last that was found, which may be withdrawn by now.
+    behind: Option<(i64, i64)>,
+}
+
+/// At most so many posts from a start on, those that were weighed, then the others.
 fn load_from(
     conn: &mut Conn,
     (selection, query): (&Selection<'_>, &Query),
     ranking: Ranking,
     start: Start,
     limit: usize,
-) -> QueryResult<(Vec<Ranked>, bool)> {
+) -> QueryResult<Loaded> {
     let Ranking {
         posts: ranked,
         others_below,
@@ -157,30 +168,36 @@ fn load_from(
     };
     let shown = ranked.len().saturating_sub(skip).min(limit);
     let Some(below) = others_below.filter(|_| shown < limit) else {
-        let posts = ranked.into_iter().skip(skip).take(limit).collect();
-        return Ok((posts, shown == limit));
+        return Ok(Loaded {
+            posts: ranked.into_iter().skip(skip).take(limit).collect(),
+            has_more: shown == limit,
+            behind: None,
+        });
     };
     let (below, others_skip) = match start {
         Start::Behind(0, position) => (below.min(position), 0),
         Start::Behind(..) => (below, 0),
         Start::Skip(_) => (below, skip.saturating_sub(ranked.len())),
     };
-    // Some of them were weighed, because of their titles.
-    let weighed: HashSet<i64> = (ranked.iter())
-        .filter(|ranked| ranked.post.position < below)
-        .map(|ranked| ranked.post.post_id)
-        .collect();
+    // Some of them were weighed, because of their titles; others may have been moved here since.
+    let weighed: HashSet<i64> = ranked.iter().map(|ranked| ranked.post.post_id).collect();
+    let here = (ranked.iter()).filter(|ranked| ranked.post.position < below);
     let rest = limit - shown;
-    let most = i64::try_from(others_skip + weighed.len() + rest).unwrap_or(i64::MAX);
-    let found = selection.search_ids(conn, query, (Some(below), 0, most))?;
-    let others: Vec<i64> = (found.into_iter())
-        .filter(|post_id| !weighed.contains(post_id))
+    let most = i64::try_from(others_skip + here.count() + rest).unwrap_or(i64::MAX);
+    let found = selection.search_places(conn, query, (Some(below), 0, most))?;
+    let others: Vec<(i64, i64)> = (found.into_iter())
+        .filter(|(post_id, _)| !weighed.contains(post_id))
         .skip(others_skip)
         .take(rest)
         .collect();
-    let has_all = others.len() == rest;
+    let has_more = others.len() == rest;
+    let behind = others.last().map(|(_, position)| (0, *position));
     let others = selection.load_found(conn, &others)?;
     let mut posts: Vec<Ranked> = ranked.into_iter().skip(skip).take(limit).collect();
     posts.extend((others.into_iter()).map(|(post, _)| Ranked { score: 0, post }));
-    Ok((posts, has_all))
+    Ok(Loaded {
+        posts,
+        has_more,
+        behind,
+    })
 }

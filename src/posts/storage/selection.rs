@@ -158,35 +158,39 @@ impl<'a> Selection<'a> {
         self.search_query(&terms).load(conn, part, false, columns)
     }
 
-    /// The ids alone.
-    pub fn search_ids(
+    /// The ids and positions alone.
+    pub fn search_places(
         &self,
         conn: &mut Conn,
         query: &Query,
         part: (Option<i64>, i64, i64),
-    ) -> QueryResult<Vec<i64>> {
+    ) -> QueryResult<Vec<(i64, i64)>> {
         let terms = SearchTerms::of(query, self.filter);
-        self.search_query(&terms).load_ids(conn, part, false)
+        let columns = (post::post_id, post::place);
+        self.search_query(&terms).load(conn, part, false, columns)
     }
 
-    /// Those of these posts that are in the list still, in their order, each with its weights: what was found by another statement,
-    /// outside of a snapshot, may have been withdrawn or deleted since.
+    /// Those of these posts that are published still, at the same position, in their order, each with its weights: what was found by
+    /// another statement, outside of a snapshot, may have been withdrawn, moved or deleted since.
     pub fn load_found(
         &self,
         conn: &mut Conn,
-        ids: &[i64],
+        found: &[(i64, i64)],
     ) -> QueryResult<Vec<(PostSummary, Vec<u8>)>> {
-        if ids.is_empty() {
+        if found.is_empty() {
             return Ok(Vec::new());
         }
+        let ids: Vec<i64> = found.iter().map(|(post_id, _)| *post_id).collect();
+        let places: HashMap<i64, i64> = found.iter().copied().collect();
         let mut found: Vec<(PostSummary, Vec<u8>)> = post::table
             .left_join(user::table)
-            .filter(any_of(post::post_id, ids))
+            .filter(any_of(post::post_id, &ids))
             .filter(post::published.eq(self.filter.published()))
             .filter(user::role.ne(DELETED))
             .select((summary_columns!(), post::weights))
             .load(conn)?;
-        sort_by_ids(&mut found, ids, |(post, _)| post.post_id);
+        found.retain(|(post, _)| places.get(&post.post_id) == Some(&post.position));
+        sort_by_ids(&mut found, &ids, |(post, _)| post.post_id);
         Ok(found)
     }
 

@@ -26,8 +26,10 @@ pub enum CountedPosts<'a> {
 /// Published posts in the order of their positions.
 pub struct CountedList<'a> {
     pub posts: CountedPosts<'a>,
-    /// The list and level of its counts, and their name.
-    pub counts: (&'a str, i32, &'a str),
+    /// The list and level of its counts, and their name; `None` where nobody asks.
+    pub counts: Option<(&'a str, i32, &'a str)>,
+    /// Levels of the same list with blocks from one up to before another, whose posts are counted together.
+    pub before: &'a [(i32, (i64, i64))],
     /// The role of users whose posts are in no list, though they are counted in some.
     pub but_role: &'a str,
     pub is_ascending: bool,
@@ -38,6 +40,8 @@ pub struct CountedList<'a> {
 pub struct Counted {
     /// The sum of the counts.
     pub posts: i64,
+    /// That of the blocks before.
+    pub before: i64,
     /// Whether the counts are kept of all posts.
     pub is_filled: bool,
     /// Users whose posts are in no list.
@@ -49,7 +53,7 @@ pub struct Counted {
 pub struct CountedQuery<C>(WithColumns<C>);
 
 impl<C: Expression> Query for CountedQuery<C> {
-    type SqlType = (C::SqlType, BigInt, BigInt, BigInt);
+    type SqlType = (C::SqlType, BigInt, BigInt, BigInt, BigInt);
 }
 
 impl<C, Connection> RunQueryDsl<Connection> for CountedQuery<C> {}
@@ -80,8 +84,8 @@ impl CountedList<'_> {
         columns: C,
     ) -> QueryResult<(Vec<R>, Option<Counted>)>
     where
-        CountedQuery<C>: for<'q> LoadQuery<'q, SqliteConnection, (R, i64, i64, i64)>,
-        CountedQuery<C>: for<'q> LoadQuery<'q, MysqlConnection, (R, i64, i64, i64)>,
+        CountedQuery<C>: for<'q> LoadQuery<'q, SqliteConnection, (R, i64, i64, i64, i64)>,
+        CountedQuery<C>: for<'q> LoadQuery<'q, MysqlConnection, (R, i64, i64, i64, i64)>,
     {
         let is_mysql = matches!(conn, Conn::Mysql(_));
         let (mut before, mut behind) = (Sql::default(), Sql::default());
@@ -89,12 +93,13 @@ impl CountedList<'_> {
         self.write_counts(&mut behind);
         self.write_posts(&mut behind, is_mysql, (range, bounds));
         let query = CountedQuery(WithColumns::new(before, columns, behind));
-        let rows: Vec<(R, i64, i64, i64)> = match conn {
+        let rows: Vec<(R, i64, i64, i64, i64)> = match conn {
             Conn::Sqlite(c) => query.load(c),
             Conn::Mysql(c) => query.load(c),
         }?;
-        let counted = rows.first().map(|(_, posts, filled, but_users)| Counted {
+        let counted = (rows.first()).map(|(_, posts, before, filled, but_users)| Counted {
             posts: *posts,
+            before: *before,
             is_filled: *filled > 0,
             but_users: *but_users,
         });
@@ -102,16 +107,24 @@ impl CountedList<'_> {
     }
 
     fn write_counts(&self, sql: &mut Sql) {
-        let (list, level, name) = self.counts;
-        // MySQL's sums are decimal numbers.
-        sql.push(
-            ", (SELECT CAST(COALESCE(SUM(c.posts), 0) AS SIGNED) FROM post_count c WHERE c.list = ?",
-        );
-        sql.bind_text(list);
-        sql.push_number(" AND c.level = ", i64::from(level));
-        sql.push("), (SELECT COUNT(*) FROM count_upkeep k WHERE k.filled <> 0 AND k.name = ?");
-        sql.bind_text(name);
-        sql.push("), (SELECT COUNT(*) FROM user d WHERE d.role = ?)");
+        if let Some((list, level, name)) = self.counts {
+            sql.push(", ");
+            write_sum(sql, list, level);
+            sql.push("), 0");
+            for (level, (first, end)) in self.before {
+                sql.push(" + ");
+                write_sum(sql, list, *level);
+                sql.push_number(" AND c.block >= ", *first);
+                sql.push_number(" AND c.block < ", *end);
+                sql.push(")");
+            }
+            sql.push(", (SELECT COUNT(*) FROM count_upkeep k WHERE k.filled <> 0 AND k.name = ?");
+            sql.bind_text(name);
+            sql.push(")");
+        } else {
+            sql.push(", 0, 0, 0");
+        }
+        sql.push(", (SELECT COUNT(*) FROM user d WHERE d.role = ?)");
         sql.bind_text(self.but_role);
     }
 
@@ -175,4 +188,13 @@ impl CountedList<'_> {
         sql.push_number(" LIMIT ", limit);
         sql.push_number(" OFFSET ", skip);
     }
+}
+
+/// Begins the sum of the counts of a list's level, which ends with a bracket. MySQL's sums are decimal numbers.
+fn write_sum(sql: &mut Sql, list: &str, level: i32) {
+    sql.push(
+        "(SELECT CAST(COALESCE(SUM(c.posts), 0) AS SIGNED) FROM post_count c WHERE c.list = ?",
+    );
+    sql.bind_text(list);
+    sql.push_number(" AND c.level = ", i64::from(level));
 }
