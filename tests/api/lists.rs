@@ -2,11 +2,10 @@
 
 use actix_web::http::Method;
 use futures_util::future::join_all;
-use serde_json::{Value, json};
-
 use inkpot::core::page::{ListPart, PageRequest};
 use inkpot::posts::list::Filter;
 use inkpot::posts::storage::at_once;
+use serde_json::{Value, json};
 
 use crate::harness::{Client, TestApp, on_both_databases, posts};
 

@@ -314,7 +314,11 @@ fn both_ways(
             is_ascending: false,
         };
         let part = (Some(part.0), part.1, part.2);
-        [false, true].map(|are_many| query.load_ids(conn, part, are_many).unwrap())
+        [false, true].map(|are_many| {
+            query
+                .load::<_, i64>(conn, part, are_many, post::post_id)
+                .unwrap()
+        })
     })
 }
 

@@ -15,7 +15,6 @@ use super::sql::{Sql, WithColumns};
 use crate::core::db::connection::Conn;
 use crate::core::db::deadline;
 use crate::core::db::mysql::MysqlConnection;
-use crate::core::db::schema::post;
 
 diesel::table! {
     /// On MySQL.
@@ -329,16 +328,6 @@ impl SearchQuery<'_> {
     /// The place before all others.
     fn beginning(&self) -> i64 {
         if self.is_ascending { 0 } else { i64::MAX }
-    }
-
-    /// The ids of the matching posts; see [`load`](Self::load).
-    pub fn load_ids(
-        &self,
-        conn: &mut Conn,
-        part: (Option<i64>, i64, i64),
-        are_many: bool,
-    ) -> QueryResult<Vec<i64>> {
-        self.load(conn, part, are_many, post::post_id)
     }
 
     /// Columns of the matching posts and of their authors, which are those of the tables `post` and `user`, by one statement.
